@@ -78,7 +78,7 @@ def _cell(text: str) -> str:
 def settings_page() -> str:
     lines = [
         GENERATED + "# Settings\n",
-        inspect.cleandoc(inspect.getmodule(Settings).__doc__ or ""),  # type: ignore[union-attr]
+        inspect.cleandoc(inspect.getmodule(Settings).__doc__ or ""),
         "\n| In config.toml | Environment variable | Default | |",
         "|---|---|---|---|",
     ]
@@ -94,14 +94,15 @@ def _plain(value: Any) -> str:
 
 
 def _attribute_docstrings(cls: type) -> dict[str, str]:
-    body = ast.parse(inspect.getsource(cls)).body[0].body  # type: ignore[attr-defined]
+    [definition] = (node for node in ast.parse(inspect.getsource(cls)).body if isinstance(node, ast.ClassDef))
     return {
         first.target.id: second.value.value
-        for first, second in itertools.pairwise(body)
+        for first, second in itertools.pairwise(definition.body)
         if isinstance(first, ast.AnnAssign)
         and isinstance(first.target, ast.Name)
         and isinstance(second, ast.Expr)
         and isinstance(second.value, ast.Constant)
+        and isinstance(second.value.value, str)
     }
 
 

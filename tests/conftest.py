@@ -1,4 +1,9 @@
-"""Fixtures that every room's tests may use."""
+"""Fixtures for the tests of every room, and shortcuts that make the whole run faster.
+
+The shortcuts replace slow parts of the program for the whole session: waiting for the disk, running migrations, hashing passwords
+slowly, reading certificates. `YEARLING_TEST_UNPATCHED=1` switches all of them off; `make test-all` runs the server's and the
+store's tests that way as well.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import argon2
+import hypothesis
 import platformdirs
 import pytest
 import sqlalchemy as sa
@@ -24,33 +30,40 @@ from yearling.store.database import database, migrate
 from yearling.store.database.database import Database
 from yearling.store.database.schema import SCHEMA_VERSION
 
-os.environ["COLUMNS"] = "80"  # tables are as wide in every terminal
+IS_PATCHED = not os.environ.get("YEARLING_TEST_UNPATCHED")
 
+os.environ["COLUMNS"] = "80"  # the same width of tables in every terminal
+
+# A deadline per example fails on a busy machine; `timeout` in pyproject.toml bounds whole tests.
+hypothesis.settings.register_profile("yearling", deadline=None)
+hypothesis.settings.load_profile("yearling")
 
 gc.disable()
 
 
 def pytest_collection_finish() -> None:
-    """What was imported stays until the end: the collector of garbage need not go through all of it time and again."""
+    """Exempt everything imported so far from garbage collection, since it stays until the end anyway."""
     gc.collect()
     gc.freeze()
     gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def statements_compiled_once() -> Iterator[None]:
-    """A database compiles each statement to SQL when it is first used. Hundreds of tests open one: on SQLite, each goes on with
-    what those before it have compiled."""
-    really = Database._engine
+def shared_statement_cache() -> Iterator[None]:
+    """All SQLite databases of the session share one cache of compiled statements, as hundreds of tests open one."""
+    if not IS_PATCHED:
+        yield
+        return
+    create_engine = Database._engine
     compiled: dict[Any, Any] = {}
     dialects: list[Any] = []
 
     def engine(self: Database) -> Engine:
-        made = really(self)
+        engine = create_engine(self)
         if self.is_sqlite:
-            dialects.append(made.dialect)
-            made.dialect, made._compiled_cache = dialects[0], compiled
-        return made
+            dialects.append(engine.dialect)
+            engine.dialect, engine._compiled_cache = dialects[0], compiled
+        return engine
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Database, "_engine", engine)
@@ -58,42 +71,53 @@ def statements_compiled_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_waiting_for_the_disk() -> Iterator[Callable[..., None]]:
-    """SQLite does not wait until a write has reached the disk, since the machine itself is never cut off in a test: killing a
-    process does not need it. Gives what prepares connections that wait: tests/store/test_database.py looks at them."""
-    really = database._prepare_sqlite
+def unsynced_sqlite() -> Iterator[Callable[..., None]]:
+    """SQLite does not wait for the disk: no test cuts the power, and killing a process needs no sync.
+
+    The value is the original function that prepares connections, for the test of its settings.
+    """
+    prepare_sqlite = database._prepare_sqlite
+    if not IS_PATCHED:
+        yield prepare_sqlite
+        return
 
     def prepare(connection: sqlite3.Connection, record: Any) -> None:
-        really(connection, record)
+        prepare_sqlite(connection, record)
         connection.execute("PRAGMA synchronous=OFF").close()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "_prepare_sqlite", prepare)
-        yield really
+        yield prepare_sqlite
 
 
 @pytest.fixture(scope="session", autouse=True)
-def migrations_run_once() -> Iterator[None]:
-    """Hundreds of tests open an empty store. The first lets the migrations run on SQLite and notes what they say to the database;
-    the others say the same, without Alembic. Migrations themselves are tested through `upgrade`, which stays as it is."""
-    said: list[tuple[str, Any, bool]] = []
-    really = migrate.upgrade
+def recorded_migrations() -> Iterator[None]:
+    """The first empty SQLite database runs the migrations and records their statements; all others repeat these without Alembic.
 
-    def upgrade(connection: Connection, to: str) -> None:
-        if to != SCHEMA_VERSION or connection.dialect.name != "sqlite" or sa.inspect(connection).get_table_names():
-            really(connection, to)
-        elif said:
-            for statement, parameters, many in said:
+    The tests of the migrations call `upgrade` on databases that are not empty or to other versions, which is not changed.
+    """
+    if not IS_PATCHED:
+        yield
+        return
+    statements: list[tuple[str, Any, bool]] = []
+    run_upgrade = migrate.upgrade
+
+    def upgrade(connection: Connection, target_version: str) -> None:
+        is_sqlite = connection.dialect.name == "sqlite"
+        if target_version != SCHEMA_VERSION or not is_sqlite or sa.inspect(connection).get_table_names():
+            run_upgrade(connection, target_version)
+        elif statements:
+            for statement, parameters, is_many in statements:
                 driver = cast(sqlite3.Connection, connection.connection.driver_connection)
-                (driver.executemany if many else driver.execute)(statement, parameters)
+                (driver.executemany if is_many else driver.execute)(statement, parameters)
         else:
-            sa.event.listen(connection, "before_cursor_execute", note)
-            really(connection, to)
-            sa.event.remove(connection, "before_cursor_execute", note)
+            sa.event.listen(connection, "before_cursor_execute", record)
+            run_upgrade(connection, target_version)
+            sa.event.remove(connection, "before_cursor_execute", record)
 
-    def note(_: Any, __: Any, statement: str, parameters: Any, ___: Any, many: bool) -> None:
+    def record(_: Any, __: Any, statement: str, parameters: Any, ___: Any, is_many: bool) -> None:
         if not statement.lstrip().upper().startswith(("SELECT", "PRAGMA")):
-            said.append((statement, list(parameters) if many else parameters, many))
+            statements.append((statement, list(parameters) if is_many else parameters, is_many))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migrate, "upgrade", upgrade)
@@ -101,42 +125,50 @@ def migrations_run_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def new_databases_are_copied(migrations_run_once: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A SQLite file that a store would begin is a copy of one in which the migrations have run, and nothing else was done."""
-    really = Database.use_wal
-    begun: list[bytes] = []
+def template_database(recorded_migrations: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A new SQLite file starts as a copy of one in which the migrations have run."""
+    if not IS_PATCHED:
+        yield
+        return
+    use_wal_on_file = Database.use_wal
+    template_path = tmp_path_factory.mktemp("template") / "yearling.db"
+    with closing(Database(f"sqlite:///{template_path}")) as template:
+        template.use_wal()
+        migrate.migrate(template, create_backup=Path, find_newest_backup=lambda: None)
+    content = template_path.read_bytes()
 
     def use_wal(self: Database) -> None:
         if self.path and not self.path.exists():
             copy = self.path.with_name(f"{self.path.name}.{new_id()}")
-            copy.write_bytes(begun[0])
-            with suppress(FileExistsError):  # another start was quicker
+            copy.write_bytes(content)
+            with suppress(FileExistsError):  # another process was faster
                 os.link(copy, self.path)
             copy.unlink()
-        really(self)
+        use_wal_on_file(self)
 
-    with closing(Database(f"sqlite:///{tmp_path_factory.mktemp('begun') / 'yearling.db'}")) as template:
-        template.use_wal()
-        migrate.migrate(template, create_backup=Path, find_newest_backup=lambda: None)
-    begun.append(Path(str(template.path)).read_bytes())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Database, "use_wal", use_wal)
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
-def quick_hashing() -> Iterator[type[argon2.PasswordHasher]]:
-    """Passwords become hashes of the same kind with less work in them. Gives what makes real ones, for
-    tests/store/test_accounts.py."""
-    real = argon2.PasswordHasher
+def fast_password_hashing() -> Iterator[type[argon2.PasswordHasher]]:
+    """Passwords are hashed by the same algorithm at the lowest cost. The value is the original class, whose cost is tested."""
+    password_hasher = argon2.PasswordHasher
+    if not IS_PATCHED:
+        yield password_hasher
+        return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(argon2, "PasswordHasher", lambda: real(time_cost=1, memory_cost=64, parallelism=1))
-        yield real
+        patch.setattr(argon2, "PasswordHasher", lambda: password_hasher(time_cost=1, memory_cost=64, parallelism=1))
+        yield password_hasher
 
 
 @pytest.fixture(scope="session", autouse=True)
-def authorities_read_once() -> Iterator[None]:
-    """Each HTTP client reads the certificates of all authorities, which takes longer than most requests."""
+def cached_certificate_authorities() -> Iterator[None]:
+    """HTTP clients share one SSL context: reading all certificates takes longer than most requests."""
+    if not IS_PATCHED:
+        yield
+        return
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
         yield
@@ -144,9 +176,9 @@ def authorities_read_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def model_library() -> ModelLibrary:
-    """A library that outlives the run, so that the default model is downloaded once per machine.
+    """A library that outlives the session, so that the default model is downloaded once per machine.
 
-    `YEARLING_TEST_MODELS` names its folder; else it is in the user's cache. Tests read from it and never remove anything.
+    Its folder is `YEARLING_TEST_MODELS`, by default in the user's cache. Tests read from it and never remove anything.
     """
     folder = os.environ.get("YEARLING_TEST_MODELS") or platformdirs.user_cache_dir("yearling-tests", appauthor=False)
     return ModelLibrary(Path(folder))
@@ -154,5 +186,5 @@ def model_library() -> ModelLibrary:
 
 @pytest.fixture(scope="session")
 def default_model(model_library: ModelLibrary) -> LocalModel:
-    """The default model, pulled through the library as a person would get it."""
+    """The default model, pulled through the library as a user would pull it."""
     return model_library.pull("smollm2-135m-instruct")

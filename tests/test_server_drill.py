@@ -11,7 +11,7 @@ from tests import server_drill
 from yearling.models import LocalModel
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_a_killed_server_loses_no_acknowledged_answer(tmp_path: Path, default_model: LocalModel) -> None:
     shutil.copytree(default_model.folder, tmp_path / "models" / default_model.name)
     assert server_drill.run(6, tmp_path) > 0

@@ -30,7 +30,7 @@ from yearling.clock import new_id, now_utc
 from yearling.config import Settings
 from yearling.feedback import FeedbackLog, Rating, event_to_dict
 from yearling.inference import EnginePool, fake_served_model
-from yearling.records import Conversation, Message, Person
+from yearling.records import Conversation, Message, Person, Sample
 from yearling.store import Store
 
 PER_CONVERSATION = 10
@@ -84,7 +84,10 @@ def fill(store: Store, people: int, messages: int, judgements: int, report: Call
 def make_conversation(
     store: Store, person: Person, when: datetime, rng: random.Random, items: list[str]
 ) -> tuple[Conversation, list[Message]]:
-    conversation_id, tree, samples, parent = new_id(), [], [], None
+    conversation_id = new_id()
+    tree: list[Message] = []
+    samples: list[Sample] = []
+    parent: str | None = None
     for turn in range(PER_CONVERSATION):
         is_question = turn % 2 == 0
         text, sample_id = random_text(rng, 12 if is_question else 60), None
@@ -120,7 +123,7 @@ def measure(address: str, keys: list[str], requests: int, report: Callable[[str]
     times: dict[str, list[float]] = {}
     with httpx.Client(base_url=address, timeout=60) as client:
 
-        def timed(kind: str, path: str, key: str, **query: object) -> httpx.Response:
+        def timed(kind: str, path: str, key: str, **query: str | int) -> httpx.Response:
             started = time.perf_counter()
             response = client.get(path, params=query, headers={"x-api-key": key})
             times.setdefault(kind, []).append((time.perf_counter() - started) * 1000)

@@ -19,12 +19,13 @@ from tests.api.live import KEY
 
 if TYPE_CHECKING:
     from openai import OpenAI
+    from openai.types.shared_params import FunctionDefinition
 
 pytestmark = pytest.mark.slow
 
 QUESTION = "What is the capital of France?"
 ASKED: Any = [{"role": "user", "content": QUESTION}]
-WEATHER = {
+WEATHER: FunctionDefinition = {
     "name": "get_weather",
     "description": "Get the weather of a city.",
     "parameters": {
@@ -95,7 +96,9 @@ def test_openai_choices_and_log_probabilities(client: OpenAI, model: str) -> Non
     for choice in answer.choices:
         assert choice.logprobs
         tokens = choice.logprobs.content or []
-        assert b"".join(bytes(token.bytes) for token in tokens).decode(errors="replace") == choice.message.content
+        parts = [bytes(token.bytes) for token in tokens if token.bytes is not None]
+        assert len(parts) == len(tokens)
+        assert b"".join(parts).decode(errors="replace") == choice.message.content
         assert all(len(token.top_logprobs) == 3 and token.logprob <= 0 for token in tokens)
 
 
@@ -122,7 +125,8 @@ def test_openai_forced_tools(client: OpenAI, model: str, choice: Any) -> None:
     with client.chat.completions.stream(**messages) as events:
         streamed = events.get_final_completion().choices[0].message
     for message in (streamed, client.chat.completions.create(**messages).choices[0].message):
-        (call,) = message.tool_calls or ()
+        assert message.tool_calls
+        (call,) = message.tool_calls
         assert call.function.name == "get_weather"
         assert set(json.loads(call.function.arguments)) == {"city"}
         assert not message.content
@@ -132,7 +136,7 @@ def test_openai_optional_tools(client: OpenAI, model: str) -> None:
     answer = client.chat.completions.create(
         model=model,
         messages=ASKED,
-        tools=[{"type": "function", "function": WEATHER}],  # type: ignore[list-item]
+        tools=[{"type": "function", "function": WEATHER}],
         temperature=0,
         max_tokens=60,
     )
@@ -147,7 +151,7 @@ def test_openai_effort(client: OpenAI, model: str) -> None:
     assert answer.usage
     assert answer.usage.completion_tokens_details
     assert 0 < (answer.usage.completion_tokens_details.reasoning_tokens or 0) <= 64
-    assert answer.choices[0].message.reasoning_content  # type: ignore[attr-defined]
+    assert (answer.choices[0].message.model_extra or {}).get("reasoning_content")
 
 
 def test_openai_responses(client: OpenAI, model: str) -> None:
@@ -216,7 +220,7 @@ def test_llm(served: str, model: str, tmp_path: Path) -> None:
 def langchain(served: str, model: str) -> Any:
     from langchain_openai import ChatOpenAI
 
-    return ChatOpenAI(base_url=served, api_key=KEY, model=model, temperature=0, max_completion_tokens=80, timeout=200)  # type: ignore[arg-type]
+    return ChatOpenAI(base_url=served, api_key=KEY, model=model, temperature=0, max_completion_tokens=80, timeout=200)
 
 
 def test_langchain_answers_and_streams(langchain: Any) -> None:

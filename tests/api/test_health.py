@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from fastapi import APIRouter
 
 from tests.api.conftest import ApiFactory
@@ -18,13 +19,13 @@ async def test_healthz_and_readyz(start_api: ApiFactory) -> None:
         assert (await api.client.get("/readyz")).json() == {"status": "ready", "reasons": []}
 
 
-async def test_readyz_reports_reasons(start_api: ApiFactory, monkeypatch: object) -> None:
+async def test_readyz_reports_reasons(start_api: ApiFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     async with start_api() as api:
 
         def refuse() -> None:
             raise StorageFailed("The disk is full.")
 
-        api.store.check_writable = refuse  # type: ignore[method-assign]
+        monkeypatch.setattr(api.store, "check_writable", refuse)
         await api.app.state.services.pool.close()
         response = await api.client.get("/readyz")
         assert response.status_code == 503

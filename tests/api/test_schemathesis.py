@@ -24,7 +24,7 @@ from yearling.config import Settings
 from yearling.inference import EnginePool, FakeEngine, fake_served_model
 from yearling.store import Store
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.drill
 
 CHECKS = [
     not_a_server_error,
@@ -90,7 +90,6 @@ def check_operation(schema: Any, operation_id: str, mode: GenerationMode, *, exa
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
         max_examples=examples,
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate],
@@ -140,7 +139,7 @@ def test_real_model_follows_the_description(served: str, operation_id: str) -> N
     operation = described.find_operation_by_id(operation_id)
 
     @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
-    @settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+    @settings(max_examples=12, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
     def check_case(case: Any) -> None:
         if isinstance(case.body, dict) and operation_id != "create_embedding":
             case.body.pop("model", None)

@@ -1,4 +1,4 @@
-"""What the tests of a turn share: a sink that keeps samples in memory, and assistants over scripted engines."""
+"""Shared by the tests of turns: a sink that keeps samples in memory, and assistants over scripted engines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from yearling.errors import StorageFailed
 from yearling.inference import EnginePool, FakeChatTemplate, FakeEngine, fake_served_model
 from yearling.records import Sample
 
-ADD = {
+ADD: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "add",
@@ -26,8 +26,8 @@ ADD = {
 CALL = '<tool_call>{"name": "add", "arguments": {"a": 1, "b": 2}}</tool_call>'
 
 
-class Sink:
-    """Keeps samples; refuses them while `full`."""
+class RecordingSink:
+    """Keeps samples in memory; raises StorageFailed while `full` is set."""
 
     def __init__(self, *, delay_s: float = 0.0) -> None:
         self.samples: list[Sample] = []
@@ -41,18 +41,20 @@ class Sink:
         self.samples.append(sample)
 
 
-def assistant(engine: FakeEngine, sink: Sink | None = None, template: FakeChatTemplate | None = None) -> Assistant:
+def make_assistant(engine: FakeEngine, sink: RecordingSink | None = None, template: FakeChatTemplate | None = None) -> Assistant:
     return Assistant(
-        EnginePool.from_open_models([fake_served_model("fake-model", engine, template=template)]), sink or Sink(), "person-1"
+        EnginePool.from_open_models([fake_served_model("fake-model", engine, template=template)]),
+        sink or RecordingSink(),
+        "person-1",
     )
 
 
-def asking(content: str = "Hello", **fields: Any) -> TurnRequest:
+def turn_request(content: str = "Hello", **fields: Any) -> TurnRequest:
     fields.setdefault("messages", ({"role": "user", "content": content},))
     return TurnRequest(request_id="request-1", **fields)
 
 
 def prompt_of(engine: FakeEngine, at: int = -1) -> str:
-    """The text of a prompt that the engine was given."""
+    """The text of a prompt that the engine received."""
     ids = engine.requests[at].prompt_ids
     return fake_served_model().tokenizer.decode(list(ids or ()), skip_special=False)  # type: ignore[union-attr]

@@ -1,10 +1,10 @@
-"""How well memories are extracted: precision and recall on a set of cases of our own.
+"""Precision and recall of memory extraction on our own cases.
 
     python -m tests.chat.memory_precision [CASES]
 
-`memory_cases.txt` holds messages in English and Chinese with what each should leave behind, most of them nothing: passing moods,
-questions, suppositions, words of others, material to work on, secrets. The rules and the cases were written by the same hand,
-so the figures say that the rules do what they are meant to, and little about people in the wild.
+`memory_cases.txt` holds messages in English and Chinese with the expected memories of each. Most expect none: passing moods,
+questions, hypotheticals, quotations, material to work on, secrets. The same author wrote rules and cases, so the figures show
+that the rules do what is intended, and little about real messages.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ CASES = Path(__file__).with_name("memory_cases.txt")
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """`right` of `found` were wanted, and `wanted` is how many there should be. `faults` names each difference."""
+class ExtractionScore:
+    """Counts of extracted and expected memories; `num_correct` are both. `errors` describes each difference."""
 
-    cases: int
-    found: int
-    wanted: int
-    right: int
-    faults: tuple[str, ...]
+    num_cases: int
+    num_extracted: int
+    num_expected: int
+    num_correct: int
+    errors: tuple[str, ...]
 
     @property
     def precision(self) -> float:
-        return self.right / self.found if self.found else 1.0
+        return self.num_correct / self.num_extracted if self.num_extracted else 1.0
 
     @property
     def recall(self) -> float:
-        return self.right / self.wanted if self.wanted else 1.0
+        return self.num_correct / self.num_expected if self.num_expected else 1.0
 
 
-def read(path: Path = CASES) -> list[tuple[str, list[str]]]:
-    """(message, what it should leave behind)."""
+def read_cases(path: Path = CASES) -> list[tuple[str, list[str]]]:
+    """(message, expected memories) of each case."""
     cases: list[tuple[str, list[str]]] = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("< "):
@@ -48,25 +48,27 @@ def read(path: Path = CASES) -> list[tuple[str, list[str]]]:
     return cases
 
 
-def measure(cases: list[tuple[str, list[str]]]) -> Outcome:
-    found = wanted = right = 0
-    faults = []
-    for said, should in cases:
-        got = {fact.text.casefold().rstrip(".") for fact in extract_memories(said)}
-        want = {text.casefold() for text in should}
-        found, wanted, right = found + len(got), wanted + len(want), right + len(got & want)
-        faults += [f"not wanted: {one!r} from {said!r}" for one in sorted(got - want)]
-        faults += [f"missed: {one!r} from {said!r}" for one in sorted(want - got)]
-    return Outcome(len(cases), found, wanted, right, tuple(faults))
+def measure(cases: list[tuple[str, list[str]]]) -> ExtractionScore:
+    num_extracted = num_expected = num_correct = 0
+    errors = []
+    for message, expected_texts in cases:
+        extracted = {memory.text.casefold().rstrip(".") for memory in extract_memories(message)}
+        expected = {text.casefold() for text in expected_texts}
+        num_extracted += len(extracted)
+        num_expected += len(expected)
+        num_correct += len(extracted & expected)
+        errors += [f"unexpected: {text!r} from {message!r}" for text in sorted(extracted - expected)]
+        errors += [f"missed: {text!r} from {message!r}" for text in sorted(expected - extracted)]
+    return ExtractionScore(len(cases), num_extracted, num_expected, num_correct, tuple(errors))
 
 
 def main() -> None:
-    outcome = measure(read(Path(sys.argv[1]) if len(sys.argv) > 1 else CASES))
-    for fault in outcome.faults:
-        print(fault)
+    score = measure(read_cases(Path(sys.argv[1]) if len(sys.argv) > 1 else CASES))
+    for error in score.errors:
+        print(error)
     print(
-        f"{outcome.cases} messages: {outcome.right} of {outcome.found} memories are right (precision {outcome.precision:.1%}), "
-        f"of {outcome.wanted} that should be there (recall {outcome.recall:.1%})"
+        f"{score.num_cases} messages: {score.num_correct} of {score.num_extracted} extracted memories are correct "
+        f"(precision {score.precision:.1%}), of {score.num_expected} expected ones (recall {score.recall:.1%})"
     )
 
 

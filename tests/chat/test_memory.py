@@ -1,4 +1,4 @@
-"""What is remembered of what people say, which memories bear on a question, and what goes before it."""
+"""Memory extraction and selection, the system messages of a person's style, comparison offers, titles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.chat.memory_precision import measure, read
+from tests.chat.memory_precision import measure, read_cases
 from yearling.chat import (
     BUILTIN_MODES,
     FUN_MODE,
@@ -25,25 +25,25 @@ from yearling.clock import new_id, now_utc
 from yearling.store import ComparisonRecord
 
 
-def test_the_cases_of_our_own() -> None:
-    outcome = measure(read())
-    assert outcome.cases >= 170
-    assert outcome.wanted >= 65
-    assert outcome.precision >= 0.98, outcome.faults
-    assert outcome.recall >= 0.95, outcome.faults
+def test_extraction_meets_precision_and_recall_on_our_cases() -> None:
+    score = measure(read_cases())
+    assert score.num_cases >= 170
+    assert score.num_expected >= 65
+    assert score.precision >= 0.98, score.errors
+    assert score.recall >= 0.95, score.errors
 
 
-def test_the_measure_can_fail() -> None:
-    outcome = measure([("I'm vegan.", []), ("Hello", ["I'm Bob"])])
-    assert (outcome.precision, outcome.recall) == (0.0, 0.0)
+def test_measure_reports_zero_for_wrong_memories() -> None:
+    score = measure([("I'm vegan.", []), ("Hello", ["I'm Bob"])])
+    assert (score.precision, score.recall) == (0.0, 0.0)
 
 
-def test_one_message_leaves_few_memories_and_a_pasted_book_none() -> None:
+def test_number_of_memories_per_message_is_limited() -> None:
     assert len(extract_memories(" ".join(f"I have {number} cats." for number in range(1, 10)))) <= 8
     assert extract_memories("I'm vegan. " + "x " * 4000) == []
 
 
-FACTS = [
+MEMORIES = [
     ExtractedMemory("I'm allergic to peanuts"),
     ExtractedMemory("My name is Ada", "name"),
     ExtractedMemory("I work as a nurse"),
@@ -65,37 +65,38 @@ FACTS = [
         ("周末去哪里爬山？", {"我喜欢爬山"}),
     ],
 )
-def test_what_bears_on_a_question_is_chosen(question: str, expected: set[str]) -> None:
+def test_relevant_memories_are_selected(question: str, expected: set[str]) -> None:
     always = {"My name is Ada", "From now on, answer in German"}
-    assert {fact.text for fact in select_memories(FACTS, question, budget_tokens=200)} == expected | always
+    assert {memory.text for memory in select_memories(MEMORIES, question, budget_tokens=200)} == expected | always
 
 
-def test_a_long_question_is_near_to_little_but_an_allergy_is_not_forgotten() -> None:
+def test_long_question_still_selects_an_allergy() -> None:
     question = (
         "I am planning a dinner for twelve colleagues on Friday, after the concert in the old theatre, and the kitchen of our "
         "flat has two rings and no oven, and one of the guests comes by train from Leeds. What could I serve in time?"
     )
-    far = ExtractedMemory("I have collected programmes of theatres and timetables of railways since I was a child in Leeds")
-    facts = [far, ExtractedMemory("I'm severely allergic to peanuts, walnuts, sesame and shellfish")]
-    assert [fact.text[:10] for fact in select_memories(facts, question, budget_tokens=200)] == ["I'm severe"]
-    assert far in select_memories(facts, "Where can I buy old railway timetables and theatre programmes?", budget_tokens=200)
+    unrelated = ExtractedMemory("I have collected programmes of theatres and timetables of railways since I was a child in Leeds")
+    memories = [unrelated, ExtractedMemory("I'm severely allergic to peanuts, walnuts, sesame and shellfish")]
+    assert [memory.text[:10] for memory in select_memories(memories, question, budget_tokens=200)] == ["I'm severe"]
+    related_question = "Where can I buy old railway timetables and theatre programmes?"
+    assert unrelated in select_memories(memories, related_question, budget_tokens=200)
 
 
-def test_the_budget_is_kept_and_the_most_telling_come_first() -> None:
-    facts = [ExtractedMemory(f"I cook dish {number}") for number in range(50)]
-    assert select_memories(facts, "What shall I cook?", budget_tokens=0) == []
-    assert len(select_memories(facts, "What shall I cook?", budget_tokens=30)) == 4
-    first = select_memories([*facts, ExtractedMemory("I cook lasagne")], "Is lasagne easy to cook?", budget_tokens=10)
-    assert [fact.text for fact in first] == ["I cook lasagne"]
+def test_selection_respects_the_budget_and_ranks_by_similarity() -> None:
+    memories = [ExtractedMemory(f"I cook dish {number}") for number in range(50)]
+    assert select_memories(memories, "What shall I cook?", budget_tokens=0) == []
+    assert len(select_memories(memories, "What shall I cook?", budget_tokens=30)) == 4
+    selected = select_memories([*memories, ExtractedMemory("I cook lasagne")], "Is lasagne easy to cook?", budget_tokens=10)
+    assert [memory.text for memory in selected] == ["I cook lasagne"]
 
 
-def test_nothing_is_added_where_nothing_was_chosen() -> None:
+def test_default_style_adds_no_system_messages() -> None:
     assert system_messages(AnswerStyle()) == []
 
 
-def test_every_choice_comes_behind_the_specs_own_words() -> None:
-    manner = AnswerStyle(mode=FUN_MODE, length="long", bluntness="gentle", language="de", instructions=" I am new here. ")
-    parts = system_messages(manner, ["I like tea"])
+def test_personal_parts_follow_the_spec_message() -> None:
+    style = AnswerStyle(mode=FUN_MODE, length="long", bluntness="gentle", language="de", instructions=" I am new here. ")
+    parts = system_messages(style, ["I like tea"])
     assert [part["source"] for part in parts] == ["spec", "mode", "knobs", "personal", "memory"]
     assert parts[0]["content"] == SPEC_SYSTEM_MESSAGE
     assert parts[1]["mode"] == "fun@1"
@@ -106,14 +107,14 @@ def test_every_choice_comes_behind_the_specs_own_words() -> None:
     assert REGULAR_MODE.text == ""
 
 
-def offer(state: Any, hours: float) -> ComparisonRecord:
+def offered_comparison(state: Any, age_hours: float) -> ComparisonRecord:
     ids = {name: new_id() for name in ("id", "person_id", "conversation_id", "question_id", "left_id", "right_id")}
-    when = now_utc() - timedelta(hours=hours)
-    return ComparisonRecord(**ids, offered=True, state=state, outcome=None, event_id=None, created_utc=when)
+    created_utc = now_utc() - timedelta(hours=age_hours)
+    return ComparisonRecord(**ids, offered=True, state=state, outcome=None, event_id=None, created_utc=created_utc)
 
 
 @pytest.mark.parametrize(
-    ("recent", "may"),
+    ("recent", "expected"),
     [
         ([], True),
         ([("decided", 0.1)], False),
@@ -126,14 +127,14 @@ def offer(state: Any, hours: float) -> ComparisonRecord:
         ([("decided", 1), ("decided", 2), ("decided", 30)], True),
     ],
 )
-def test_offers_never_nag(recent: list[tuple[Any, float]], may: bool) -> None:
-    offers = [offer(state, hours) for state, hours in recent]
-    assert should_offer_comparison(0.5, 0.2, offers, now_utc()) is may
+def test_comparison_offers_keep_their_distance(recent: list[tuple[Any, float]], expected: bool) -> None:
+    offers = [offered_comparison(state, age_hours) for state, age_hours in recent]
+    assert should_offer_comparison(0.5, 0.2, offers, now_utc()) is expected
     assert should_offer_comparison(0.5, 0.7, offers, now_utc()) is False
     assert should_offer_comparison(0.0, 0.0, offers, now_utc()) is False
 
 
-def test_titles_end_at_a_word() -> None:
+def test_titles_are_cut_at_a_word() -> None:
     assert title_from_question("  Hello\nthere ") == "Hello there"
     long = title_from_question("word " * 40)
     assert len(long) <= 60

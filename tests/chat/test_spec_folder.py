@@ -1,4 +1,4 @@
-"""Reading the spec: what is shipped, and what is said of files that cannot be read."""
+"""Reading the behaviour spec: the built-in one, and the problems reported for invalid files."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_shipped_spec_is_whole_and_short_where_it_reaches_the_model() -> None:
+def test_builtin_spec_is_valid_and_its_system_message_is_short() -> None:
     spec = load_spec()
     assert (spec.version, spec.system_message, spec.folder) == (SPEC_VERSION, SPEC_SYSTEM_MESSAGE, spec_dir())
     assert len(spec.clauses) >= 40
@@ -61,7 +61,7 @@ def test_the_shipped_spec_is_whole_and_short_where_it_reaches_the_model() -> Non
     assert len(SPEC_SYSTEM_MESSAGE.split()) < 40
 
 
-def test_a_clause_and_a_case_are_read_whole(folder: Path) -> None:
+def test_clause_and_case_are_read_completely(folder: Path) -> None:
     spec = read_spec(folder)
     assert spec.problems == ()
     (clause,) = spec.clauses
@@ -79,12 +79,12 @@ def test_a_clause_and_a_case_are_read_whole(folder: Path) -> None:
         spec.clause("unheard-of")
 
 
-def test_the_version_follows_clauses_and_system_message_only(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_version_depends_on_clauses_and_system_message_only(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     first = read_spec(folder)
     copy = tmp_path_factory.mktemp("copy") / "spec"
     shutil.copytree(folder, copy)
     (copy / "clauses" / "topic.md").write_bytes(CLAUSE.replace("\n", "\r\n").encode())
-    assert read_spec(copy).version == first.version  # a checkout with other line ends
+    assert read_spec(copy).version == first.version, "line ends of a checkout do not count"
     (folder / "cases" / "topic.yaml").write_text(CASE + "\n", encoding="utf-8")
     second = read_spec(folder)
     assert second.version == first.version
@@ -94,57 +94,57 @@ def test_the_version_follows_clauses_and_system_message_only(folder: Path, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line", "told"),
+    ("old", "new", "line", "expected"),
     [
-        ("level=default", "level=law", 3, "the level 'law' is none of"),
-        ("{#calibrated level=default basis=founding quorum=20}", "", 3, "heading ends in"),
-        ("#calibrated", "#Calibrated", 3, "not made of small letters"),
+        ("level=default", "level=law", 3, "unknown level 'law'"),
+        ("{#calibrated level=default basis=founding quorum=20}", "", 3, "heading must end in"),
+        ("#calibrated", "#Calibrated", 3, "must consist of lower-case letters"),
         (" quorum=20", "", 3, "must have level, basis and quorum"),
         ("quorum=20", "quorum=0", 3, "not a number of raters"),
-        ("basis=founding", "basis=me", 3, "the basis is founding, or vote:"),
-        ('**Bad.** "No."', "", 3, "nothing stands under bad"),
+        ("basis=founding", "basis=me", 3, "the basis must be founding, or vote:"),
+        ('**Bad.** "No."', "", 3, "no text for bad"),
     ],
 )
-def test_what_is_wrong_with_a_clause_is_told_with_its_line(folder: Path, old: str, new: str, line: int, told: str) -> None:
+def test_invalid_clause_is_reported_with_its_line(folder: Path, old: str, new: str, line: int, expected: str) -> None:
     assert old in CLAUSE
     (folder / "clauses" / "topic.md").write_text(CLAUSE.replace(old, new), encoding="utf-8")
     (problem,) = read_spec(folder).problems
     assert (problem.file, problem.line) == ("clauses/topic.md", line)
-    assert told in problem.text
+    assert expected in problem.text
     with pytest.raises(BadInput, match=r"clauses/topic.md:3"):
         load_spec(folder)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line", "told"),
+    ("old", "new", "line", "expected"),
     [
         ("id: truth.idk.001", "id: truth", 1, "three digits at the end"),
-        ("  policy: [says_unknown]", "  polcy: [says_unknown]", 1, "the key 'polcy' is none of"),
+        ("  policy: [says_unknown]", "  polcy: [says_unknown]", 1, "unknown key 'polcy'"),
         ("policy: [says_unknown]", "policy: says_unknown", 1, "must be a list of labels"),
         ("score: {confident_wrong: -2}", "score: {confident_wrong: bad}", 1, "must map labels to numbers"),
         ('{user: "Which year?", answerable: false}', "{answerable: false}", 4, "either user or turns"),
         ("        - user: 哪一年？\n", "", 5, "the last turn must be the person's"),
-        ("- assistant: 你好。", "- robot: 你好。", 5, "a turn is"),
-        ("answerable: false}", 'answerable: false, user: "Again?"}', 4, "stands twice"),
-        ("twins:", "twins: [", 4, "not YAML"),
-        ("- id: truth.idk.001\n  clause: calibrated", "id: truth.idk.001\nclause: calibrated", 3, "not YAML"),
+        ("- assistant: 你好。", "- robot: 你好。", 5, "a turn must be"),
+        ("answerable: false}", 'answerable: false, user: "Again?"}', 4, "is a duplicate"),
+        ("twins:", "twins: [", 4, "not valid YAML"),
+        ("- id: truth.idk.001\n  clause: calibrated", "id: truth.idk.001\nclause: calibrated", 3, "not valid YAML"),
     ],
 )
-def test_what_is_wrong_with_a_case_is_told_with_its_line(folder: Path, old: str, new: str, line: int, told: str) -> None:
+def test_invalid_case_is_reported_with_its_line(folder: Path, old: str, new: str, line: int, expected: str) -> None:
     assert old in CASE
     (folder / "cases" / "topic.yaml").write_text(CASE.replace(old, new), encoding="utf-8")
     (problem,) = read_spec(folder).problems
-    assert told in problem.text
+    assert expected in problem.text
     assert (problem.file, problem.line) == ("cases/topic.yaml", line)
 
 
-def test_one_bad_case_does_not_hide_the_others(folder: Path) -> None:
-    bad = CASE.replace("truth.idk.001", "truth")
-    (folder / "cases" / "topic.yaml").write_text(bad + CASE, encoding="utf-8")
+def test_invalid_case_does_not_hide_valid_ones(folder: Path) -> None:
+    invalid = CASE.replace("truth.idk.001", "truth")
+    (folder / "cases" / "topic.yaml").write_text(invalid + CASE, encoding="utf-8")
     spec = read_spec(folder)
     assert ([case.id for case in spec.cases], len(spec.problems)) == (["truth.idk.001"], 1)
 
 
-def test_another_folder_is_no_spec(tmp_path: Path) -> None:
+def test_folder_without_system_message_raises_not_found(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"system\.txt"):
         read_spec(tmp_path)

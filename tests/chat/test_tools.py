@@ -1,8 +1,9 @@
-"""Tool calls in text: found however the text is cut, never invented, never lost."""
+"""Tool calls in text: found however the text is split, never invented, never lost."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import jsonschema
 import pytest
@@ -22,26 +23,25 @@ from yearling.chat.tools import (
 )
 
 
-def parsed(
-    *pieces: str, tools: tuple[dict[str, object], ...] = (ADD,), parallel: bool = True
-) -> tuple[str, list[ToolCall], bool]:
+def parse(*pieces: str, tools: tuple[dict[str, Any], ...] = (ADD,), parallel: bool = True) -> tuple[str, list[ToolCall], bool]:
+    """(text, calls, whether the parser has ended) of an output in pieces."""
     parser = ToolCallParser(tools, parallel=parallel)
-    found = [one for piece in pieces for one in parser.push(piece)] + list(parser.flush())
+    outputs = [output for piece in pieces for output in parser.push(piece)] + list(parser.flush())
     return (
-        "".join(one for one in found if isinstance(one, str)),
-        [one for one in found if isinstance(one, ToolCall)],
+        "".join(output for output in outputs if isinstance(output, str)),
+        [output for output in outputs if isinstance(output, ToolCall)],
         parser.ended,
     )
 
 
 @given(st.lists(st.integers(1, 12), max_size=40))
-def test_a_call_is_found_however_the_text_is_cut(widths: list[int]) -> None:
+def test_calls_are_found_however_the_text_is_split(widths: list[int]) -> None:
     text, pieces = f"Let me see. {CALL}\n{CALL}", []
     for width in widths:
         pieces.append(text[:width])
         text = text[width:]
-    words, calls, _ = parsed(*pieces, text)
-    assert words == "Let me see. "
+    plain_text, calls, _ = parse(*pieces, text)
+    assert plain_text == "Let me see. "
     assert [(call.name, json.loads(call.arguments)) for call in calls] == [("add", {"a": 1, "b": 2})] * 2
 
 
@@ -57,35 +57,35 @@ def test_a_call_is_found_however_the_text_is_cut(widths: list[int]) -> None:
         "ends with <tool_cal",
     ],
 )
-def test_what_is_no_call_stays_text(text: str) -> None:
-    assert parsed(text)[:2] == (text, [])
+def test_invalid_calls_stay_text(text: str) -> None:
+    assert parse(text)[:2] == (text, [])
 
 
-def test_a_call_that_is_not_closed_counts_at_the_end() -> None:
-    assert len(parsed(CALL.removesuffix("</tool_call>"))[1]) == 1
+def test_unclosed_call_is_parsed_at_the_end() -> None:
+    assert len(parse(CALL.removesuffix("</tool_call>"))[1]) == 1
 
 
-def test_one_call_only_where_parallel_calls_are_off() -> None:
+def test_only_one_call_without_parallel_calls() -> None:
     for text in (CALL * 2, '<tool_call>[{"name": "add", "arguments": {}}, {"name": "add", "arguments": {}}]</tool_call>'):
-        _, calls, ended = parsed(text, parallel=False)
+        _, calls, ended = parse(text, parallel=False)
         assert len(calls) == 1
         assert ended
 
 
-def test_words_after_a_call_end_the_turn() -> None:
-    words, calls, ended = parsed(CALL, "\n", "<tool_response>3</tool_response>")
-    assert (words, len(calls), ended) == ("", 1, True)
+def test_text_after_a_call_ends_the_turn() -> None:
+    plain_text, calls, ended = parse(CALL, "\n", "<tool_response>3</tool_response>")
+    assert (plain_text, len(calls), ended) == ("", 1, True)
 
 
-def test_a_strict_function_gets_only_arguments_that_fit() -> None:
-    strict = {"type": "function", "function": {**ADD["function"], "strict": True}}  # type: ignore[dict-item]
-    wrong = CALL.replace('"b": 2', '"b": "two"')
-    assert parsed(wrong, tools=(strict,))[:2] == (wrong, [])
-    assert len(parsed(wrong)[1]) == 1
-    assert len(parsed(CALL, tools=(strict,))[1]) == 1
+def test_strict_function_rejects_invalid_arguments() -> None:
+    strict = {"type": "function", "function": {**ADD["function"], "strict": True}}
+    invalid = CALL.replace('"b": 2', '"b": "two"')
+    assert parse(invalid, tools=(strict,))[:2] == (invalid, [])
+    assert len(parse(invalid)[1]) == 1
+    assert len(parse(CALL, tools=(strict,))[1]) == 1
 
 
-def test_forced_calls_satisfy_the_parameters_of_their_own_function() -> None:
+def test_forced_call_schema_checks_the_parameters_of_the_called_function() -> None:
     tree = {
         "type": "object",
         "properties": {"root": {"$ref": "#/$defs/node"}},
@@ -95,12 +95,12 @@ def test_forced_calls_satisfy_the_parameters_of_their_own_function() -> None:
     plant = {"type": "function", "function": {"name": "plant", "parameters": tree}}
     schema = forced_call_schema([ADD, plant])
     jsonschema.Draft202012Validator.check_schema(schema)
-    fits = jsonschema.Draft202012Validator(schema).is_valid
-    assert fits({"name": "add", "arguments": {"a": 1, "b": 2}})
-    assert fits({"name": "plant", "arguments": {"root": {"next": {"next": {"v": 1}}}}})
-    assert not fits({"name": "plant", "arguments": {"root": {"next": {"next": {"v": "one"}}}}})
-    assert not fits({"name": "plant", "arguments": {"a": 1, "b": 2}})
-    assert not fits({"name": "other", "arguments": {}})
+    is_valid = jsonschema.Draft202012Validator(schema).is_valid
+    assert is_valid({"name": "add", "arguments": {"a": 1, "b": 2}})
+    assert is_valid({"name": "plant", "arguments": {"root": {"next": {"next": {"v": 1}}}}})
+    assert not is_valid({"name": "plant", "arguments": {"root": {"next": {"next": {"v": "one"}}}}})
+    assert not is_valid({"name": "plant", "arguments": {"a": 1, "b": 2}})
+    assert not is_valid({"name": "other", "arguments": {}})
 
 
 @pytest.mark.parametrize(
@@ -111,31 +111,31 @@ def test_forced_calls_satisfy_the_parameters_of_their_own_function() -> None:
         ('{"name": "a\\"b", "arguments": {', 'a"b', "{"),
     ],
 )
-def test_a_forced_call_is_told_as_far_as_it_goes(text: str, name: str, arguments: str) -> None:
+def test_cut_forced_call_keeps_partial_arguments(text: str, name: str, arguments: str) -> None:
     call = parse_forced_call(text)
     assert call is not None
     assert (call.name, call.arguments) == (name, arguments)
 
 
-def test_a_forced_call_cut_before_its_arguments_is_none() -> None:
+def test_forced_call_cut_before_its_arguments_is_none() -> None:
     assert parse_forced_call('{"name": "ad') is None
 
 
-def test_the_history_reads_as_the_model_wrote_it() -> None:
-    call = {"id": "c", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 2}'}}
-    history = [
+def test_tool_history_renders_in_the_form_that_models_write() -> None:
+    call: dict[str, Any] = {"id": "c", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 2}'}}
+    history: list[dict[str, Any]] = [
         {"role": "assistant", "content": "", "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c", "content": "3"},
     ]
-    flat = tool_messages_as_text(history)
-    assert [message["role"] for message in flat] == ["assistant", "user"]
-    assert parsed(flat[0]["content"])[1] == [ToolCall("add", '{"a": 1, "b": 2}')]
-    assert "3" in flat[1]["content"]
+    text_messages = tool_messages_as_text(history)
+    assert [message["role"] for message in text_messages] == ["assistant", "user"]
+    assert parse(text_messages[0]["content"])[1] == [ToolCall("add", '{"a": 1, "b": 2}')]
+    assert "3" in text_messages[1]["content"]
     assert with_object_arguments(history)[0]["tool_calls"][0]["function"]["arguments"] == {"a": 1, "b": 2}
-    assert call["function"]["arguments"] == '{"a": 1, "b": 2}', "the request itself is left alone"
+    assert call["function"]["arguments"] == '{"a": 1, "b": 2}', "the request itself is not changed"
 
 
-def test_the_description_names_function_and_form() -> None:
+def test_tool_description_contains_signature_and_forced_function() -> None:
     text = describe_tools([ADD], forced_tool="add")
     assert '"name": "add"' in text
     assert "Add two numbers." in text
@@ -143,5 +143,5 @@ def test_the_description_names_function_and_form() -> None:
     assert "Call the function" not in describe_tools([ADD])
 
 
-def test_call_ids_are_a_function_of_the_sample() -> None:
+def test_call_ids_depend_on_the_sample_only() -> None:
     assert tool_call_id("ab-cd", 0) == tool_call_id("ab-cd", 0) != tool_call_id("ab-cd", 1)

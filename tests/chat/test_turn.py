@@ -1,4 +1,4 @@
-"""One turn from request to samples, over a scripted engine."""
+"""One turn from its request to its samples, over a scripted engine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.chat.helpers import ADD, CALL, Sink, asking, assistant, prompt_of
+from tests.chat.helpers import ADD, CALL, RecordingSink, make_assistant, prompt_of, turn_request
 from yearling.chat import DEFAULT_SAMPLING, SPEC_VERSION, SchemaNotSatisfied, TurnEvent, answer_message, client_messages
 from yearling.errors import BadInput, ContextLengthExceeded, NotFound, StorageFailed, Unavailable, Unsupported
 from yearling.inference import FakeChatTemplate, FakeEngine, ScriptedAnswer
@@ -17,9 +17,9 @@ from yearling.inference import FakeChatTemplate, FakeEngine, ScriptedAnswer
 FORCED: dict[str, Any] = {"tools": (ADD,), "tool_choice": "required"}
 
 
-async def test_the_sample_is_exactly_what_the_model_saw_and_emitted() -> None:
-    engine, sink = FakeEngine(["Paris."]), Sink()
-    answer = await assistant(engine, sink).answer(asking("Capital of France?", sampling={"seed": 7, "max_tokens": 20}))
+async def test_sample_records_exactly_what_the_model_saw_and_emitted() -> None:
+    engine, sink = FakeEngine(["Paris."]), RecordingSink()
+    answer = await make_assistant(engine, sink).answer(turn_request("Capital of France?", sampling={"seed": 7, "max_tokens": 20}))
     (sample,) = sink.samples
     request = engine.requests[0]
     assert answer.text == sample.output_text == "Paris."
@@ -40,32 +40,32 @@ async def test_the_sample_is_exactly_what_the_model_saw_and_emitted() -> None:
     )
 
 
-async def test_our_system_message_stands_in_for_a_missing_one_and_is_told_apart() -> None:
-    engine, sink = FakeEngine(), Sink()
-    one = assistant(engine, sink)
-    await one.answer(asking())
+async def test_missing_system_message_is_replaced_by_the_spec_message() -> None:
+    engine, sink = FakeEngine(), RecordingSink()
+    assistant = make_assistant(engine, sink)
+    await assistant.answer(turn_request())
     assert "system\nYou are a helpful assistant." in prompt_of(engine)
     assert [message.get("source") for message in sink.samples[0].messages] == ["spec", None]
     for role in ("system", "developer"):
-        await one.answer(asking(messages=({"role": role, "content": "Be rude."}, {"role": "user", "content": "Hi"})))
+        await assistant.answer(turn_request(messages=({"role": role, "content": "Be rude."}, {"role": "user", "content": "Hi"})))
         assert "helpful" not in prompt_of(engine)
         assert "system\nBe rude." in prompt_of(engine)
 
 
-async def test_sampling_is_ours_unless_the_request_says_otherwise() -> None:
+async def test_request_overrides_default_sampling() -> None:
     engine = FakeEngine()
-    one = assistant(engine)
-    await one.answer(asking())
-    await one.answer(asking(sampling={"temperature": 1.5}))
+    assistant = make_assistant(engine)
+    await assistant.answer(turn_request())
+    await assistant.answer(turn_request(sampling={"temperature": 1.5}))
     first, second = (request.sampling for request in engine.requests)
     assert (first.temperature, first.top_p) == (DEFAULT_SAMPLING.temperature, DEFAULT_SAMPLING.top_p)
     assert (second.temperature, second.top_p) == (1.5, DEFAULT_SAMPLING.top_p)
-    assert first.seed != second.seed, "without a seed each answer has its own"
+    assert first.seed != second.seed, "without a seed, each answer gets a random one"
 
 
-async def test_choices_have_seeds_and_samples_of_their_own() -> None:
-    engine, sink = FakeEngine(["one", "two", "three"]), Sink()
-    answer = await assistant(engine, sink).answer(asking(n=3, sampling={"seed": 2**31 - 2}))
+async def test_each_choice_has_its_own_seed_and_sample() -> None:
+    engine, sink = FakeEngine(["one", "two", "three"]), RecordingSink()
+    answer = await make_assistant(engine, sink).answer(turn_request(n=3, sampling={"seed": 2**31 - 2}))
     assert sorted(choice.text for choice in answer.choices) == ["one", "three", "two"]
     assert sorted(request.sampling.seed for request in engine.requests) == [0, 2**31 - 2, 2**31 - 1]
     assert sorted(sample.choice for sample in sink.samples) == [0, 1, 2]
@@ -73,83 +73,86 @@ async def test_choices_have_seeds_and_samples_of_their_own() -> None:
     assert answer.usage.completion_tokens == sum(sample.completion_tokens for sample in sink.samples)
 
 
-async def test_a_failing_choice_ends_the_others() -> None:
-    engine, sink = FakeEngine([ScriptedAnswer("slow and long", delay_s=0.01), ScriptedAnswer("dies", fail_after=2)]), Sink()
-    one = assistant(engine, sink)
+async def test_failing_choice_cancels_the_others() -> None:
+    engine, sink = (
+        FakeEngine([ScriptedAnswer("slow and long", delay_s=0.01), ScriptedAnswer("dies", fail_after=2)]),
+        RecordingSink(),
+    )
+    assistant = make_assistant(engine, sink)
     with pytest.raises(Unavailable):
-        await one.answer(asking(n=2))
-    await one.close()
+        await assistant.answer(turn_request(n=2))
+    await assistant.close()
     assert engine.active == 0
     assert sorted(sample.finish_reason for sample in sink.samples) == ["cancelled", "error"]
 
 
-async def test_the_last_event_waits_for_the_storage() -> None:
-    sink = Sink(delay_s=0.05)
-    async for event in assistant(FakeEngine(["Hi"]), sink).stream(asking()):
+async def test_last_event_follows_the_stored_sample() -> None:
+    sink = RecordingSink(delay_s=0.05)
+    async for event in make_assistant(FakeEngine(["Hi"]), sink).stream(turn_request()):
         if event.finish_reason is not None:
             assert len(sink.samples) == 1
             break
     else:
-        pytest.fail("there was no last event")
+        pytest.fail("no event has a finish reason")
 
 
-async def test_an_answer_that_cannot_be_stored_is_not_acknowledged() -> None:
-    sink = Sink()
+async def test_unstorable_answer_has_no_finish_reason() -> None:
+    sink = RecordingSink()
     sink.full = True
     seen: list[TurnEvent] = []
 
     async def listen() -> None:
-        async for event in assistant(FakeEngine(["Hi"]), sink).stream(asking()):
+        async for event in make_assistant(FakeEngine(["Hi"]), sink).stream(turn_request()):
             seen.append(event)
 
     with pytest.raises(StorageFailed):
         await listen()
-    assert "".join(event.text for event in seen) == "Hi", "the person has read it by then"
+    assert "".join(event.text for event in seen) == "Hi", "the text was already streamed"
     assert all(event.finish_reason is None for event in seen)
 
 
-async def test_closing_the_stream_stops_the_engine_within_a_step_and_keeps_what_came() -> None:
-    engine, sink = FakeEngine([ScriptedAnswer("x" * 500, delay_s=0.005)]), Sink()
-    one = assistant(engine, sink)
-    turn = await one.prepare(asking())
+async def test_closing_the_stream_stops_the_engine_and_stores_the_partial_sample() -> None:
+    engine, sink = FakeEngine([ScriptedAnswer("x" * 500, delay_s=0.005)]), RecordingSink()
+    assistant = make_assistant(engine, sink)
+    turn = await assistant.prepare(turn_request())
     events = turn.stream()
     for _ in range(5):
         await anext(events)
     await events.aclose()
     assert engine.active == 0
     assert engine.cancelled == 1
-    await one.close()
+    await assistant.close()
     (sample,) = sink.samples
     assert sample.finish_reason == "cancelled"
     assert sample.output_text == "xxxxx"
     assert sample.completion_tokens == 5
 
 
-async def test_cancelling_the_task_does_the_same() -> None:
-    engine, sink = FakeEngine([ScriptedAnswer("x" * 500, delay_s=0.005)]), Sink()
-    one = assistant(engine, sink)
-    task = asyncio.create_task(one.answer(asking(n=2)))
+async def test_cancelling_the_task_stops_the_engine_and_stores_partial_samples() -> None:
+    engine, sink = FakeEngine([ScriptedAnswer("x" * 500, delay_s=0.005)]), RecordingSink()
+    assistant = make_assistant(engine, sink)
+    task = asyncio.create_task(assistant.answer(turn_request(n=2)))
     await asyncio.sleep(0.05)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert engine.active == 0
-    await one.close()
+    await assistant.close()
     assert [sample.finish_reason for sample in sink.samples] == ["cancelled", "cancelled"]
 
 
-async def test_an_engine_that_dies_leaves_what_it_said() -> None:
-    engine, sink = FakeEngine([ScriptedAnswer("Hello", fail_after=3)]), Sink()
-    one = assistant(engine, sink)
+async def test_failing_engine_leaves_a_partial_sample() -> None:
+    engine, sink = FakeEngine([ScriptedAnswer("Hello", fail_after=3)]), RecordingSink()
+    assistant = make_assistant(engine, sink)
     with pytest.raises(Unavailable):
-        await one.answer(asking())
-    await one.close()
+        await assistant.answer(turn_request())
+    await assistant.close()
     assert [(sample.finish_reason, sample.output_text) for sample in sink.samples] == [("error", "Hel")]
 
 
-async def test_log_probabilities_spell_the_words() -> None:
+async def test_tokens_with_logprobs_spell_the_text() -> None:
     engine = FakeEngine(["Grüße, 世界! STOP more"])
-    answer = await assistant(engine).answer(asking(logprobs=True, top_logprobs=2, sampling={"stop": ("STOP",)}))
+    answer = await make_assistant(engine).answer(turn_request(logprobs=True, top_logprobs=2, sampling={"stop": ("STOP",)}))
     (choice,) = answer.choices
     assert choice.text == "Grüße, 世界! "
     assert b"".join(token.raw_bytes for token in choice.tokens).decode() == choice.text
@@ -157,13 +160,13 @@ async def test_log_probabilities_spell_the_words() -> None:
     assert choice.tokens[0].logprob == choice.tokens[0].top[0].logprob
 
 
-async def test_log_probabilities_of_a_text_that_looked_like_a_stop_are_not_lost() -> None:
+async def test_logprobs_of_a_partial_stop_string_are_returned() -> None:
     engine = FakeEngine(["It ends with STO"])
-    (choice,) = (await assistant(engine).answer(asking(logprobs=True, sampling={"stop": ("STOP",)}))).choices
+    (choice,) = (await make_assistant(engine).answer(turn_request(logprobs=True, sampling={"stop": ("STOP",)}))).choices
     assert b"".join(token.raw_bytes for token in choice.tokens).decode() == choice.text == "It ends with STO"
 
 
-# Requests that are refused
+# Invalid requests
 
 
 @pytest.mark.parametrize(
@@ -183,12 +186,12 @@ async def test_log_probabilities_of_a_text_that_looked_like_a_stop_are_not_lost(
         ({"messages": ({"role": "user", "content": "x" * 5000},)}, ContextLengthExceeded, "messages"),
     ],
 )
-async def test_what_cannot_be_is_refused_before_any_work(
+async def test_invalid_requests_are_rejected_before_generation(
     fields: dict[str, Any], error: type[Exception], param: str | None
 ) -> None:
-    engine, sink = FakeEngine(), Sink()
+    engine, sink = FakeEngine(), RecordingSink()
     with pytest.raises(error) as caught:
-        await assistant(engine, sink).prepare(asking(**fields))
+        await make_assistant(engine, sink).prepare(turn_request(**fields))
     assert getattr(caught.value, "param", None) == param
     assert not engine.requests
     assert not sink.samples
@@ -197,40 +200,40 @@ async def test_what_cannot_be_is_refused_before_any_work(
 # Structure and tools
 
 
-async def test_a_structured_answer_satisfies_its_schema_and_the_model_is_told_of_it() -> None:
-    engine, sink = FakeEngine(), Sink()
+async def test_structured_answer_satisfies_its_schema_which_the_prompt_contains() -> None:
+    engine, sink = FakeEngine(), RecordingSink()
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
-    answer = await assistant(engine, sink).answer(asking(json_schema=schema))
+    answer = await make_assistant(engine, sink).answer(turn_request(json_schema=schema))
     assert set(json.loads(answer.text)) == {"city"}
     assert engine.requests[0].json_schema == schema
     assert json.dumps(schema) in prompt_of(engine)
     assert json.loads(sink.samples[0].grammar) == schema
 
 
-class Unruly(FakeEngine):
-    """Promises grammar and does not keep it."""
+class SchemaBreakingEngine(FakeEngine):
+    """Claims to enforce schemas, and does not."""
 
     def _script(self, request: Any) -> ScriptedAnswer:
         return ScriptedAnswer('{"city": 5}')
 
 
-async def test_an_answer_that_breaks_its_schema_is_an_error_and_is_kept() -> None:
-    sink = Sink()
+async def test_answer_that_violates_its_schema_raises_and_is_stored() -> None:
+    sink = RecordingSink()
     schema = {"type": "object", "properties": {"city": {"type": "string"}}}
     with pytest.raises(SchemaNotSatisfied):
-        await assistant(Unruly(), sink).answer(asking(json_schema=schema))
+        await make_assistant(SchemaBreakingEngine(), sink).answer(turn_request(json_schema=schema))
     assert sink.samples[0].output_text == '{"city": 5}'
 
 
-async def test_an_answer_cut_by_its_length_does_not_claim_to_be_whole() -> None:
-    answer = await assistant(FakeEngine()).answer(asking(json_schema={"type": "array"}, sampling={"max_tokens": 2}))
+async def test_structured_answer_cut_by_length_has_finish_reason_length() -> None:
+    answer = await make_assistant(FakeEngine()).answer(turn_request(json_schema={"type": "array"}, sampling={"max_tokens": 2}))
     assert answer.choices[0].finish_reason == "length"
 
 
 @pytest.mark.parametrize("choice", ["required", "function:add"])
-async def test_a_forced_call_is_enforced(choice: str) -> None:
-    engine, sink = FakeEngine(), Sink()
-    (answer,) = (await assistant(engine, sink).answer(asking(tools=(ADD,), tool_choice=choice))).choices
+async def test_forced_tool_call_is_enforced(choice: str) -> None:
+    engine, sink = FakeEngine(), RecordingSink()
+    (answer,) = (await make_assistant(engine, sink).answer(turn_request(tools=(ADD,), tool_choice=choice))).choices
     assert answer.finish_reason == "tool_calls"
     assert answer.text == ""
     (call,) = answer.tool_calls
@@ -240,9 +243,9 @@ async def test_a_forced_call_is_enforced(choice: str) -> None:
 
 
 @pytest.mark.parametrize("template", [FakeChatTemplate(), FakeChatTemplate(supports_tools=False)])
-async def test_chosen_calls_are_found_and_words_before_them_kept(template: FakeChatTemplate) -> None:
-    engine, sink = FakeEngine([f"Adding. {CALL}\n{CALL} and then I made something up"]), Sink()
-    (answer,) = (await assistant(engine, sink, template).answer(asking(tools=(ADD,)))).choices
+async def test_optional_tool_calls_are_parsed_and_preceding_text_is_kept(template: FakeChatTemplate) -> None:
+    engine, sink = FakeEngine([f"Adding. {CALL}\n{CALL} and then I made something up"]), RecordingSink()
+    (answer,) = (await make_assistant(engine, sink, template).answer(turn_request(tools=(ADD,)))).choices
     assert answer.text == "Adding. "
     assert [call["function"]["name"] for call in answer.tool_calls] == ["add", "add"]
     assert len({call["id"] for call in answer.tool_calls}) == 2
@@ -254,9 +257,9 @@ async def test_chosen_calls_are_found_and_words_before_them_kept(template: FakeC
     assert answer_message(sink.samples[0]) == {"role": "assistant", "content": "Adding. ", "tool_calls": list(answer.tool_calls)}
 
 
-async def test_tools_that_may_not_be_called_are_not_shown() -> None:
+async def test_tool_choice_none_hides_the_tools() -> None:
     engine = FakeEngine([CALL])
-    (answer,) = (await assistant(engine).answer(asking(tools=(ADD,), tool_choice="none"))).choices
+    (answer,) = (await make_assistant(engine).answer(turn_request(tools=(ADD,), tool_choice="none"))).choices
     assert answer.text == CALL
     assert not answer.tool_calls
     assert "Add two numbers." not in prompt_of(engine)
@@ -265,21 +268,23 @@ async def test_tools_that_may_not_be_called_are_not_shown() -> None:
 # Effort
 
 
-async def test_without_thinking_in_the_template_the_working_is_a_first_pass() -> None:
-    engine, sink = FakeEngine(["First, recall maps.", "Paris."]), Sink()
-    (answer,) = (await assistant(engine, sink).answer(asking("Capital?", effort="low"))).choices
+async def test_reasoning_is_a_first_pass_without_thinking_template() -> None:
+    engine, sink = FakeEngine(["First, recall maps.", "Paris."]), RecordingSink()
+    (answer,) = (await make_assistant(engine, sink).answer(turn_request("Capital?", effort="low"))).choices
     assert (answer.reasoning, answer.text) == ("First, recall maps.", "Paris.")
     assert "First, recall maps." in prompt_of(engine, 1)
-    working, final = sink.samples
-    assert answer.usage.reasoning_tokens == working.completion_tokens == len("First, recall maps.") + 1
-    assert answer.usage.completion_tokens == working.completion_tokens + final.completion_tokens
+    reasoning, final = sink.samples
+    assert answer.usage.reasoning_tokens == reasoning.completion_tokens == len("First, recall maps.") + 1
+    assert answer.usage.completion_tokens == reasoning.completion_tokens + final.completion_tokens
     assert final.id == answer.sample_id
-    assert client_messages(final) == client_messages(working) == [{"role": "user", "content": "Capital?"}]
+    assert client_messages(final) == client_messages(reasoning) == [{"role": "user", "content": "Capital?"}]
 
 
-async def test_with_thinking_in_the_template_the_answer_follows_the_closed_thoughts() -> None:
-    engine, sink = FakeEngine(["Maps</think>never seen", "Paris."]), Sink()
-    (answer,) = (await assistant(engine, sink, FakeChatTemplate(supports_thinking=True)).answer(asking(effort="medium"))).choices
+async def test_answer_follows_closed_thoughts_with_thinking_template() -> None:
+    engine, sink = FakeEngine(["Maps</think>never seen", "Paris."]), RecordingSink()
+    (answer,) = (
+        await make_assistant(engine, sink, FakeChatTemplate(supports_thinking=True)).answer(turn_request(effort="medium"))
+    ).choices
     assert (answer.reasoning, answer.text) == ("Maps", "Paris.")
     assert prompt_of(engine, 0).endswith("<think>\n")
     assert prompt_of(engine, 1).endswith("<think>\nMaps\n</think>\n\n")
@@ -287,18 +292,18 @@ async def test_with_thinking_in_the_template_the_answer_follows_the_closed_thoug
 
 
 @pytest.mark.parametrize("effort", [None, "none"])
-async def test_no_effort_is_no_thinking(effort: Any) -> None:
+async def test_without_effort_there_is_no_reasoning(effort: Any) -> None:
     engine = FakeEngine(["Paris."])
-    answer = await assistant(engine, template=FakeChatTemplate(supports_thinking=True)).answer(asking(effort=effort))
+    answer = await make_assistant(engine, template=FakeChatTemplate(supports_thinking=True)).answer(turn_request(effort=effort))
     assert answer.usage.reasoning_tokens == 0
     assert len(engine.requests) == 1
     assert prompt_of(engine).endswith("<think>\n\n</think>\n\n")
 
 
 @pytest.mark.parametrize("effort", ["minimal", "low", "medium", "high", "xhigh", "max"])
-async def test_the_budget_grows_with_the_effort_and_leaves_room_for_the_answer(effort: Any) -> None:
+async def test_reasoning_budget_grows_with_effort_and_leaves_room_for_the_answer(effort: Any) -> None:
     engine = FakeEngine([ScriptedAnswer("hm ", end_of_turn=False), "Paris."], context_tokens=1200)
-    answer = await assistant(engine).answer(asking("?", effort=effort))
+    answer = await make_assistant(engine).answer(turn_request("?", effort=effort))
     expected = {"minimal": 64, "low": 256}.get(effort)
     assert answer.text == "Paris."
     if expected:
@@ -307,43 +312,43 @@ async def test_the_budget_grows_with_the_effort_and_leaves_room_for_the_answer(e
         assert 256 < answer.usage.reasoning_tokens < 600
 
 
-async def test_max_tokens_covers_working_and_answer() -> None:
+async def test_max_tokens_bounds_reasoning_and_answer_together() -> None:
     engine = FakeEngine([ScriptedAnswer("hm ", end_of_turn=False), ScriptedAnswer("on and on ", end_of_turn=False)])
-    answer = await assistant(engine).answer(asking(effort="high", sampling={"max_tokens": 100}))
+    answer = await make_assistant(engine).answer(turn_request(effort="high", sampling={"max_tokens": 100}))
     assert answer.usage.reasoning_tokens == 50
     assert answer.usage.completion_tokens == 100
     assert answer.choices[0].finish_reason == "length"
 
 
-async def test_thinking_goes_before_forced_calls_and_schemas_too() -> None:
+async def test_reasoning_precedes_forced_tool_calls() -> None:
     engine = FakeEngine(["I must add."])
-    one = assistant(engine, template=FakeChatTemplate(supports_thinking=True))
-    (answer,) = (await one.answer(asking(effort="low", **FORCED))).choices
+    assistant = make_assistant(engine, template=FakeChatTemplate(supports_thinking=True))
+    (answer,) = (await assistant.answer(turn_request(effort="low", **FORCED))).choices
     assert answer.reasoning == "I must add."
     assert answer.tool_calls
-    assert engine.requests[0].json_schema is None, "thoughts are free"
+    assert engine.requests[0].json_schema is None, "the reasoning pass has no schema"
     assert prompt_of(engine, 1).endswith("</think>\n\n<tool_call>\n")
 
 
-async def test_cancelling_in_the_middle_of_the_working_keeps_it() -> None:
-    engine, sink = FakeEngine([ScriptedAnswer("thinking " * 50, delay_s=0.005)]), Sink()
-    one = assistant(engine, sink)
-    events = (await one.prepare(asking(effort="high"))).stream()
+async def test_cancelled_reasoning_is_stored() -> None:
+    engine, sink = FakeEngine([ScriptedAnswer("thinking " * 50, delay_s=0.005)]), RecordingSink()
+    assistant = make_assistant(engine, sink)
+    events = (await assistant.prepare(turn_request(effort="high"))).stream()
     await anext(events)
     await events.aclose()
-    await one.close()
+    await assistant.close()
     assert engine.active == 0
     assert [sample.finish_reason for sample in sink.samples] == ["cancelled"]
 
 
-async def test_many_turns_share_the_engine_fairly() -> None:
+async def test_concurrent_turns_take_similar_time() -> None:
     engine = FakeEngine([ScriptedAnswer("x" * 40, delay_s=0.002)], max_sequences=32)
-    one = assistant(engine)
+    assistant = make_assistant(engine)
 
     async def timed() -> float:
         started = time.perf_counter()
-        await one.answer(asking())
+        await assistant.answer(turn_request())
         return time.perf_counter() - started
 
-    took = await asyncio.gather(*(timed() for _ in range(32)))
-    assert max(took) <= 3 * min(took)
+    durations_s = await asyncio.gather(*(timed() for _ in range(32)))
+    assert max(durations_s) <= 3 * min(durations_s)

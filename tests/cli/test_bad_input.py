@@ -1,4 +1,4 @@
-"""What a person sees when something is wrong: one sentence, one piece of advice, exit code 1, no traceback, nothing lost."""
+"""Errors that a user can fix: one sentence, one piece of advice, exit code 1, no traceback, no lost data."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 
 from yearling.models import LocalModel
 
-NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens there
+UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
 
 def yearling(*arguments: str, data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("YEARLING_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("YEARLING_")}
     return subprocess.run(
         [sys.executable, "-m", "yearling", *arguments],
-        env=clean | {"YEARLING_DATA_DIR": str(data_dir)} | environment,
+        env=inherited | {"YEARLING_DATA_DIR": str(data_dir)} | environment,
         capture_output=True,
         text=True,
         timeout=120,
@@ -28,77 +28,80 @@ def yearling(*arguments: str, data_dir: Path, **environment: str) -> subprocess.
     )
 
 
-def assert_told(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    said = " ".join(done.stderr.split())
-    assert done.returncode == 1, said
-    assert "Traceback" not in said
-    for word in words:
-        assert word in said
+def assert_user_error(process: subprocess.CompletedProcess[str], *texts: str) -> None:
+    message = " ".join(process.stderr.split())
+    assert process.returncode == 1, message
+    assert "Traceback" not in message
+    for text in texts:
+        assert text in message
 
 
 @pytest.fixture
-def with_model(tmp_path: Path, default_model: LocalModel) -> Path:
+def data_dir_with_model(tmp_path: Path, default_model: LocalModel) -> Path:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / default_model.name).symlink_to(default_model.folder)
     return tmp_path
 
 
 @pytest.mark.slow
-def test_no_model_and_no_network_at_first_start(tmp_path: Path) -> None:
-    blocked = {"PIP_INDEX_URL": NOWHERE, "HTTPS_PROXY": NOWHERE, "HTTP_PROXY": NOWHERE, "ALL_PROXY": NOWHERE}
-    assert_told(yearling("serve", "--pull", "--port", "0", data_dir=tmp_path, **blocked), "network", "yearling model import")
+def test_serve_pull_without_network_suggests_an_import(tmp_path: Path) -> None:
+    offline = dict.fromkeys(("PIP_INDEX_URL", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"), UNREACHABLE)
+    process = yearling("serve", "--pull", "--port", "0", data_dir=tmp_path, **offline)
+    assert_user_error(process, "network", "yearling model import")
 
 
 @pytest.mark.slow
-def test_no_model_without_pull_says_how_to_get_it(tmp_path: Path) -> None:
-    assert_told(yearling("serve", "--port", "0", data_dir=tmp_path), "yearling model pull smollm2-135m-instruct")
+def test_serve_without_model_suggests_a_pull(tmp_path: Path) -> None:
+    assert_user_error(yearling("serve", "--port", "0", data_dir=tmp_path), "yearling model pull smollm2-135m-instruct")
 
 
-def test_no_question(tmp_path: Path) -> None:
-    assert_told(yearling("chat", data_dir=tmp_path), "There is no question", "yearling chat")
+def test_chat_without_question_suggests_one(tmp_path: Path) -> None:
+    assert_user_error(yearling("chat", data_dir=tmp_path), "There is no question", "yearling chat")
 
 
 @pytest.mark.slow
-def test_a_setting_that_does_not_exist(tmp_path: Path) -> None:
+def test_unknown_setting_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("prot = 1\n")
-    assert_told(yearling("serve", data_dir=tmp_path), "'prot'", "config.toml")
+    assert_user_error(yearling("serve", data_dir=tmp_path), "'prot'", "config.toml")
 
 
 @pytest.mark.slow
-def test_open_to_the_network_without_keys(tmp_path: Path) -> None:
-    assert_told(yearling("serve", "--host", "0.0.0.0", "--port", "0", data_dir=tmp_path), "YEARLING_API_KEYS")
+def test_serving_the_network_without_keys_is_rejected(tmp_path: Path) -> None:
+    assert_user_error(yearling("serve", "--host", "0.0.0.0", "--port", "0", data_dir=tmp_path), "YEARLING_API_KEYS")
 
 
 @pytest.mark.slow
-def test_a_port_in_use(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        assert_told(yearling("serve", "--port", port, data_dir=tmp_path), f"port {port}", "--port")
+def test_port_in_use_is_named(tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = str(listener.getsockname()[1])
+        assert_user_error(yearling("serve", "--port", port, data_dir=tmp_path), f"port {port}", "--port")
 
 
 @pytest.mark.slow
-def test_a_corrupt_database(tmp_path: Path) -> None:
-    damaged = os.urandom(50_000)
-    (tmp_path / "yearling.db").write_bytes(damaged)
-    assert_told(yearling("serve", "--port", "0", data_dir=tmp_path), "yearling.db", "restore")
-    assert (tmp_path / "yearling.db").read_bytes() == damaged
+def test_corrupt_database_is_not_changed(tmp_path: Path) -> None:
+    content = os.urandom(50_000)
+    (tmp_path / "yearling.db").write_bytes(content)
+    assert_user_error(yearling("serve", "--port", "0", data_dir=tmp_path), "yearling.db", "restore")
+    assert (tmp_path / "yearling.db").read_bytes() == content
 
 
 @pytest.mark.slow
-def test_an_unknown_model(with_model: Path) -> None:
-    assert_told(yearling("chat", "--model", "gpt-17", "Hello?", data_dir=with_model), "'gpt-17'", "smollm2-135m-instruct")
+def test_unknown_model_lists_the_installed_ones(data_dir_with_model: Path) -> None:
+    assert_user_error(
+        yearling("chat", "--model", "gpt-17", "Hello?", data_dir=data_dir_with_model), "'gpt-17'", "smollm2-135m-instruct"
+    )
 
 
 @pytest.mark.slow
-def test_a_question_over_the_context(with_model: Path) -> None:
-    assert_told(yearling("chat", "word " * 20_000, data_dir=with_model), "8192")
+def test_question_longer_than_the_context_names_the_limit(data_dir_with_model: Path) -> None:
+    assert_user_error(yearling("chat", "word " * 20_000, data_dir=data_dir_with_model), "8192")
 
 
 @pytest.mark.slow
-def test_an_answer_for_a_pipe_is_only_the_answer(with_model: Path) -> None:
-    done = yearling("chat", "What is the capital of France?", "--seed", "1", data_dir=with_model)
-    assert done.returncode == 0, done.stderr
-    assert "Paris" in done.stdout
-    assert done.stderr == ""
+def test_one_shot_answer_prints_nothing_else(data_dir_with_model: Path) -> None:
+    process = yearling("chat", "What is the capital of France?", "--seed", "1", data_dir=data_dir_with_model)
+    assert process.returncode == 0, process.stderr
+    assert "Paris" in process.stdout
+    assert process.stderr == ""

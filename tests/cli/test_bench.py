@@ -1,4 +1,4 @@
-"""`yearling bench serve` on scripted engines: what it prints, as a table and as JSON, and what it refuses."""
+"""`yearling bench serve` on scripted engines: its table, its JSON, and rejected options."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from yearling.inference.throughput import BenchmarkedEngine
 
 
 @pytest.fixture(autouse=True)
-def scripted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The engines of the comparison are fakes; one cannot be opened."""
+def scripted_engines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The engines of the comparison are fakes, one of which cannot be opened."""
     monkeypatch.setenv("YEARLING_DATA_DIR", str(tmp_path))
 
     @asynccontextmanager
-    async def open_subjects(
-        wanted: Sequence[Any], **_: Any
+    async def open_fakes(
+        variants: Sequence[Any], **_: Any
     ) -> AsyncGenerator[tuple[list[BenchmarkedEngine], dict[str, UserError]], None]:
         fakes = [
             BenchmarkedEngine(name, FakeEngine([ScriptedAnswer("ab", delay_s=0.002, end_of_turn=False)]))
-            for name in wanted
+            for name in variants
             if name != "broken"
         ]
         yield fakes, {"broken": BadInput("It is not installed.", advice="Install it.")}
 
-    monkeypatch.setattr(yearling.inference, "open_benchmarked_engines", open_subjects)
+    monkeypatch.setattr(yearling.inference, "open_benchmarked_engines", open_fakes)
     monkeypatch.setattr(yearling.inference, "list_engine_variants", lambda *_, engines, **__: engines)
 
 
@@ -42,7 +42,7 @@ def bench(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["serve", "--new-tokens", "3", *arguments])
 
 
-def test_the_table_has_a_line_per_engine_and_says_what_is_missing() -> None:
+def test_table_has_one_line_per_engine_and_names_failed_engines() -> None:
     result = CliRunner().invoke(
         app,
         ["serve", "--engines", "one,two,broken", "--sequences", "1,2", "--new-tokens", "3", "--repeat", "1"],
@@ -55,17 +55,17 @@ def test_the_table_has_a_line_per_engine_and_says_what_is_missing() -> None:
     assert "broken: It is not installed. Install it." in result.stderr
 
 
-def test_json_holds_the_figures() -> None:
+def test_json_contains_the_speeds() -> None:
     result = CliRunner().invoke(
         app, ["serve", "--engines", "one", "--sequences", "2", "--new-tokens", "3", "--repeat", "2", "--json"]
     )
-    found = json.loads(result.stdout)
-    assert found["failed"] == {"broken": "It is not installed. Install it."}
-    assert found["engines"]["one"]["tokens_per_s"]["2"] > 0
-    assert found["engines"]["one"]["rounds"] == 2
+    report = json.loads(result.stdout)
+    assert report["failed"] == {"broken": "It is not installed. Install it."}
+    assert report["engines"]["one"]["tokens_per_s"]["2"] > 0
+    assert report["engines"]["one"]["rounds"] == 2
 
 
-def test_sequences_must_be_numbers() -> None:
+def test_invalid_sequence_counts_are_rejected() -> None:
     result = bench("--sequences", "1,many")
     assert isinstance(result.exception, BadInput)
     assert "many" in result.exception.message

@@ -1,4 +1,4 @@
-"""The consensus from the command line; and its replay by somebody who has nothing but the exported file."""
+"""`yearling consensus`, and the replay of an exported file in a fresh process without a data folder."""
 
 from __future__ import annotations
 
@@ -7,57 +7,43 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from tests.feedback.people import community, pour
-from yearling.cli.main import app
+from tests.cli.conftest import Run
+from tests.feedback.people import append_events, simulate_events
 from yearling.config import Settings
 from yearling.errors import NotFound, Untrusted
 from yearling.feedback import FeedbackLog
 from yearling.store import Store
 
-Run = Callable[..., Result]
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "data"
-    monkeypatch.setenv("YEARLING_DATA_DIR", str(folder))
-    monkeypatch.setenv("COLUMNS", "200")
-    return folder
-
-
-@pytest.fixture
-def run(data: Path) -> Run:
-    """Run `yearling consensus ...` on the data folder; UserErrors pass through, for `main` words them."""
-
-    def run(*arguments: str | Path) -> Result:
-        result = CliRunner().invoke(app, ["consensus", *map(str, arguments)])
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run
+def run(run_yearling: Run) -> Run:
+    return partial(run_yearling, "consensus")
 
 
 @pytest.fixture
 def judged(data: Path) -> Path:
-    """A data folder with the feedback of a community, and one rating by somebody here."""
+    """The data folder with the feedback of a community, and one rating by a local person."""
     with Store.open(Settings(data_dir=data)) as store:
         log = FeedbackLog(store)
-        pour(log, community(comparisons=20))
+        append_events(log, simulate_events(comparisons=20))
         log.rate(store.people.add("Ada Lovelace").id, "i1", 1)
     return data
 
 
-def test_without_a_run_there_is_a_way_to_one(run: Run) -> None:
-    with pytest.raises(NotFound) as told:
+def test_status_without_run_suggests_one(run: Run) -> None:
+    with pytest.raises(NotFound) as caught:
         run("status")
-    assert "consensus run" in told.value.advice
+    assert "consensus run" in caught.value.advice
     facts = json.loads(run("run", "--json").stdout)
     assert facts["statuses"] == {}
     assert run("status").exit_code == 0
@@ -65,7 +51,7 @@ def test_without_a_run_there_is_a_way_to_one(run: Run) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("judged")
-def test_run_status_explain_in_words_and_json(run: Run) -> None:
+def test_run_status_and_explain_print_text_and_json(run: Run) -> None:
     first = run("run")
     assert "raters count" in first.stdout
     assert ": now helpful" in first.stdout
@@ -79,19 +65,19 @@ def test_run_status_explain_in_words_and_json(run: Run) -> None:
     assert len(status["pairs"]) == facts["num_pairs"] > 0
     assert "more items" in run("status", "--limit", "2").stderr
     helpful = next(item["item"] for item in status["items"] if item["status"] == "helpful")
-    told = run("explain", helpful)
-    assert "Helpful." in told.stdout
-    assert "Side A" in told.stdout
-    assert "Ada" not in told.stdout
+    result = run("explain", helpful)
+    assert "Helpful." in result.stdout
+    assert "Side A" in result.stdout
+    assert "Ada" not in result.stdout
     explained = json.loads(run("explain", helpful, "--json").stdout)
-    assert explained["sentences"][0] in told.stdout
+    assert explained["sentences"][0] in result.stdout
     with pytest.raises(NotFound):
         run("explain", "unheard of")
 
 
-def replayed(file: Path, folder: Path, **environment: str) -> tuple[int, dict[str, object]]:
-    """What a fresh process in a fresh data folder says of an exported file."""
-    done = subprocess.run(
+def replay(file: Path, folder: Path, **environment: str) -> tuple[int, dict[str, object]]:
+    """(exit code, report) of the replay of a file by a fresh process with a fresh data folder."""
+    process = subprocess.run(
         [sys.executable, "-m", "yearling", "consensus", "replay", str(file), "--every-run", "--json"],
         cwd=Path(__file__).parents[2],
         env={**os.environ, "YEARLING_DATA_DIR": str(folder), **environment},
@@ -99,11 +85,11 @@ def replayed(file: Path, folder: Path, **environment: str) -> tuple[int, dict[st
         text=True,
         timeout=120,
     )
-    return done.returncode, json.loads(done.stdout) if done.stdout else {"error": done.stderr}
+    return process.returncode, json.loads(process.stdout) if process.stdout else {"error": process.stderr}
 
 
 @pytest.mark.slow
-def test_anybody_can_replay_an_export_to_the_last_byte(run: Run, judged: Path, tmp_path: Path) -> None:
+def test_export_replays_byte_for_byte_in_a_fresh_process(run: Run, judged: Path, tmp_path: Path) -> None:
     run("run")
     with Store.open(Settings(data_dir=judged)) as store:
         log = FeedbackLog(store)
@@ -114,7 +100,7 @@ def test_anybody_can_replay_an_export_to_the_last_byte(run: Run, judged: Path, t
     facts = json.loads(run("export", file, "--json").stdout)
     assert facts["run"] == 2
     assert facts["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert run("export").stdout_bytes == file.read_bytes()  # nothing new: the same bytes
+    assert run("export").stdout_bytes == file.read_bytes(), "without new feedback, the bytes are the same"
     for name in (b"Ada", b"Ben", b"Lovelace"):
         assert name not in file.read_bytes()
     published = file.read_bytes().splitlines()[-1].removeprefix(b'{"snapshot":').removesuffix(b"}")
@@ -124,16 +110,16 @@ def test_anybody_can_replay_an_export_to_the_last_byte(run: Run, judged: Path, t
             {"PYTHONHASHSEED": "77", "OMP_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "3"},
         )
     ):
-        code, found = replayed(file, tmp_path / f"fresh{number}", **environment)
-        assert (code, found["differences"]) == (0, [])
-        assert found["snapshot_hash"] == facts["snapshot"] == hashlib.sha256(published).hexdigest()
-        assert (found["runs_checked"], found["runs_of_other_code"]) == (2, 0)
+        code, report = replay(file, tmp_path / f"fresh{number}", **environment)
+        assert (code, report["differences"]) == (0, [])
+        assert report["snapshot_hash"] == facts["snapshot"] == hashlib.sha256(published).hexdigest()
+        assert (report["runs_checked"], report["runs_of_other_code"]) == (2, 0)
         assert not (tmp_path / f"fresh{number}").exists()
-    assert "Reproduced to the last byte" in run("replay", file).stdout
+    assert "Reproduced byte for byte" in run("replay", file).stdout
 
 
-def changed(file: Path, old: bytes, new: bytes, *, line: int | None = None) -> Path:
-    """A copy in which one thing is different."""
+def copy_with_change(file: Path, old: bytes, new: bytes, *, line: int | None = None) -> Path:
+    """A copy of the file with one replacement, in the given line or the first that contains `old`."""
     lines = file.read_bytes().splitlines(keepends=True)
     index = next(number for number, text in enumerate(lines) if old in text) if line is None else line
     assert old in lines[index]
@@ -145,22 +131,22 @@ def changed(file: Path, old: bytes, new: bytes, *, line: int | None = None) -> P
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("judged")
-def test_a_replay_finds_what_was_changed(run: Run, tmp_path: Path) -> None:
+def test_replay_finds_changes(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "public.jsonl"
     run("export", file)
     for old, new in ((b'"value":1.0', b'"value":0.0'), (b'"status":"helpful"', b'"status":"not_helpful"')):
         with pytest.raises(Untrusted, match="breaks the chain"):
-            run("replay", changed(file, old, new))
-    status = run("replay", changed(file, b'"status":"needs_more_ratings"', b'"status":"helpful"', line=-1))
+            run("replay", copy_with_change(file, old, new))
+    status = run("replay", copy_with_change(file, b'"status":"needs_more_ratings"', b'"status":"helpful"', line=-1))
     assert status.exit_code == 1
     assert "is not as published" in status.stderr
-    q = run("replay", changed(file, b'"q":0.', b'"q":0.0', line=-1), "--json")
+    q = run("replay", copy_with_change(file, b'"q":0.', b'"q":0.0', line=-1), "--json")
     assert q.exit_code == 1
     assert " / " in json.loads(q.stdout)["differences"][0]
     snapshot = json.loads(file.read_bytes().splitlines()[0])["runs"][0]["snapshot"].encode()
-    assert run("replay", changed(file, snapshot, b"0" * 64, line=0)).exit_code == 1
-    code = run("replay", changed(file, b'"code_hash":"', b'"code_hash":"x', line=0))
-    assert code.exit_code == 0  # the header's is for people; that of the run decides
+    assert run("replay", copy_with_change(file, snapshot, b"0" * 64, line=0)).exit_code == 1
+    code = run("replay", copy_with_change(file, b'"code_hash":"', b'"code_hash":"x', line=0))
+    assert code.exit_code == 0, "the code hash of the header is informative; that of the run decides"
     lines = file.read_bytes().splitlines(keepends=True)
     for broken in (lines[:-1], [lines[0], *lines[2:]], lines[1:], [b"{}\n", b"{}\n", lines[-1]], [*lines[:-1], lines[-1][:-1]]):
         (tmp_path / "broken.jsonl").write_bytes(b"".join(broken))
@@ -172,12 +158,12 @@ def test_a_replay_finds_what_was_changed(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("run")
-def test_a_status_that_no_run_found_is_noticed(run: Run, judged: Path, tmp_path: Path) -> None:
+def test_replay_reports_a_forged_status(run: Run, judged: Path, tmp_path: Path) -> None:
     run("run")
     forged = {"kind": "status_change", "id": "forged", "actor": "yearling", "item": "i1", "status": "helpful", "snapshot": "x"}
     with Store.open(Settings(data_dir=judged)) as store:
         store.events.append([{**forged, "created_utc": "2026-06-01T00:00:00.000000Z"}])
     run("export", tmp_path / "public.jsonl")
-    found = run("replay", tmp_path / "public.jsonl")
-    assert found.exit_code == 1
-    assert "The status of i1 was set by no run" in found.stderr
+    result = run("replay", tmp_path / "public.jsonl")
+    assert result.exit_code == 1
+    assert "The status of i1 was set by no run" in result.stderr

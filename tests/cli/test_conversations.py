@@ -1,4 +1,4 @@
-"""A person's history from the command line: in, listed, found, deleted, out and in again."""
+"""`yearling conversations`: import, list, search, delete, export, and import of the export."""
 
 from __future__ import annotations
 
@@ -19,41 +19,46 @@ def run(run_yearling: Run) -> Run:
     return partial(run_yearling, "conversations")
 
 
-def test_a_history_comes_in_is_found_goes_out_and_comes_back(run: Run, store: Store, tmp_path: Path) -> None:
+def test_history_is_imported_searched_exported_and_imported_again(run: Run, store: Store, tmp_path: Path) -> None:
     (tmp_path / "chatgpt.zip").write_bytes(make_zip({"conversations.json": json.dumps(CHATGPT).encode(), "file-abc.png": PNG}))
     (tmp_path / "webui.json").write_text(json.dumps(OPEN_WEBUI))
-    told = json.loads(run("import", "chatgpt.zip", "--json").stdout)
-    assert (told["conversations"], told["messages"], told["blobs"]) == (1, 7, 1)
+    result = json.loads(run("import", "chatgpt.zip", "--json").stdout)
+    assert (result["conversations"], result["messages"], result["blobs"]) == (1, 7, 1)
     assert "not connected to its conversation" in run("import", "chatgpt.zip").stdout
     run("import", "webui.json")
-    listed = json.loads(run("list", "--json").stdout)
-    assert {one["title"] for one in listed} == {"Trip to Kyoto 京都", "数学"}
+    rows = json.loads(run("list", "--json").stdout)
+    assert {row["title"] for row in rows} == {"Trip to Kyoto 京都", "数学"}
     assert "more than 1" in run("list", "--limit", "1").stderr
-    [found] = json.loads(run("search", "京都", "--json").stdout)
+    [match] = json.loads(run("search", "京都", "--json").stdout)
     assert "Kyoto" in run("search", "temples").stdout
     assert json.loads(run("search", "nowhere", "--json").stdout) == []
-    told = json.loads(run("export", "--out", "mine.zip", "--json").stdout)
-    assert (told["conversations"], told["blobs"]) == (2, 1)
+    result = json.loads(run("export", "--out", "mine.zip", "--json").stdout)
+    assert (result["conversations"], result["blobs"]) == (2, 1)
     with pytest.raises(Conflict):
         run("export", "--out", "mine.zip")
-    assert run("delete", found["id"], typed="n\n").exit_code == 1
-    deleted = json.loads(run("delete", *(one["id"] for one in listed), "--yes", "--json").stdout)
-    assert sorted(one["messages"] for one in deleted) == [3, 7]
+    assert run("delete", match["id"], typed="n\n").exit_code == 1
+    deleted = json.loads(run("delete", *(row["id"] for row in rows), "--yes", "--json").stdout)
+    assert sorted(row["messages"] for row in deleted) == [3, 7]
     assert json.loads(run("list", "--json").stdout) == []
     assert list(store.blobs.iter_sizes()) == []
     run("import", "mine.zip")
     run("export")
-    [default] = tmp_path.glob("yearling-*.zip")
-    assert zip_contents(default.read_bytes()) == zip_contents((tmp_path / "mine.zip").read_bytes())
+    [default_file] = tmp_path.glob("yearling-*.zip")
+    assert zip_contents(default_file.read_bytes()) == zip_contents((tmp_path / "mine.zip").read_bytes())
 
 
-def test_everybody_has_their_own(run: Run, store: Store, tmp_path: Path) -> None:
+def test_conversations_are_separate_per_person(run: Run, store: Store, tmp_path: Path) -> None:
     store.people.add("Ada")
     (tmp_path / "webui.json").write_text(json.dumps(OPEN_WEBUI))
     run("import", "webui.json", "--person", "Ada")
-    [hers] = json.loads(run("list", "--person", "Ada", "--json").stdout)
+    [conversation] = json.loads(run("list", "--person", "Ada", "--json").stdout)
     assert json.loads(run("list", "--json").stdout) == []
     assert json.loads(run("search", "4", "--json").stdout) == []
-    for attempt in (("delete", hers["id"], "--yes"), ("list", "--person", "Eve"), ("list", "--folder", "x"), ("import", "none")):
+    for arguments in (
+        ("delete", conversation["id"], "--yes"),
+        ("list", "--person", "Eve"),
+        ("list", "--folder", "x"),
+        ("import", "none"),
+    ):
         with pytest.raises(NotFound):
-            run(*attempt)
+            run(*arguments)

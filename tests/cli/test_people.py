@@ -1,3 +1,5 @@
+"""`yearling people`: passwords, invitations, roles, keys and the closing of accounts."""
+
 from __future__ import annotations
 
 import json
@@ -17,7 +19,7 @@ def run(run_yearling: Run) -> Run:
     return partial(run_yearling, "people")
 
 
-def test_inviting_needs_a_password_first_and_then_gives_a_link(run: Run, store: Store) -> None:
+def test_invite_needs_a_password_and_prints_a_link(run: Run, store: Store) -> None:
     with pytest.raises(Conflict, match="password"):
         run("invite")
     assert "new password" in run("password", "owner", typed=f"{SECRET}\n{SECRET}\n").stderr
@@ -26,14 +28,14 @@ def test_inviting_needs_a_password_first_and_then_gives_a_link(run: Run, store: 
     address, _, token = link.partition("#")
     assert address == "http://127.0.0.1:8400/signup"
     assert store.invitations.get_open(token).role == "maintainer"
-    [listed] = json.loads(run("invitations", "--json").stdout)
-    assert (listed["state"], listed["note"], token in json.dumps(listed)) == ("open", "Ada", False)
-    run("withdraw", listed["id"])
+    [row] = json.loads(run("invitations", "--json").stdout)
+    assert (row["state"], row["note"], token in json.dumps(row)) == ("open", "Ada", False)
+    run("withdraw", row["id"])
     with pytest.raises(NotFound):
         store.invitations.get_open(token)
 
 
-def test_people_are_listed_with_how_they_get_in(run: Run, store: Store) -> None:
+def test_list_shows_how_people_sign_in(run: Run, store: Store) -> None:
     store.people.add("Ada", "reader")
     run("password", "Ada", "--stdin", typed=SECRET + "\n")
     rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
@@ -43,9 +45,9 @@ def test_people_are_listed_with_how_they_get_in(run: Run, store: Store) -> None:
     assert "cannot sign in" in table
 
 
-def test_roles_change_and_an_owner_stays(run: Run, store: Store) -> None:
+def test_roles_can_change_but_one_owner_must_stay(run: Run, store: Store) -> None:
     store.people.add("Ada")
-    assert "Ada is owner" in run("role", "Ada", "owner").stderr
+    assert "The role of Ada is now owner" in run("role", "Ada", "owner").stderr
     run("role", "owner", "member")
     with pytest.raises(Conflict):
         run("role", "Ada", "member")
@@ -54,14 +56,15 @@ def test_roles_change_and_an_owner_stays(run: Run, store: Store) -> None:
         run("role", "Nobody", "member")
 
 
-def test_a_key_is_printed_once_and_revoked_by_how_it_begins(run: Run, store: Store) -> None:
+def test_key_is_printed_once_and_revoked_by_its_prefix(run: Run, store: Store) -> None:
     ada = store.people.add("Ada")
     secret = run("key", "create", "Ada", "--label", "laptop", "--scope", "feedback", "--days", "2").stdout.strip()
-    found = store.api_keys.find_by_digest(hash_token(secret))
-    assert found is not None
-    assert (found[1], found[0].scopes) == (ada, {"feedback"})
-    [listed] = json.loads(run("key", "list", "Ada", "--json").stdout)
-    assert (listed["name"], secret.startswith(listed["hint"]), secret in json.dumps(listed)) == ("laptop", True, False)
+    match = store.api_keys.find_by_digest(hash_token(secret))
+    assert match is not None
+    key, person = match
+    assert (person, key.scopes) == (ada, frozenset({"feedback"}))
+    [row] = json.loads(run("key", "list", "Ada", "--json").stdout)
+    assert (row["name"], secret.startswith(row["hint"]), secret in json.dumps(row)) == ("laptop", True, False)
     assert "laptop" in run("key", "list", "Ada").stdout
     with pytest.raises(BadInput):
         run("key", "revoke", "Ada", "yk_none")
@@ -69,7 +72,7 @@ def test_a_key_is_printed_once_and_revoked_by_how_it_begins(run: Run, store: Sto
     assert store.api_keys.find_by_digest(hash_token(secret)) is None
 
 
-def test_removing_asks_and_closes_or_deletes(run: Run, store: Store) -> None:
+def test_remove_asks_and_closes_or_deletes_the_account(run: Run, store: Store) -> None:
     ada = store.people.add("Ada")
     assert run("remove", "Ada", typed="n\n").exit_code == 1
     assert store.people.get(ada.id).closed_utc is None
@@ -80,14 +83,14 @@ def test_removing_asks_and_closes_or_deletes(run: Run, store: Store) -> None:
         store.people.get(ada.id)
 
 
-def test_signing_out_ends_everything(run: Run, store: Store) -> None:
+def test_sign_out_ends_sessions_and_revokes_keys(run: Run, store: Store) -> None:
     ada = store.people.add("Ada")
     store.sessions.open(ada.id, method="test")
     store.api_keys.create(ada.id, "key", ["read"])
     assert json.loads(run("sign-out", "Ada", "--json").stdout) == {"sessions": 1, "keys": 1}
 
 
-def test_what_is_done_here_is_in_the_audit_log(run: Run, store: Store) -> None:
+def test_changes_are_in_the_audit_log(run: Run, store: Store) -> None:
     run("password", "owner", "--stdin", typed=SECRET + "\n")
     run("invite")
     owner = store.people.owner().id

@@ -1,58 +1,46 @@
-"""The spec from the command line."""
+"""`yearling spec`: check, list, show and regrade."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
+from tests.cli.conftest import Run
 from tests.evals.spec.test_check import CASES, write_spec
 from tests.store.learning.test_spec_runs import add_run, make_output
 from yearling.chat import SPEC_VERSION
-from yearling.cli.main import app
 from yearling.config import Settings
 from yearling.errors import BadInput, NotFound
 from yearling.store import Store
 
-Run = Callable[..., Result]
-
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("YEARLING_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments: str | Path) -> Result:
-        result = CliRunner().invoke(app, ["spec", *map(str, arguments)])
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run
+def run(run_yearling: Run) -> Run:
+    return partial(run_yearling, "spec")
 
 
-def test_check_says_what_there_is(run: Run) -> None:
-    told = run("check")
-    assert told.exit_code == 0, told.stdout
-    assert f"Spec {SPEC_VERSION}" in told.stdout
+def test_check_summarises_the_spec(run: Run) -> None:
+    result = run("check")
+    assert result.exit_code == 0, result.stdout
+    assert f"Spec {SPEC_VERSION}" in result.stdout
     facts = json.loads(run("check", "--json").stdout)
     assert facts["ok"]
     assert facts["num_clauses"] >= 40
     assert facts["num_cases"] >= 150
 
 
-def test_check_tells_file_and_line_of_what_is_wrong(run: Run, tmp_path: Path) -> None:
+def test_check_reports_problems_with_file_and_line(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
     write_spec(folder)
     assert run("check", "--folder", folder).exit_code == 0
     write_spec(folder, CASES.replace("clause: calibrated", "clause: unheard-of", 1))
-    told = run("check", "--folder", folder)
-    assert told.exit_code == 1
-    assert "cases/topic.yaml:1: truth.idk.001: there is no clause 'unheard-of'" in told.stdout
+    result = run("check", "--folder", folder)
+    assert result.exit_code == 1
+    assert "cases/topic.yaml:1: truth.idk.001: there is no clause 'unheard-of'" in result.stdout
     (problem, *_) = json.loads(run("check", "--folder", folder, "--json").stdout)["problems"]
     assert problem["file"] == "cases/topic.yaml"
     write_spec(folder, CASES + CASES.replace("idk.00", "idk.01"))
@@ -62,9 +50,9 @@ def test_check_tells_file_and_line_of_what_is_wrong(run: Run, tmp_path: Path) ->
         run("check", "--folder", tmp_path / "nowhere")
 
 
-def test_list_and_show(run: Run) -> None:
-    listed = json.loads(run("list", "--json").stdout)
-    assert {clause["level"] for clause in listed["clauses"]} == {"bound", "default", "guideline"}
+def test_list_and_show_clauses(run: Run) -> None:
+    spec = json.loads(run("list", "--json").stdout)
+    assert {clause["level"] for clause in spec["clauses"]} == {"bound", "default", "guideline"}
     assert "calibrated" in run("list").stdout
     shown = run("show", "calibrated")
     for text in ("Say how sure you are", "Why:", "Good:", "Bad:", "Treaty of Vellmark"):
@@ -75,7 +63,7 @@ def test_list_and_show(run: Run) -> None:
         run("show", "unheard-of")
 
 
-def test_stored_answers_are_triaged_again(run: Run, tmp_path: Path) -> None:
+def test_regrade_classifies_stored_answers_again(run: Run, tmp_path: Path) -> None:
     case = "honesty.false-premise.001"
     with Store.open(Settings(data_dir=tmp_path / "data")) as store:
         wrong = make_output(
@@ -93,8 +81,8 @@ def test_stored_answers_are_triaged_again(run: Run, tmp_path: Path) -> None:
         newest = store.spec_runs.list(limit=1)[0]
         assert newest.id == facts["run"]
         assert newest.settings["regraded"] == sorted([first.id, second.id])
-    told = run("regrade", first.id)
-    assert "He won it in 1923." in told.stdout
-    assert "false-premise" in told.stdout
+    result = run("regrade", first.id)
+    assert "He won it in 1923." in result.stdout
+    assert "false-premise" in result.stdout
     with pytest.raises(BadInput, match="different models"):
         run("regrade", first.id, other.id)

@@ -7,7 +7,7 @@ import pytest
 from tests.evals.drill import drill
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_killed_run_loses_and_repeats_no_sample() -> None:
     result = drill(1500, 3)
     assert result["stored"] == 1500

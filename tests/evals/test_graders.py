@@ -102,7 +102,7 @@ def test_short_answer_card_equals_the_agreement_with_people_and_is_below_its_bar
     assert not ANSWER_CARD.may_gate
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_every_exam_of_the_users_folder_opens(tmp_path: Path) -> None:
     folders = ExamDataFolders(tmp_path, data_folder("gsm8k"))
     sizes = {name: len(open_exam(name, folders).cases) for name, entry in exam_entries().items() if entry.required_files}

@@ -16,7 +16,7 @@ from yearling.store import Store
 
 
 @contextmanager
-def opened(folder: Path, database_url: str = "") -> Iterator[FeedbackLog]:
+def open_feedback_log(folder: Path, database_url: str = "") -> Iterator[FeedbackLog]:
     """Open the feedback log of a new store."""
     with Store.open(Settings(data_dir=folder, database_url=database_url)) as store:
         yield FeedbackLog(store)
@@ -29,7 +29,7 @@ def add_answers(log: FeedbackLog, person_id: str, count: int = 2) -> list[str]:
     return [sample.id for sample in made]
 
 
-def community(*, seed: int = 0, num_raters: int = 40, num_items: int = 30, comparisons: int = 0) -> list[Any]:
+def simulate_events(*, seed: int = 0, num_raters: int = 40, num_items: int = 30, comparisons: int = 0) -> list[Any]:
     """Return the events of a planted population, under pseudonyms as in the log."""
     p = Population(num_raters=num_raters, num_items=num_items, seed=seed)
     world, names = plant_truth(p), Pseudonyms(b"key of the tests")
@@ -39,5 +39,6 @@ def community(*, seed: int = 0, num_raters: int = 40, num_items: int = 30, compa
     return [replace(event, actor=names.for_person(event.actor)) for event in events]
 
 
-def pour(log: FeedbackLog, events: list[Any]) -> None:
+def append_events(log: FeedbackLog, events: list[Any]) -> None:
+    """Append events to the log as they are, without the checks of its methods."""
     log.store.events.append([event_to_dict(event) for event in events])

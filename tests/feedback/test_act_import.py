@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.feedback.people import add_answers, opened
+from tests.feedback.people import add_answers, open_feedback_log
 from tests.store.examples import make_sample
 from yearling.clock import now_utc
 from yearling.errors import BadInput
@@ -32,13 +32,13 @@ T0 = datetime(2026, 3, 1, tzinfo=UTC)
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[FeedbackLog]:
-    with opened(tmp_path / "data") as log:
+    with open_feedback_log(tmp_path / "data") as log:
         yield log
 
 
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[FeedbackLog]:
-    with opened(tmp_path / "other") as log:
+    with open_feedback_log(tmp_path / "other") as log:
         yield log
 
 
@@ -213,7 +213,7 @@ def test_import_maps_the_ids_of_renamed_answers(log: FeedbackLog, other: Feedbac
 
 
 def rating(k: int, item: int, *, imported: bool = False) -> Rating:
-    claim = {"origin": f"o{k}", "acted_utc": "2020-01-01T00:00:00.000000Z"} if imported else {}
+    claim: dict[str, Any] = {"origin": f"o{k}", "acted_utc": "2020-01-01T00:00:00.000000Z"} if imported else {}
     return Rating(id=f"r{k}", created_utc=T0 + timedelta(minutes=k), actor="ann", item=f"i{item}", value=1.0, **claim)
 
 

@@ -6,6 +6,7 @@ import json
 import random
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,7 +138,7 @@ def test_same_log_gives_the_same_bytes(log: list[FeedbackEvent], result: Consens
 
 
 @pytest.mark.slow
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 10_000), copies=st.integers(1, 3))
 def test_shuffling_or_repeating_an_export_changes_no_byte(
     log: list[FeedbackEvent], result: ConsensusResult, seed: int, copies: int
@@ -148,7 +149,7 @@ def test_shuffling_or_repeating_an_export_changes_no_byte(
 
 
 def renamed(event: FeedbackEvent, raters: dict[str, str], items: dict[str, str]) -> FeedbackEvent:
-    names = {
+    names: dict[str, Any] = {
         field: (raters if field == "actor" else items)[getattr(event, field)]
         for field in ("actor", "item", "left", "right")
         if hasattr(event, field)
@@ -157,7 +158,7 @@ def renamed(event: FeedbackEvent, raters: dict[str, str], items: dict[str, str])
 
 
 @pytest.mark.slow
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 10_000), same_time=st.booleans())
 def test_renaming_raters_and_items_changes_nothing_else(log: list[FeedbackEvent], seed: int, same_time: bool) -> None:
     if same_time:
@@ -179,7 +180,7 @@ def test_renaming_raters_and_items_changes_nothing_else(log: list[FeedbackEvent]
 
 
 @pytest.mark.slow
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 40))
 def test_retracting_equals_never_having_rated(log: list[FeedbackEvent], seed: int, count: int) -> None:
     retracted = random.Random(seed).sample(log, count)

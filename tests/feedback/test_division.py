@@ -43,7 +43,7 @@ def test_no_division_is_seen_in_permuted_ratings() -> None:
     assert false_alarms(12) == 0.0
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 @pytest.mark.timeout(1200)
 def test_false_alarm_rate_is_at_most_five_percent() -> None:
     assert false_alarms(1000) <= 0.05

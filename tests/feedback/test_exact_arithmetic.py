@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,9 +42,9 @@ def test_beta_cdf_of_huge_counts_is_a_probability() -> None:
 
 
 @given(st.lists(st.floats(-8.0, 8.0), max_size=60), st.randoms(use_true_random=False))
-def test_exact_sum_does_not_depend_on_the_order(numbers: list[float], random: object) -> None:
+def test_exact_sum_does_not_depend_on_the_order(numbers: list[float], shuffler: random.Random) -> None:
     shuffled = numbers.copy()
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    shuffler.shuffle(shuffled)
     assert exact.exact_sum(np.array(numbers)) == exact.exact_sum(np.array(shuffled))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from yearling.feedback import ItemResult, SideResult, StatusParameters, explain_item
@@ -13,7 +15,7 @@ P = StatusParameters()
 
 def make_result(a: tuple[int, float, float, float], b: tuple[int, float, float, float], **overrides: object) -> ItemResult:
     sides = tuple(SideResult(ratings=n, approval=yes, estimate=e, chance=c) for n, yes, e, c in (a, b))
-    fields = {
+    fields: dict[str, Any] = {
         "item": "x",
         "status": NEEDS_MORE,
         "reason": "no_agreement",
@@ -27,7 +29,7 @@ def make_result(a: tuple[int, float, float, float], b: tuple[int, float, float, 
         "uncounted": 0,
         **overrides,
     }
-    return ItemResult(**fields)  # type: ignore[arg-type]
+    return ItemResult(**fields)
 
 
 def test_explanation_shows_the_status_and_the_view_of_each_side() -> None:

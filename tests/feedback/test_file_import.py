@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.feedback.people import add_answers, community, opened, pour
+from tests.feedback.people import add_answers, append_events, open_feedback_log, simulate_events
 from yearling.errors import BadInput, NotFound, Untrusted
 from yearling.feedback import FeedbackImportReport, FeedbackLog, export_log_lines, import_feedback_file, run_and_record
 
@@ -22,7 +22,7 @@ DATA = Path(os.environ.get("YEARLING_SHARED_DATA") or Path(__file__).parents[3] 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[FeedbackLog]:
-    with opened(tmp_path / "data") as log:
+    with open_feedback_log(tmp_path / "data") as log:
         yield log
 
 
@@ -185,7 +185,7 @@ def test_other_text_under_a_known_id_is_dropped(log: FeedbackLog, tmp_path: Path
 @pytest.mark.slow
 def test_export_starts_and_continues_the_same_log_elsewhere(log: FeedbackLog, tmp_path: Path) -> None:
     ada = log.store.people.add("Ada").id
-    pour(log, community())
+    append_events(log, simulate_events())
     log.add_note(ada, "i1", "words")
     run_and_record(log.store, log.index)
     first = tmp_path / "first.jsonl"
@@ -194,7 +194,7 @@ def test_export_starts_and_continues_the_same_log_elsewhere(log: FeedbackLog, tm
     run_and_record(log.store, log.index)
     second = tmp_path / "second.jsonl"
     second.write_bytes(export_log(log))
-    with opened(tmp_path / "other") as other:
+    with open_feedback_log(tmp_path / "other") as other:
         assert not import_feedback_file(other.store, first, "jsonl").dropped
         assert export_log(other) == first.read_bytes()
         report = import_feedback_file(other.store, second, "jsonl")
@@ -202,7 +202,7 @@ def test_export_starts_and_continues_the_same_log_elsewhere(log: FeedbackLog, tm
         assert is_balanced(report)
         assert export_log(other) == second.read_bytes()
         assert run_and_record(other.store, other.index).snapshot.hash
-    with opened(tmp_path / "foreign") as foreign:
+    with open_feedback_log(tmp_path / "foreign") as foreign:
         own_answer = add_answers(foreign, foreign.store.people.owner().id, 1)[0]
         foreign.rate(foreign.store.people.owner().id, own_answer, 1)
         report = import_feedback_file(foreign.store, first, "jsonl")
@@ -211,9 +211,9 @@ def test_export_starts_and_continues_the_same_log_elsewhere(log: FeedbackLog, tm
 
 
 def test_changed_or_truncated_export_is_rejected(log: FeedbackLog, tmp_path: Path) -> None:
-    pour(log, community(num_raters=5))
+    append_events(log, simulate_events(num_raters=5))
     lines = list(export_log_lines(log.store))
-    with opened(tmp_path / "other") as other:
+    with open_feedback_log(tmp_path / "other") as other:
         for broken in (lines[:-1], [lines[0], *lines[2:]], [lines[0], lines[1].replace(b'"value":1.0', b'"value":0.0')]):
             path = tmp_path / "broken.jsonl"
             path.write_bytes(b"".join(broken))
@@ -251,12 +251,12 @@ ACTS = st.one_of(
 
 @pytest.mark.slow
 @given(acts=st.lists(st.tuples(NAMES, ACTS), max_size=8), content=st.dictionaries(st.text(max_size=5), st.text(max_size=9)))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_round_trip_loses_nothing(tmp_path_factory: pytest.TempPathFactory, acts: list[Any], content: dict[str, str]) -> None:
     folder = tmp_path_factory.mktemp("trip")
     lines: list[Any] = [{**act, "actor": actor} for actor, act in acts]
     lines.append({"kind": "text", "id": "an answer", "content": content})
-    with opened(folder / "a") as origin, opened(folder / "b") as copy:
+    with open_feedback_log(folder / "a") as origin, open_feedback_log(folder / "b") as copy:
         report = import_feedback_file(origin.store, write_lines(folder / "in.jsonl", lines), "jsonl")
         assert is_balanced(report)
         first = export_log(origin)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.feedback.people import community, opened, pour
+from tests.feedback.people import append_events, open_feedback_log, simulate_events
 from yearling.errors import Conflict, NotFound
 from yearling.feedback import (
     ConsensusParameters,
@@ -31,15 +31,15 @@ SMALL = ConsensusParameters(status=StatusParameters(jury_drawn=8, jury_size=6))
 def community_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with the ratings of a community, to be copied."""
     folder = tmp_path_factory.mktemp("crowd") / "data"
-    with opened(folder) as log:
-        pour(log, community(num_raters=40, num_items=24))
+    with open_feedback_log(folder) as log:
+        append_events(log, simulate_events(num_raters=40, num_items=24))
     return folder
 
 
 @pytest.fixture
 def log(tmp_path: Path, community_folder: Path) -> Iterator[FeedbackLog]:
     shutil.copytree(community_folder, tmp_path / "data")
-    with opened(tmp_path / "data") as report:
+    with open_feedback_log(tmp_path / "data") as report:
         yield report
 
 
@@ -85,8 +85,8 @@ def test_jury_state_until_the_verdict(log: FeedbackLog) -> None:
         live.jury_state("i2")
     invitation = live.invite_jury(owner, "i2")
     assert (live.jury_state("i2").invited, live.jury_state("i2").answered, live.jury_state("i2").verdict) == (
-        set(invitation.jurors),
-        set(),
+        frozenset(invitation.jurors),
+        frozenset(),
         "",
     )
     index = log.index
@@ -116,7 +116,7 @@ def test_jury_items_come_first_in_the_queue(log: FeedbackLog) -> None:
         code_hash="x",
     )
     assert live.rating_queue(ann)[0].reason != "jury"
-    pour(log, [invitation])
+    append_events(log, [invitation])
     assert [(wanted.item, wanted.reason) for wanted in live.rating_queue(ann)[:1]] == [("i5", "jury")]
     assert [wanted.item for wanted in live.rating_queue(ann)].count("i5") == 1
     log.rate(ann, "i5", 1)
@@ -146,7 +146,7 @@ def test_replay_detects_a_jury_not_drawn_by_lot(log: FeedbackLog, tmp_path: Path
         chosen_jury = replace(
             drawn_jury, id="picked", item="i3", created_utc=index.next_event_utc(), jurors=drawn_jury.jurors[::-1]
         )
-    pour(log, [replace(chosen_jury, **change)])
+    append_events(log, [replace(chosen_jury, **change)])
     report = replay_publication(publish(log, live, tmp_path / "a"))
     assert not report.ok
     assert [expected in difference for difference in report.differences] == [True]

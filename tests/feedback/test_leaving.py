@@ -58,7 +58,7 @@ def test_one_person_leaving_a_planted_community_changes_one_status_at_most(peopl
     assert max_flips <= 2  # in the last community a run wants two flips, and the cap holds them
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 @pytest.mark.skipif(not real_conversations().exists(), reason="the Polis conversations are not on this machine")
 def test_one_person_leaving_a_real_conversation_changes_one_status_at_most() -> None:
     c = polis.load_conversation(real_conversations() / "bg2050")

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.feedback.people import add_answers, community, opened, pour
+from tests.feedback.people import add_answers, append_events, open_feedback_log, simulate_events
 from yearling.clock import new_id
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.feedback import (
     NEEDS_MORE,
+    FeedbackEvent,
     FeedbackLog,
     LiveConsensus,
     NoteRating,
@@ -34,7 +35,7 @@ from yearling.feedback import consensus_runs as consensus_runs
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[FeedbackLog]:
-    with opened(tmp_path / "data") as log:
+    with open_feedback_log(tmp_path / "data") as log:
         yield log
 
 
@@ -52,19 +53,22 @@ def wait_until(check: Any, seconds: float = 30) -> None:
 def test_every_act_is_one_event_under_a_pseudonym(log: FeedbackLog) -> None:
     ada, ben = add_people(log, "Ada", "Ben")
     first, second = add_answers(log, ada)
-    events = [
-        log.rate(ada, first, 1, tags=["clear", "brief", "clear"]),
-        log.compare(ada, first, second, "tie"),
-        log.add_note(ada, first, "The figure is from 2019."),
+    rating = log.rate(ada, first, 1, tags=["clear", "brief", "clear"])
+    comparison = log.compare(ada, first, second, "tie")
+    note = log.add_note(ada, first, "The figure is from 2019.")
+    events: list[FeedbackEvent] = [
+        rating,
+        comparison,
+        note,
         log.add_edit(ada, second, "Better words."),
         log.vouch(ada, ben),
+        log.rate_note(ben, note.note, 0.5),
+        log.remove(log.store.people.owner().id, rating.id, "spam"),
+        log.retract(ada, comparison.id),
     ]
-    note = events[2]
-    events += [log.rate_note(ben, note.note, 0.5), log.remove(log.store.people.owner().id, events[0].id, "spam")]
-    events += [log.retract(ada, events[1].id)]
     entries = log.store.events.entries()
     assert [event_from_dict(entry.event) for entry in entries] == events
-    assert events[0].tags == ("brief", "clear")
+    assert rating.tags == ("brief", "clear")
     assert isinstance(events[5], NoteRating)
     assert [event.created_utc for event in events] == sorted({event.created_utc for event in events})
     text = str([entry.event for entry in entries])
@@ -80,7 +84,7 @@ def test_pseudonyms_are_stable_and_differ_between_installations(log: FeedbackLog
     (ada,) = add_people(log, "Ada")
     again = FeedbackLog(log.store)
     assert again.pseudonym(ada) == log.pseudonym(ada)
-    with opened(tmp_path / "other") as other:
+    with open_feedback_log(tmp_path / "other") as other:
         assert other.pseudonym(ada) != log.pseudonym(ada)
     assert log.pseudonym(ada) != log.pseudonym(ada + "x")
     assert log.pseudonyms.for_human(ada)[1:] != log.pseudonym(ada)[1:]
@@ -202,7 +206,7 @@ def test_event_times_follow_the_order_of_acts_if_the_clock_is_behind(log: Feedba
 
 
 def test_run_is_recorded_once_and_logs_status_changes(log: FeedbackLog) -> None:
-    pour(log, community())
+    append_events(log, simulate_events())
     first = run_and_record(log.store, log.index)
     changes = [event_from_dict(entry.event) for entry in log.store.events.entries(after=first.record.up_to)]
     assert first.is_new
@@ -229,12 +233,12 @@ def test_run_is_recorded_once_and_logs_status_changes(log: FeedbackLog) -> None:
 
 
 def test_run_overtaken_by_another_is_repeated(log: FeedbackLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    pour(log, community())
+    append_events(log, simulate_events())
     other = FeedbackLog(log.store)
-    real, races = consensus_runs.run_consensus, []
+    races: list[bool] = []
 
     def slow(events: Any, parameters: Any) -> Any:
-        result = real(events, parameters)
+        result = run_consensus(events, parameters)
         if not races:
             races.append(True)
             run_and_record(other.store, other.index)
@@ -249,14 +253,14 @@ def test_run_overtaken_by_another_is_repeated(log: FeedbackLog, monkeypatch: pyt
 
 @pytest.mark.slow
 def test_rating_updates_its_item_until_the_full_run_replaces_the_result(log: FeedbackLog) -> None:
-    events = community(num_raters=60)
+    events = simulate_events(num_raters=60)
     rest = [event for event in events if event.item == "i3"][-8:]
-    pour(log, [event for event in events if event not in rest])
+    append_events(log, [event for event in events if event not in rest])
     live = LiveConsensus(log)
     before = live.item_status("i3")
     assert (before.result, before.is_provisional) == (live.latest_run.snapshot.find_item("i3"), False)
     others = {item.item: item for item in live.latest_run.snapshot.items if item.item != "i3"}
-    pour(log, rest)
+    append_events(log, rest)
     started = time.perf_counter()
     provisional_status = live.item_status("i3")
     assert time.perf_counter() - started < 1.0
@@ -282,7 +286,7 @@ def test_rating_updates_its_item_until_the_full_run_replaces_the_result(log: Fee
 
 def test_retraction_updates_its_item_at_once(log: FeedbackLog) -> None:
     (ada,) = add_people(log, "Ada")
-    pour(log, community())
+    append_events(log, simulate_events())
     live = LiveConsensus(log)
     ratings = [log.rate(ada, f"i{number}", 1) for number in range(14)]
     live.run_now()
@@ -301,11 +305,11 @@ def test_background_runs_follow_acts_of_other_writers(log: FeedbackLog, tmp_path
     live.start()
     try:
         assert log.store.consensus_runs.get_newest() is None  # the log is empty
-        pour(log, community())
+        append_events(log, simulate_events())
         live.request_run()
         wait_until(lambda: log.store.consensus_runs.get_newest() is not None)
         wait_until(lambda: live.item_status("i1").result is not None and not live.item_status("i1").is_provisional)
-        pour(log, [replace(event, id=f"x{event.id}") for event in community(seed=9) if event.item == "i1"][:3])
+        append_events(log, [replace(event, id=f"x{event.id}") for event in simulate_events(seed=9) if event.item == "i1"][:3])
         assert live.item_status("i1").is_provisional  # reading the log shows the change, and a run follows
         wait_until(lambda: not live.item_status("i1").is_provisional)
     finally:
@@ -345,7 +349,7 @@ def test_queue_omits_rated_and_own_items(log: FeedbackLog) -> None:
 
 
 def test_recorded_run_can_be_computed_again_with_fits(log: FeedbackLog) -> None:
-    pour(log, community())
+    append_events(log, simulate_events())
     first = run_and_record(log.store, log.index)
     fresh = FeedbackLog(log.store)
     again: RecordedConsensusRun = run_and_record(fresh.store, fresh.index, need_fits=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,9 +46,7 @@ def test_order_of_comparisons_changes_no_bit() -> None:
 
 def test_ties_bring_strengths_together() -> None:
     apart = fit_bradley_terry(make_comparisons([(0, 0, 1)] * 5), np.zeros(2), 0.5, 200)
-    comparisons = ComparisonArrays(
-        *(np.array(x, dtype=np.int32) for x in ([0] * 5, [0] * 5, [1] * 5)), np.full(5, 0.5), np.ones(5)
-    )
+    comparisons = replace(make_comparisons([(0, 0, 1)] * 5), wins=np.full(5, 0.5))
     assert apart[0] - apart[1] > 1.0
     assert fit_bradley_terry(comparisons, np.array([1.0, -1.0]), 0.5, 200)[0] < 0.6
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy import stats
 
@@ -38,8 +40,8 @@ def evidence(*items: tuple[int, float, int, float], prediction: float = 0.5) -> 
 
 def status_of(decision: Evidence, p: StatusParameters = P, **more: object) -> StatusDecision:
     rules = evaluate_rules(decision, p)
-    options = {"current_status": NEEDS_MORE, "age_s": 1e9, "jury_finding": "", **more}
-    return decide_status(0, rules, rules, p=p, **options)  # type: ignore[arg-type]
+    options: dict[str, Any] = {"current_status": NEEDS_MORE, "age_s": 1e9, "jury_finding": "", **more}
+    return decide_status(0, rules, rules, p=p, **options)
 
 
 def test_status_needs_both_sides() -> None:
@@ -69,7 +71,7 @@ def test_probability_rule_equals_the_lower_beta_bound() -> None:
 def test_rule_for_disapproval_mirrors_the_rule_for_approval() -> None:
     generator = np.random.default_rng(0)
     counts = generator.integers(0, 30, (2, 300))
-    approvals = np.floor(generator.random((2, 300)) * (counts + 1))
+    approvals: npt.NDArray[np.float64] = np.floor(generator.random((2, 300)) * (counts + 1))
     predictions = generator.uniform(0.05, 0.95, (2, 300))
     up = evaluate_rules(Evidence(counts, approvals, approvals, predictions), P)
     down = evaluate_rules(Evidence(counts, counts - approvals, counts - approvals, 1.0 - predictions), P)

@@ -1,4 +1,4 @@
-"""Engines that a supervised process runs in tests: a fake one, and some that fail in the ways that real ones do."""
+"""Engines that supervised processes run in tests: a fake one, and some that fail as real ones do."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def open_dying() -> FakeEngine:
 
 
 class FailingEngine(FakeEngine):
-    """Fails by the text of the prompt; answers anything else."""
+    """Fails as the text of the prompt says; answers anything else."""
 
     steps = 0
 
@@ -40,12 +40,12 @@ class FailingEngine(FakeEngine):
                 print("a line before the end", file=sys.stderr, flush=True)
                 ctypes.string_at(0)
             elif what == "wedge":
-                # Holds the interpreter as a C++ loop would that never returns: PyDLL does not release it.
+                # Holds the interpreter lock like a C++ loop that never returns: PyDLL does not release it.
                 ctypes.PyDLL(None).sleep(600)
             elif what == "raise":
                 raise ZeroDivisionError("a bug")
             elif what == "busy":
-                # Long silent work that makes progress.
+                # Long work without a delta that makes progress.
                 for _ in range(20):
                     await asyncio.sleep(0.1)
                     self.steps += 1
@@ -56,7 +56,7 @@ def open_failing() -> FailingEngine:
 
 
 def main() -> None:
-    """Start a supervised engine, tell its process id, and wait to be killed."""
+    """Start a supervised engine, write its process id to a file, and wait to be killed."""
 
     async def run() -> None:
         engine = SupervisedEngine(EngineSpec(factory="tests.inference.child_engines:open_failing"))

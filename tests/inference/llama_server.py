@@ -1,6 +1,8 @@
-"""llama.cpp's own HTTP server, which is not of our making: `python -m tests.inference.llama_server MODEL` says where it listens.
+"""llama.cpp's own HTTP server, for tests against a foreign endpoint.
 
-It serves until its standard input is closed.
+    python -m tests.inference.llama_server MODEL
+
+Prints the address on which it listens, and serves until its standard input closes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Adapters in a pool: found when published, loaded while others run, never mixed up, refused on a foreign base."""
+"""Adapters in a pool: found once published, loaded while requests run, kept apart, refused for another base."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def request() -> GenerationRequest:
 
 
 def test_an_adapter_is_listed_once_it_is_published(adapters: AdapterLibrary) -> None:
-    shelf = AdapterRegistry(adapters)
-    assert shelf.names([MODEL]) == []
+    registry = AdapterRegistry(adapters)
+    assert registry.names([MODEL]) == []
     published = paper_adapter(adapters, b"one")
-    assert shelf.names([MODEL]) == [f"base+{published.sha256[:12]}"]
-    assert shelf.names([paper_model("other", sha256="b" * 64, source_sha256="d" * 64)]) == []
+    assert registry.names([MODEL]) == [f"base+{published.sha256[:12]}"]
+    assert registry.names([paper_model("other", sha256="b" * 64, source_sha256="d" * 64)]) == []
 
 
 @pytest.mark.parametrize(
@@ -44,16 +44,16 @@ def test_an_adapter_fits_its_base_and_other_layouts_of_its_source(
     assert published.fits(paper_model(sha256=sha256 * 64, source_sha256=source * 64)) == fits
 
 
-async def test_every_request_through_an_adapted_model_asks_for_its_adapter(adapters: AdapterLibrary) -> None:
-    shelf, engine = AdapterRegistry(adapters), FakeEngine()
+async def test_every_request_to_an_adapted_model_names_its_adapter(adapters: AdapterLibrary) -> None:
+    registry, engine = AdapterRegistry(adapters), FakeEngine()
     base = fake_served_model("base", engine)
     served = []
     for content in (b"one", b"two"):
-        found = shelf.find(f"base+{paper_adapter(adapters, content).sha256[:12]}", [MODEL])
-        assert found is not None
-        served.append(await shelf.serve(base, found[1]))
-    await asyncio.gather(*(one.engine.generate(request()) for one in [*served, base]))
-    assert {one.adapter_hash for one in engine.requests} == {None, served[0].adapter_hash, served[1].adapter_hash}
+        match = registry.find(f"base+{paper_adapter(adapters, content).sha256[:12]}", [MODEL])
+        assert match is not None
+        served.append(await registry.serve(base, match[1]))
+    await asyncio.gather(*(model.engine.generate(request()) for model in [*served, base]))
+    assert {model.adapter_hash for model in engine.requests} == {None, served[0].adapter_hash, served[1].adapter_hash}
     assert served[0].adapter_hash != served[1].adapter_hash
     assert served[0].name == f"base+{str(served[0].adapter_hash)[:12]}"
     with pytest.raises(Unsupported, match="no embeddings"):
@@ -62,27 +62,27 @@ async def test_every_request_through_an_adapted_model_asks_for_its_adapter(adapt
     assert not engine.closed
 
 
-async def test_an_adapter_is_loaded_anew_into_a_new_engine(adapters: AdapterLibrary) -> None:
-    shelf, published = AdapterRegistry(adapters), paper_adapter(adapters, b"one")
-    first = await shelf.serve(fake_served_model("base", FakeEngine()), published)
+async def test_an_adapter_is_loaded_again_into_a_new_engine(adapters: AdapterLibrary) -> None:
+    registry, published = AdapterRegistry(adapters), paper_adapter(adapters, b"one")
+    first = await registry.serve(fake_served_model("base", FakeEngine()), published)
     engine = FakeEngine()
-    again = await shelf.serve(fake_served_model("base", engine), published)
-    assert first.engine is not again.engine
-    await again.engine.generate(request())
+    reloaded = await registry.serve(fake_served_model("base", engine), published)
+    assert first.engine is not reloaded.engine
+    await reloaded.engine.generate(request())
     assert engine.requests[0].adapter_hash == published.sha256
 
 
-async def test_refusals(adapters: AdapterLibrary) -> None:
-    shelf = AdapterRegistry(adapters)
+async def test_unknown_foreign_and_changed_adapters_raise(adapters: AdapterLibrary) -> None:
+    registry = AdapterRegistry(adapters)
     foreign = paper_adapter(adapters, b"foreign", base_sha256="e" * 64, base_source_sha256="f" * 64)
     with pytest.raises(Untrusted, match=r"made for the weights eeeeeeeeeeee, not for base"):
-        shelf.find(f"base+{foreign.sha256[:12]}", [MODEL])
+        registry.find(f"base+{foreign.sha256[:12]}", [MODEL])
     with pytest.raises(NotFound, match="no adapter"):
-        shelf.find("base+0123456789ab", [MODEL])
-    assert shelf.find("base", [MODEL]) is None
-    assert shelf.find("elsewhere+0123456789ab", [MODEL]) is None
+        registry.find("base+0123456789ab", [MODEL])
+    assert registry.find("base", [MODEL]) is None
+    assert registry.find("elsewhere+0123456789ab", [MODEL]) is None
 
     changed = paper_adapter(adapters, b"one")
     changed.weights.write_bytes(b"0ne")
     with pytest.raises(Untrusted, match="was changed"):
-        await shelf.serve(fake_served_model("base", FakeEngine()), changed)
+        await registry.serve(fake_served_model("base", FakeEngine()), changed)

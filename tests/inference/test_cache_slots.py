@@ -1,4 +1,4 @@
-"""Slots of a shared KV cache: order, reuse of beginnings, and what happens when cells run out."""
+"""Slots of a shared KV cache: order, reuse of prefixes, and what happens when cells run out."""
 
 from __future__ import annotations
 
@@ -10,76 +10,76 @@ def sequence(*tokens: int, adapter: str | None = None) -> SlottedSequence[str]:
 
 
 def compute(one: SlottedSequence[str]) -> None:
-    """As the engine does after a prefill in one chunk."""
+    """Record a prefill in one chunk, as the engine does."""
     assert one.slot is not None
     one.slot.chunk_starts.append(len(one.slot.tokens))
     one.slot.tokens = list(one.tokens)
 
 
 def run(slots: SlotScheduler[str], one: SlottedSequence[str]) -> SlotAssignment:
-    """Place, compute and finish a sequence; returns how it was placed."""
+    """Assign a slot to a sequence, compute it and finish it; returns the assignment."""
     slots.add(one)
-    [placed] = slots.assign_waiting()
+    [assignment] = slots.assign_waiting()
     compute(one)
     slots.finish(one)
-    return placed
+    return assignment
 
 
 def test_first_come_first_served_while_slots_last() -> None:
     slots: SlotScheduler[str] = SlotScheduler(count=2, cells=100)
-    three = [sequence(n, n, n) for n in range(3)]
-    for one in three:
+    sequences = [sequence(n, n, n) for n in range(3)]
+    for one in sequences:
         slots.add(one)
     assert len(list(slots.assign_waiting())) == 2
-    assert slots.running == three[:2]
-    slots.finish(three[0])
-    assert [placed.slot.number for placed in slots.assign_waiting()] == [0]
-    assert slots.running == [three[1], three[2]]
+    assert slots.running == sequences[:2]
+    slots.finish(sequences[0])
+    assert [assignment.slot.number for assignment in slots.assign_waiting()] == [0]
+    assert slots.running == [sequences[1], sequences[2]]
 
 
-def test_a_conversation_goes_on_in_its_slot() -> None:
+def test_a_conversation_continues_in_its_slot() -> None:
     slots: SlotScheduler[str] = SlotScheduler(count=2, cells=100)
     assert run(slots, sequence(1, 2, 3)) == SlotAssignment(slots.slots[0], 0, None)
-    placed = run(slots, sequence(1, 2, 3, 4, 5))
-    assert (placed.slot.number, placed.num_kept, placed.prefix_source) == (0, 3, None)
+    assignment = run(slots, sequence(1, 2, 3, 4, 5))
+    assert (assignment.slot.number, assignment.num_kept, assignment.prefix_source) == (0, 3, None)
     assert slots.slots[0].tokens == [1, 2, 3, 4, 5]
-    # Asked again, it is cut where its last chunk began, so that the same rows are computed again.
-    placed = run(slots, sequence(1, 2, 3, 4, 5))
-    assert (placed.slot.number, placed.num_kept) == (0, 3)
+    # A repeated request is cut where its last chunk began, so that the same rows are computed again.
+    assignment = run(slots, sequence(1, 2, 3, 4, 5))
+    assert (assignment.slot.number, assignment.num_kept) == (0, 3)
 
 
-def test_a_beginning_is_shared_with_another_conversation() -> None:
+def test_a_prefix_is_shared_with_another_conversation() -> None:
     slots: SlotScheduler[str] = SlotScheduler(count=2, cells=100)
     run(slots, sequence(1, 2))
     run(slots, sequence(1, 2, 3, 4, 5, 6))
-    placed = run(slots, sequence(1, 2, 9))
-    assert (placed.slot.number, placed.num_kept) == (1, 2)
-    assert placed.prefix_source is slots.slots[0]
+    assignment = run(slots, sequence(1, 2, 9))
+    assert (assignment.slot.number, assignment.num_kept) == (1, 2)
+    assert assignment.prefix_source is slots.slots[0]
     assert slots.slots[0].tokens == [1, 2, 3, 4, 5, 6]
 
 
-def test_adapters_never_share() -> None:
+def test_prefixes_are_never_shared_across_adapters() -> None:
     slots: SlotScheduler[str] = SlotScheduler(count=2, cells=100)
     run(slots, sequence(1, 2, 3))
-    placed = run(slots, sequence(1, 2, 3, 4, adapter="a"))
-    assert placed.num_kept == 0
+    assignment = run(slots, sequence(1, 2, 3, 4, adapter="a"))
+    assert assignment.num_kept == 0
     assert run(slots, sequence(1, 2, 3, 4, 5, adapter="a")).num_kept == 4
     assert run(slots, sequence(1, 2, 3, 7)).num_kept == 3
 
 
-def test_cells_are_kept_for_those_that_run() -> None:
+def test_a_sequence_waits_while_running_ones_need_the_cells() -> None:
     slots: SlotScheduler[str] = SlotScheduler(count=4, cells=10)
     first, second = sequence(1, 2, 3, 4, 5), sequence(6, 7, 8, 9, 10)
     slots.add(first)
     slots.add(second)
-    assert [placed.slot.number for placed in slots.assign_waiting()] == [0]
+    assert [assignment.slot.number for assignment in slots.assign_waiting()] == [0]
     compute(first)
     assert list(slots.assign_waiting()) == []
     slots.finish(first)
     assert len(list(slots.assign_waiting())) == 1
 
 
-def test_resting_slots_go_first_and_then_the_newest_waits_again() -> None:
+def test_idle_slots_are_evicted_before_the_newest_sequence_is_preempted() -> None:
     slots: SlotScheduler[str] = SlotScheduler(count=3, cells=100)
     run(slots, sequence(7, 8))
     old, new = sequence(1, 2), sequence(3, 4)
@@ -100,7 +100,7 @@ def test_resting_slots_go_first_and_then_the_newest_waits_again() -> None:
     assert slots.preempt() is None
 
 
-def test_a_waiting_sequence_can_be_taken_out() -> None:
+def test_a_waiting_sequence_can_be_removed() -> None:
     slots: SlotScheduler[str] = SlotScheduler(count=1, cells=100)
     one, two = sequence(1), sequence(2)
     slots.add(one)

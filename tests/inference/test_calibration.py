@@ -1,4 +1,4 @@
-"""The start-up choice goes by what this machine does, and measures again when anything that matters changed."""
+"""The choice of engine uses this machine's measurements, which are repeated when anything relevant changes."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ HERE = MachineInfo(machine_class="avx512", cores=2, memory_bytes=8 << 30, instal
 DELAYS_S = {"llamacpp": 0.02, "openvino": 0.001}
 
 
-async def fake(kind: str) -> Engine:
+async def open_paced_engine(kind: str) -> Engine:
     if kind == "torch":
         raise Unavailable("torch does not start here.")
     script = ScriptedAnswer("word " * 10, delay_s=DELAYS_S[kind], end_of_turn=False)
     return FakeEngine(lambda request, prompt: script)
 
 
-async def measured(data_dir: Path) -> None:
+async def calibrate_both_purposes(data_dir: Path) -> None:
     for purpose in ("interactive", "batch"):
-        await calibrate_engines(data_dir, HERE, MODEL, purpose, ["llamacpp", "openvino", "torch"], fake)
+        await calibrate_engines(data_dir, HERE, MODEL, purpose, ["llamacpp", "openvino", "torch"], open_paced_engine)
 
 
-async def test_the_engine_that_is_fastest_here_is_chosen_whatever_the_table_says(tmp_path: Path) -> None:
-    await measured(tmp_path)
+async def test_measured_speeds_override_the_reference_table(tmp_path: Path) -> None:
+    await calibrate_both_purposes(tmp_path)
     speeds = read_speeds(tmp_path, HERE, MODEL)
     assert set(speeds["interactive"]) == {"llamacpp", "openvino"}, "an engine that does not start is not a candidate"
     settings = Settings(engine="auto", data_dir=tmp_path)
@@ -45,7 +45,7 @@ async def test_the_engine_that_is_fastest_here_is_chosen_whatever_the_table_says
     assert choose_engine(Settings(engine="torch", data_dir=tmp_path), machine=HERE, speeds=speeds).kind == "torch"
 
 
-async def test_an_engine_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_engine_that_exceeds_the_timeout_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("yearling.inference.calibration.MEASUREMENT_TIMEOUT_S", 0.2)
     opened: list[FakeEngine] = []
 
@@ -59,9 +59,9 @@ async def test_an_engine_that_takes_too_long_is_given_up(tmp_path: Path, monkeyp
     assert [engine.closed for engine in opened] == [True, True]
 
 
-async def test_other_circumstances_are_measured_anew(tmp_path: Path) -> None:
+async def test_speeds_are_valid_for_the_same_circumstances_only(tmp_path: Path) -> None:
     assert read_speeds(tmp_path, HERE, MODEL) == {}
-    await measured(tmp_path)
+    await calibrate_both_purposes(tmp_path)
     assert set(read_speeds(tmp_path, HERE, MODEL)) == {"interactive", "batch"}
     assert read_speeds(tmp_path, HERE, "cd" * 32) == {}
     assert read_speeds(tmp_path, replace(HERE, cores=4), MODEL) == {}
@@ -69,7 +69,7 @@ async def test_other_circumstances_are_measured_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"circumstances": {}}'])
-async def test_a_damaged_record_is_no_record(tmp_path: Path, damage: str) -> None:
-    await measured(tmp_path)
+async def test_a_damaged_record_is_ignored(tmp_path: Path, damage: str) -> None:
+    await calibrate_both_purposes(tmp_path)
     (tmp_path / SPEEDS_FILENAME).write_text(damage)
     assert read_speeds(tmp_path, HERE, MODEL) == {}

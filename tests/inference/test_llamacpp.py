@@ -1,4 +1,4 @@
-"""The llama.cpp engine on the real default model: what it promises about tokens, log-probabilities, sharing and limits."""
+"""The llama.cpp engine on the default model: tokens, log-probabilities, shared steps and limits."""
 
 from __future__ import annotations
 
@@ -54,23 +54,25 @@ def chat(default_model: LocalModel, tokenizer: Tokenizer) -> Any:
 
 async def test_it_knows_the_capital_of_france(engine: LlamaCppEngine, tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode("The Eiffel Tower stands in France, whose capital is the city of")
-    done = await engine.generate(GenerationRequest(prompt_ids=tuple(ids), sampling=SamplingSettings(temperature=0, max_tokens=4)))
-    assert done.text.startswith(" Paris")
+    completion = await engine.generate(
+        GenerationRequest(prompt_ids=tuple(ids), sampling=SamplingSettings(temperature=0, max_tokens=4))
+    )
+    assert completion.text.startswith(" Paris")
 
 
 async def test_the_end_of_turn_is_a_token_without_text(engine: LlamaCppEngine, chat: Any, tokenizer: Tokenizer) -> None:
-    done = await engine.generate(chat("Say hello.", sampling=SamplingSettings(temperature=0, max_tokens=200)))
-    assert done.finish_reason == "stop"
-    assert done.tokens[-1].id in tokenizer.stop_ids
-    assert done.text == tokenizer.decode([token.id for token in done.tokens])
-    assert done.completion_tokens == len(done.tokens)
+    completion = await engine.generate(chat("Say hello.", sampling=SamplingSettings(temperature=0, max_tokens=200)))
+    assert completion.finish_reason == "stop"
+    assert completion.tokens[-1].id in tokenizer.stop_ids
+    assert completion.text == tokenizer.decode([token.id for token in completion.tokens])
+    assert completion.completion_tokens == len(completion.tokens)
 
 
-async def test_tokens_inside_characters_are_all_told(engine: LlamaCppEngine, chat: Any, tokenizer: Tokenizer) -> None:
+async def test_tokens_inside_characters_are_all_reported(engine: LlamaCppEngine, chat: Any, tokenizer: Tokenizer) -> None:
     bias = tuple((token, 100.0) for token in tokenizer.encode("😀"))
-    done = await engine.generate(chat("Hi", sampling=SamplingSettings(max_tokens=9, logit_bias=bias, seed=3)))
-    assert len(done.tokens) == 9
-    assert done.text == tokenizer.decode([token.id for token in done.tokens])
+    completion = await engine.generate(chat("Hi", sampling=SamplingSettings(max_tokens=9, logit_bias=bias, seed=3)))
+    assert len(completion.tokens) == 9
+    assert completion.text == tokenizer.decode([token.id for token in completion.tokens])
 
 
 async def test_a_request_with_a_seed_repeats_itself(engine: LlamaCppEngine, chat: Any) -> None:
@@ -87,9 +89,9 @@ async def test_the_whole_distribution_is_sampled(engine: LlamaCppEngine, chat: A
         chat("Say any word.", sampling=SamplingSettings(temperature=1.0, max_tokens=1, seed=seed), top_logprobs=20)
         for seed in range(draws)
     ]
-    done = await asyncio.gather(*(engine.generate(request) for request in requests))
-    counts = Counter(one.tokens[0].id for one in done)
-    top = done[0].tokens[0].top_logprobs
+    completion = await asyncio.gather(*(engine.generate(request) for request in requests))
+    counts = Counter(answer.tokens[0].id for answer in completion)
+    top = completion[0].tokens[0].top_logprobs
     chi = sum((counts[token] - draws * math.exp(p)) ** 2 / (draws * math.exp(p)) for token, p in top[:8])
     assert chi < 27.9  # 99.95 % of chi-square with 8 degrees of freedom
     # Tokens that top-k 40 or min-p 0.05 would never give.
@@ -111,23 +113,23 @@ async def test_reported_logprobs_ignore_bias_temperature_and_truncation(engine: 
 
 async def test_scores_are_those_of_generation(engine: LlamaCppEngine, chat: Any) -> None:
     request = chat("Explain why the sky is blue.", sampling=SamplingSettings(temperature=0, max_tokens=40))
-    done = await engine.generate(request)
+    completion = await engine.generate(request)
     assert request.prompt_ids is not None
-    [scores] = await engine.score([(request.prompt_ids, [token.id for token in done.tokens])])
-    told = [token.logprob for token in done.tokens]
-    assert len(scores) == len(told)
+    [scores] = await engine.score([(request.prompt_ids, [token.id for token in completion.tokens])])
+    streamed = [token.logprob for token in completion.tokens]
+    assert len(scores) == len(streamed)
     # Activations are rounded to eight bits by kernels that depend on the number of rows.
-    assert np.abs(np.array(scores) - told).mean() < 0.05
-    assert np.abs(np.array(scores) - told).max() < 0.5
+    assert np.abs(np.array(scores) - streamed).mean() < 0.05
+    assert np.abs(np.array(scores) - streamed).max() < 0.5
     assert await engine.score([(request.prompt_ids, [])]) == [[]]
 
 
 async def test_stop_strings_and_length(engine: LlamaCppEngine, chat: Any) -> None:
-    whole = await engine.generate(chat("What is the capital of France?"))
-    word = whole.text.split()[2]
+    full = await engine.generate(chat("What is the capital of France?"))
+    word = full.text.split()[2]
     stop = SamplingSettings(temperature=0, max_tokens=24, stop=(word,))
     stopped = await engine.generate(chat("What is the capital of France?", sampling=stop))
-    assert stopped.text == whole.text.partition(word)[0]
+    assert stopped.text == full.text.partition(word)[0]
     assert stopped.finish_reason == "stop"
     cut = await engine.generate(chat("Tell me a story.", sampling=SamplingSettings(temperature=0, max_tokens=5)))
     assert (cut.finish_reason, cut.completion_tokens) == ("length", 5)
@@ -144,9 +146,9 @@ async def test_schemas_are_guaranteed(engine: LlamaCppEngine, chat: Any) -> None
         chat("Describe Paris as JSON.", sampling=SamplingSettings(seed=seed, max_tokens=100), json_schema=schema)
         for seed in range(8)
     ]
-    for done in await asyncio.gather(*(engine.generate(request) for request in requests)):
-        assert done.finish_reason == "stop"
-        jsonschema.validate(json.loads(done.text), schema)
+    for completion in await asyncio.gather(*(engine.generate(request) for request in requests)):
+        assert completion.finish_reason == "stop"
+        jsonschema.validate(json.loads(completion.text), schema)
     cut = await engine.generate(chat("Paris", sampling=SamplingSettings(max_tokens=3), json_schema=schema))
     assert cut.finish_reason == "length"
     with pytest.raises(BadInput):
@@ -155,8 +157,8 @@ async def test_schemas_are_guaranteed(engine: LlamaCppEngine, chat: Any) -> None
 
 async def test_penalties_change_the_answer(engine: LlamaCppEngine, chat: Any) -> None:
     settings = SamplingSettings(temperature=0, max_tokens=60, frequency_penalty=2.0)
-    done = await engine.generate(chat("Repeat the word yes many times.", sampling=settings))
-    assert max(Counter(token.id for token in done.tokens).values()) < 20
+    completion = await engine.generate(chat("Repeat the word yes many times.", sampling=settings))
+    assert max(Counter(token.id for token in completion.tokens).values()) < 20
 
 
 async def test_closing_a_stream_frees_its_slot(engine: LlamaCppEngine, chat: Any) -> None:
@@ -167,41 +169,41 @@ async def test_closing_a_stream_frees_its_slot(engine: LlamaCppEngine, chat: Any
 
 
 async def test_thirty_two_streams_share_steps(engine: LlamaCppEngine, chat: Any) -> None:
-    """Counted in tokens, not in seconds: when the first of them ends, nobody has less than a third of what it has."""
-    drawn = Counter[int]()
+    """Counted in tokens, not in seconds: when the first stream ends, every other one has at least a third of its tokens."""
+    num_received = Counter[int]()
     at_first_end: list[int] = []
 
     async def read(seed: int) -> int:
         never_ends = tuple((token, -100.0) for token in (2, 0))
         request = chat(f"Question {seed}", sampling=SamplingSettings(max_tokens=24, seed=seed, logit_bias=never_ends))
         async for chunk in engine.stream(request):
-            drawn[seed] += len(chunk.tokens)
+            num_received[seed] += len(chunk.tokens)
         if not at_first_end:
-            at_first_end.extend(drawn[one] for one in range(32))
-        return drawn[seed]
+            at_first_end.extend(num_received[answer] for answer in range(32))
+        return num_received[seed]
 
     assert await asyncio.gather(*(read(seed) for seed in range(32))) == [24] * 32
     assert 3 * min(at_first_end) >= 24
 
 
 async def test_a_long_prompt_does_not_stall_a_stream(engine: LlamaCppEngine, chat: Any, tokenizer: Tokenizer) -> None:
-    """Counted in tokens, not in seconds: with each small part of the prompt the stream gets one."""
+    """Counted in tokens, not in seconds: the stream gets one token with each chunk of the prompt."""
     long_ids = tuple(tokenizer.encode("The quick brown fox jumps over the lazy dog. " * 200)[:1500])
     settings = SamplingSettings(max_tokens=400, logit_bias=((2, -100.0), (0, -100.0)))
-    one = SamplingSettings(temperature=0, max_tokens=1)
-    drawn = 0
+    answer = SamplingSettings(temperature=0, max_tokens=1)
+    num_received = 0
     async with aclosing(engine.stream(chat("Tell me a long story.", sampling=settings))) as stream:
         await anext(stream)
-        long_one = asyncio.create_task(engine.generate(GenerationRequest(prompt_ids=long_ids, sampling=one)))
+        long_one = asyncio.create_task(engine.generate(GenerationRequest(prompt_ids=long_ids, sampling=answer)))
         async for chunk in stream:
-            drawn += len(chunk.tokens)
+            num_received += len(chunk.tokens)
             if long_one.done():
                 break
     await long_one
-    assert drawn >= len(long_ids) // CHUNK_TOKENS - 2
+    assert num_received >= len(long_ids) // CHUNK_TOKENS - 2
 
 
-async def test_refusals(engine: LlamaCppEngine) -> None:
+async def test_invalid_requests_raise(engine: LlamaCppEngine) -> None:
     context = engine.capabilities.context_tokens
     with pytest.raises(ContextLengthExceeded, match=str(context + 5)):
         await engine.generate(GenerationRequest(prompt_ids=(5,) * (context + 5)))
@@ -213,12 +215,12 @@ async def test_refusals(engine: LlamaCppEngine) -> None:
 
 async def test_embeddings_tell_texts_apart(engine: LlamaCppEngine, tokenizer: Tokenizer) -> None:
     texts = ["The cat sat on the mat.", "A cat was sitting on a mat.", "Interest rates rose in March. " * 20]
-    a, b, c = (np.array(one) for one in await engine.embed([tokenizer.encode(text) for text in texts]))
+    a, b, c = (np.array(answer) for answer in await engine.embed([tokenizer.encode(text) for text in texts]))
     assert np.linalg.norm(a) == pytest.approx(1)
     assert a @ b > a @ c
 
 
-async def test_a_full_cache_makes_requests_wait_and_garbles_none(
+async def test_a_full_cache_makes_requests_wait_and_corrupts_none(
     default_model: LocalModel, tokenizer: Tokenizer, chat: Any
 ) -> None:
     small = await LlamaCppEngine.open(
@@ -234,11 +236,11 @@ async def test_a_full_cache_makes_requests_wait_and_garbles_none(
         settings = SamplingSettings(temperature=0, max_tokens=50, logit_bias=((2, -100.0), (0, -100.0)))
         requests = [chat(f"Tell me a story about animal number {n}.", sampling=settings) for n in range(6)]
         together = await asyncio.gather(*(small.generate(request) for request in requests))
-        for request, done in zip(requests, together, strict=True):
-            assert done.completion_tokens == 50
-            [scores] = await small.score([(request.prompt_ids, [token.id for token in done.tokens])])
-            # A garbled cache would make its own tokens unlikely.
-            assert np.abs(np.array(scores) - [token.logprob for token in done.tokens]).mean() < 0.1
+        for request, completion in zip(requests, together, strict=True):
+            assert completion.completion_tokens == 50
+            [scores] = await small.score([(request.prompt_ids, [token.id for token in completion.tokens])])
+            # With a corrupted cache, the engine's own tokens would be unlikely.
+            assert np.abs(np.array(scores) - [token.logprob for token in completion.tokens]).mean() < 0.1
     finally:
         await small.close()
 
@@ -262,7 +264,7 @@ def write_adapter(path: Path, *, base: str = "", scale: float = 1.0) -> None:
     writer.close()
 
 
-async def test_adapters_change_only_who_asks_for_them(engine: LlamaCppEngine, chat: Any, tmp_path: Path) -> None:
+async def test_adapters_change_only_the_requests_that_name_them(engine: LlamaCppEngine, chat: Any, tmp_path: Path) -> None:
     write_adapter(tmp_path / "a.gguf", base=engine.model_hash, scale=0.3)
     settings = SamplingSettings(temperature=0, max_tokens=12)
     bare = await engine.generate(chat("What is the capital of France?", sampling=settings))
@@ -270,14 +272,14 @@ async def test_adapters_change_only_who_asks_for_them(engine: LlamaCppEngine, ch
     await asyncio.sleep(0.2)
     adapter_hash = await engine.load_adapter(tmp_path / "a.gguf")
     assert not running.done()
-    changed, again = await asyncio.gather(
+    changed, repeated = await asyncio.gather(
         engine.generate(chat("What is the capital of France?", sampling=settings, adapter_hash=adapter_hash)),
         engine.generate(chat("What is the capital of France?", sampling=settings)),
     )
     assert (await running).finish_reason in ("stop", "length")
     assert abs(changed.tokens[0].logprob - bare.tokens[0].logprob) > 0.05
     # The prompt cache must not mix adapters: the bare model still answers as before, in text, and so does its score.
-    assert again.text == bare.text
+    assert repeated.text == bare.text
     alone = await engine.generate(chat("What is the capital of France?", sampling=settings, adapter_hash=adapter_hash))
     assert abs(alone.tokens[0].logprob - changed.tokens[0].logprob) < 0.3
     assert (await engine.generate(chat("What is the capital of France?", sampling=settings))).text == bare.text
@@ -302,7 +304,7 @@ async def test_a_truncated_model_is_refused(default_model: LocalModel, tokenizer
         await LlamaCppEngine.open(broken, tokenizer, model_hash="x", threads=2)
 
 
-async def test_a_closed_engine_says_so(default_model: LocalModel, tokenizer: Tokenizer) -> None:
+async def test_a_closed_engine_raises_unavailable(default_model: LocalModel, tokenizer: Tokenizer) -> None:
     opened = await LlamaCppEngine.open(default_model.weights, tokenizer, model_hash="x", threads=2)
     await opened.close()
     await opened.close()

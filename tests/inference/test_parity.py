@@ -1,8 +1,8 @@
-"""What the serving engine says of its tokens, and what torch says of the same tokens with the same weights.
+"""The serving engine's log-probabilities against torch's, for the same tokens and weights.
 
-llama.cpp rounds activations to eight bits before each product with eight-bit weights, torch computes in fp32: the two cannot be
-equal. The tolerance is what that rounding does to this model (doing the same rounding in torch moves its values as far); a wrong
-template, a shifted position or a temperature in the wrong place moves them by whole nats.
+llama.cpp rounds activations to eight bits before each product with eight-bit weights, while torch computes in float32, so the
+two cannot be equal. The tolerance is the effect of that rounding on this model (the same rounding in torch shifts its values as
+far). A wrong template, a shifted position or a temperature in the wrong place shifts them by whole nats.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pool: lazily opened local engines, remote models, and what it says of itself."""
+"""The engine pool: lazily opened local engines, remote models, and its status."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ from yearling.models import LocalModel, ModelLibrary
 from yearling.records import SamplingSettings
 
 
-async def test_given_engines() -> None:
+async def test_a_pool_of_open_engines() -> None:
     pool = EnginePool.from_open_models([fake_served_model("a"), fake_served_model("b")], default="b")
     await pool.start()
     assert pool.ready()
     assert pool.names() == ["b", "a"]
     assert (await pool.get()).name == "b"
     assert pool.model_info("a") == ("yearling", 1_700_000_000)
-    assert [(one["name"], one["state"], one["default"]) for one in pool.status()] == [("b", "ready", True), ("a", "ready", False)]
-    with pytest.raises(NotFound, match="There is: b, a"):
+    assert [(answer["name"], answer["state"], answer["default"]) for answer in pool.status()] == [
+        ("b", "ready", True),
+        ("a", "ready", False),
+    ]
+    with pytest.raises(NotFound, match="Available models: b, a"):
         await pool.get("c")
 
 
-async def test_closing_closes_all_and_is_final() -> None:
+async def test_closing_closes_all_engines_and_refuses_further_requests() -> None:
     engines = [FakeEngine(), FakeEngine()]
     pool = EnginePool.from_open_models([fake_served_model(name, engine) for name, engine in zip("ab", engines, strict=True)])
     await pool.close()
@@ -39,16 +42,17 @@ async def test_closing_closes_all_and_is_final() -> None:
         await pool.get("a")
 
 
-async def test_an_empty_library_says_how_to_fill_it(tmp_path: Path) -> None:
+async def test_an_empty_library_advises_to_pull_a_model(tmp_path: Path) -> None:
     pool = EnginePool(Settings(data_dir=tmp_path), ModelLibrary(tmp_path / "models"))
     with pytest.raises(NotFound, match="yearling model pull smollm2-135m-instruct"):
         await pool.start()
     assert not pool.ready()
-    assert pool.names() == pool.status() == []
+    assert pool.names() == []
+    assert pool.status() == []
     await pool.close()
 
 
-async def test_remote_models_are_found_when_asked_for(tmp_path: Path) -> None:
+async def test_remote_models_are_discovered_on_request(tmp_path: Path) -> None:
     async with serving(MODELS, PLAIN) as (server, _):
         settings = Settings(data_dir=tmp_path, model="big", remote_url=server.url, remote_api_key="key")
         pool = EnginePool(settings, ModelLibrary(tmp_path / "models"))
@@ -56,8 +60,8 @@ async def test_remote_models_are_found_when_asked_for(tmp_path: Path) -> None:
         assert pool.ready()
         served = await pool.get("big")
         assert (served.tokenizer, served.owned_by, served.created_unix_s) == (None, "vllm", 5)
-        done = await served.engine.generate(GenerationRequest(messages=({"role": "user", "content": "Hello"},)))
-        assert done.text == "Hi!"
+        completion = await served.engine.generate(GenerationRequest(messages=({"role": "user", "content": "Hello"},)))
+        assert completion.text == "Hi!"
         assert json.dumps(pool.status()[0]["state"]) == '"ready"'
         await pool.close()
 
@@ -75,8 +79,8 @@ async def test_the_default_model_is_opened_once_and_answers(default_model: Local
         assert first.template is not None
         ids = first.template.encode(first.tokenizer, [{"role": "user", "content": "Say hello."}])
         request = GenerationRequest(prompt_ids=tuple(ids), sampling=SamplingSettings(temperature=0, max_tokens=30))
-        done = await first.engine.generate(request)
+        completion = await first.engine.generate(request)
         assert first.tokenizer is not None
-        assert done.text == first.tokenizer.decode([token.id for token in done.tokens])
+        assert completion.text == first.tokenizer.decode([token.id for token in completion.tokens])
     finally:
         await pool.close()

@@ -1,4 +1,4 @@
-"""A remote endpoint as an engine, against a small HTTP server on the loopback that answers by script."""
+"""A remote endpoint as an engine, against a small scripted HTTP server on the loopback interface."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Answer:
 
 @dataclass
 class Scripted:
-    """The server: answers in turn, and what it was asked."""
+    """The server: its answers in turn, and the requests that it received."""
 
     url: str = ""
     answers: list[Answer] = field(default_factory=list)
-    asked: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
+    requests: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -49,7 +49,7 @@ class Scripted:
             first, *lines = head.decode().strip().split("\r\n")
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
             body = await reader.readexactly(int(headers.get("content-length", 0)))
-            self.asked.append((first.split()[1], headers, json.loads(body) if body else None))
+            self.requests.append((first.split()[1], headers, json.loads(body) if body else None))
             answer = self.answers.pop(0)
             extra = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
             if not answer.events and not answer.endless:
@@ -109,9 +109,16 @@ async def test_it_lists_models_and_answers() -> None:
         engine = await engine_of(endpoint)
         assert (engine.model_hash, engine.capabilities.context_tokens) == ("remote:big", 777)
         settings = SamplingSettings(temperature=0.5, top_p=0.9, max_tokens=7, stop=("x",), seed=3, logit_bias=((5, 1.0),))
-        done = await engine.generate(GenerationRequest(messages=HELLO.messages, sampling=settings, extra={"tools": [{"a": 1}]}))
-        assert (done.text, done.finish_reason, done.prompt_tokens, done.completion_tokens) == ("Hi!", "stop", 4, 2)
-        path, headers, body = server.asked[1]
+        completion = await engine.generate(
+            GenerationRequest(messages=HELLO.messages, sampling=settings, extra={"tools": [{"a": 1}]})
+        )
+        assert (completion.text, completion.finish_reason, completion.prompt_tokens, completion.completion_tokens) == (
+            "Hi!",
+            "stop",
+            4,
+            2,
+        )
+        path, headers, body = server.requests[1]
         assert (path, headers["authorization"]) == ("/v1/chat/completions", "Bearer secret")
         assert body == {
             "model": "big",
@@ -133,9 +140,9 @@ async def test_tool_calls_reasoning_and_schemas_pass_through() -> None:
     events = [chunk({"reasoning_content": "hm"}), chunk({"tool_calls": [call]}), chunk({}, "tool_calls"), "[DONE]"]
     async with serving(MODELS, Answer(events=events)) as (server, endpoint):
         engine = await engine_of(endpoint)
-        done = await engine.generate(GenerationRequest(messages=HELLO.messages, json_schema={"type": "object"}))
-        assert (done.reasoning, done.tool_calls, done.finish_reason) == ("hm", (call,), "tool_calls")
-        assert server.asked[1][2]["response_format"]["json_schema"]["schema"] == {"type": "object"}
+        completion = await engine.generate(GenerationRequest(messages=HELLO.messages, json_schema={"type": "object"}))
+        assert (completion.reasoning, completion.tool_calls, completion.finish_reason) == ("hm", (call,), "tool_calls")
+        assert server.requests[1][2]["response_format"]["json_schema"]["schema"] == {"type": "object"}
 
 
 @pytest.mark.parametrize(
@@ -148,43 +155,43 @@ async def test_tool_calls_reasoning_and_schemas_pass_through() -> None:
         (400, "<html>", BadInput, "<html>"),
     ],
 )
-async def test_refusals_keep_their_meaning(status: int, body: str, kind: type[UserError], says: str) -> None:
+async def test_error_responses_raise_matching_errors(status: int, body: str, kind: type[UserError], says: str) -> None:
     async with serving(MODELS, Answer(status=status, body=body)) as (server, endpoint):
         engine = await engine_of(endpoint)
         with pytest.raises(kind, match=says):
             await engine.generate(HELLO)
-        assert len(server.asked) == 2
+        assert len(server.requests) == 2
 
 
 @pytest.mark.slow
-async def test_it_tries_again_before_the_first_byte_only() -> None:
+async def test_requests_are_repeated_only_before_the_first_byte() -> None:
     busy = Answer(status=503, body="busy")
     async with serving(MODELS, busy, Answer(status=429, headers={"retry-after": "0"}), PLAIN) as (server, endpoint):
         assert (await (await engine_of(endpoint)).generate(HELLO)).text == "Hi!"
-        assert len(server.asked) == 4
+        assert len(server.requests) == 4
     broken = Answer(events=[chunk({"content": "Hi"})], breaks=True)
     async with serving(MODELS, broken, PLAIN) as (server, endpoint):
         with pytest.raises(Unavailable):
             await (await engine_of(endpoint)).generate(HELLO)
-        assert len(server.asked) == 2
+        assert len(server.requests) == 2
     async with serving(MODELS, busy, busy, busy) as (server, endpoint):
         with pytest.raises(Unavailable, match="answered 503: busy"):
             await (await engine_of(endpoint)).generate(HELLO)
 
 
-async def test_a_failure_or_silence_in_mid_answer_is_told() -> None:
+async def test_a_failure_or_silence_within_an_answer_raises() -> None:
     failing = Answer(events=[chunk({"content": "Hi"}), {"error": {"message": "out of memory"}}])
     cut = Answer(events=[chunk({"content": "Hi"})])
     silent = Answer(events=[chunk({"content": "Hi"})], endless=True)
     nonsense = Answer(events=["not json"])
-    expected = ["out of memory", "ended in the middle", "broke off", "not JSON"]
+    expected = ["out of memory", "ended the answer early", "broke off", "not JSON"]
     for answer, says in zip([failing, cut, silent, nonsense], expected, strict=True):
         async with serving(MODELS, answer, read_timeout_s=0.3) as (_, endpoint):
             with pytest.raises(Unavailable, match=says):
                 await (await engine_of(endpoint)).generate(HELLO)
 
 
-async def test_closing_the_stream_hangs_up() -> None:
+async def test_closing_the_stream_closes_the_connection() -> None:
     async with serving(MODELS, Answer(events=[chunk({"content": "Hi"})], endless=True)) as (server, endpoint):
         engine = await engine_of(endpoint)
         async with aclosing(engine.stream(HELLO)) as stream:
@@ -192,7 +199,7 @@ async def test_closing_the_stream_hangs_up() -> None:
         await asyncio.wait_for(server.hung_up.wait(), 2)
 
 
-async def test_what_it_cannot_do_is_refused_before_any_request() -> None:
+async def test_unsupported_requests_raise_before_any_request() -> None:
     async with serving(MODELS) as (server, endpoint):
         engine = await engine_of(endpoint)
         for request in (GenerationRequest(prompt_ids=(1,)), GenerationRequest(messages=HELLO.messages, top_logprobs=2)):
@@ -200,10 +207,10 @@ async def test_what_it_cannot_do_is_refused_before_any_request() -> None:
                 await engine.generate(request)
         with pytest.raises(Unsupported):
             await engine.embed([[1]])
-        assert len(server.asked) == 1
+        assert len(server.requests) == 1
 
 
-async def test_nobody_there() -> None:
+async def test_an_unreachable_endpoint_raises() -> None:
     endpoint = RemoteEndpoint("http://127.0.0.1:9/v1")
     with pytest.raises(Unavailable, match="cannot be reached"):
         await endpoint.list_models()
@@ -224,26 +231,26 @@ def llama_server(default_model: LocalModel) -> Iterator[str]:
 
 
 @pytest.mark.slow
-async def test_a_server_that_is_not_ours(llama_server: str) -> None:
+async def test_llama_server_as_endpoint(llama_server: str) -> None:
     """llama.cpp's: what it says of its models, streams, schemas, stop strings, limits and refusals is understood."""
     endpoint = RemoteEndpoint(f"{llama_server}/v1")
     try:
         engine = await engine_of(endpoint)
-        assert engine.capabilities.context_tokens == 1024  # of each of its two places
+        assert engine.capabilities.context_tokens == 1024  # of each of its two slots
 
         def asked(text: str, **settings: Any) -> GenerationRequest:
             chosen = SamplingSettings(**{"temperature": 0.0, "max_tokens": 40, **settings})
             return GenerationRequest(messages=({"role": "user", "content": text},), sampling=chosen)
 
         question = "What is the capital of France? Answer with one English sentence."
-        done = await engine.generate(asked(question))
-        assert "Paris" in done.text
-        assert done.finish_reason == "stop"
-        assert 0 < done.completion_tokens <= 40
+        completion = await engine.generate(asked(question))
+        assert "Paris" in completion.text
+        assert completion.finish_reason == "stop"
+        assert 0 < completion.completion_tokens <= 40
         cut = await engine.generate(asked(question, max_tokens=2))
         assert (cut.finish_reason, cut.completion_tokens) == ("length", 2)
         stopped = await engine.generate(asked(question, stop=("Paris",)))
-        assert stopped.text == done.text.partition("Paris")[0]
+        assert stopped.text == completion.text.partition("Paris")[0]
         schema = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
         person = asked("Give a person's age as JSON.")
         formed = await engine.generate(GenerationRequest(messages=person.messages, sampling=person.sampling, json_schema=schema))
@@ -252,7 +259,7 @@ async def test_a_server_that_is_not_ours(llama_server: str) -> None:
             await engine.generate(asked("word " * 3000))
         async with aclosing(engine.stream(asked("Count to one thousand.", max_tokens=900))) as deltas:
             await anext(deltas)
-        again = await asyncio.wait_for(engine.generate(asked(question)), timeout=60)  # its place is free again
-        assert again.text == done.text
+        repeated = await asyncio.wait_for(engine.generate(asked(question)), timeout=60)  # the slot is free again
+        assert repeated.text == completion.text
     finally:
         await endpoint.close()

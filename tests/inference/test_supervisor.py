@@ -1,4 +1,4 @@
-"""An engine in its own process: same answers, and what happens when the process dies, wedges or loses its parent."""
+"""An engine in its own process: it gives the same answers, and the tests kill, hang and orphan the process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def prompt(text: str, **kwargs: Any) -> GenerationRequest:
     return GenerationRequest(prompt_ids=tuple(text.encode()), **kwargs)
 
 
-def gone(pid: int) -> bool:
+def has_ended(pid: int) -> bool:
     """Whether the process has ended; one that waits for its parent to notice has."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
@@ -45,7 +45,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+async def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "it took too long"
@@ -65,7 +65,7 @@ async def test_it_answers_as_the_engine_itself() -> None:
 
 
 @pytest.mark.slow
-async def test_errors_keep_their_kind_and_advice() -> None:
+async def test_errors_keep_their_type_and_advice() -> None:
     async with supervised("open_fake", answers=[{"text": "x"}], context_tokens=8) as engine:
         with pytest.raises(ContextLengthExceeded):
             await engine.generate(prompt("much too long"))
@@ -75,18 +75,18 @@ async def test_errors_keep_their_kind_and_advice() -> None:
 
 
 @pytest.mark.slow
-async def test_closing_a_stream_cancels_it_there() -> None:
+async def test_closing_a_stream_cancels_it_in_the_process() -> None:
     async with supervised("open_fake", answers=[ENDLESS], max_sequences=1) as engine:
         async with aclosing(engine.stream(prompt("a"))) as stream:
             await anext(stream)
         assert engine.active == 0
-        # The only place is free at once.
+        # The only slot is free at once.
         done = await asyncio.wait_for(engine.generate(prompt("a", sampling=SamplingSettings(max_tokens=3))), 2)
         assert done.text == "abc"
 
 
 @pytest.mark.slow
-async def test_requests_beyond_the_places_are_counted_as_queued() -> None:
+async def test_requests_beyond_max_sequences_are_counted_as_queued() -> None:
     async with supervised("open_fake", answers=[ENDLESS], max_sequences=1) as engine:
         assert engine.queued == 0
         streams = [engine.stream(GenerationRequest(prompt_ids=(1,))) for _ in range(3)]
@@ -101,7 +101,7 @@ async def test_requests_beyond_the_places_are_counted_as_queued() -> None:
 
 
 @pytest.mark.slow
-async def test_a_cancelled_task_cancels_there_too() -> None:
+async def test_a_cancelled_task_is_cancelled_in_the_process() -> None:
     async with supervised("open_fake", answers=[ENDLESS], max_sequences=1) as engine:
         task = asyncio.create_task(engine.generate(prompt("a", sampling=SamplingSettings(max_tokens=4000))))
         await asyncio.sleep(0.1)
@@ -112,7 +112,7 @@ async def test_a_cancelled_task_cancels_there_too() -> None:
 
 
 @pytest.mark.slow
-async def test_a_crash_fails_what_runs_and_the_next_request_works() -> None:
+async def test_a_crash_fails_running_requests_and_the_next_one_works() -> None:
     async with supervised("open_failing") as engine:
         first = engine.pid
         with pytest.raises(Unavailable, match=r"crashed \(SIGSEGV\).*") as caught:
@@ -124,7 +124,7 @@ async def test_a_crash_fails_what_runs_and_the_next_request_works() -> None:
 
 
 @pytest.mark.slow
-async def test_a_wedged_process_is_stopped_and_replaced() -> None:
+async def test_a_hanging_process_is_stopped_and_replaced() -> None:
     async with supervised("open_failing", stall_timeout_s=1.0) as engine:
         first = engine.pid
         assert first is not None
@@ -133,18 +133,18 @@ async def test_a_wedged_process_is_stopped_and_replaced() -> None:
             await engine.generate(prompt("wedge"))
         assert time.monotonic() - started < 5
         assert (await asyncio.wait_for(engine.generate(prompt("fine")), 20)).text == "hello"
-        assert gone(first)
+        assert has_ended(first)
 
 
 @pytest.mark.slow
-async def test_silent_work_that_makes_steps_is_left_alone() -> None:
+async def test_silent_work_that_makes_steps_is_not_stopped() -> None:
     async with supervised("open_failing", stall_timeout_s=1.2) as engine:
         assert (await engine.generate(prompt("busy", sampling=SamplingSettings(max_tokens=1)))).text == "h"
         assert engine.restarts == 0
 
 
 @pytest.mark.slow
-async def test_a_bug_in_the_engine_is_told_and_does_not_end_it() -> None:
+async def test_a_bug_in_the_engine_is_reported_and_does_not_end_it() -> None:
     async with supervised("open_failing") as engine:
         with pytest.raises(Unavailable, match="ZeroDivisionError: a bug"):
             await engine.generate(prompt("raise"))
@@ -153,7 +153,7 @@ async def test_a_bug_in_the_engine_is_told_and_does_not_end_it() -> None:
 
 
 @pytest.mark.slow
-async def test_what_opening_raises_comes_out_of_start() -> None:
+async def test_start_raises_what_opening_raises() -> None:
     with pytest.raises(BadInput, match="does not want to open"):
         await SupervisedEngine(EngineSpec(factory=f"{HERE}:open_refusing")).start()
     with pytest.raises(Unavailable, match=r"status 7 while it started\. It last said: about to die"):
@@ -161,7 +161,7 @@ async def test_what_opening_raises_comes_out_of_start() -> None:
 
 
 @pytest.mark.slow
-async def test_adapters_are_there_again_after_a_restart(tmp_path: Path) -> None:
+async def test_adapters_are_reloaded_after_a_restart(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"adapter")
     async with supervised("open_failing") as engine:
         adapter_hash = await engine.load_adapter(tmp_path / "a")
@@ -178,7 +178,7 @@ async def test_closing_ends_the_process_and_further_requests() -> None:
     assert pid is not None
     await engine.close()
     await engine.close()
-    assert gone(pid)
+    assert has_ended(pid)
     with pytest.raises(Unavailable, match="closed"):
         await engine.generate(prompt("fine"))
 
@@ -186,15 +186,15 @@ async def test_closing_ends_the_process_and_further_requests() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("doing", ["nothing", "wedge"])
 async def test_the_process_dies_with_a_parent_that_was_killed(tmp_path: Path, doing: str) -> None:
-    told = tmp_path / "pid"
-    command = [sys.executable, "-m", "tests.inference.child_engines", str(told), doing]
+    message = tmp_path / "pid"
+    command = [sys.executable, "-m", "tests.inference.child_engines", str(message), doing]
     parent = await asyncio.create_subprocess_exec(*command, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
     try:
-        await until(lambda: told.exists() and told.read_text() != "")
-        child = int(told.read_text())
+        await wait_until(lambda: message.exists() and message.read_text() != "")
+        child = int(message.read_text())
         await asyncio.sleep(0.3)
-        assert not gone(child)
+        assert not has_ended(child)
     finally:
         os.kill(parent.pid, signal.SIGKILL)
         await parent.wait()
-    await until(lambda: gone(child), timeout_s=3)
+    await wait_until(lambda: has_ended(child), timeout_s=3)

@@ -1,4 +1,4 @@
-"""The measurements on engines whose speed is known because they are scripted."""
+"""Measurements of engines whose speed is known because they are scripted."""
 
 from __future__ import annotations
 
@@ -95,19 +95,19 @@ async def test_prompts_are_never_repeated() -> None:
     assert len(set(prompts)) == len(prompts) > 18
 
 
-async def test_more_sequences_than_an_engine_takes_are_left_out() -> None:
+async def test_counts_above_max_sequences_are_left_out() -> None:
     speed = await measure_engine(paced(max_sequences=4), sequences=(1, 4, 8), new_tokens=2)
     assert set(speed.tokens_per_s) == {1, 4}
 
 
 @pytest.mark.usefixtures("own_time")
-def test_a_starved_sequence_shows_in_the_spread() -> None:
+def test_a_starved_sequence_increases_the_spread() -> None:
     _, spread = in_own_time(time_concurrent_requests(paced(max_sequences=1), 4, 10))
     assert spread == pytest.approx(4)
 
 
 @pytest.mark.usefixtures("own_time")
-def test_subjects_take_turns_and_the_median_counts() -> None:
+def test_engines_take_turns_and_the_median_counts() -> None:
     order: list[str] = []
     subjects = [BenchmarkedEngine("fast", paced(delay_s=0.001)), BenchmarkedEngine("slow", paced(delay_s=0.01), pid=os.getpid)]
     in_own_time(
@@ -130,7 +130,7 @@ def test_subjects_take_turns_and_the_median_counts() -> None:
     assert subjects[0].median_speed().tokens_per_s[2] == 3.0
 
 
-def test_no_figures_before_a_measurement_and_no_memory_of_nobody() -> None:
+def test_no_speed_before_a_measurement_and_no_memory_without_a_process() -> None:
     with pytest.raises(ValueError, match="not been measured"):
         BenchmarkedEngine("new", FakeEngine()).median_speed()
     assert peak_memory_bytes(2**22 + 1) is None
@@ -163,22 +163,22 @@ def slow_engine() -> TimedEngine:
     return TimedEngine(FakeEngine([ScriptedAnswer("abc", delay_s=STEP_S, end_of_turn=False)]))
 
 
-async def test_the_overhead_of_http_is_what_an_answer_takes_besides_the_engine() -> None:
+async def test_the_overhead_is_the_time_outside_the_engine() -> None:
     engine = slow_engine()
     server = await serve(cast("Engine", engine), added_s=0.1)
     base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     async with server:
-        found = await measure_api_overhead(
+        speed = await measure_api_overhead(
             engine, base_url, prompt_ids=[65], messages=[{"role": "user", "content": "A"}], model="m", new_tokens=2, pairs=9
         )
-    for spread in (found.paired, found.around):
+    for spread in (speed.paired, speed.around):
         assert 0.075 < spread.median_s < 0.2
         assert spread.lower_s <= spread.median_s <= spread.upper_s
-    assert found.pairs == 9
-    assert 2 * STEP_S < found.engine_s < found.api_s
+    assert speed.pairs == 9
+    assert 2 * STEP_S < speed.engine_s < speed.api_s
 
 
-async def test_an_engine_that_is_timed_does_not_pay_for_its_reader() -> None:
+async def test_a_timed_engine_excludes_the_readers_time() -> None:
     engine = slow_engine()
     request = GenerationRequest(prompt_ids=(65,), sampling=SamplingSettings(temperature=0.0, max_tokens=2))
     async with aclosing(engine.stream(request)) as stream:
@@ -200,18 +200,18 @@ async def test_an_api_that_fails_is_not_measured() -> None:
 
 
 @pytest.mark.slow
-async def test_every_engine_runs_in_a_process_of_its_own(
+async def test_every_engine_runs_in_its_own_process(
     model_library: ModelLibrary, default_model: LocalModel, tmp_path: Path
 ) -> None:
-    wanted = list_engine_variants(
+    variants = list_engine_variants(
         model_library,
         ModelLibrary(tmp_path),
         default_model.name,
         engines=["torch", "openvino", "llamacpp"],
         layouts=["installed", "q8_0"],
     )
-    assert [contender.label for contender in wanted] == ["llamacpp Q8_0", "openvino Q8_0", "torch"]
-    async with open_benchmarked_engines(wanted, threads=2, max_sequences=4) as (subjects, failed):
+    assert [contender.label for contender in variants] == ["llamacpp Q8_0", "openvino Q8_0", "torch"]
+    async with open_benchmarked_engines(variants, threads=2, max_sequences=4) as (subjects, failed):
         assert set(failed) <= {"openvino Q8_0"}
         await measure_interleaved(subjects, sequences=(2,), new_tokens=3, repeat=1, prefill_tokens=64)
         for subject in subjects:
@@ -220,7 +220,7 @@ async def test_every_engine_runs_in_a_process_of_its_own(
             assert speed.peak_memory_bytes is None or speed.peak_memory_bytes > default_model.size_bytes / 2
 
 
-def test_unknown_engines_and_layouts_are_refused(tmp_path: Path) -> None:
+def test_unknown_engines_and_layouts_raise(tmp_path: Path) -> None:
     library = ModelLibrary(tmp_path)
     for engines, layouts, param in ((["gpu"], ["installed"], "engines"), (["torch"], ["q2"], "layouts")):
         with pytest.raises(BadInput) as refused:

@@ -18,7 +18,7 @@ import torch
 from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable, Unsupported, Untrusted
 from yearling.inference import ByteTokenizer, Completion, GenerationRequest
 from yearling.inference.torch_engine import TorchEngine, hash_adapter, open_torch
-from yearling.inference.torch_weights import pack_linears, preferred_weight_dtype
+from yearling.inference.torch_weights import choose_weight_dtype, pack_linears
 from yearling.models import LocalModel, attach_adapter, load_adapter, new_adapter, save_adapter
 from yearling.models.decoder_config import DecoderConfig
 from yearling.models.llama_decoder import LlamaDecoder
@@ -52,8 +52,8 @@ def tiny_network(*, context: int = CONTEXT) -> LlamaDecoder:
     with torch.no_grad():
         for weight in network.parameters():
             weight.add_(torch.randn_like(weight) * 0.05)
-        # The end of a turn must not come by chance in tests that count tokens.
-        network.lm_head.weight[END:] *= 0.01
+        # Tests that count tokens must not meet the end of a turn by chance.
+        network.model.embed_tokens.weight[END:] *= 0.01
     return network
 
 
@@ -85,57 +85,60 @@ def logprobs(answer: Completion) -> list[float]:
     return [token.logprob for token in answer.tokens]
 
 
-async def test_logprobs_are_exact_and_score_finds_them_again() -> None:
+async def test_logprobs_are_exact_and_equal_those_of_score() -> None:
     """Against the definition: one forward pass over the whole text, log-softmax in fp64."""
     async with tiny_engine() as engine:
-        wanted = [request(text, seed=seed, temperature=0.8, top_p=0.9) for seed, text in enumerate(["a", "bcd", "x" * 90])]
-        answers = await asyncio.gather(*map(engine.generate, wanted))
+        requests = [request(text, seed=seed, temperature=0.8, top_p=0.9) for seed, text in enumerate(["a", "bcd", "x" * 90])]
+        answers = await asyncio.gather(*map(engine.generate, requests))
         scored = await engine.score(
-            [(one.prompt_ids or (), [token.id for token in answer.tokens]) for one, answer in zip(wanted, answers, strict=True)]
+            [
+                (item.prompt_ids or (), [token.id for token in answer.tokens])
+                for item, answer in zip(requests, answers, strict=True)
+            ]
         )
     network = tiny_network()
-    for one, answer, again in zip(wanted, answers, scored, strict=True):
-        ids = [*(one.prompt_ids or ()), *(token.id for token in answer.tokens)]
+    for item, answer, rescored in zip(requests, answers, scored, strict=True):
+        ids = [*(item.prompt_ids or ()), *(token.id for token in answer.tokens)]
         with torch.no_grad():
             exact = torch.log_softmax(network(torch.tensor([ids])).double(), -1)[0]
-        first = len(one.prompt_ids or ())
+        first = len(item.prompt_ids or ())
         expected = [float(exact[at - 1, ids[at]]) for at in range(first, len(ids))]
         assert logprobs(answer) == pytest.approx(expected, abs=TOLERANCE)
-        assert again == pytest.approx(expected, abs=TOLERANCE)
+        assert rescored == pytest.approx(expected, abs=TOLERANCE)
         assert answer.completion_tokens == len(answer.tokens) == 12
         assert answer.prompt_tokens == first
         assert answer.finish_reason == "length"
 
 
 @pytest.mark.slow
-async def test_a_request_draws_the_same_tokens_alone_and_in_company() -> None:
-    wanted = [request("abc" * (1 + seed), seed=seed, temperature=0.9, max_tokens=20 + seed) for seed in range(12)]
+async def test_a_request_samples_the_same_tokens_alone_and_in_a_batch() -> None:
+    requests = [request("abc" * (1 + seed), seed=seed, temperature=0.9, max_tokens=20 + seed) for seed in range(12)]
     alone = []
     async with tiny_engine(rows=1) as engine:
-        for one in wanted:
-            alone.append(await engine.generate(one))
+        for item in requests:
+            alone.append(await engine.generate(item))
     async with tiny_engine(rows=5, packed=True) as engine:
-        together = await asyncio.gather(*map(engine.generate, wanted))
+        together = await asyncio.gather(*map(engine.generate, requests))
     for first, second in zip(alone, together, strict=True):
         assert [token.id for token in first.tokens] == [token.id for token in second.tokens]
         assert [token.logprob for token in first.tokens] == pytest.approx(
             [token.logprob for token in second.tokens], abs=TOLERANCE
         )
-    assert len({tuple(token.id for token in one.tokens) for one in alone}) == 12
+    assert len({tuple(token.id for token in item.tokens) for item in alone}) == 12
 
 
 @pytest.mark.slow
-async def test_preempted_sequences_draw_the_same_tokens() -> None:
-    """A budget so small that most sequences are sent back and recomputed at some time."""
-    wanted = [request("p" * 20, seed=seed, temperature=1.0, max_tokens=100) for seed in range(6)]
+async def test_preempted_sequences_sample_the_same_tokens() -> None:
+    """The budget is so small that most sequences are preempted and recomputed."""
+    requests = [request("p" * 20, seed=seed, temperature=1.0, max_tokens=100) for seed in range(6)]
     async with tiny_engine(rows=6, budget=100_000) as engine:
-        roomy = await asyncio.gather(*map(engine.generate, wanted))
+        roomy = await asyncio.gather(*map(engine.generate, requests))
     async with tiny_engine(rows=6, budget=CONTEXT) as engine:
-        cramped = await asyncio.gather(*map(engine.generate, wanted))
-    assert [[token.id for token in one.tokens] for one in roomy] == [[token.id for token in one.tokens] for one in cramped]
+        cramped = await asyncio.gather(*map(engine.generate, requests))
+    assert [[token.id for token in item.tokens] for item in roomy] == [[token.id for token in item.tokens] for item in cramped]
 
 
-async def test_greedy_equals_the_argmax_of_whole_passes() -> None:
+async def test_greedy_decoding_equals_the_argmax_of_full_passes() -> None:
     async with tiny_engine() as engine:
         answer = await engine.generate(request("greedy", temperature=0))
     network, ids = tiny_network(), list(b"greedy")
@@ -150,7 +153,9 @@ async def test_top_logprobs_are_the_likeliest_tokens() -> None:
         answer = await engine.generate(request("top", temperature=0, top=4))
     for token in answer.tokens:
         assert len(token.top_logprobs) == 4
-        assert token.top_logprobs[0] == (token.id, pytest.approx(token.logprob, abs=1e-6))
+        best_id, best_logprob = token.top_logprobs[0]
+        assert best_id == token.id
+        assert best_logprob == pytest.approx(token.logprob, abs=1e-6)
         assert list(token.top_logprobs) == sorted(token.top_logprobs, key=lambda pair: -pair[1])
 
 
@@ -158,8 +163,8 @@ async def test_score_of_long_and_short_texts_together_is_batch_invariant() -> No
     async with tiny_engine(context=2000, budget=4000) as engine:
         texts = [(b"x", b"yz" * 3), (b"prompt " * 100, b"answer " * 60), (b"ab", b""), (b"q", b"w" * 30)]
         together = await engine.score(texts)
-        alone = [(await engine.score([one]))[0] for one in texts]
-    assert [len(one) for one in together] == [len(answer) for _, answer in texts]
+        alone = [(await engine.score([item]))[0] for item in texts]
+    assert [len(item) for item in together] == [len(answer) for _, answer in texts]
     for first, second in zip(together, alone, strict=True):
         assert first == pytest.approx(second, abs=TOLERANCE)
     prompt, answer = texts[1]
@@ -191,10 +196,10 @@ async def test_stop_strings_end_the_answer_and_stay_out_of_the_text() -> None:
             "max_tokens": 40,
             "seed": 3,
         }
-        whole = await engine.generate(request(**only_ab))
+        full = await engine.generate(request(**only_ab))
         cut = await engine.generate(request(**only_ab, stop=("ba",)))
-    assert set(whole.text) == {"a", "b"}
-    assert cut.text == whole.text.partition("ba")[0]
+    assert set(full.text) == {"a", "b"}
+    assert cut.text == full.text.partition("ba")[0]
     assert cut.finish_reason == "stop"
     assert [token.id for token in cut.tokens] == list((cut.text + "ba").encode())
 
@@ -212,11 +217,11 @@ async def test_cancelling_frees_the_row_within_one_step() -> None:
         await anext(stream)
         waiting = asyncio.create_task(engine.generate(request("next", max_tokens=1)))
         await asyncio.sleep(0.02)
-        before = engine.steps
+        steps_before = engine.steps
         await stream.aclose()
         answer = await waiting
         assert answer.completion_tokens == 1
-        assert engine.steps - before <= 3
+        assert engine.steps - steps_before <= 3
         assert not core.has_work()
         assert core._batch_cache is None
 
@@ -233,7 +238,7 @@ SCHEMA = {
 }
 
 
-async def test_a_schema_is_satisfied_whatever_the_model_would_say() -> None:
+async def test_a_schema_is_satisfied_by_a_random_network() -> None:
     async with tiny_engine() as engine:
         answers = await asyncio.gather(
             *(engine.generate(request(schema=SCHEMA, seed=seed, temperature=1.5, max_tokens=200)) for seed in range(10)),
@@ -243,11 +248,11 @@ async def test_a_schema_is_satisfied_whatever_the_model_would_say() -> None:
         assert answer.finish_reason == "stop"
         jsonschema.validate(json.loads(answer.text), SCHEMA)
     assert answers[-1].completion_tokens == 5
-    # What is reported is the model's own distribution, which hardly ever wants JSON.
+    # The reported log-probability is the model's own, under which JSON is very unlikely.
     assert answers[0].tokens[0].logprob < -3
 
 
-async def test_a_schema_that_cannot_be_guaranteed_is_refused() -> None:
+async def test_a_schema_that_cannot_be_enforced_raises() -> None:
     async with tiny_engine() as engine:
         for schema in ({"type": "nonsense"}, {"not": {"type": "string"}}, {"type": "string", "pattern": "("}):
             with pytest.raises(Unsupported, match="schema"):
@@ -255,7 +260,7 @@ async def test_a_schema_that_cannot_be_guaranteed_is_refused() -> None:
         assert (await engine.generate(request())).completion_tokens == 12
 
 
-async def test_bad_requests_are_refused_and_disturb_nobody() -> None:
+async def test_invalid_requests_raise_and_leave_others_running() -> None:
     async with tiny_engine() as engine:
         running = asyncio.create_task(engine.generate(request(max_tokens=100)))
         with pytest.raises(ContextLengthExceeded):
@@ -281,7 +286,7 @@ async def test_a_failing_step_fails_its_requests_and_the_engine_goes_on(monkeypa
         assert (await engine.generate(request("a"))).completion_tokens == 12
 
 
-async def test_closing_ends_open_streams_and_is_harmless_twice() -> None:
+async def test_closing_twice_ends_open_streams_and_does_no_harm() -> None:
     async with tiny_engine() as engine:
         stream = engine.stream(request(max_tokens=200))
         await anext(stream)
@@ -295,7 +300,7 @@ async def test_closing_ends_open_streams_and_is_harmless_twice() -> None:
 
 
 def tiny_adapter(folder: Path, name: str, *, seed: int, base: str = "tiny") -> Path:
-    """A LoRA adapter that changes a good deal."""
+    """A LoRA adapter with a large effect."""
     network = tiny_network()
     adapter = new_adapter(network, rank=2, alpha=16, base_sha256=base, seed=seed)
     for _, b in adapter.factors.values():
@@ -305,31 +310,33 @@ def tiny_adapter(folder: Path, name: str, *, seed: int, base: str = "tiny") -> P
 
 
 async def test_requests_with_different_adapters_share_steps_and_never_mix(tmp_path: Path) -> None:
-    """The definition: a network of its own per adapter, and whole passes without a cache."""
+    """Against the definition: one network per adapter, and full passes without a cache."""
     paths = [tiny_adapter(tmp_path, "one.gguf", seed=1), tiny_adapter(tmp_path, "two", seed=2)]
     async with tiny_engine(packed=True) as engine:
         hashes: list[str | None] = [None, *[await engine.load_adapter(path) for path in paths]]
         assert await engine.load_adapter(paths[0]) == hashes[1]
-        wanted = [
+        requests = [
             replace(request("adapters", seed=number, max_tokens=16), adapter_hash=hashes[number % 3]) for number in range(9)
         ]
-        answers = await asyncio.gather(*map(engine.generate, wanted))
+        answers = await asyncio.gather(*map(engine.generate, requests))
         pairs = [
-            (one.prompt_ids or (), [token.id for token in answer.tokens]) for one, answer in zip(wanted, answers, strict=True)
+            (item.prompt_ids or (), [token.id for token in answer.tokens]) for item, answer in zip(requests, answers, strict=True)
         ]
-        scored = [(await engine.score([pair], adapter_hash=one.adapter_hash))[0] for one, pair in zip(wanted, pairs, strict=True)]
+        scored = [
+            (await engine.score([pair], adapter_hash=item.adapter_hash))[0] for item, pair in zip(requests, pairs, strict=True)
+        ]
         bare = await engine.score(pairs)
-    networks = {None: tiny_network()}
+    networks: dict[str | None, LlamaDecoder] = {None: tiny_network()}
     for adapter_hash, path in zip(hashes[1:], paths, strict=True):
         networks[adapter_hash] = tiny_network()
         attach_adapter(networks[adapter_hash], load_adapter(path, tiny_network(), base_sha256="tiny"), base_sha256="tiny")
-    for number, (one, answer, (prompt, ids)) in enumerate(zip(wanted, answers, pairs, strict=True)):
+    for number, (item, answer, (prompt, ids)) in enumerate(zip(requests, answers, pairs, strict=True)):
         with torch.no_grad():
-            exact = torch.log_softmax(networks[one.adapter_hash](torch.tensor([[*prompt, *ids]])).double(), -1)[0]
+            exact = torch.log_softmax(networks[item.adapter_hash](torch.tensor([[*prompt, *ids]])).double(), -1)[0]
         expected = [float(exact[len(prompt) + at - 1, token]) for at, token in enumerate(ids)]
         assert logprobs(answer) == pytest.approx(expected, abs=TOLERANCE)
         assert scored[number] == pytest.approx(expected, abs=TOLERANCE)
-        if one.adapter_hash is not None:
+        if item.adapter_hash is not None:
             assert max(abs(a - b) for a, b in zip(bare[number], expected, strict=True)) > 0.1
 
 
@@ -339,7 +346,7 @@ async def test_adapters_come_and_go_while_requests_run(tmp_path: Path) -> None:
     async with tiny_engine() as engine:
         adapter_hash = await engine.load_adapter(path)
         adapted = replace(request("run", temperature=0, max_tokens=150), adapter_hash=adapter_hash)
-        whole = await engine.generate(adapted)
+        full = await engine.generate(adapted)
         bare = await engine.generate(replace(adapted, adapter_hash=None))
         running = asyncio.create_task(engine.generate(adapted))
         await asyncio.sleep(0.05)
@@ -348,42 +355,61 @@ async def test_adapters_come_and_go_while_requests_run(tmp_path: Path) -> None:
             await engine.generate(adapted)
         with pytest.raises(NotFound):
             await engine.unload_adapter(adapter_hash)
-        assert (await running).tokens == whole.tokens
-        assert whole.tokens != bare.tokens
+        assert (await running).tokens == full.tokens
+        assert full.tokens != bare.tokens
         # The same content has the same name again, and answers as before.
         assert await engine.load_adapter(path) == adapter_hash
-        assert (await engine.generate(adapted)).tokens == whole.tokens
+        assert (await engine.generate(adapted)).tokens == full.tokens
         with pytest.raises(Untrusted):
             await engine.load_adapter(tiny_adapter(tmp_path, "foreign.gguf", seed=1, base="other"))
 
 
-def test_an_adapters_hash_covers_its_scale(tmp_path: Path) -> None:
+def test_the_hash_of_an_adapter_covers_its_scale(tmp_path: Path) -> None:
     folder = tiny_adapter(tmp_path, "peft", seed=3)
-    before = hash_adapter(folder)
-    assert hash_adapter(folder / "adapter_model.safetensors") == before
+    steps_before = hash_adapter(folder)
+    assert hash_adapter(folder / "adapter_model.safetensors") == steps_before
     config = folder / "adapter_config.json"
     config.write_text(config.read_text().replace('"lora_alpha": 16.0', '"lora_alpha": 8.0'))
-    assert hash_adapter(folder) != before
+    assert hash_adapter(folder) != steps_before
     with pytest.raises(BadInput):
         hash_adapter(tmp_path / "absent.gguf")
 
 
 @pytest.mark.slow
-def test_packed_layers_compute_the_same(tmp_path: Path) -> None:
+def test_packed_layers_compute_the_same() -> None:
     ids = torch.randint(0, VOCABULARY, (7, 9))
     plain, packed = tiny_network(), tiny_network()
     assert pack_linears(packed) > 0
     with torch.inference_mode():
         torch.testing.assert_close(packed(ids), plain(ids), atol=TOLERANCE, rtol=0)
         torch.testing.assert_close(packed(ids[:1, :1]), plain(ids[:1, :1]), atol=TOLERANCE, rtol=0)
-    for flags, expected in (("avx512_vnni", "float32"), ("avx512_bf16 sse", "bfloat16"), ("amx_bf16", "bfloat16")):
-        (tmp_path / "cpuinfo").write_text(f"processor: 0\nflags : fpu {flags}\n")
-        assert preferred_weight_dtype(tmp_path / "cpuinfo") == expected
-    assert preferred_weight_dtype(tmp_path / "absent") == "float32"
+
+
+@pytest.mark.parametrize(
+    ("flag", "available_bytes", "expected"),
+    [
+        ("amx_bf16", 8_000, "float32"),
+        ("amx_bf16", 7_999, "bfloat16"),
+        ("avx512_bf16", 7_999, "bfloat16"),
+        ("avx512_vnni", 7_999, "float32"),
+    ],
+)
+def test_weights_are_float32_unless_only_bfloat16_fits(flag: str, available_bytes: int, expected: str) -> None:
+    flags = frozenset({"fpu", flag})
+    assert choose_weight_dtype(1_000, available_bytes=available_bytes, cpu_flags=flags) == expected
+
+
+@pytest.mark.parametrize(("dtype", "alone"), [(torch.float32, False), (torch.bfloat16, True)])
+async def test_a_bfloat16_network_repeats_only_alone(dtype: torch.dtype, alone: bool) -> None:
+    engine = await TorchEngine.open(
+        lambda: tiny_network().to(dtype), ByteTokenizer(), model_hash="tiny", context_tokens=CONTEXT, max_sequences=2
+    )
+    assert engine.capabilities.repeats_only_alone is alone
+    await engine.close()
 
 
 @pytest.fixture
-def chatty(default_model: LocalModel) -> list[tuple[int, ...]]:
+def chat_prompts(default_model: LocalModel) -> list[tuple[int, ...]]:
     from yearling.models import Tokenizer
 
     tokenizer = Tokenizer.load(default_model)
@@ -393,23 +419,26 @@ def chatty(default_model: LocalModel) -> list[tuple[int, ...]]:
 
 
 @pytest.mark.slow
-async def test_the_default_model_answers_and_scores_itself(default_model: LocalModel, chatty: list[tuple[int, ...]]) -> None:
+async def test_the_default_model_answers_and_score_agrees(default_model: LocalModel, chat_prompts: list[tuple[int, ...]]) -> None:
     engine = await open_torch(folder=str(default_model.folder), threads=2, max_sequences=8)
     try:
         paris = await engine.generate(
-            GenerationRequest(prompt_ids=chatty[0], sampling=SamplingSettings(temperature=0, max_tokens=16))
+            GenerationRequest(prompt_ids=chat_prompts[0], sampling=SamplingSettings(temperature=0, max_tokens=16))
         )
         assert "Paris" in paris.text
-        wanted = [
+        requests = [
             GenerationRequest(prompt_ids=ids, sampling=SamplingSettings(temperature=1, seed=seed, max_tokens=16))
-            for seed, ids in enumerate(chatty)
+            for seed, ids in enumerate(chat_prompts)
         ]
-        answers = await asyncio.gather(*map(engine.generate, wanted))
+        answers = await asyncio.gather(*map(engine.generate, requests))
         scored = await engine.score(
-            [(one.prompt_ids or (), [token.id for token in answer.tokens]) for one, answer in zip(wanted, answers, strict=True)]
+            [
+                (item.prompt_ids or (), [token.id for token in answer.tokens])
+                for item, answer in zip(requests, answers, strict=True)
+            ]
         )
-        for answer, again in zip(answers, scored, strict=True):
+        for answer, rescored in zip(answers, scored, strict=True):
             # Thirty layers of fp32 rounding in matrix products of different shapes.
-            assert logprobs(answer) == pytest.approx(again, abs=1e-3)
+            assert logprobs(answer) == pytest.approx(rescored, abs=1e-3)
     finally:
         await engine.close()

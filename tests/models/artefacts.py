@@ -1,9 +1,10 @@
-"""Tiny model files of every kind that comes in: GGUF in a chosen layout, Hugging Face folders, wheels."""
+"""Tiny model files of every kind that can be imported: GGUF in a chosen layout, Hugging Face folders, wheels."""
 
 from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,18 @@ WIDTH = 64
 CONFIG = {"model_type": "llama", "hidden_size": WIDTH, "max_position_embeddings": 128, "vocab_size": 256}
 
 
-def tiny_gguf(path: Path, layout: str = "Q4_1", *, seed: int = 0, rows: int = WIDTH, **metadata: Any) -> Path:
+def tiny_gguf(
+    path: Path, layout: str = "Q4_1", *, seed: int = 0, rows: int = WIDTH, metadata: Mapping[str, Any] | None = None
+) -> Path:
     """A GGUF file with a real vocabulary and random weights; `rows` sets its size."""
     random = np.random.default_rng(seed)
 
     def weights(*shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
         return random.standard_normal(shape, dtype=np.float32)
 
-    facts = byte_level_metadata(**{"general.license": "mit", "llama.context_length": 128, "general.file_type": 3, **metadata})
+    all_metadata = byte_level_metadata(
+        **{"general.license": "mit", "llama.context_length": 128, "general.file_type": 3, **(metadata or {})}
+    )
     tensors = [
         ("token_embd.weight", weights(rows, WIDTH), "Q8_0" if layout.startswith("Q") else layout),
         ("blk.0.attn_norm.weight", weights(WIDTH), "F32"),
@@ -35,12 +40,12 @@ def tiny_gguf(path: Path, layout: str = "Q4_1", *, seed: int = 0, rows: int = WI
         ("blk.0.deliberate.weight", weights(4, WIDTH), "F32"),
         ("blk.0.odd.weight", weights(8, 48), "F16"),
     ]
-    write_gguf(path, "llama", facts, tensors)
+    write_gguf(path, "llama", all_metadata, tensors)
     return path
 
 
 def hf_folder(folder: Path, *, shards: int = 1, licence: str = "apache-2.0") -> Path:
-    """A Hugging Face folder with one or several safetensors files, a README and a Python file that must not come along."""
+    """A Hugging Face folder with one or several safetensors files, a README and a Python file that must not be imported."""
     folder.mkdir(parents=True)
     random = np.random.default_rng(1)
     tensors = {f"layer.{index}.weight": random.standard_normal((8, WIDTH)).astype(np.float16) for index in range(4)}
@@ -60,7 +65,7 @@ def hf_folder(folder: Path, *, shards: int = 1, licence: str = "apache-2.0") -> 
 
 
 def llama_folder(folder: Path, *, model_type: str = "llama") -> Path:
-    """A Hugging Face folder that holds a whole, if untrained, Llama of one layer."""
+    """A Hugging Face folder that holds a complete, untrained Llama with one layer."""
     hf_folder(folder, licence="mit")
     tokens = len(byte_level_metadata()["tokenizer.ggml.tokens"])
     random = np.random.default_rng(2)
@@ -93,6 +98,7 @@ def llama_folder(folder: Path, *, model_type: str = "llama") -> Path:
 
 
 def wheel(folder: Path, members: dict[str, bytes], *, name: str = "tiny_model", version: str = "1.0") -> Path:
+    """A wheel with these members, and a package that must not be imported."""
     path = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for member, content in members.items():

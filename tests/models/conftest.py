@@ -1,4 +1,4 @@
-"""Fixtures for the tests of model files: a server to download from, and disks that are small or read-only."""
+"""Fixtures for the tests of model files: a server to download from, and file systems that are small or read-only."""
 
 from __future__ import annotations
 
@@ -19,15 +19,18 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Mounts a file system in memory with the given options and returns its folder; skips where mounting is not permitted."""
+    """A function that mounts an in-memory file system with the given options and returns its folder.
+
+    Skips the test if mounting is not permitted.
+    """
     mounted: list[Path] = []
 
     def make(options: str) -> Path:
         folder = tmp_path / f"disk-{len(mounted)}"
         folder.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"mounting a file system is not permitted here: {done.stderr.strip()}")
+        result = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True)
+        if result.returncode:
+            pytest.skip(f"mounting a file system is not permitted here: {result.stderr.strip()}")
         mounted.append(folder)
         return folder
 

@@ -1,4 +1,4 @@
-"""A web server on the loopback that serves files as real ones do: validators, ranges, redirects, an index, a hub, and faults."""
+"""A web server on the loopback interface that behaves as real ones do: validators, ranges, redirects, an index, a hub, faults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from yearling.models.pip_config import PackageIndexes
 
 @dataclass
 class Page:
-    """What one path serves. `cuts` says after how many bytes to break off each coming answer; None serves it whole."""
+    """What one path serves. `cuts` lists, per coming response, after how many bytes to break off; None serves it completely."""
 
     body: bytes
     content_type: str = "application/octet-stream"
@@ -30,13 +30,13 @@ class Page:
     cuts: list[int | None] = field(default_factory=list)
     ignore_if_range: bool = False
     slice_bytes: int | None = None
-    """Answers to ranges carry no more than this, as some storage networks do."""
+    """Most bytes of a response to a range request, as some storage networks limit them."""
     pause_s: float = 0.0
-    """Wait after each 64 KiB."""
+    """Pause after each 64 KiB."""
 
 
 class Server:
-    """Pages by path, and every request that came: (method, path, headers)."""
+    """Pages by path, and every request so far: (method, path, headers)."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -44,13 +44,13 @@ class Server:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
 
     def serve(self, path: str, body: bytes, **options: Any) -> str:
-        """Serves `body` at `path` with a strong validator, unless another is given; returns the URL."""
+        """Serve `body` at `path`, with a strong validator unless another is given; returns the URL."""
         options.setdefault("etag", f'"{hashlib.md5(body).hexdigest()}"')
         self.pages[path] = Page(body, **options)
         return self.url + path
 
     def add_wheel(self, name: str, filename: str, content: bytes, *, html: bool = False, sha256: str | None = None) -> None:
-        """An index page of one package, and its wheel elsewhere on the server."""
+        """Serve an index page of one package, and its wheel at another path."""
         sha256 = hashlib.sha256(content).hexdigest() if sha256 is None else sha256
         self.serve(f"/files/{filename}", content)
         if html:
@@ -65,17 +65,20 @@ class Server:
             page, kind = json.dumps({"files": files}), "application/vnd.pypi.simple.v1+json"
         self.serve(f"/simple/{name}/", page.encode(), content_type=kind)
 
-    def web(self, **options: Any) -> NetworkConfig:
-        """How to reach the world when this server is all of it."""
+    def network_config(self, **options: Any) -> NetworkConfig:
+        """The network configuration of a machine whose only server is this one."""
         indexes = PackageIndexes(urls=(self.url + "/simple",))
         return NetworkConfig(**{"indexes": indexes, "hf_endpoint": self.url, "pause_s": 0.01, "timeout_s": 5.0, **options})
 
     def gets(self, path: str) -> list[dict[str, str]]:
-        return [headers for method, asked, headers in self.requests if method == "GET" and asked == path]
+        """Headers of the GET requests for a path."""
+        return [headers for method, range_match, headers in self.requests if method == "GET" and range_match == path]
 
 
 @contextmanager
 def loopback() -> Iterator[Server]:
+    """Run a server until the block ends."""
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -109,10 +112,10 @@ def loopback() -> Iterator[Server]:
         do_HEAD = do_GET
 
         def _start(self, page: Page) -> int:
-            asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            range_match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
             validator = self.headers.get("If-Range")
             fits = validator is None or validator in (page.etag, page.last_modified) or page.ignore_if_range
-            return int(asked[1]) if asked and fits and page.status == 200 else 0
+            return int(range_match[1]) if range_match and fits and page.status == 200 else 0
 
         def _send(self, body: bytes, page: Page) -> None:
             cut = page.cuts.pop(0) if page.cuts else None

@@ -1,4 +1,4 @@
-"""Adapters and models that exist on paper only, for tests of who may load what."""
+"""Adapters and models that exist as records only, for tests of which adapter fits which model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from yearling.models import AdapterLibrary, LocalModel, PublishedAdapter
 
 
 def paper_model(name: str = "base", *, sha256: str = "a" * 64, source_sha256: str = "c" * 64) -> LocalModel:
+    """An installed model without files."""
     return LocalModel(
         name=name, folder=Path(name), weights=Path(name) / "model.gguf", format="gguf", sha256=sha256, source="test:",
         source_sha256=source_sha256, licence="none", architecture="llama", parameters=1, context_tokens=64, quantisation="F32",
@@ -20,7 +21,7 @@ def paper_model(name: str = "base", *, sha256: str = "a" * 64, source_sha256: st
 
 
 def paper_adapter(adapters: AdapterLibrary, content: bytes, **changes: Any) -> PublishedAdapter:
-    """An adapter whose weights are these bytes, for `paper_model`."""
+    """A published adapter for `paper_model` whose weights are these bytes."""
     sha256 = hashlib.sha256(content).hexdigest()
     folder = adapters.folder / sha256
     folder.mkdir(parents=True)

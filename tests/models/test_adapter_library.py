@@ -1,4 +1,4 @@
-"""Published adapters: one name, one content; two formats that say the same; merging into a model of its own."""
+"""Published adapters: names by content, two formats with the same factors, merging into a new model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def decoder() -> Decoder:
     return tiny_decoder(torch.float32)
 
 
-def trained(decoder: Decoder, *, seed: int = 1, targets: tuple[str, ...] | None = None) -> Adapter:
+def random_adapter(decoder: Decoder, *, seed: int = 1, targets: tuple[str, ...] | None = None) -> Adapter:
     fresh = new_adapter(decoder, rank=4, alpha=6, base_sha256=BASE.sha256, seed=seed)
     generator = torch.Generator().manual_seed(seed)
     factors = {name: (a, torch.randn(b.shape, generator=generator) * 0.3) for name, (a, b) in fresh.factors.items()}
@@ -40,14 +40,14 @@ def trained(decoder: Decoder, *, seed: int = 1, targets: tuple[str, ...] | None 
     return replace(fresh, factors=factors)
 
 
-def test_the_same_adapter_has_the_same_name_and_another_has_another(decoder: Decoder, tmp_path: Path) -> None:
+def test_names_are_determined_by_content(decoder: Decoder, tmp_path: Path) -> None:
     adapters = AdapterLibrary(tmp_path / "adapters")
-    first = adapters.publish(trained(decoder), decoder, BASE, run="r", step=3)
-    again = AdapterLibrary(tmp_path / "elsewhere").publish(trained(decoder), decoder, BASE)
-    other = adapters.publish(trained(decoder, seed=2), decoder, BASE)
+    first = adapters.publish(random_adapter(decoder), decoder, BASE, run="r", step=3)
+    again = AdapterLibrary(tmp_path / "elsewhere").publish(random_adapter(decoder), decoder, BASE)
+    other = adapters.publish(random_adapter(decoder, seed=2), decoder, BASE)
     assert first.sha256 == again.sha256 != other.sha256
-    assert adapters.publish(trained(decoder), decoder, BASE).run == "r"
-    assert [one.sha256 for one in adapters.list()] == [first.sha256, other.sha256]
+    assert adapters.publish(random_adapter(decoder), decoder, BASE).run == "r"
+    assert [adapter.sha256 for adapter in adapters.list()] == [first.sha256, other.sha256]
     assert adapters.get(first.served_name("base")).folder == first.folder
     assert sorted(path.name for path in adapters.folder.iterdir()) == sorted([first.sha256, other.sha256])
     adapters.remove(first.sha256[:8])
@@ -57,14 +57,14 @@ def test_the_same_adapter_has_the_same_name_and_another_has_another(decoder: Dec
 
 @pytest.mark.parametrize("targets", [None, ("up_proj",)])
 def test_both_formats_hold_the_factors_and_the_lineage(decoder: Decoder, tmp_path: Path, targets: tuple[str, ...] | None) -> None:
-    adapter = trained(decoder, targets=targets)
+    adapter = random_adapter(decoder, targets=targets)
     published = AdapterLibrary(tmp_path).publish(adapter, decoder, BASE)
     for path in (published.weights, published.folder):
         loaded = load_adapter(path, decoder, base_sha256=BASE.sha256)
         assert (loaded.base_sha256, loaded.base_source_sha256) == (BASE.sha256, BASE.source_sha256)
         assert loaded.factors.keys() == adapter.factors.keys()
         for name, pair in adapter.factors.items():
-            assert all(torch.equal(one, other) for one, other in zip(loaded.factors[name], pair, strict=True))
+            assert all(torch.equal(first, other) for first, other in zip(loaded.factors[name], pair, strict=True))
         # Another layout of the same file is told from another model.
         assert load_adapter(path, decoder, base_sha256="0" * 64, source_sha256=BASE.source_sha256).rank == 4
         with pytest.raises(Untrusted, match="made for the weights"):
@@ -73,19 +73,19 @@ def test_both_formats_hold_the_factors_and_the_lineage(decoder: Decoder, tmp_pat
             load_adapter(path, decoder, base_sha256="0" * 64)
 
 
-def test_another_base_is_refused_at_publication(decoder: Decoder, tmp_path: Path) -> None:
+def test_publishing_for_another_base_raises(decoder: Decoder, tmp_path: Path) -> None:
     with pytest.raises(Untrusted, match="was made for the weights abababababab"):
-        AdapterLibrary(tmp_path).publish(trained(decoder), decoder, paper_model(sha256="0" * 64))
+        AdapterLibrary(tmp_path).publish(random_adapter(decoder), decoder, paper_model(sha256="0" * 64))
 
 
-def test_what_was_changed_is_noticed(decoder: Decoder, tmp_path: Path) -> None:
+def test_changed_files_are_detected(decoder: Decoder, tmp_path: Path) -> None:
     adapters = AdapterLibrary(tmp_path / "adapters")
-    published = adapters.publish(trained(decoder), decoder, BASE)
+    published = adapters.publish(random_adapter(decoder), decoder, BASE)
     (published.folder / "adapter_config.json").write_text("{}")
     with pytest.raises(Untrusted, match="was changed after it was published"):
         adapters.verify(published.sha256)
     shutil.copytree(published.folder, adapters.folder / ("0" * 64))
-    assert [one.sha256 for one in adapters.list()] == [published.sha256]
+    assert [adapter.sha256 for adapter in adapters.list()] == [published.sha256]
     assert set(adapters.list_damaged()) == {"0" * 64}
 
 
@@ -93,7 +93,7 @@ def test_an_adapter_of_up_proj_alone_changes_the_network_and_merges_to_the_same(
     ids = torch.randint(0, decoder.config.vocab_size, (2, 9), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         bare = decoder(ids)
-        published = AdapterLibrary(tmp_path).publish(trained(decoder, targets=("up_proj",)), decoder, BASE)
+        published = AdapterLibrary(tmp_path).publish(random_adapter(decoder, targets=("up_proj",)), decoder, BASE)
         network = attached(decoder, published.weights)
         changed = network(ids)
         merge_adapter(network)

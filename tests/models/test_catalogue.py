@@ -1,4 +1,4 @@
-"""The catalogue: what it must say of every entry, and that mistakes in it are found at load."""
+"""The catalogue: required fields of every entry, and errors at load."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_every_entry_is_listed_with_its_licence() -> None:
         assert entry.homepage in rows[0]
 
 
-def test_a_good_catalogue_is_read() -> None:
+def test_a_valid_catalogue_is_read() -> None:
     assert parse_catalogue(GOOD)["tiny"].title == "Tiny"
 
 
@@ -55,15 +55,15 @@ def test_a_good_catalogue_is_read() -> None:
         ("size_bytes = 10", "size_bytes = 0", "size_bytes"),
         ('kind = "chat"', 'kind = "video"', "kind"),
         ("[tiny]", '[tiny]\nname = "other"', "name"),
-        ("[tiny]", "[Tiny]", "cannot name a model"),
+        ("[tiny]", "[Tiny]", "not a valid name for a model"),
         ("tiny/model.gguf", "../model.gguf", "leaves the package"),
         ("tiny/model.gguf", "model.bin", "pickle"),
-        ("pypi:", "ftp:", "not a source"),
+        ("pypi:", "ftp:", "not a valid source"),
         ("[tiny]", "tiny", "TOML"),
         ("[tiny]", "extra = 1\n[tiny]", "not a table"),
     ],
 )
-def test_a_mistake_is_found_and_named(before: str, after: str, complaint: str) -> None:
+def test_a_mistake_is_named(before: str, after: str, complaint: str) -> None:
     text = GOOD.replace(before, after)
     assert text != GOOD
     with pytest.raises(BadInput, match=complaint):
@@ -71,13 +71,13 @@ def test_a_mistake_is_found_and_named(before: str, after: str, complaint: str) -
 
 
 @pytest.mark.parametrize("name", ["a", "smollm2-135m-instruct", "a.b_c-1", "9"])
-def test_names_that_can_be_folders_are_accepted(name: str) -> None:
+def test_valid_model_names_are_accepted(name: str) -> None:
     assert check_model_name(name) == name
 
 
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "../a", "a/b", "A", "-a", "a-", ".a", "a..b", "a b", "a\n", "a" * 97, "a\\b", "ä"]
 )
-def test_names_that_could_leave_the_folder_are_refused(name: str) -> None:
+def test_invalid_model_names_raise(name: str) -> None:
     with pytest.raises(BadInput):
         check_model_name(name)

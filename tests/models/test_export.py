@@ -58,7 +58,7 @@ def next_token_logprobs(weights: Path, ids: list[int], *, adapter: Path | None =
 
 @pytest.mark.parametrize("name", [name for name in FAMILIES if "window" not in name])
 @torch.no_grad()
-def test_a_folder_written_to_gguf_answers_the_same(name: str, tmp_path: Path) -> None:
+def test_a_folder_exported_to_gguf_gives_the_same_logprobs(name: str, tmp_path: Path) -> None:
     folder = model_folder(name, tmp_path)
     target = tmp_path / "model.gguf"
     export_gguf(folder, target, "F32")
@@ -68,7 +68,7 @@ def test_a_folder_written_to_gguf_answers_the_same(name: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("quantisation", sorted(QUANTISATIONS))
 @torch.no_grad()
-def test_each_layout_is_as_close_as_it_can_be(quantisation: str, tmp_path: Path) -> None:
+def test_each_layout_is_as_close_as_its_precision(quantisation: str, tmp_path: Path) -> None:
     """A weight's error is within half a unit in the last place (F16, BF16) or a share of its block's largest (Q8_0, Q4_0)."""
     import transformers
 
@@ -83,8 +83,8 @@ def test_each_layout_is_as_close_as_it_can_be(quantisation: str, tmp_path: Path)
     )
     bound = {"F32": 0.0, "F16": 2**-11, "BF16": 2**-8, "Q8_0": 1 / 254 + 2**-10, "Q4_0": 1 / 8 + 2**-9}[quantisation]
     for parameter, weight in before.items():
-        blocks, again = weight.reshape(-1, 32), after[parameter].reshape(-1, 32)
-        assert ((blocks - again).abs() <= bound * blocks.abs().amax(1, keepdim=True) + 1e-7).all(), parameter
+        blocks, repeated = weight.reshape(-1, 32), after[parameter].reshape(-1, 32)
+        assert ((blocks - repeated).abs() <= bound * blocks.abs().amax(1, keepdim=True) + 1e-7).all(), parameter
     kinds = {
         info.ggml_type for name, info in read_gguf(tmp_path / "model.gguf").tensors.items() if name.endswith("ffn_up.weight")
     }
@@ -94,13 +94,13 @@ def test_each_layout_is_as_close_as_it_can_be(quantisation: str, tmp_path: Path)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in FAMILIES if "window" not in name])
 @torch.no_grad()
-def test_llama_cpp_reads_every_family_as_we_do(name: str, tmp_path: Path) -> None:
+def test_llama_cpp_reads_every_exported_family(name: str, tmp_path: Path) -> None:
     """Rotary order and scaling, biases and norms mean the same there: equal to 1e-4 nats on random networks of each family."""
     export_gguf(model_folder(name, tmp_path), tmp_path / "model.gguf", "F32")
     ids = random_ids(1, 60)[0].tolist()
     ours = load_decoder(tmp_path / "model.gguf")(torch.tensor([ids]))[0, -1].log_softmax(-1)
-    theirs = next_token_logprobs(tmp_path / "model.gguf", ids)
-    assert max(abs(logprob - float(ours[index])) for index, logprob in theirs.items()) < 1e-4
+    expected = next_token_logprobs(tmp_path / "model.gguf", ids)
+    assert max(abs(logprob - float(ours[index])) for index, logprob in expected.items()) < 1e-4
 
 
 def test_a_tokenizer_larger_than_the_network_is_refused(tmp_path: Path) -> None:
@@ -121,15 +121,15 @@ def test_the_same_folder_gives_the_same_bytes(tmp_path: Path) -> None:
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
 
 
-def test_the_exported_file_talks_as_its_source(tmp_path: Path) -> None:
+def test_the_exported_tokenizer_and_template_equal_the_source(tmp_path: Path) -> None:
     folder = model_folder("llama", tmp_path)
     export_gguf(folder, tmp_path / "model.gguf", "F16")
-    ours, theirs = Tokenizer.from_gguf(tmp_path / "model.gguf"), Tokenizer.from_hf_folder(folder)
+    ours, expected = Tokenizer.from_gguf(tmp_path / "model.gguf"), Tokenizer.from_hf_folder(folder)
     for text in ("hello wor 123 <tool_call>", "世界 🙂 e\u0301\n\n\tx", "<|im_start|>user<|im_end|>"):
         for special in (False, True):
-            assert ours.encode(text, special=special) == theirs.encode(text, special=special)
-    assert ours.stop_ids == theirs.stop_ids
-    assert ours.bos_id == theirs.bos_id
+            assert ours.encode(text, special=special) == expected.encode(text, special=special)
+    assert ours.stop_ids == expected.stop_ids
+    assert ours.bos_id == expected.bos_id
     messages = [{"role": "user", "content": "hello"}]
     assert ChatTemplate.from_gguf(tmp_path / "model.gguf").render(messages) == ChatTemplate.from_hf_folder(folder).render(
         messages
@@ -137,23 +137,23 @@ def test_the_exported_file_talks_as_its_source(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pre", PRE_TOKENIZERS)
-def test_the_rule_that_cuts_text_is_found_by_what_it_does(pre: str, tmp_path: Path) -> None:
+def test_the_pre_tokenizer_is_identified_by_its_effect(pre: str, tmp_path: Path) -> None:
     save_vocabulary(tmp_path, byte_level_metadata(pre))
     (tmp_path / "config.json").write_text("{}")
     assert folder_to_gguf_vocabulary(tmp_path, 300)["tokenizer.ggml.pre"] == pre
 
 
-def test_sentencepiece_survives_the_way_to_gguf(tmp_path: Path) -> None:
+def test_sentencepiece_is_exported_to_gguf(tmp_path: Path) -> None:
     metadata = sentencepiece_metadata()
     save_vocabulary(tmp_path, metadata)
     (tmp_path / "config.json").write_text("{}")
-    again = Tokenizer(build_tokenizer(folder_to_gguf_vocabulary(tmp_path, 280)), stop_ids=(), bos_id=None)
+    repeated = Tokenizer(build_tokenizer(folder_to_gguf_vocabulary(tmp_path, 280)), stop_ids=(), bos_id=None)
     first = Tokenizer(build_tokenizer(metadata), stop_ids=(), bos_id=None)
     for text in ("abc ab d", "é a</s>b", "  abcabc"):
-        assert again.encode(text) == first.encode(text)
+        assert repeated.encode(text) == first.encode(text)
 
 
-def test_a_rule_without_a_name_is_refused(tmp_path: Path) -> None:
+def test_a_pre_tokenizer_without_a_gguf_name_raises(tmp_path: Path) -> None:
     from tokenizers import pre_tokenizers
 
     pipeline = build_tokenizer(byte_level_metadata())
@@ -166,7 +166,7 @@ def test_a_rule_without_a_name_is_refused(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
-def test_a_gguf_file_written_to_a_folder_answers_the_same(tmp_path: Path) -> None:
+def test_a_gguf_file_exported_to_a_folder_gives_the_same_logprobs(tmp_path: Path) -> None:
     import transformers
 
     source = tmp_path / "model.gguf"
@@ -175,8 +175,8 @@ def test_a_gguf_file_written_to_a_folder_answers_the_same(tmp_path: Path) -> Non
     export_decoder(decoder, tmp_path / "out", source=source)
     ids = random_ids(2, 20)
     torch.testing.assert_close(load_decoder(tmp_path / "out")(ids), decoder(ids), rtol=0, atol=0)
-    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype=torch.float32)
-    torch.testing.assert_close(theirs(ids).logits, decoder(ids), rtol=1e-4, atol=1e-4)
+    expected = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype=torch.float32)
+    torch.testing.assert_close(expected(ids).logits, decoder(ids), rtol=1e-4, atol=1e-4)
     tokenizer = Tokenizer.from_hf_folder(tmp_path / "out")
     assert tokenizer.encode("hello <|im_end|>", special=True) == Tokenizer.from_gguf(source).encode(
         "hello <|im_end|>", special=True
@@ -191,9 +191,9 @@ def test_a_window_limits_the_context_of_the_exported_file(tmp_path: Path) -> Non
     assert (metadata["general.architecture"], metadata["llama.context_length"]) == ("llama", 7)
 
 
-def test_what_cannot_be_exported_says_so(tmp_path: Path) -> None:
+def test_unsupported_exports_raise(tmp_path: Path) -> None:
     folder = model_folder("llama", tmp_path)
-    with pytest.raises(BadInput, match="no layout"):
+    with pytest.raises(BadInput, match="not a supported layout"):
         export_gguf(folder, tmp_path / "model.gguf", "Q3_K_XXL")
     decoder = load_decoder(folder)
     attach_adapter(decoder, new_adapter(decoder, rank=2, alpha=2, base_sha256="", seed=0), base_sha256="")
@@ -210,7 +210,7 @@ def test_numbers_too_large_for_f16_are_refused(tmp_path: Path) -> None:
     folder = model_folder("llama", tmp_path)
     decoder = load_decoder(folder)
     with torch.no_grad():
-        decoder.lm_head.weight[0, 0] = 1e6
+        next(iter(decoder.parameters()))[0, 0] = 1e6
     with pytest.raises(Unsupported, match="too large"):
         export_decoder(decoder, tmp_path / "model.gguf", source=folder, quantisation="F16")
     assert not list(tmp_path.glob("model.gguf*"))
@@ -236,7 +236,7 @@ def test_llama_cpp_answers_from_the_exported_file(
         Tokenizer.load(default_model), [{"role": "user", "content": "What is the capital of France?"}]
     )
     ours = load_decoder(tmp_path / "model.gguf")(torch.tensor([ids]))[0, -1].log_softmax(-1)
-    theirs = next_token_logprobs(tmp_path / "model.gguf", ids)
-    likely = {index: logprob for index, logprob in theirs.items() if logprob > -6}
+    expected = next_token_logprobs(tmp_path / "model.gguf", ids)
+    likely = {index: logprob for index, logprob in expected.items() if logprob > -6}
     assert likely
     assert max(abs(logprob - float(ours[index])) for index, logprob in likely.items()) < tolerance

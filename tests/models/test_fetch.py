@@ -1,4 +1,4 @@
-"""Fetching by source: what comes back has the pinned hash, or nothing was kept."""
+"""Fetching by source: the result has the pinned hash, or nothing is kept."""
 
 from __future__ import annotations
 
@@ -33,62 +33,62 @@ def _sources(server: Server, tmp_path: Path) -> list[str]:
 
 def test_every_kind_of_source_gives_the_pinned_file(server: Server, tmp_path: Path) -> None:
     for number, text in enumerate(_sources(server, tmp_path)):
-        fetched = fetch_source(parse_source(text), tmp_path / f"s{number}", server.web(), sha256=HASH)
+        fetched = fetch_source(parse_source(text), tmp_path / f"s{number}", server.network_config(), sha256=HASH)
         assert (fetched.path.read_bytes(), fetched.sha256) == (BODY, HASH)
 
 
-def test_every_kind_of_source_is_refused_with_another_hash_and_nothing_is_kept(server: Server, tmp_path: Path) -> None:
+def test_a_wrong_hash_raises_and_keeps_nothing(server: Server, tmp_path: Path) -> None:
     for number, text in enumerate(_sources(server, tmp_path)):
         with pytest.raises(Untrusted, match=f"expected SHA-256 {WRONG}, got {HASH}"):
-            fetch_source(parse_source(text), tmp_path / f"s{number}", server.web(), sha256=WRONG)
+            fetch_source(parse_source(text), tmp_path / f"s{number}", server.network_config(), sha256=WRONG)
         assert not (tmp_path / f"s{number}").exists()
     assert (tmp_path / "local.gguf").exists()  # the user's own file is left alone
 
 
-def test_a_hash_may_be_written_in_capitals(server: Server, tmp_path: Path) -> None:
+def test_hashes_are_case_insensitive(server: Server, tmp_path: Path) -> None:
     url = server.serve("/model.gguf", BODY)
-    assert fetch_source(parse_source(url), tmp_path / "s", server.web(), sha256=HASH.upper()).sha256 == HASH
+    assert fetch_source(parse_source(url), tmp_path / "s", server.network_config(), sha256=HASH.upper()).sha256 == HASH
 
 
 def test_a_plain_web_file_must_be_pinned(server: Server, tmp_path: Path) -> None:
     url = server.serve("/model.gguf", BODY)
     with pytest.raises(BadInput, match="must be pinned") as raised:
-        fetch_source(parse_source(url), tmp_path / "s", server.web())
+        fetch_source(parse_source(url), tmp_path / "s", server.network_config())
     assert "--sha256" in raised.value.advice
     assert server.requests == []
 
 
-def test_a_wheel_may_go_by_the_hash_that_its_index_states(server: Server, tmp_path: Path) -> None:
+def test_the_index_hash_pins_a_wheel(server: Server, tmp_path: Path) -> None:
     _publish(server, tmp_path)
-    assert fetch_source(parse_source(PYPI), tmp_path / "s", server.web()).sha256 == HASH
+    assert fetch_source(parse_source(PYPI), tmp_path / "s", server.network_config()).sha256 == HASH
     _publish(server, tmp_path, sha256="")
     with pytest.raises(BadInput, match="states no hash"):
-        fetch_source(parse_source(PYPI), tmp_path / "t", server.web())
+        fetch_source(parse_source(PYPI), tmp_path / "t", server.network_config())
 
 
-def test_an_interrupted_fetch_goes_on_without_asking_again(server: Server, tmp_path: Path) -> None:
+def test_an_interrupted_fetch_resumes_without_a_new_request(server: Server, tmp_path: Path) -> None:
     _publish(server, tmp_path)
-    first = fetch_source(parse_source(PYPI), tmp_path / "s", server.web(), sha256=HASH)
+    first = fetch_source(parse_source(PYPI), tmp_path / "s", server.network_config(), sha256=HASH)
     before = len(server.requests)
-    assert fetch_source(parse_source(PYPI), tmp_path / "s", server.web(), sha256=HASH) == first
+    assert fetch_source(parse_source(PYPI), tmp_path / "s", server.network_config(), sha256=HASH) == first
     assert len(server.requests) == before
 
 
-def test_what_lies_in_the_scratch_folder_is_verified_again(server: Server, tmp_path: Path) -> None:
+def test_files_in_the_scratch_folder_are_verified_again(server: Server, tmp_path: Path) -> None:
     _publish(server, tmp_path)
-    fetch_source(parse_source(PYPI), tmp_path / "s", server.web(), sha256=HASH).path.write_bytes(b"tampered")
+    fetch_source(parse_source(PYPI), tmp_path / "s", server.network_config(), sha256=HASH).path.write_bytes(b"tampered")
     with pytest.raises(Untrusted, match="expected SHA-256"):
-        fetch_source(parse_source(PYPI), tmp_path / "s", server.web(), sha256=HASH)
+        fetch_source(parse_source(PYPI), tmp_path / "s", server.network_config(), sha256=HASH)
     assert not (tmp_path / "s").exists()
 
 
-def test_the_hub_redirects_to_its_storage_without_the_token(server: Server, tmp_path: Path) -> None:
+def test_the_hub_token_is_not_sent_to_the_storage(server: Server, tmp_path: Path) -> None:
     server.serve("/storage/blob", BODY)
     elsewhere = server.url.replace("127.0.0.1", "localhost") + "/storage/blob"
     path = "/owner/repo/resolve/v1.0/deep/model.gguf"
     server.serve(path, b"", status=302, headers={"Location": elsewhere, "X-Linked-Etag": f'"{HASH}"'})
     source = parse_source("hf:owner/repo@v1.0/deep/model.gguf")
-    fetched = fetch_source(source, tmp_path / "s", server.web(hf_token="secret"))
+    fetched = fetch_source(source, tmp_path / "s", server.network_config(hf_token="secret"))
     assert (fetched.path.read_bytes(), fetched.sha256) == (BODY, HASH)
     assert server.gets(path)[0]["authorization"] == "Bearer secret"
     assert "authorization" not in server.gets("/storage/blob")[0]
@@ -97,33 +97,33 @@ def test_the_hub_redirects_to_its_storage_without_the_token(server: Server, tmp_
 def test_the_hubs_own_hash_is_checked(server: Server, tmp_path: Path) -> None:
     server.serve("/owner/repo/resolve/main/model.gguf", BODY, headers={"X-Linked-Etag": f'"{WRONG}"'})
     with pytest.raises(Untrusted, match=f"expected SHA-256 {WRONG}"):
-        fetch_source(parse_source("hf:owner/repo/model.gguf"), tmp_path / "s", server.web())
+        fetch_source(parse_source("hf:owner/repo/model.gguf"), tmp_path / "s", server.network_config())
 
 
 def test_a_hub_file_without_a_stated_hash_must_be_pinned(server: Server, tmp_path: Path) -> None:
     server.serve("/owner/repo/resolve/main/model.gguf", BODY, headers={"X-Linked-Etag": '"3f2a"'})
     with pytest.raises(BadInput, match="states no SHA-256"):
-        fetch_source(parse_source("hf:owner/repo/model.gguf"), tmp_path / "s", server.web())
+        fetch_source(parse_source("hf:owner/repo/model.gguf"), tmp_path / "s", server.network_config())
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_gated_repository_asks_for_a_token(server: Server, tmp_path: Path, status: int) -> None:
+def test_a_gated_repository_raises_with_advice_on_tokens(server: Server, tmp_path: Path, status: int) -> None:
     server.serve("/owner/repo/resolve/main/model.gguf", b"", status=status)
-    with pytest.raises(BadInput, match="permission") as raised:
-        fetch_source(parse_source("hf:owner/repo/model.gguf"), tmp_path / "s", server.web(), sha256=HASH)
+    with pytest.raises(BadInput, match="was refused") as raised:
+        fetch_source(parse_source("hf:owner/repo/model.gguf"), tmp_path / "s", server.network_config(), sha256=HASH)
     assert "HF_TOKEN" in raised.value.advice
 
 
-def test_what_is_not_there_is_not_found(server: Server, tmp_path: Path) -> None:
+def test_missing_files_raise_not_found(server: Server, tmp_path: Path) -> None:
     for text in ("hf:owner/repo/model.gguf", PYPI, server.url + "/model.gguf", f"file:{tmp_path}/none.gguf"):
         with pytest.raises(NotFound):
-            fetch_source(parse_source(text), tmp_path / "s", server.web(), sha256=HASH)
+            fetch_source(parse_source(text), tmp_path / "s", server.network_config(), sha256=HASH)
 
 
-def test_no_network_says_how_to_go_on_without(tmp_path: Path, server: Server) -> None:
-    web = server.web(hf_endpoint="http://127.0.0.1:9", attempts=1)
+def test_an_unreachable_server_raises_with_offline_advice(tmp_path: Path, server: Server) -> None:
+    network = server.network_config(hf_endpoint="http://127.0.0.1:9", attempts=1)
     with pytest.raises(Unavailable) as raised:
-        fetch_source(parse_source("hf:owner/repo/model.gguf"), tmp_path / "s", web)
+        fetch_source(parse_source("hf:owner/repo/model.gguf"), tmp_path / "s", network)
     assert "yearling model import PATH" in raised.value.advice
 
 

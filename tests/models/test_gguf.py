@@ -36,15 +36,15 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_was_written_is_read(file: Path) -> None:
-    found = read_gguf(file)
-    assert found.metadata == {"general.architecture": "llama", **METADATA}
-    assert {name: info.shape for name, info in found.tensors.items()} == {
+def test_written_files_are_read_back(file: Path) -> None:
+    result = read_gguf(file)
+    assert result.metadata == {"general.architecture": "llama", **METADATA}
+    assert {name: info.shape for name, info in result.tensors.items()} == {
         "blk.0.attn_q.weight": (4, 64),
         "output_norm.weight": (5,),
     }
     for name, values, _ in tensors():
-        assert np.array_equal(found.read_tensor(name), values)
+        assert np.array_equal(result.read_tensor(name), values)
 
 
 def test_the_same_arguments_give_the_same_bytes(file: Path, tmp_path: Path) -> None:
@@ -54,52 +54,52 @@ def test_the_same_arguments_give_the_same_bytes(file: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", ["F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"])
-def test_the_librarys_reader_sees_the_same(kind: str, tmp_path: Path) -> None:
+def test_the_library_reads_the_same(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "some.gguf"
     write_gguf(path, "llama", METADATA, tensors(kind))
     ours = read_gguf(path)
-    theirs = gguf.GGUFReader(path)
-    for tensor in theirs.tensors:
+    reference = gguf.GGUFReader(path)
+    for tensor in reference.tensors:
         expected = gguf.dequantize(tensor.data, tensor.tensor_type)
         assert np.array_equal(ours.read_tensor(tensor.name), expected)
         assert ours.tensors[tensor.name].size_bytes == tensor.n_bytes
         assert np.array_equal(ours.raw_bytes(tensor.name), tensor.data.view(np.uint8).reshape(-1))
     for key, value in ours.metadata.items():
-        field = theirs.fields[key].contents()
+        field = reference.fields[key].contents()
         assert field == (pytest.approx(value) if isinstance(value, float) else value)
 
 
-def test_every_cut_is_noticed(file: Path, tmp_path: Path) -> None:
+def test_every_truncation_is_detected(file: Path, tmp_path: Path) -> None:
     """However short the file is cut, reading it is an error that says so and nothing else."""
     last = read_gguf(file).tensors["output_norm.weight"]
-    whole = file.read_bytes()[: last.offset + last.size_bytes]  # what follows is padding
+    complete = file.read_bytes()[: last.offset + last.size_bytes]  # what follows is padding
     cut = tmp_path / "cut.gguf"
-    for length in [*range(0, 300), *range(300, len(whole), 37), len(whole) - 1]:
-        cut.write_bytes(whole[:length])
+    for length in [*range(0, 300), *range(300, len(complete), 37), len(complete) - 1]:
+        cut.write_bytes(complete[:length])
         with pytest.raises(Untrusted):
             read_gguf(cut)
 
 
 @pytest.mark.slow
-def test_damage_never_escapes_as_another_error(file: Path, tmp_path: Path) -> None:
+def test_damage_always_raises_untrusted_or_unsupported(file: Path, tmp_path: Path) -> None:
     """Random bytes anywhere in the header: an error for the user, or a file that still reads; never a crash."""
-    whole = file.read_bytes()
+    complete = file.read_bytes()
     damaged = tmp_path / "damaged.gguf"
     chance = random.Random(1)
     for _ in range(600):
-        data = bytearray(whole)
+        data = bytearray(complete)
         for _ in range(chance.randint(1, 4)):
             data[chance.randrange(480)] = chance.choice((0, 1, 9, 0x7F, 0xFF, chance.randrange(256)))
         damaged.write_bytes(data)
         try:
-            found = read_gguf(damaged)
-            for name in found.tensors:
-                found.raw_bytes(name)
+            result = read_gguf(damaged)
+            for name in result.tensors:
+                result.raw_bytes(name)
         except (Untrusted, Unsupported):
             continue
 
 
-def test_other_files_are_refused(tmp_path: Path) -> None:
+def test_other_files_raise(tmp_path: Path) -> None:
     path = tmp_path / "other"
     for content, complaint in (
         (b"", "too short"),
@@ -126,7 +126,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_vocabulary_is_read_in_a_moment(tmp_path: Path) -> None:
+def test_a_large_vocabulary_is_read_quickly(tmp_path: Path) -> None:
     """100,000 strings: the library's reader takes seconds for them."""
     import time
 

@@ -1,4 +1,4 @@
-"""What comes in from outside: recognised, checked, copied or rewritten, never executed."""
+"""Imported files and folders: recognised, checked, copied or converted, never executed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -46,10 +47,10 @@ def test_a_gguf_in_a_slow_layout_is_rewritten_and_both_hashes_are_kept(library: 
     assert library.get(model.name) == model == library.verify(model.name)
 
 
-def test_the_source_may_be_kept_or_another_layout_chosen(library: ModelLibrary, tmp_path: Path) -> None:
+def test_a_layout_can_be_kept_or_chosen(library: ModelLibrary, tmp_path: Path) -> None:
     path = tiny_gguf(tmp_path / "tiny.gguf")
-    kept = library.import_path(path, name="kept", layout="keep")
-    assert (kept.quantisation, kept.sha256) == ("Q4_1", hash_file(path))
+    unchanged = library.import_path(path, name="kept", layout="keep")
+    assert (unchanged.quantisation, unchanged.sha256) == ("Q4_1", hash_file(path))
     assert library.import_path(path, name="half", layout="bf16").quantisation == "BF16"
 
 
@@ -65,7 +66,7 @@ def test_the_tokenizer_is_converted_at_import(library: ModelLibrary, tmp_path: P
 
 
 @pytest.mark.parametrize("shards", [1, 2])
-def test_a_hugging_face_folder_is_taken_over_without_its_code(library: ModelLibrary, tmp_path: Path, shards: int) -> None:
+def test_a_hugging_face_folder_is_imported_without_its_code(library: ModelLibrary, tmp_path: Path, shards: int) -> None:
     folder = hf_folder(tmp_path / "Tiny-HF", shards=shards)
     (folder / "pytorch_model.bin").write_bytes(b"\x80\x04")  # beside safetensors it is merely left behind
     model = library.import_path(folder, layout="keep")
@@ -88,7 +89,7 @@ def test_the_hash_of_a_folder_is_that_of_its_sha256sum_listing(tmp_path: Path) -
     assert hash_model_files(files[::-1]) == hashlib.sha256(listing.stdout).hexdigest()
 
 
-def test_links_as_the_hubs_cache_makes_them_are_followed(library: ModelLibrary, tmp_path: Path) -> None:
+def test_links_of_the_hub_cache_are_followed(library: ModelLibrary, tmp_path: Path) -> None:
     blobs, snapshot = hf_folder(tmp_path / "blobs"), tmp_path / "snapshot"
     snapshot.mkdir()
     for file in list_model_files(blobs):
@@ -100,7 +101,7 @@ def test_links_as_the_hubs_cache_makes_them_are_followed(library: ModelLibrary, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("layout", "expected"), [("auto", "Q8_0"), ("bf16", "BF16"), ("keep", "F16")])
-def test_a_llama_folder_becomes_gguf_unless_it_is_to_be_kept(
+def test_a_llama_folder_is_converted_to_gguf_unless_kept(
     library: ModelLibrary, tmp_path: Path, layout: Layout, expected: str
 ) -> None:
     folder = llama_folder(tmp_path / "tiny-llama")
@@ -143,7 +144,7 @@ def test_pickle_is_refused(library: ModelLibrary, tmp_path: Path, name: str) -> 
     _leaves_nothing(library)
 
 
-def test_pickle_under_another_name_is_no_gguf(library: ModelLibrary, tmp_path: Path) -> None:
+def test_a_pickle_with_a_gguf_name_raises(library: ModelLibrary, tmp_path: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(b"\x80\x04." * 100)
     with pytest.raises(Untrusted, match="not a GGUF file"):
         library.import_path(tmp_path / "model.gguf")
@@ -161,12 +162,12 @@ def test_a_truncated_gguf_is_refused(library: ModelLibrary, tmp_path: Path, shar
     _leaves_nothing(library)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.integers(0, 12_000), byte=st.integers(0, 255))
 def test_a_damaged_gguf_is_imported_or_refused_but_never_crashes(tmp_path: Path, position: int, byte: int) -> None:
     """Any one byte of the header changed: a clean import or a UserError, and a library without leftovers."""
-    whole = tmp_path / "whole.gguf"
-    data = bytearray(whole.read_bytes() if whole.exists() else tiny_gguf(whole, rows=32).read_bytes())
+    content = tmp_path / "whole.gguf"
+    data = bytearray(content.read_bytes() if content.exists() else tiny_gguf(content, rows=32).read_bytes())
     data[position % len(data)] = byte
     path = tmp_path / "damaged.gguf"
     path.write_bytes(data)
@@ -188,29 +189,29 @@ def test_a_truncated_safetensors_file_is_refused(library: ModelLibrary, tmp_path
     _leaves_nothing(library)
 
 
-def test_a_tensor_of_no_size_is_refused(library: ModelLibrary, tmp_path: Path) -> None:
+def test_an_empty_tensor_raises(library: ModelLibrary, tmp_path: Path) -> None:
     data = tiny_gguf(tmp_path / "a.gguf").read_bytes()
     name = b"blk.0.attn_norm.weight"
     dimension = data.index(name) + len(name) + 4
     (tmp_path / "a.gguf").write_bytes(data[:dimension] + bytes(8) + data[dimension + 8 :])
-    with pytest.raises(Untrusted, match=r"tensors of no size, 'blk\.0\.attn_norm\.weight'"):
+    with pytest.raises(Untrusted, match=r"empty tensors, such as 'blk\.0\.attn_norm\.weight'"):
         library.import_path(tmp_path / "a.gguf", layout="keep")
     _leaves_nothing(library)
 
 
 @pytest.mark.parametrize(
-    ("metadata", "complaint"),
+    ("metadata", "message"),
     [({"general.type": "adapter"}, "type 'adapter'"), ({"split.count": 3}, "one part of a split model")],
 )
-def test_a_gguf_that_is_no_whole_model_is_told_apart(
-    library: ModelLibrary, tmp_path: Path, metadata: dict[str, object], complaint: str
+def test_a_gguf_that_is_not_a_complete_model_raises(
+    library: ModelLibrary, tmp_path: Path, metadata: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(Unsupported, match=complaint):
-        library.import_path(tiny_gguf(tmp_path / "a.gguf", **metadata))
+    with pytest.raises(Unsupported, match=message):
+        library.import_path(tiny_gguf(tmp_path / "a.gguf", metadata=metadata))
     _leaves_nothing(library)
 
 
-def test_what_is_missing_from_a_folder_is_named(library: ModelLibrary, tmp_path: Path) -> None:
+def test_a_missing_file_of_a_folder_is_named(library: ModelLibrary, tmp_path: Path) -> None:
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
         folder = hf_folder(tmp_path / name.replace(".", "-"))
         (folder / name).unlink()
@@ -239,7 +240,7 @@ def test_a_damaged_config_is_refused(library: ModelLibrary, tmp_path: Path, text
     _leaves_nothing(library)
 
 
-def test_other_files_are_told_what_to_give_instead(library: ModelLibrary, tmp_path: Path) -> None:
+def test_unsupported_files_raise_with_advice(library: ModelLibrary, tmp_path: Path) -> None:
     lone = hf_folder(tmp_path / "hf") / "model.safetensors"
     with pytest.raises(BadInput, match="alone is not a model"):
         library.import_path(lone)
@@ -250,7 +251,7 @@ def test_other_files_are_told_what_to_give_instead(library: ModelLibrary, tmp_pa
         library.import_path(tmp_path / "nothing.gguf")
 
 
-def test_a_disk_too_small_for_the_rewritten_file_is_told_with_its_size(tmp_path: Path, mount: Callable[[str], Path]) -> None:
+def test_a_disk_too_small_for_the_converted_file_raises_with_its_size(tmp_path: Path, mount: Callable[[str], Path]) -> None:
     disk = mount("size=1m")
     path = tiny_gguf(tmp_path / "a.gguf", rows=6000)
     library = ModelLibrary(disk / "models")
@@ -264,7 +265,7 @@ def test_a_disk_too_small_for_the_rewritten_file_is_told_with_its_size(tmp_path:
 
 
 @pytest.mark.slow
-def test_a_disk_that_fills_up_while_writing_leaves_nothing(tmp_path: Path, mount: Callable[[str], Path]) -> None:
+def test_a_disk_that_fills_up_leaves_no_partial_model(tmp_path: Path, mount: Callable[[str], Path]) -> None:
     disk = mount("size=4m")
     path = tiny_gguf(tmp_path / "a.gguf", rows=6000)
     library = ModelLibrary(disk / "models")
@@ -280,7 +281,7 @@ def test_a_disk_that_fills_up_while_writing_leaves_nothing(tmp_path: Path, mount
     assert library.import_path(path, progress=fill).quantisation == "Q8_0"
 
 
-def test_a_read_only_folder_is_told(tmp_path: Path, mount: Callable[[str], Path]) -> None:
+def test_a_read_only_folder_raises(tmp_path: Path, mount: Callable[[str], Path]) -> None:
     library = ModelLibrary(mount("size=1m,ro") / "models")
     with pytest.raises(StorageFailed, match="cannot be written") as raised:
         library.import_path(tiny_gguf(tmp_path / "a.gguf"))

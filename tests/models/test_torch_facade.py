@@ -4,12 +4,12 @@ import subprocess
 import sys
 
 
-def test_opening_the_door_costs_no_heavy_library() -> None:
+def test_importing_the_room_loads_no_heavy_library() -> None:
     script = (
         "import sys, yearling.models as door\n"
         "heavy = {'torch', 'transformers', 'xllamacpp', 'openvino', 'gguf', 'tokenizers'} & sys.modules.keys()\n"
         "assert not heavy, heavy\n"
         "assert all(hasattr(door, name) for name in door.__all__)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

@@ -1,4 +1,4 @@
-"""A vocabulary of some 300 tokens and GGUF files around it, small enough to build in every test."""
+"""A vocabulary of about 300 tokens and GGUF files with it, small enough to build in every test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MERGES = ("h e", "l l", "ll o", "he llo", "Ġ w", "o r", "Ġw or", "1 2")
 
 @dataclass(frozen=True)
 class Files:
-    """As much of a LocalModel as the tokenizer and the template look at."""
+    """The part of a LocalModel that the tokenizer and the template read."""
 
     folder: Path
     weights: Path

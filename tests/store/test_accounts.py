@@ -40,9 +40,9 @@ def test_lookalike_and_invalid_names_are_refused(store: Store, name: str) -> Non
 
 
 def test_password_authenticates_and_only_its_hash_is_stored(
-    store: Store, quick_hashing: type[argon2.PasswordHasher], monkeypatch: pytest.MonkeyPatch
+    store: Store, fast_password_hashing: type[argon2.PasswordHasher], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(argon2, "PasswordHasher", quick_hashing)
+    monkeypatch.setattr(argon2, "PasswordHasher", fast_password_hashing)
     passwords = PasswordStore(store.database)  # with the real cost of hashing
     ada = store.people.add("Ada")
     assert (passwords.has_password(ada.id), store.people.has_accounts()) == (False, False)

@@ -190,15 +190,19 @@ def good(filled_once: Path, tmp_path: Path) -> Path:
 
 def rewritten(path: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
     """A copy of a backup with changed members, as somebody who knows the format could make it."""
+    members: dict[str, bytes] = {}
     with tarfile.open(path) as tar:
-        members = {member.name: tar.extractfile(member).read() for member in tar}
+        for member in tar:
+            content = tar.extractfile(member)
+            assert content, "a backup has files only"
+            members[member.name] = content.read()
     change(members)
     other = path.with_name("other.tar.gz")
     with tarfile.open(other, "w:gz") as tar:
-        for name, content in members.items():
+        for name, data in members.items():
             info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
     return other
 
 

@@ -10,7 +10,7 @@ from yearling.config import Settings
 from yearling.store import Store
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 @pytest.mark.timeout(600)
 def test_killing_the_writer_loses_no_acknowledged_write(settings: Settings) -> None:
     acknowledged = drill.run(15, settings, seed=7, max_delay_s=0.6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from tests.store.examples import make_sample, make_settings
 from yearling.errors import Conflict, NotFound, StorageFailed
-from yearling.records import Person
+from yearling.records import Person, Sample
 from yearling.store import SampleWriter, Store
 
 
@@ -37,7 +37,7 @@ class TransactionCounter:
         self.open.set()
         original = store.samples.add_many
 
-        def add_many(batch: list[object]) -> int:
+        def add_many(batch: Sequence[Sample]) -> int:
             self.open.wait(10)
             self.sizes.append(len(batch))
             return original(batch)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.feedback.people import opened as opened
 from tests.store.examples import make_sample
 from yearling.clock import new_id
 from yearling.feedback import Edit, EventIndex, FeedbackLog, event_to_dict, run_and_record
@@ -28,7 +27,7 @@ WORDS = (
 )
 
 
-def prose(number: int, length: int = 30) -> str:
+def distinct_text(number: int, length: int = 30) -> str:
     """Return text that depends on `number` only, and shares no long run of words with that of other numbers."""
     state, words = number * 2654435761 % 2**32, list[str]()
     for _ in range(length):
@@ -37,7 +36,7 @@ def prose(number: int, length: int = 30) -> str:
     return " ".join(words)
 
 
-def answer(log: FeedbackLog, person_id: str, number: int, *, text: str | None = None, **changes: Any) -> str:
+def add_answer(log: FeedbackLog, person_id: str, number: int, *, text: str | None = None, **changes: Any) -> str:
     """Store an answer to the question with this number, and return its id."""
     sample = _sample(person_id, number, text=text, **changes)
     log.store.samples.add(sample)
@@ -48,11 +47,11 @@ def _sample(person_id: str, number: int, *, text: str | None = None, **changes: 
     values: dict[str, Any] = {
         "messages": (
             {"role": "system", "content": "Be kind."},
-            {"role": "user", "content": f"Question {prose(number, 12)}?"},
+            {"role": "user", "content": f"Question {distinct_text(number, 12)}?"},
         ),
         "prompt_ids": (1, number),
         "output_ids": (7, number, 2),
-        "output_text": text if text is not None else prose(number + 1000),
+        "output_text": text if text is not None else distinct_text(number + 1000),
     }
     return make_sample(person_id, **{**values, **changes})
 
@@ -62,7 +61,7 @@ def add_edited_answers(log: FeedbackLog, person_id: str, numbers: range) -> None
     samples = [_sample(person_id, number) for number in numbers]
     log.store.samples.add_many(samples)
     created_utc = log.index.next_event_utc()
-    texts = [make_text(new_id(), "edit", {"text": prose(5000 + number)}, person_id=person_id) for number in numbers]
+    texts = [make_text(new_id(), "edit", {"text": distinct_text(5000 + number)}, person_id=person_id) for number in numbers]
     events = [
         Edit(id=text.id, created_utc=created_utc, actor=log.pseudonym(person_id), item=sample.id, result=text.id)
         for sample, text in zip(samples, texts, strict=True)
@@ -70,11 +69,11 @@ def add_edited_answers(log: FeedbackLog, person_id: str, numbers: range) -> None
     log.store.events.append([event_to_dict(event) for event in events], texts=texts)
 
 
-def people(log: FeedbackLog, count: int) -> list[Person]:
+def add_members(log: FeedbackLog, count: int) -> list[Person]:
     """Add `count` members."""
     return [log.store.people.add(f"member {number}") for number in range(count)]
 
 
-def find_consensus(log: FeedbackLog) -> None:
+def record_consensus_run(log: FeedbackLog) -> None:
     """Run the consensus over the current log, and record it."""
     run_and_record(log.store, EventIndex(log.store))

@@ -62,7 +62,7 @@ def logs(draw: st.DrawFn) -> list[FeedbackEvent]:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(logs(), st.randoms(use_true_random=False))
 def test_active_judgements_equal_those_of_the_consensus(events: list[FeedbackEvent], rng: random.Random) -> None:
     state = fold_events(events)

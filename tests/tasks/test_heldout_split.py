@@ -19,7 +19,7 @@ ORIGINS = st.dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(ORIGINS, st.sampled_from([0.0, 0.1, 0.3, 0.5]))
 def test_parts_share_no_person_and_no_conversation(origins: dict[str, LessonOrigin], share: float) -> None:
     result = split_lessons(origins, share=share)
@@ -33,7 +33,7 @@ def test_parts_share_no_person_and_no_conversation(origins: dict[str, LessonOrig
         assert not result.heldout
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(ORIGINS, st.randoms(use_true_random=False))
 def test_split_does_not_depend_on_the_order(origins: dict[str, LessonOrigin], rng: random.Random) -> None:
     keys = list(origins)

@@ -30,7 +30,9 @@ def assistant_turn(text: str) -> list[dict[str, str]]:
 
 def make_task(kinds: tuple[str, ...], language: InstructionLanguage, level: int, seed: int = 0) -> Task:
     source = random.Random(f"{kinds} {language} {level} {seed}")
-    constraints = [{"kind": kind, "parameters": CONSTRAINT_KINDS[kind].draw(source, language, level)} for kind in kinds]
+    constraints: list[dict[str, Any]] = [
+        {"kind": kind, "parameters": CONSTRAINT_KINDS[kind].draw(source, language, level)} for kind in kinds
+    ]
     words = [
         CONSTRAINT_KINDS[kind].phrase(language, constraint["parameters"], source)
         for kind, constraint in zip(kinds, constraints, strict=True)
@@ -109,7 +111,7 @@ def test_every_kind_has_examples_and_phrasings_in_both_languages() -> None:
 MARKS = st.one_of(st.characters(), st.sampled_from(list('\n\n  .!?。！？,，"“”-#*>0123aA雨我的\u200b\ud800')))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     text=st.lists(MARKS, max_size=60).map("".join), level=st.sampled_from(DIFFICULTY_LEVELS), language=st.sampled_from(LANGUAGES)
 )
@@ -124,7 +126,7 @@ def test_checkers_never_raise(text: str, level: int, language: InstructionLangua
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(words=st.lists(st.from_regex(r"[a-z]{1,9}", fullmatch=True), min_size=1, max_size=40), most=st.integers(1, 40))
 def test_english_words_are_counted(words: list[str], most: int) -> None:
     for text in (" ".join(words), ", ".join(words).title(), "\n".join(words)):
@@ -132,7 +134,7 @@ def test_english_words_are_counted(words: list[str], most: int) -> None:
         assert CONSTRAINT_KINDS["words_at_most"].check(ParsedAnswer(text, "en"), {"n": most}) == (len(words) <= most)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(marks=st.lists(st.sampled_from("天地玄黄宇宙洪荒𠀀"), min_size=1, max_size=30), sentences=st.integers(1, 6))
 def test_chinese_words_are_characters(marks: list[str], sentences: int) -> None:
     text = "，".join(marks)

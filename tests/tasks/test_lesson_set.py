@@ -50,6 +50,7 @@ def example_lessons() -> list[Lesson]:
 
 def test_set_returns_the_frozen_lessons_of_the_train_part(tmp_path: Path) -> None:
     thumb, demonstration, pair, prompt = example_lessons()
+    assert isinstance(prompt, Prompt)
     lesson_set = freeze_lesson_set([thumb, pair, prompt], tmp_path, heldout=[demonstration], version=3, report={"seen": 4})
     assert lesson_set.folder == tmp_path / lesson_set.hash
     assert (lesson_set.version, lesson_set.report()) == (3, {"seen": 4})

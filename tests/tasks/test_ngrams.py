@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.tasks.records import prose
+from tests.tasks.records import distinct_text
 from yearling.tasks.ngrams import NearDuplicateIndex, find_leaked_exam, fingerprint_exam, is_near_duplicate, shingles, text_units
 
 CHINESE = "从前有座山山里有座庙庙里有个老和尚正在给小和尚讲故事讲的是什么故事呢"
@@ -19,7 +19,7 @@ def test_units_are_words_or_characters_in_scripts_without_spaces() -> None:
     assert text_units(" \ud800!") == []
 
 
-@pytest.mark.parametrize(("text", "size"), [(prose(1, 60), 13), (CHINESE, 13)])
+@pytest.mark.parametrize(("text", "size"), [(distinct_text(1, 60), 13), (CHINESE, 13)])
 def test_planted_leak_is_found_at_any_position(text: str, size: int) -> None:
     exam = [
         fingerprint_exam("first", ["Something else that is long enough to say nothing."]),
@@ -39,7 +39,7 @@ def test_short_question_leaks_only_as_a_whole() -> None:
     assert find_leaked_exam(["what is the capital of FRANCE"], exam) == "short"
     assert find_leaked_exam(["So what is the capital of France?"], exam) is None
     assert find_leaked_exam(["Yes."], exam) is None
-    long = prose(3, 40)
+    long = distinct_text(3, 40)
     assert find_leaked_exam([long], [fingerprint_exam("long", [f"{long} more"])]) == "long"
     assert find_leaked_exam([long], [fingerprint_exam("long", [f"{long} more"])], whole_texts_only=True) is None
     assert find_leaked_exam([long], [fingerprint_exam("long", [long])], whole_texts_only=True) == "long"
@@ -47,7 +47,7 @@ def test_short_question_leaks_only_as_a_whole() -> None:
 
 def test_near_duplicates_are_found_and_others_are_not() -> None:
     rng = random.Random(5)
-    index, texts = NearDuplicateIndex(), [prose(number, 40) for number in range(200)]
+    index, texts = NearDuplicateIndex(), [distinct_text(number, 40) for number in range(200)]
     for text in texts:
         index.add((shingles("Tell me."), shingles(text)))
     for number, text in enumerate(texts):
@@ -64,7 +64,7 @@ def test_near_duplicates_are_found_and_others_are_not() -> None:
 
 
 def test_same_words_in_another_part_are_no_duplicate() -> None:
-    a, b = shingles(prose(1)), shingles(prose(2))
+    a, b = shingles(distinct_text(1)), shingles(distinct_text(2))
     assert is_near_duplicate((a, b), (a, b))
     assert not is_near_duplicate((a, b), (b, a))
     assert not is_near_duplicate((a,), (a, b))

@@ -26,7 +26,7 @@ def run_drill(*arguments: object) -> tuple[int, int, int]:
     return kills, in_checkpoint, repeated
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_kills_at_random_moments_change_nothing() -> None:
     kills, in_checkpoint, repeated = run_drill(6, "--seed", 5)
     assert kills == 6
@@ -34,7 +34,7 @@ def test_kills_at_random_moments_change_nothing() -> None:
     assert repeated
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_kills_change_nothing_on_the_default_model(default_model: LocalModel) -> None:
     assert run_drill(2, "--seed", 5, "--default-model", "--models", default_model.folder.parent)[0] == 2
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.api.live import live
 from tests.api.oidc_provider import FakeOidcProvider
-from tests.web.site import SHOWCASE, quiet, speak, until_stopped
+from tests.web.site import SHOWCASE, hide_request_logs, scripted_reply, wait_for_interrupt
 from yearling.api import create_app
 from yearling.config import Settings
 from yearling.inference import EnginePool, FakeEngine, fake_served_model
@@ -47,8 +47,8 @@ class Accounts:
 
 
 @contextmanager
-def accounts(folder: Path) -> Iterator[Accounts]:
-    """Serve until left. The provider lets everybody in as Ada Lovelace, who has an invitation there."""
+def serve_accounts(folder: Path) -> Iterator[Accounts]:
+    """Serve until the context ends. The provider signs everybody in as Ada Lovelace, who has an invitation there."""
     provider = FakeOidcProvider()
     with live(provider.app) as issuer:
         provider.issuer = issuer
@@ -61,23 +61,27 @@ def accounts(folder: Path) -> Iterator[Accounts]:
             invitation, _ = store.invitations.create(owner, "member", note="For Carla")
             provider_invitation, _ = store.invitations.create(owner, "reader", note="For Ada")
             share = fill_share(store, ben.id)
-            pool = EnginePool.from_open_models([fake_served_model("fake-model", FakeEngine(speak, context_tokens=20_000))])
+            pool = EnginePool.from_open_models(
+                [fake_served_model("fake-model", FakeEngine(scripted_reply, context_tokens=20_000))]
+            )
             with live(create_app(settings, store, pool)) as address:
                 yield Accounts(address, store, provider, invitation, provider_invitation, share)
 
 
 def fill_share(store: Store, person_id: str) -> str:
     conversation = store.conversations.create(person_id, "Everything that markdown can")
-    asked = store.conversations.add_message(conversation.id, person_id=person_id, role="user", content="What can you write?")
-    store.conversations.add_message(conversation.id, person_id=person_id, role="assistant", content=SHOWCASE, parent_id=asked.id)
+    question = store.conversations.add_message(conversation.id, person_id=person_id, role="user", content="What can you write?")
+    store.conversations.add_message(
+        conversation.id, person_id=person_id, role="assistant", content=SHOWCASE, parent_id=question.id
+    )
     return store.shares.create(conversation.id, person_id=person_id).id
 
 
 def main() -> None:
-    quiet()
-    with tempfile.TemporaryDirectory() as folder, accounts(Path(folder)) as running:
+    hide_request_logs()
+    with tempfile.TemporaryDirectory() as folder, serve_accounts(Path(folder)) as running:
         print(running.facts, flush=True)
-        until_stopped()
+        wait_for_interrupt()
 
 
 if __name__ == "__main__":

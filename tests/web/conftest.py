@@ -21,14 +21,14 @@ WEB = HERE.parents[1] / "web"
 Suite = Callable[[str, dict[str, Any]], dict[str, dict[str, Any]]]
 
 
-def names(suite: str) -> list[str]:
-    """The tests of a suite, read from its last statement without running it."""
+def list_suite_tests(suite: str) -> list[str]:
+    """Return the names of a suite's tests, read from its last statement without running it."""
     text = (HERE / "suites" / f"{suite}.mjs").read_text(encoding="utf-8").rpartition("export const tests = {")[2]
     return re.findall(r"^  ([a-z_A-Z]+)[:,]", text, re.MULTILINE)
 
 
-def need_browser() -> str:
-    """Chromium's path. Skips where it or the page's packages are not installed."""
+def require_browser() -> str:
+    """Return Chromium's path. Skips the test if Chromium or the page's packages are not installed."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None or shutil.which("node") is None:
         pytest.skip("Chromium and Node are needed: run tests/install_chromium.sh")
@@ -38,27 +38,27 @@ def need_browser() -> str:
 
 
 @contextmanager
-def chromium(*, seconds: float = 900) -> Iterator[Suite]:
-    """One browser. What it yields runs a suite, in `seconds` at most, and gives what each of its tests found."""
-    environment = os.environ | {"CHROMIUM": need_browser()}
+def launch_browser(*, seconds: float = 900) -> Iterator[Suite]:
+    """Launch one browser. Yields a function that runs a suite in at most `seconds`, and returns the results by test."""
+    environment = os.environ | {"CHROMIUM": require_browser()}
     with subprocess.Popen(
         ["node", str(HERE / "runner.mjs")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as node:
 
         def run(suite: str, facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
-            found: dict[str, dict[str, Any]] = {}
+            results: dict[str, dict[str, Any]] = {}
             watchdog = threading.Timer(seconds, node.kill)
             watchdog.start()
             try:
                 print(json.dumps({"address": facts["address"], "suite": suite, "facts": facts}), file=node.stdin, flush=True)
                 for line in node.stdout or ():
-                    one = json.loads(line)
-                    if "end" in one:
-                        return found
-                    found[one["name"]] = one
+                    result = json.loads(line)
+                    if "end" in result:
+                        return results
+                    results[result["name"]] = result
             finally:
                 watchdog.cancel()
-            raise AssertionError(f"the browser ended in the suite {suite}, after {list(found)}: see what it wrote above")
+            raise AssertionError(f"the browser ended in the suite {suite}, after {list(results)}: see its output above")
 
         try:
             yield run
@@ -74,5 +74,5 @@ def chromium(*, seconds: float = 900) -> Iterator[Suite]:
 @pytest.fixture(scope="session")
 def run_suite() -> Iterator[Suite]:
     """Runs suites in one browser for all tests."""
-    with chromium() as run:
+    with launch_browser() as run:
         yield run

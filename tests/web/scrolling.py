@@ -5,8 +5,9 @@
     python -m tests.web.scrolling --rounds 8
 
 A round opens the chat anew and pushes the view five times: twice at a steady speed, three times so that it runs out, back over
-known messages the last time. Told are medians over the rounds: frames a second, the share of frames that took over 20 ms, and the
-processor time of all of Chromium a frame, which does not change when others use the machine. The report shows their share too.
+known messages the last time. The report has medians over the rounds: frames per second, the share of frames that took over
+20 ms, and the processor time of all of Chromium per frame, which does not change when other programs use the machine. It shows
+their share too.
 """
 
 from __future__ import annotations
@@ -24,22 +25,22 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.web.conftest import WEB, Suite, chromium
-from tests.web.site import Site, quiet, site
+from tests.web.conftest import WEB, Suite, launch_browser
+from tests.web.site import Site, hide_request_logs, serve_site
 
 GOAL_FPS = 50
 STATIC = "yearling/api/static"
 
 
-def build_of(commit: str, folder: Path) -> Path:
-    """The page as it was committed then."""
+def extract_build(commit: str, folder: Path) -> Path:
+    """Extract the built page of a commit into a folder, and return its path."""
     packed = subprocess.run(["git", "archive", commit, STATIC], cwd=WEB.parent, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=BytesIO(packed)) as archive:
         archive.extractall(folder, filter="data")
     return folder / STATIC
 
 
-def busy_s() -> float:
+def machine_cpu_s() -> float:
     """Processor seconds that everything has used so far on the cores that this process may use."""
     cores = {f"cpu{core}" for core in os.sched_getaffinity(0)}
     lines = [line.split() for line in Path("/proc/stat").read_text().splitlines()]
@@ -47,11 +48,11 @@ def busy_s() -> float:
     return user_nice_system / os.sysconf("SC_CLK_TCK")
 
 
-def one_round(run: Suite, running: Site, build: Path | None) -> list[dict[str, Any]]:
-    found = run("scrolling", {"address": running.address, "long": running.long_chat, "build": str(build) if build else None})
-    if found["round"]["failure"]:
-        sys.exit(f"the browser failed: {found['round']['failure']}")
-    measured: list[dict[str, Any]] = found["round"]["output"]
+def measure_round(run: Suite, running: Site, build: Path | None) -> list[dict[str, Any]]:
+    results = run("scrolling", {"address": running.address, "long": running.long_chat, "build": str(build) if build else None})
+    if results["round"]["failure"]:
+        sys.exit(f"the browser failed: {results['round']['failure']}")
+    measured: list[dict[str, Any]] = results["round"]["output"]
     return measured
 
 
@@ -59,32 +60,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.web.scrolling")
     parser.add_argument("--against", help="a commit whose build is measured beside this one")
     parser.add_argument("--rounds", type=int, default=4)
-    asked = parser.parse_args()
-    quiet()
-    found: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    arguments = parser.parse_args()
+    hide_request_logs()
+    results: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     with (
         tempfile.TemporaryDirectory() as folder,
-        site(Path(folder) / "data", long_messages=2000) as running,
-        chromium() as run,
+        serve_site(Path(folder) / "data", long_messages=2000) as running,
+        launch_browser() as run,
     ):
         builds: dict[str, Path | None] = {"now": None}
-        if asked.against:
-            builds = {asked.against: build_of(asked.against, Path(folder))} | builds
-        ours_before, all_before, started = os.times(), busy_s(), time.monotonic()
-        for number in range(asked.rounds):
+        if arguments.against:
+            builds = {arguments.against: extract_build(arguments.against, Path(folder)), **builds}
+        ours_before, all_before, started = os.times(), machine_cpu_s(), time.monotonic()
+        for number in range(arguments.rounds):
             for name, build in builds.items() if number % 2 == 0 else reversed(builds.items()):
-                for one in one_round(run, running, build):
-                    found[name][one["push"]].append(one)
-                print(f"round {number + 1} of {asked.rounds}: {name}", file=sys.stderr)
+                for measurement in measure_round(run, running, build):
+                    results[name][measurement["push"]].append(measurement)
+                print(f"round {number + 1} of {arguments.rounds}: {name}", file=sys.stderr)
         ours = sum(os.times()[:4]) - sum(ours_before[:4])
         room_s = (time.monotonic() - started) * len(os.sched_getaffinity(0))
-        others = max(0.0, busy_s() - all_before - ours) / room_s
+        others = max(0.0, machine_cpu_s() - all_before - ours) / room_s
     worst: dict[str, float] = {}
     for name in builds:
         print(f"\n{name:14} {'frames/s':>9} {'over 20 ms':>11} {'p95 ms':>7} {'CPU ms/frame':>13} {'blank':>6}")
-        for push, rounds in found[name].items():
-            fps, over, p95, cpu = (median(one[key] for one in rounds) for key in ("fps", "over_20_ms", "p95_ms", "cpu_ms"))
-            blank = sum(one["blank"] for one in rounds)
+        for push, rounds in results[name].items():
+            fps, over, p95, cpu = (median(entry[key] for entry in rounds) for key in ("fps", "over_20_ms", "p95_ms", "cpu_ms"))
+            blank = sum(entry["blank"] for entry in rounds)
             print(f"{push:14} {fps:9.1f} {over:11.1%} {p95:7.1f} {cpu:13.1f} {blank:6}")
             worst[name] = min(worst.get(name, fps), fps)
     cores = len(os.sched_getaffinity(0))

@@ -22,13 +22,14 @@ from typing import Any
 import structlog
 
 from tests.api.live import live
-from tests.feedback.people import community
+from tests.feedback.people import simulate_events
 from tests.store.examples import make_graded, make_sample
 from yearling.api import create_app
 from yearling.config import Settings
 from yearling.feedback import FeedbackLog, event_to_dict
 from yearling.inference import EnginePool, FakeEngine, ScriptedAnswer, fake_served_model
-from yearling.store import SpecOutput, Store, make_text
+from yearling.records import Role
+from yearling.store import SpecOutput, Store, Triage, make_text
 from yearling.training import RunFolder
 
 SHOWCASE = """\
@@ -76,29 +77,29 @@ STATEMENTS = (
 )
 
 
-def speak(_: Any, prompt: str) -> str | ScriptedAnswer:
-    said = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
-    if "showcase" in said:
+def scripted_reply(_: Any, prompt: str) -> str | ScriptedAnswer:
+    question = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
+    if "showcase" in question:
         return SHOWCASE
-    if "slow" in said:
+    if "slow" in question:
         return ScriptedAnswer("One word after the other, so that one can watch it and stop it. " * 12, delay_s=0.02)
-    if "long" in said:
+    if "long" in question:
         return ScriptedAnswer("This answer has no end. ", end_of_turn=False)
-    if "broken" in said:
+    if "broken" in question:
         return ScriptedAnswer("It begins well", fail_after=8)
-    if said.startswith("Say slowly: "):
-        return ScriptedAnswer(said.removeprefix("Say slowly: "), delay_s=0.005)
-    return f"You said: {said}"
+    if question.startswith("Say slowly: "):
+        return ScriptedAnswer(question.removeprefix("Say slowly: "), delay_s=0.005)
+    return f"You said: {question}"
 
 
-def rival(_: Any, prompt: str) -> str:
-    said = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
-    return f"In other words: {said}"
+def rephrased_reply(_: Any, prompt: str) -> str:
+    question = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
+    return f"In other words: {question}"
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where it is, and what is there. `long_chat` has 2,000 messages."""
+    """A running server and its data. `long_chat` is the id of a chat with `long_messages` messages."""
 
     address: str
     store: Store
@@ -107,19 +108,19 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, *, filled: bool = True, long_messages: int = 2000, **settings: Any) -> Iterator[Site]:
-    """Serve until left."""
-    chosen = Settings(data_dir=folder, comparison_rate=0, comparison_models=("other/model",), **settings)
-    with Store.open(chosen) as store:
+def serve_site(folder: Path, *, filled: bool = True, long_messages: int = 2000, **settings: Any) -> Iterator[Site]:
+    """Serve the page with example data until the context ends."""
+    configuration = Settings(data_dir=folder, comparison_rate=0, comparison_models=("other/model",), **settings)
+    with Store.open(configuration) as store:
         pool = EnginePool.from_open_models(
             [
-                fake_served_model("fake-model", FakeEngine(speak, context_tokens=200_000)),
-                fake_served_model("other/model", FakeEngine(rival, context_tokens=200_000)),
+                fake_served_model("fake-model", FakeEngine(scripted_reply, context_tokens=200_000)),
+                fake_served_model("other/model", FakeEngine(rephrased_reply, context_tokens=200_000)),
             ]
         )
-        app = create_app(chosen, store, pool)
+        app = create_app(configuration, store, pool)
         chat = fill_chats(store, long_messages) if filled else ""
-        run = fill_run(chosen)
+        run = fill_run(configuration)
         if filled:
             fill_learning(store)
         with live(app) as address:
@@ -130,14 +131,14 @@ def fill_chats(store: Store, long_messages: int) -> str:
     owner = store.people.owner().id
     for title in ("Rainy Sunday with two children", "读取 CSV 文件", "Why is the sky blue?"):
         conversation = store.conversations.create(owner, title)
-        asked = store.conversations.add_message(conversation.id, person_id=owner, role="user", content=title)
+        question = store.conversations.add_message(conversation.id, person_id=owner, role="user", content=title)
         store.conversations.add_message(
-            conversation.id, person_id=owner, role="assistant", content=f"About “{title}”.", parent_id=asked.id
+            conversation.id, person_id=owner, role="assistant", content=f"About “{title}”.", parent_id=question.id
         )
     conversation = store.conversations.create(owner, "A very long chat")
     parent = None
     for number in range(long_messages):
-        role = "assistant" if number % 2 else "user"
+        role: Role = "assistant" if number % 2 else "user"
         words = (
             f"Answer {number}: **bold**, `code` and a list:\n\n- one\n- two\n\n" + "Some more words of an answer. " * (number % 9)
             if number % 2
@@ -151,7 +152,7 @@ def fill_learning(store: Store) -> None:
     """A community that judged, notes, exams with a gate, and a run of the spec."""
     owner, ben = store.people.owner().id, store.people.add("Ben").id
     log = FeedbackLog(store)
-    store.events.append([event_to_dict(event) for event in community(num_raters=40, num_items=30)])
+    store.events.append([event_to_dict(event) for event in simulate_events(num_raters=40, num_items=30)])
     with log.index.consistent_view() as ledger:
         items = sorted({event.item for event in ledger.events() if hasattr(event, "item")})
     words = [make_text(item, "statement", {"text": STATEMENTS[at % len(STATEMENTS)]}) for at, item in enumerate(items)]
@@ -165,6 +166,7 @@ def fill_learning(store: Store) -> None:
         log.add_note(ben, sample.id, text)
     log.add_note(owner, items[0], "Only true for new lanes.\n\nSources:\n- <https://example.org/study>")
     fill_exams(store)
+    triages: tuple[Triage, ...] = ("bug", "passed", "passed", "policy", "gap")
     outputs = [
         SpecOutput(
             clause="calibrated",
@@ -178,7 +180,7 @@ def fill_learning(store: Store) -> None:
             score=-2.0,
             triage=triage,
         )
-        for number, triage in enumerate(("bug", "passed", "passed", "policy", "gap"))
+        for number, triage in enumerate(triages)
     ]
     run = store.spec_runs.add(
         outputs,
@@ -265,12 +267,12 @@ def fill_run(settings: Settings) -> RunFolder:
     return run
 
 
-def quiet() -> None:
-    """For commands: no line for each request."""
+def hide_request_logs() -> None:
+    """Log warnings only: a command prints no line for each request."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
 
-def until_stopped() -> None:
+def wait_for_interrupt() -> None:
     """Wait for Ctrl-C, which ends the process."""
     try:
         while True:
@@ -280,9 +282,9 @@ def until_stopped() -> None:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, site(Path(folder)) as running:
+    with tempfile.TemporaryDirectory() as folder, serve_site(Path(folder)) as running:
         print(running.address, flush=True)
-        until_stopped()
+        wait_for_interrupt()
 
 
 if __name__ == "__main__":

@@ -24,20 +24,20 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.api.live import live
-from tests.web.conftest import chromium
-from tests.web.site import quiet
+from tests.web.conftest import launch_browser
+from tests.web.site import hide_request_logs
 from yearling.api import create_app
 from yearling.config import Settings
 from yearling.inference import EnginePool, FakeEngine, ScriptedAnswer, fake_served_model
 from yearling.store import Store
 
-_ASKED = re.compile(rb"Round (\d+)\.")
-_EVENTS = re.compile(rb"GET /v1/turns/[^ /]+/events")
-_GOES_ON = re.compile(rb"^last-event-id:", re.IGNORECASE | re.MULTILINE)
+_ROUND_NUMBER = re.compile(rb"Round (\d+)\.")
+_EVENTS_REQUEST = re.compile(rb"GET /v1/turns/[^ /]+/events")
+_LAST_EVENT_ID = re.compile(rb"^last-event-id:", re.IGNORECASE | re.MULTILINE)
 TOKEN_S = 0.006
 
 
-def text_of(number: int) -> str:
+def answer_text(number: int) -> str:
     """What the model says: numbered words, some of several bytes, in paragraphs."""
     rng = random.Random(number)
     words = [f"{rng.choice(('word', 'déjà', '你好', '🐣', 'naïve'))}{number}-{at}" for at in range(rng.randrange(40, 70))]
@@ -86,15 +86,15 @@ class CuttingProxy:
             pass  # the browser has gone, or the drill is over: so does the other side
         finally:
             up.cancel()
-            for one in (writer, back):
-                one.transport.abort()
+            for stream in (writer, back):
+                stream.transport.abort()
 
     async def _up(self, reader: asyncio.StreamReader, back: asyncio.StreamWriter, left: list[int | None]) -> None:
         while data := await reader.read(65536):
-            if asked := _ASKED.search(data):
-                self.round = int(asked[1])
-            if _EVENTS.search(data):
-                self.resumed += bool(_GOES_ON.search(data))
+            if match := _ROUND_NUMBER.search(data):
+                self.round = int(match[1])
+            if _EVENTS_REQUEST.search(data):
+                self.resumed += bool(_LAST_EVENT_ID.search(data))
                 plan = self.plans.get(self.round)
                 left[0] = plan.cuts_bytes.pop() if plan and plan.cuts_bytes else None
             back.write(data)
@@ -102,7 +102,7 @@ class CuttingProxy:
 
 
 @contextmanager
-def cutting(address: str, plans: dict[int, Plan]) -> Iterator[tuple[str, CuttingProxy]]:
+def serve_cutting_proxy(address: str, plans: dict[int, Plan]) -> Iterator[tuple[str, CuttingProxy]]:
     """The proxy's address while it runs, in a thread of its own."""
     parts = urlsplit(address)
     proxy = CuttingProxy((parts.hostname or "", parts.port or 0), plans)
@@ -125,8 +125,8 @@ def cutting(address: str, plans: dict[int, Plan]) -> Iterator[tuple[str, Cutting
 
 
 @dataclass(frozen=True)
-class Drilled:
-    """What came of it: errors by round, and how often something was done to a stream that was still running."""
+class DrillResult:
+    """The result of a drill: errors by round, and how often something was done to a stream that was still running."""
 
     errors: dict[int, str]
     cuts: int
@@ -135,50 +135,53 @@ class Drilled:
     """Streams that were taken up after the last event that had come whole."""
 
 
-def drill(rounds: int, folder: Path, *, seed: int = 0) -> Drilled:
+def drill(rounds: int, folder: Path, *, seed: int = 0) -> DrillResult:
     rng = random.Random(seed)
     plans = {number: Plan.draw(number, rng) for number in range(rounds)}
 
     def answer(_: Any, prompt: str) -> ScriptedAnswer:
-        return ScriptedAnswer(text_of(int(prompt.rpartition("Round ")[2].partition(".")[0])), delay_s=TOKEN_S)
+        return ScriptedAnswer(answer_text(int(prompt.rpartition("Round ")[2].partition(".")[0])), delay_s=TOKEN_S)
 
     settings = Settings(data_dir=folder, rate_limit_per_minute=0, comparison_rate=0)
     with Store.open(settings) as store:
         pool = EnginePool.from_open_models([fake_served_model(engine=FakeEngine(answer, context_tokens=8192))])
-        with live(create_app(settings, store, pool)) as server, cutting(server, plans) as (address, proxy):
-            facts = {"rounds": [{"number": n, "text": text_of(n), "refreshes_ms": plans[n].refreshes_ms} for n in range(rounds)]}
-            found = _browse(address, facts, timeout_s=120 + 60 * rounds)
-    errors = {one["number"]: one["failure"] for one in found if one["failure"]}
-    for one in found:
-        disturbed = proxy.cut.get(one["number"], 0) + one["refreshed"]
-        if not disturbed and one["number"] not in errors:
-            errors[one["number"]] = "nothing was done to it while it ran: the round shows nothing"
-    return Drilled(errors, sum(proxy.cut.values()), sum(one["refreshed"] for one in found), proxy.resumed)
+        with live(create_app(settings, store, pool)) as server, serve_cutting_proxy(server, plans) as (address, proxy):
+            facts = {
+                "rounds": [{"number": n, "text": answer_text(n), "refreshes_ms": plans[n].refreshes_ms} for n in range(rounds)]
+            }
+            outcomes = _browse(address, facts, timeout_s=120 + 60 * rounds)
+    errors = {outcome["number"]: outcome["failure"] for outcome in outcomes if outcome["failure"]}
+    for outcome in outcomes:
+        disturbed = proxy.cut.get(outcome["number"], 0) + outcome["refreshed"]
+        if not disturbed and outcome["number"] not in errors:
+            errors[outcome["number"]] = "nothing was done to it while it ran: the round shows nothing"
+    return DrillResult(errors, sum(proxy.cut.values()), sum(outcome["refreshed"] for outcome in outcomes), proxy.resumed)
 
 
 def _browse(address: str, facts: dict[str, Any], *, timeout_s: float) -> list[dict[str, Any]]:
-    with chromium(seconds=timeout_s) as run:
+    with launch_browser(seconds=timeout_s) as run:
         result = run("stream_drill", facts | {"address": address})["drill"]
     if result["failure"]:
         raise RuntimeError(f"the browser failed: {result['failure']}")
-    found: list[dict[str, Any]] = result["output"]
-    if len(found) != len(facts["rounds"]):
-        raise RuntimeError(f"{len(found)} rounds were made, {len(facts['rounds'])} were asked for")
-    return found
+    outcomes: list[dict[str, Any]] = result["output"]
+    if len(outcomes) != len(facts["rounds"]):
+        raise RuntimeError(f"{len(outcomes)} rounds were made, {len(facts['rounds'])} were asked for")
+    return outcomes
 
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 50
-    quiet()
+    hide_request_logs()
     with tempfile.TemporaryDirectory() as folder:
-        done = drill(rounds, Path(folder))
-    for number, failure in done.errors.items():
+        result = drill(rounds, Path(folder))
+    for number, failure in result.errors.items():
         print(f"round {number}: {failure}")
     print(
-        f"{done.cuts} connections were cut, {done.refreshes} refreshes made; {done.resumed} streams went on after the last event."
+        f"{result.cuts} connections were cut, {result.refreshes} refreshes made; "
+        f"{result.resumed} streams went on after the last event."
     )
-    print(f"{rounds - len(done.errors)} of {rounds} streams came through whole in the browser, with nothing lost or doubled.")
-    raise SystemExit(bool(done.errors))
+    print(f"{rounds - len(result.errors)} of {rounds} streams came through whole in the browser, with nothing lost or doubled.")
+    raise SystemExit(bool(result.errors))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import get_args
 
 import pytest
 
-from tests.web.conftest import WEB, need_browser
+from tests.web.conftest import WEB, require_browser
 from yearling.api.web import STATIC_DIR, load_static_file
 from yearling.records import FinishReason, Role
 from yearling.training import METHODS
@@ -76,7 +76,7 @@ def test_the_lock_file_names_no_registry() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("script", ["lint", "check", "test"])
 def test_the_sources_pass_the_linter_the_type_checker_and_their_unit_tests(script: str) -> None:
-    need_browser()
+    require_browser()
     for name in ("types", script):  # `types` writes the types of the API, which the other scripts read
         done = subprocess.run(["npm", "run", "--silent", name], cwd=WEB, capture_output=True, text=True, timeout=200)
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests.store.examples import make_graded
-from tests.web.accounts import accounts
-from tests.web.conftest import Suite, names, need_browser
+from tests.web.accounts import serve_accounts
+from tests.web.conftest import Suite, list_suite_tests, require_browser
 from tests.web.payloads import DIAGRAMS, FORMULAS, HTML, PAYLOADS
-from tests.web.site import Site, site
+from tests.web.site import Site, serve_site
 from tests.web.stream_drill import drill
 from yearling.feedback import FeedbackLog
 from yearling.models import LocalModel
@@ -26,8 +26,8 @@ SUITES = ("pages", "chat", "feedback", "figures")
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    need_browser()
-    with site(tmp_path_factory.mktemp("site"), long_messages=398) as found:
+    require_browser()
+    with serve_site(tmp_path_factory.mktemp("site"), long_messages=398) as found:
         yield found
 
 
@@ -51,7 +51,7 @@ def results(running: Site, run_suite: Suite) -> Any:
     return of
 
 
-@pytest.mark.parametrize(("suite", "name"), [(suite, name) for suite in SUITES for name in names(suite)])
+@pytest.mark.parametrize(("suite", "name"), [(suite, name) for suite in SUITES for name in list_suite_tests(suite)])
 def test_in_the_browser(results: Any, suite: str, name: str) -> None:
     found = results(suite, name)
     print(found["output"], found["seconds"], "s")
@@ -60,11 +60,11 @@ def test_in_the_browser(results: Any, suite: str, name: str) -> None:
 
 @pytest.fixture(scope="module")
 def signing_in(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite) -> dict[str, dict[str, Any]]:
-    with accounts(tmp_path_factory.mktemp("accounts")) as found:
+    with serve_accounts(tmp_path_factory.mktemp("accounts")) as found:
         return run_suite("accounts", found.facts)
 
 
-@pytest.mark.parametrize("name", names("accounts"))
+@pytest.mark.parametrize("name", list_suite_tests("accounts"))
 def test_people_in_the_browser(signing_in: dict[str, dict[str, Any]], name: str) -> None:
     found = signing_in[name]
     print(found["seconds"], "s")
@@ -80,7 +80,7 @@ def test_a_real_run_is_stopped_and_resumed(tmp_path: Path, run_suite: Suite, def
     setup = RunSetup(model=default_model.name, rank=2, lessons=lessons.hash)
     config = {"steps": 2000, "lessons_per_step": 1}
     run = create_run(tmp_path / "runs" / "real", "sft", config, setup, ArtefactStores.from_data_dir(tmp_path))
-    with site(tmp_path, filled=False) as running:
+    with serve_site(tmp_path, filled=False) as running:
         try:
             found = run_suite("runs", {"address": running.address, "real_run": run.folder.name})["stop_and_resume"]
         finally:
@@ -90,7 +90,7 @@ def test_a_real_run_is_stopped_and_resumed(tmp_path: Path, run_suite: Suite, def
     assert found["failure"] is None, found["failure"]
 
 
-def plant(running: Site) -> dict[str, Any]:
+def store_payloads(running: Site) -> dict[str, Any]:
     """Payloads wherever words can stand."""
     store = running.store
     owner, ben = store.people.owner().id, store.people.add("<img src=x onerror=pwned(90)>").id
@@ -108,10 +108,10 @@ def plant(running: Site) -> dict[str, Any]:
         return conversation.id
 
     payloads = chat("Payloads", [text for payload in PAYLOADS for text in (payload, payload)])
-    drawn = [f"Formula\n\n$${one}$$\n\nand ${one}$ and \\({one}\\)" for one in FORMULAS]
-    drawn += [f"```mermaid\n{one}\n```" for one in DIAGRAMS]
-    drawn += ["$x^2$\n\n```mermaid\nflowchart LR\n  A --> B\n```"]
-    figures = chat("Figures", [text for one in drawn for text in ("Draw", one)])
+    drawings = [f"Formula\n\n$${one}$$\n\nand ${one}$ and \\({one}\\)" for one in FORMULAS]
+    drawings += [f"```mermaid\n{one}\n```" for one in DIAGRAMS]
+    drawings += ["$x^2$\n\n```mermaid\nflowchart LR\n  A --> B\n```"]
+    figures = chat("Figures", [text for one in drawings for text in ("Draw", one)])
     for payload in PAYLOADS:
         store.conversations.create(owner, payload[:200])
     for payload in HTML[:12]:
@@ -145,10 +145,10 @@ def plant(running: Site) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def hostile(running: Site, run_suite: Suite) -> Any:
-    return run_suite("xss", plant(running))
+    return run_suite("xss", store_payloads(running))
 
 
-@pytest.mark.parametrize("name", names("xss"))
+@pytest.mark.parametrize("name", list_suite_tests("xss"))
 def test_nothing_that_anybody_wrote_is_executed(hostile: Any, name: str) -> None:
     assert len(PAYLOADS) + len(FORMULAS) + len(DIAGRAMS) >= 60
     print(hostile[name]["seconds"], "s")
@@ -157,7 +157,7 @@ def test_nothing_that_anybody_wrote_is_executed(hostile: Any, name: str) -> None
 
 def test_streams_survive_refreshes_and_broken_connections(tmp_path: Path) -> None:
     """A few rounds of what `python -m tests.web.stream_drill 50` shows."""
-    need_browser()
+    require_browser()
     done = drill(3, tmp_path, seed=1)
     assert done.errors == {}
     assert done.cuts >= 3

@@ -1,4 +1,4 @@
-"""One assistant turn: messages in, an answer and its sample out."""
+"""Assistant turns: messages in, an answer and its samples out."""
 
 from yearling.chat.answer_style import (
     ANSWER_LANGUAGES,
@@ -16,6 +16,17 @@ from yearling.chat.conversation_turns import ConversationTurns, TurnInput, title
 from yearling.chat.live_turn import LiveTurn
 from yearling.chat.memory import ExtractedMemory, extract_memories, select_memories
 from yearling.chat.output_parsing import TokenText
+from yearling.chat.personalisation import (
+    PersonalChatSettings,
+    available_modes,
+    change_personal_settings,
+    define_mode,
+    get_mode,
+    get_personal_settings,
+    personal_answer_style,
+    personalise_turn,
+    remember_from_turn,
+)
 from yearling.chat.reasoning_effort import REASONING_EFFORTS, ReasoningEffort
 from yearling.chat.request import PartialAnswer, TurnRequest
 from yearling.chat.sample_replay import answer_message, client_messages, message_from_source
@@ -51,6 +62,7 @@ __all__ = [
     "ExtractedMemory",
     "LiveTurn",
     "PartialAnswer",
+    "PersonalChatSettings",
     "PreparedTurn",
     "ReasoningEffort",
     "SchemaNotSatisfied",
@@ -63,11 +75,19 @@ __all__ = [
     "TurnInput",
     "TurnRequest",
     "answer_message",
+    "available_modes",
+    "change_personal_settings",
     "client_messages",
+    "define_mode",
     "extract_memories",
+    "get_mode",
+    "get_personal_settings",
     "load_spec",
     "message_from_source",
+    "personal_answer_style",
+    "personalise_turn",
     "read_spec",
+    "remember_from_turn",
     "select_memories",
     "should_offer_comparison",
     "spec_dir",

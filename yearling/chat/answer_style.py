@@ -1,8 +1,8 @@
-"""What stands before a conversation: the spec's own words first, then mode, knobs, personal instructions, memories.
+"""The system messages of a turn: the spec's message, then mode, style, personal instructions and memories.
 
-Every part is a message of its own with its `source`, so that samples tell which words came from where; the model sees them as one
-system message. Where nothing was chosen, nothing is added. The knobs are fixed sentences and every part comes behind the spec, so
-that no choice of a person replaces a clause.
+Each part is a message of its own with a `source`, so that samples record where every sentence came from. The model sees them as
+one system message. Without any choice by the person, no part is added. Style choices add fixed sentences, and every part follows
+the spec, so that no choice of a person replaces a clause.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from yearling.chat.json_types import MessageDict
 from yearling.chat.served_spec import SPEC_SYSTEM_MESSAGE
 
 AnswerLength = Literal["short", "normal", "long"]
@@ -51,7 +52,7 @@ AUTO_LANGUAGE = "auto"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerMode:
-    """A named way of answering. Its text never changes: a new text is a new version."""
+    """A named way of answering. `text` joins the system message. A version never changes: a new text makes a new version."""
 
     name: str
     version: int
@@ -60,6 +61,7 @@ class AnswerMode:
 
     @property
     def label(self) -> str:
+        """`name@version`, as messages record it."""
         return f"{self.name}@{self.version}"
 
 
@@ -76,7 +78,7 @@ BUILTIN_MODES = (REGULAR_MODE, FUN_MODE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerStyle:
-    """How one person is answered."""
+    """How one person is answered. `language` is `auto` (the question's language) or a code such as `de` or `zh-CN`."""
 
     mode: AnswerMode = REGULAR_MODE
     length: AnswerLength = "normal"
@@ -85,20 +87,22 @@ class AnswerStyle:
     instructions: str = ""
 
 
-def system_messages(style: AnswerStyle, memories: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """The system messages of a turn; empty when nothing was chosen, since the spec's own words are then added anyway."""
-    parts: list[dict[str, Any]] = []
+def system_messages(style: AnswerStyle, memories: Sequence[str] = ()) -> list[MessageDict]:
+    """The system messages of a turn, the spec's first. Empty without any choice: `with_spec_message` then adds the spec's."""
+    parts: list[MessageDict] = []
     if style.mode.text:
         parts.append(_system_part("mode", style.mode.text, mode=style.mode.label))
-    knobs = " ".join(sentence for sentence in _style_sentences(style) if sentence)
-    if knobs:
-        parts.append(_system_part("knobs", knobs))
+    style_text = " ".join(sentence for sentence in _style_sentences(style) if sentence)
+    if style_text:
+        parts.append(_system_part("knobs", style_text))
     if style.instructions.strip():
         parts.append(_system_part("personal", f"The person you talk to asks of you:\n{style.instructions.strip()}"))
     if memories:
-        listed = "\n".join(f"- {memory}" for memory in memories)
+        memory_list = "\n".join(f"- {memory}" for memory in memories)
         parts.append(
-            _system_part("memory", f"What the person you talk to has said of themselves; use it only where it helps:\n{listed}")
+            _system_part(
+                "memory", f"What the person you talk to has said of themselves; use it only where it helps:\n{memory_list}"
+            )
         )
     return [_system_part("spec", SPEC_SYSTEM_MESSAGE), *parts] if parts else []
 
@@ -109,5 +113,5 @@ def _style_sentences(style: AnswerStyle) -> tuple[str, ...]:
     return _LENGTH_SENTENCES[style.length], _BLUNTNESS_SENTENCES[style.bluntness], language
 
 
-def _system_part(source: str, text: str, **extra: Any) -> dict[str, Any]:
+def _system_part(source: str, text: str, **extra: Any) -> MessageDict:
     return {"role": "system", "content": text, "source": source, **extra}

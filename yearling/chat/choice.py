@@ -1,4 +1,8 @@
-"""One of the answers of a turn: its thinking, its words and calls, its samples."""
+"""Generates one answer (choice) of a turn: its reasoning, its text and tool calls, its samples.
+
+A choice takes one or two passes through the engine: an optional reasoning pass, then the answer pass, which alone the client sees
+as the answer. Each pass leaves a sample. Knows engines by their protocol only.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
+from yearling.chat.json_types import MessageDict, ToolCallDict
 from yearling.chat.output_parsing import OutputParser, ParsedOutput, PlainTextParser, TokenTextAligner, output_parser_for
 from yearling.chat.prompt_rendering import ChatPromptRenderer
 from yearling.chat.reasoning_effort import THINK_CLOSE, final_answer_messages, reasoning_budget_tokens, reasoning_messages
@@ -23,12 +27,12 @@ from yearling.inference import Delta, GenerationRequest, ServedModel
 from yearling.records import FinishReason
 
 _MIN_REASONING_TOKENS = 16
-"""Tokens below which a first pass of working would be no use."""
+"""With a smaller budget, reasoning is skipped: it would be cut off before it helps."""
 
 
 @dataclass(slots=True, kw_only=True)
 class ChoiceGenerator:
-    """Generates one choice. `room` is how many tokens working and answer may have together."""
+    """Generates one choice. `available_tokens` bounds reasoning and answer together."""
 
     turn_request: TurnRequest
     served: ServedModel
@@ -38,16 +42,19 @@ class ChoiceGenerator:
     person_id: str
     recorder: SampleRecorder
     sample_id: str = field(default_factory=new_id)
-    """Of the pass that the client sees."""
+    """Id of the answer pass's sample."""
     _prompt_tokens: int | None = None
     _reasoning_tokens: int = 0
     _reasoning_parts: list[str] = field(default_factory=list)
-    _answer_messages: Sequence[dict[str, Any]] | None = None
-    """What the second pass sees, where the working went into messages."""
+    _answer_messages: Sequence[MessageDict] | None = None
+    """The messages of the answer pass, if the reasoning was added to them."""
     _num_tool_calls: int = 0
 
     async def events(self) -> AsyncGenerator[TurnEvent, None]:
-        """Closing it stops generation within one step; what was emitted until then is stored all the same."""
+        """The events of this choice. Closing the generator stops generation within one step and stores what was emitted.
+
+        Raises Unavailable if the engine breaks off, SchemaNotSatisfied, and what storing a sample raises.
+        """
         if self._should_think():
             async with aclosing(self._reasoning_pass()) as events:
                 async for event in events:
@@ -56,13 +63,13 @@ class ChoiceGenerator:
             async for event in events:
                 yield event
 
-    # Thinking
+    # Reasoning
 
     def _should_think(self) -> bool:
         return self.request.prompt_ids is not None and self.turn_request.effort not in (None, "none")
 
     async def _reasoning_pass(self) -> AsyncGenerator[TurnEvent, None]:
-        """The first pass. Leaves the request of the second in its place, with the working in its prompt."""
+        """The reasoning pass. Replaces `request` by that of the answer pass, whose prompt contains the reasoning."""
         prompter = ChatPromptRenderer(self.served)
         in_template = prompter.template.supports_thinking
         messages = self.turn_request.messages if in_template else reasoning_messages(self.turn_request.messages)
@@ -72,8 +79,8 @@ class ChoiceGenerator:
             if in_template
             else len(self._render_prompt(prompter, final_answer_messages(self.turn_request.messages, "")))
         )
-        room = min(self.available_tokens, self.served.engine.capabilities.context_tokens - longest)
-        budget = reasoning_budget_tokens(self.turn_request.effort or "none", available_tokens=room)
+        available_tokens = min(self.available_tokens, self.served.engine.capabilities.context_tokens - longest)
+        budget = reasoning_budget_tokens(self.turn_request.effort or "none", available_tokens=available_tokens)
         if budget < _MIN_REASONING_TOKENS:
             return
         sampling = replace(self.request.sampling, max_tokens=budget, stop=(THINK_CLOSE,) if in_template else ())
@@ -97,6 +104,7 @@ class ChoiceGenerator:
     def _prepare_answer_pass(
         self, reasoning: str, prompter: ChatPromptRenderer, thinking_prompt_ids: tuple[int, ...] | None
     ) -> None:
+        """Put the reasoning into the prompt of the answer pass and subtract its tokens from `max_tokens`."""
         if thinking_prompt_ids is not None:
             prompt = prompter.render_after_thinking(
                 thinking_prompt_ids, reasoning, force_tool_call=self.turn_request.forced_tool is not None
@@ -106,12 +114,13 @@ class ChoiceGenerator:
             prompt = self._render_prompt(prompter, self._answer_messages)
         else:
             return
-        most = self.request.sampling.max_tokens
-        left = None if most is None else max(1, most - self._reasoning_tokens)
-        self.request = replace(self.request, prompt_ids=prompt, sampling=replace(self.request.sampling, max_tokens=left))
+        max_tokens = self.request.sampling.max_tokens
+        if max_tokens is not None:
+            max_tokens = max(1, max_tokens - self._reasoning_tokens)
+        self.request = replace(self.request, prompt_ids=prompt, sampling=replace(self.request.sampling, max_tokens=max_tokens))
 
     def _render_prompt(
-        self, prompter: ChatPromptRenderer, messages: Sequence[dict[str, Any]], *, thinking: bool = False
+        self, prompter: ChatPromptRenderer, messages: Sequence[MessageDict], *, thinking: bool = False
     ) -> tuple[int, ...]:
         return prompter.render(
             messages,
@@ -124,8 +133,8 @@ class ChoiceGenerator:
     # Answering
 
     async def _answer_pass(self) -> AsyncGenerator[TurnEvent, None]:
-        """The pass that the client sees. The last event comes after the sample is durable."""
-        shaper = self._output_parser()
+        """The answer pass. Its last event follows once the sample is durable."""
+        parser = self._output_parser()
         tokenizer = self.served.tokenizer
         alignment = TokenTextAligner(tokenizer) if self.turn_request.logprobs and tokenizer is not None else None
         messages = self.turn_request.messages if self._answer_messages is None else self._answer_messages
@@ -133,16 +142,16 @@ class ChoiceGenerator:
         with self.recorder.store_on_exit(record):
             async with aclosing(self._stream_deltas(record)) as deltas:
                 async for delta in deltas:
-                    event = self._turn_event(delta, await _parse(shaper, delta.text), alignment)
+                    event = self._turn_event(delta, await _parse(parser, delta.text), alignment)
                     if event is not None:
                         yield event
-                    if shaper.ended:
+                    if parser.ended:
                         record.finish = record.finish or "stop"
                         break
             reason = _finish_reason_of(record)
-            rest = self._turn_event(Delta(), await _parse(shaper, None), alignment)
-            if rest is not None:
-                yield rest
+            final_event = self._turn_event(Delta(), await _parse(parser, None), alignment)
+            if final_event is not None:
+                yield final_event
             if reason == "stop" and self._num_tool_calls:
                 reason = "tool_calls"
             await self.recorder.store(record, reason)
@@ -155,7 +164,7 @@ class ChoiceGenerator:
         yield TurnEvent(choice=self.index, tokens=tokens, finish_reason=reason, usage=self._usage(record), sample_id=record.id)
 
     def _output_parser(self) -> OutputParser:
-        if self.request.prompt_ids is None:  # such engines read tool calls themselves
+        if self.request.prompt_ids is None:  # remote engines parse tool calls themselves
             return PlainTextParser()
         forced = self.turn_request.forced_tool is not None
         return output_parser_for(self.turn_request.offered_tools, forced=forced, parallel=self.turn_request.parallel_tool_calls)
@@ -167,18 +176,18 @@ class ChoiceGenerator:
             return None
         return TurnEvent(choice=self.index, text=parsed.text, reasoning=delta.reasoning, tool_calls=calls, tokens=tokens)
 
-    def _tool_call_delta(self, call: ToolCall) -> dict[str, Any]:
+    def _tool_call_delta(self, call: ToolCall) -> ToolCallDict:
         self._num_tool_calls += 1
         index = self._num_tool_calls - 1
         function = {"name": call.name, "arguments": call.arguments}
         return {"index": index, "id": tool_call_id(self.sample_id, index), "type": "function", "function": function}
 
-    def _with_sample_call_id(self, delta: dict[str, Any]) -> dict[str, Any]:
-        """A remote engine's delta, under the id that the stored sample will yield."""
+    def _with_sample_call_id(self, delta: ToolCallDict) -> ToolCallDict:
+        """A remote engine's delta with the call id that `answer_message` derives from the stored sample."""
         return {**delta, "id": tool_call_id(self.sample_id, delta["index"])} if delta.get("id") else delta
 
     async def _check_schema_satisfied(self, record: GenerationRecord, reason: FinishReason) -> None:
-        """No structured answer passes as one unless it is; one that was cut by its length does not claim to be."""
+        """Raises SchemaNotSatisfied unless the answer satisfies its schema. An answer cut by its length is reported as cut."""
         schema = self.request.json_schema
         if schema is None or reason == "length":
             return
@@ -186,12 +195,12 @@ class ChoiceGenerator:
         if problem:
             raise SchemaNotSatisfied(
                 f"The answer does not satisfy the JSON schema: {problem[:200]}.",
-                advice="Not every keyword can be enforced, and a stop string can cut an answer short: simplify, or try again.",
+                advice="Simplify it or try again: some keywords cannot be enforced, and a stop string can cut the answer.",
                 param="response_format" if self.turn_request.forced_tool is None else "tools",
             )
 
     def _was_cut_by_stop_string(self, record: GenerationRecord) -> bool:
-        """Whether a stop string ended the text; its tokens are then no part of it."""
+        """Whether a stop string ended the text. The stop string's tokens are then not part of the answer."""
         tokenizer = self.served.tokenizer
         ended_itself = tokenizer is not None and record.last_token_id in tokenizer.stop_ids
         return bool(self.request.sampling.stop) and record.finish == "stop" and not ended_itself
@@ -202,7 +211,7 @@ class ChoiceGenerator:
 
     # Passes through the engine
 
-    def _new_record(self, request: GenerationRequest, messages: Sequence[dict[str, Any]], sample_id: str) -> GenerationRecord:
+    def _new_record(self, request: GenerationRequest, messages: Sequence[MessageDict], sample_id: str) -> GenerationRecord:
         return GenerationRecord(
             id=sample_id,
             request_id=self.turn_request.request_id,
@@ -214,13 +223,13 @@ class ChoiceGenerator:
         )
 
     async def _stream_deltas(self, record: GenerationRecord) -> AsyncGenerator[Delta, None]:
-        """What the engine emits in one pass, written down as it passes by."""
+        """The deltas of one pass; each is added to the record first. Raises Unavailable if the engine breaks off."""
         async with aclosing(self.served.engine.stream(record.request)) as deltas:
             async for delta in deltas:
                 record.add_delta(delta)
                 yield delta
         if record.finish in (None, "error", "cancelled"):
-            raise Unavailable("The engine stopped in the middle of the answer.", advice="Try again.")
+            raise Unavailable("The engine stopped in the middle of an answer.", advice="Try again.")
 
 
 async def _parse(parser: OutputParser, text: str | None) -> ParsedOutput:
@@ -231,7 +240,7 @@ async def _parse(parser: OutputParser, text: str | None) -> ParsedOutput:
 
 def _finish_reason_of(record: GenerationRecord) -> FinishReason:
     if record.finish is None:
-        raise RuntimeError("a pass ended without its last delta")
+        raise RuntimeError("the engine's stream ended without a finish reason")
     return record.finish
 
 

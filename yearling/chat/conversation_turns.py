@@ -1,8 +1,8 @@
-"""Turns of conversations: what a person asks goes into the tree, a model answers, the answer goes into the tree.
+"""Runs the turns of conversations: stores the question, has a model answer it, stores the answer.
 
-A turn runs by itself once it has begun; who asked may leave, come back, or stop it from anywhere. Everything that can be refused
-is refused before anything is stored. What was said until a stop or a failure is kept, with the sample of what the model saw and
-emitted; a temporary turn keeps nothing anywhere. Knows nothing of HTTP.
+A running turn does not depend on its reader, who may disconnect, reconnect, or stop it from another connection. Everything that
+can be rejected is rejected before anything is stored. After a stop or a failure, the text generated so far is kept together with
+its sample. A temporary turn stores nothing. Knows nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import structlog
 
 from yearling.chat.answer_style import AnswerStyle, system_messages
 from yearling.chat.context_window import prepare_fitting_turn
+from yearling.chat.json_types import MessageDict
 from yearling.chat.live_turn import LiveTurn
 from yearling.chat.reasoning_effort import ReasoningEffort
 from yearling.chat.request import TurnRequest
@@ -32,37 +33,43 @@ from yearling.store import Store
 _log = structlog.get_logger("yearling.chat")
 
 RETENTION_S = 300.0
-"""How long an ended turn can still be read."""
+"""How long the events of an ended turn stay readable, in seconds."""
 TEMPORARY_RETENTION_S = 60.0
 MAX_TITLE_CHARS = 60
 
 
 class SlotLease(Protocol):
-    """A place in an engine, given back once."""
+    """A reserved slot for one answer."""
 
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """Return the slot."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnInput:
-    """What a person wants of a turn. `models` are those that answer, side by side when there are two; None is the default."""
+    """What a person asks for in a turn.
+
+    `models` names the models that answer, side by side if there are two; None stands for the default model. `message_id` is the
+    message that the turn follows, answers again or continues. `sampling` holds only those fields that the person set.
+    """
 
     kind: Literal["send", "regenerate", "continue"] = "send"
     text: str | None = None
     message_id: str | None = None
     models: tuple[str | None, ...] = (None,)
     comparison_offered: bool = False
-    """Two answers that nobody asked for."""
+    """Whether two answers were offered, not asked for."""
     effort: ReasoningEffort | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
     style: AnswerStyle = field(default_factory=AnswerStyle)
     memories: tuple[tuple[str, str], ...] = ()
-    """(id, text) of what the model is reminded of."""
+    """(id, text) of the memories that the model is given."""
 
 
 @dataclass(slots=True)
 class _AnswerInProgress:
-    """One answer while it is made."""
+    """One answer while it is generated."""
 
     index: int
     message_id: str
@@ -76,22 +83,23 @@ class _AnswerInProgress:
 
     @property
     def sample_id(self) -> str:
+        """Id of the answer's sample."""
         return self.turn.choices[0].sample_id
 
 
 class _DiscardingSampleSink:
-    """Where the samples of temporary turns go."""
+    """Discards the samples of temporary turns."""
 
     async def add(self, sample: Sample, /) -> object:
         return False
 
 
 OnTurnSaved = Callable[[LiveTurn, str], Awaitable[None]]
-"""Called with a turn that has ended and what the person said in it."""
+"""Called with an ended turn and the text of its question."""
 
 
 class ConversationTurns:
-    """The turns of one server. `take` gives each answer a place in its engine, and raises when there is none."""
+    """The turns of one server."""
 
     def __init__(
         self,
@@ -102,6 +110,8 @@ class ConversationTurns:
         acquire_slot: Callable[[PreparedTurn], SlotLease],
         on_saved: OnTurnSaved | None = None,
     ) -> None:
+        """`acquire_slot` reserves capacity for an answer and raises if there is none. `on_saved` is called after each stored
+        question's turn."""
         self._store = store
         self._assistant = assistant
         self._temporary_assistant = Assistant(pool, _DiscardingSampleSink(), "")
@@ -111,7 +121,7 @@ class ConversationTurns:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, person_id: str, conversation_id: str, turn_input: TurnInput) -> LiveTurn:
-        """Begin a turn. Raises NotFound, BadInput, Conflict, and what preparing an answer raises; then nothing was stored."""
+        """Start a turn. Raises what `plan_turn`, `Assistant.prepare` and `acquire_slot` raise; nothing is stored in that case."""
         plan = await asyncio.to_thread(
             plan_turn, self._store, person_id, conversation_id, turn_input.kind, turn_input.text, turn_input.message_id
         )
@@ -119,7 +129,7 @@ class ConversationTurns:
         models = list(turn_input.models)
         if len(models) > 1 and secrets.randbelow(2):
             models.reverse()
-        answers, left_out = await self._prepare_answers(self._assistant, person_id, turn_id, models, plan, turn_input)
+        answers, num_omitted = await self._prepare_answers(self._assistant, person_id, turn_id, models, plan, turn_input)
         live = LiveTurn(
             id=turn_id,
             person_id=person_id,
@@ -129,7 +139,7 @@ class ConversationTurns:
             comparison_id=new_id() if len(answers) > 1 else None,
             mode=turn_input.style.mode.label,
             memory_ids=tuple(memory_id for memory_id, _ in turn_input.memories),
-            num_omitted_messages=left_out,
+            num_omitted_messages=num_omitted,
         )
         try:
             if plan.question is not None:
@@ -141,11 +151,12 @@ class ConversationTurns:
         self._launch(live, answers, plan, turn_input)
         return live
 
-    async def start_temporary(self, person_id: str, messages: Sequence[dict[str, Any]], turn_input: TurnInput) -> LiveTurn:
-        """Begin a turn of which nothing is kept but its events, in memory, for a moment. Raises what preparing raises."""
+    async def start_temporary(self, person_id: str, messages: Sequence[MessageDict], turn_input: TurnInput) -> LiveTurn:
+        """Start a turn that stores nothing: only its events stay in memory for a while. Raises what `Assistant.prepare` and
+        `acquire_slot` raise."""
         turn_id = new_id()
         plan = TurnPlan(history=list(messages))
-        answers, left_out = await self._prepare_answers(
+        answers, num_omitted = await self._prepare_answers(
             self._temporary_assistant, person_id, turn_id, list(turn_input.models), plan, turn_input
         )
         live = LiveTurn(
@@ -153,32 +164,32 @@ class ConversationTurns:
             person_id=person_id,
             answer_message_ids=tuple(answer.message_id for answer in answers),
             mode=turn_input.style.mode.label,
-            num_omitted_messages=left_out,
+            num_omitted_messages=num_omitted,
         )
         self._launch(live, answers, plan, turn_input)
         return live
 
     def get(self, turn_id: str, *, person_id: str) -> LiveTurn:
-        """Raises NotFound: for another person's turn too, and some minutes after a turn has ended."""
-        found = self._turns.get(turn_id)
-        if found is None or found.person_id != person_id:
-            raise NotFound(f"There is no turn {turn_id!r}.", advice="What it said is in the conversation.")
-        return found
+        """A running or recently ended turn. Raises NotFound, also for another person's turn."""
+        turn = self._turns.get(turn_id)
+        if turn is None or turn.person_id != person_id:
+            raise NotFound(f"There is no turn {turn_id!r}.", advice="The answers of ended turns are in their conversation.")
+        return turn
 
     def list_for_conversation(self, conversation_id: str, *, person_id: str) -> list[LiveTurn]:
-        """The turns of a conversation that run, or ended a moment ago, oldest first."""
+        """The running and recently ended turns of a conversation, oldest first."""
         turns = self._turns.values()
         return [turn for turn in turns if turn.conversation_id == conversation_id and turn.person_id == person_id]
 
     async def discard_conversation(self, conversation_id: str, *, person_id: str) -> None:
-        """Stop the turns of a conversation, wait for them, and drop what memory still holds of them."""
+        """Stop the turns of a conversation, wait until they have ended, and drop their events."""
         for turn in self.list_for_conversation(conversation_id, person_id=person_id):
             turn.stop()
             await turn.wait_until_ended()
             self._turns.pop(turn.id, None)
 
     async def close(self) -> None:
-        """Stop all turns and wait until what was said is stored."""
+        """Stop all turns and return once their answers are stored."""
         for turn in list(self._turns.values()):
             turn.stop()
         while self._tasks:
@@ -194,33 +205,34 @@ class ConversationTurns:
         plan: TurnPlan,
         turn_input: TurnInput,
     ) -> tuple[list[_AnswerInProgress], int]:
-        before = system_messages(turn_input.style, [text for _, text in turn_input.memories])
+        """Prepare one answer per model. Returns them with the largest number of omitted messages."""
+        system_parts = system_messages(turn_input.style, [text for _, text in turn_input.memories])
         answers: list[_AnswerInProgress] = []
-        left_out = 0
+        num_omitted = 0
         try:
             for index, model in enumerate(models):
 
-                def request(history: Sequence[dict[str, Any]], model: str | None = model) -> TurnRequest:
+                def request(history: Sequence[MessageDict], model: str | None = model) -> TurnRequest:
                     return TurnRequest(
                         request_id=turn_id,
-                        messages=(*before, *history),
+                        messages=(*system_parts, *history),
                         model=model,
                         sampling=turn_input.sampling,
                         effort=None if plan.partial_answer else turn_input.effort,
                         partial_answer=plan.partial_answer,
                     )
 
-                turn, dropped = await prepare_fitting_turn(assistant, person_id, model, plan.history, request)
-                left_out = max(left_out, dropped)
+                turn, num_dropped = await prepare_fitting_turn(assistant, person_id, model, plan.history, request)
+                num_omitted = max(num_omitted, num_dropped)
                 answers.append(_AnswerInProgress(index, new_id(), turn, self._acquire_slot(turn)))
         except BaseException:
             for answer in answers:
                 answer.slot.release()
             raise
-        return answers, left_out
+        return answers, num_omitted
 
     def _store_question(self, person_id: str, live: LiveTurn, plan: TurnPlan) -> None:
-        """The question goes into the tree, and gives a new conversation its title."""
+        """Store the question, and title a new conversation after it."""
         conversation_id, question = live.conversation_id or "", plan.question or ""
         self._store.conversations.add_message(
             conversation_id,
@@ -237,19 +249,19 @@ class ConversationTurns:
     def _launch(self, live: LiveTurn, answers: list[_AnswerInProgress], plan: TurnPlan, turn_input: TurnInput) -> None:
         self._turns[live.id] = live
         live.emit({"type": "start", "turn": live})
-        making = [asyncio.create_task(self._generate(live, answer)) for answer in answers]
+        generation_tasks = [asyncio.create_task(self._generate(live, answer)) for answer in answers]
 
         def cancel() -> None:
-            for task in making:
+            for task in generation_tasks:
                 task.cancel()
 
         live.set_stop_callback(cancel)
-        task = asyncio.create_task(self._finish(live, answers, making, plan, turn_input))
+        task = asyncio.create_task(self._finish(live, answers, generation_tasks, plan, turn_input))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _generate(self, live: LiveTurn, answer: _AnswerInProgress) -> None:
-        """One answer, from its first word to its last. A stop cancels this task."""
+        """Generate one answer and emit its events. A stop cancels this task."""
         async with aclosing(answer.turn.stream()) as events:
             async for event in events:
                 if event.reasoning:
@@ -269,7 +281,7 @@ class ConversationTurns:
         plan: TurnPlan,
         turn_input: TurnInput,
     ) -> None:
-        """Wait for the answers, store each as it comes, and say how it ended."""
+        """Store each answer once it ends, then end the turn."""
         await asyncio.gather(
             *(self._settle_answer(live, *pair, plan, turn_input) for pair in zip(answers, generation_tasks, strict=True))
         )
@@ -280,13 +292,13 @@ class ConversationTurns:
             try:
                 title = await self._record_turn_outcome(live, answers, plan, turn_input)
             except UserError as error:
-                _log.warning("turn_not_closed", turn=live.id, why=str(error))
-            except Exception:  # our bug; the answers are stored, and nobody may wait for the end for ever
-                _log.exception("turn_not_closed", turn=live.id)
+                _log.warning("turn_finalization_failed", turn=live.id, error=str(error))
+            except Exception:  # a bug of ours; the answers are stored, and readers must not wait for ever
+                _log.exception("turn_finalization_failed", turn=live.id)
                 state = "failed"
         live.end(state, {"type": "end", "state": state, "title": title})
-        keep_s = TEMPORARY_RETENTION_S if live.conversation_id is None else RETENTION_S
-        asyncio.get_running_loop().call_later(keep_s, self._turns.pop, live.id, None)
+        retention_s = TEMPORARY_RETENTION_S if live.conversation_id is None else RETENTION_S
+        asyncio.get_running_loop().call_later(retention_s, self._turns.pop, live.id, None)
 
     async def _settle_answer(
         self,
@@ -296,19 +308,20 @@ class ConversationTurns:
         plan: TurnPlan,
         turn_input: TurnInput,
     ) -> None:
+        """Wait for one answer, release its slot, store it, and emit its last event."""
         await asyncio.wait({generation_task})
         answer.slot.release()
         error = None if generation_task.cancelled() else generation_task.exception()
         if generation_task.cancelled() and answer.last_event is None:
             answer.finish = "cancelled"
         try:
-            # What broke or was stopped is stored in the background; its message may only name a sample that is there.
+            # The sample of a failed or stopped answer is stored in the background. A message may only refer to a stored sample.
             if answer.last_event is None:
                 await answer.turn.recorder.drain()
             if live.conversation_id is not None:
                 await asyncio.to_thread(self._store_answer, live, answer, plan, turn_input)
-        except Exception as storing:
-            error = error or storing
+        except Exception as storage_error:
+            error = error or storage_error
         if error is not None:
             answer.finish = "error"
             live.emit({"type": "error", "choice": answer.index, "error": error})
@@ -316,11 +329,11 @@ class ConversationTurns:
             live.emit({"type": "answer", "choice": answer.index, "answer": self._answer_event(live, answer)})
 
     def _store_answer(self, live: LiveTurn, answer: _AnswerInProgress, plan: TurnPlan, turn_input: TurnInput) -> None:
-        """The answer goes into the tree. One that never began leaves nothing, unless the model worked for it."""
+        """Add the answer to the conversation. An answer without text, samples or end is not stored."""
         conversation_id = live.conversation_id or ""
-        kept = self._store.samples.ids_for_request(live.id, person_id=live.person_id)
+        sample_ids = self._store.samples.ids_for_request(live.id, person_id=live.person_id)
         text = "".join(answer.text_parts)
-        if not text and not kept and answer.last_event is None:
+        if not text and not sample_ids and answer.last_event is None:
             return
         facts: dict[str, Any] = {"mode": live.mode}
         if answer.reasoning_parts:
@@ -337,7 +350,7 @@ class ConversationTurns:
             role="assistant",
             content=text,
             parent_id=plan.answer_parent_id,
-            sample_id=answer.sample_id if answer.sample_id in kept else None,
+            sample_id=answer.sample_id if answer.sample_id in sample_ids else None,
             message_id=answer.message_id,
             model=answer.turn.served.name,
             finish_reason=answer.finish,
@@ -349,7 +362,7 @@ class ConversationTurns:
     async def _record_turn_outcome(
         self, live: LiveTurn, answers: list[_AnswerInProgress], plan: TurnPlan, turn_input: TurnInput
     ) -> str | None:
-        """What follows from a turn: the comparison that waits for a choice, memories of what was said. Returns a new title."""
+        """Store the comparison that waits for a choice and call `on_saved`. Returns the title of a new conversation."""
         person_id, conversation_id = live.person_id, live.conversation_id or ""
         if live.comparison_id and all(answer.is_stored and answer.finish in ("stop", "length") for answer in answers):
             left, right = answers
@@ -368,17 +381,17 @@ class ConversationTurns:
         return title_from_question(plan.question) if plan.question is not None and not plan.title else None
 
     def _answer_event(self, live: LiveTurn, answer: _AnswerInProgress) -> dict[str, Any]:
-        """What the reader learns of a complete answer; of one in a comparison nothing that tells the model."""
+        """The event data of a complete answer. In a comparison it contains nothing that reveals the model."""
         usage = answer.last_event.usage if answer.last_event else None
-        told: dict[str, Any] = {"message": answer.message_id if answer.is_stored else None, "finish_reason": answer.finish}
+        data: dict[str, Any] = {"message": answer.message_id if answer.is_stored else None, "finish_reason": answer.finish}
         if live.comparison_id is None:
-            kept = answer.is_stored and live.conversation_id is not None
-            told |= {"model": answer.turn.served.name, "sample": answer.sample_id if kept else None, "usage": usage}
-        return told
+            has_sample = answer.is_stored and live.conversation_id is not None
+            data |= {"model": answer.turn.served.name, "sample": answer.sample_id if has_sample else None, "usage": usage}
+        return data
 
 
 def title_from_question(question: str) -> str:
-    """The beginning of a question, at a word's end, as the title of its conversation."""
+    """The title of a conversation: the beginning of its question, cut at the end of a word."""
     line = " ".join(question.split())
     if len(line) <= MAX_TITLE_CHARS:
         return line

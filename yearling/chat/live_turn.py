@@ -1,8 +1,7 @@
-"""A turn that runs on its own: its events in order, read by whoever connects, as often as they connect.
+"""A turn that runs independently of its readers, and the numbered log of its events.
 
-Every event gets the next number. A reader names the last number it has and gets everything after it, what is there at once and
-what comes as it comes; so nothing is lost or doubled however often a connection breaks. The turn neither knows nor cares who
-reads. Kept in memory only.
+Events are numbered from 1. A reader passes the number of the last event it has and gets all later ones, the existing ones at once
+and the others as they arrive. Nothing is lost or repeated however often a connection breaks. The log lives in memory only.
 """
 
 from __future__ import annotations
@@ -20,7 +19,11 @@ TurnState = Literal["running", "finished", "stopped", "failed"]
 
 @dataclass(slots=True, kw_only=True)
 class LiveTurn:
-    """`answers` are the ids of the messages that the choices become, in order; `memories` what the model was reminded of."""
+    """The state and events of one running or recently ended turn.
+
+    `answer_message_ids` are the ids of the messages that the choices become, in order. `memory_ids` are the memories that the
+    model was given.
+    """
 
     id: str
     person_id: str
@@ -31,7 +34,7 @@ class LiveTurn:
     mode: str = ""
     memory_ids: tuple[str, ...] = ()
     num_omitted_messages: int = 0
-    """Messages at the beginning of the branch that the model's context had no room for."""
+    """Number of messages at the start of the branch that did not fit into the model's context."""
     created_utc: datetime = field(default_factory=now_utc)
     state: TurnState = "running"
     stop_requested: bool = False
@@ -45,35 +48,35 @@ class LiveTurn:
         return len(self._events)
 
     def emit(self, event: dict[str, Any]) -> None:
-        """Add an event. Nobody needs to be there to read it."""
+        """Append an event and wake the readers."""
         self._events.append(event)
         self._notify_readers()
 
     def end(self, state: TurnState, event: dict[str, Any]) -> None:
-        """The last event."""
+        """Append the last event and set the final state."""
         self.state = state
         self.emit(event)
 
     async def events(self, after: int = 0) -> AsyncGenerator[tuple[int, dict[str, Any]], None]:
-        """(number, event) of each event after number `after`, until the turn has ended."""
-        at = max(0, after)
+        """Yield (number, event) for each event after number `after`, until the turn has ended."""
+        number = max(0, after)
         while True:
             changed = self._changed
-            while at < len(self._events):
-                at += 1
-                yield at, self._events[at - 1]
+            while number < len(self._events):
+                number += 1
+                yield number, self._events[number - 1]
             if self.state != "running":
                 return
             await changed.wait()
 
     def set_stop_callback(self, cancel: Callable[[], None]) -> None:
-        """What ends the work; called at once when somebody has asked for it before."""
+        """Set the function that cancels generation. It is called at once if a stop was requested before."""
         self._cancel = cancel
         if self.stop_requested:
             cancel()
 
     def stop(self) -> None:
-        """Ask for the end: what was said so far is kept. Asking twice, or too late, changes nothing."""
+        """Request a stop. The text generated so far is kept. Calling it twice, or after the end, has no effect."""
         if self.stop_requested or self.state != "running":
             return
         self.stop_requested = True
@@ -81,7 +84,7 @@ class LiveTurn:
             self._cancel()
 
     async def wait_until_ended(self) -> None:
-        """Wait for the last event."""
+        """Return once the last event has been appended."""
         while self.state == "running":
             await self._changed.wait()
 

@@ -1,13 +1,13 @@
-"""What is worth remembering of what a person says about themselves, and which of it bears on a question.
+"""Extracts memories from what people say about themselves, and selects those that are relevant to a question.
 
-Only the person's own words are looked at, and what is remembered are these words: a clause in which somebody says something
-lasting of themselves ("I'm allergic to nuts", "我住在上海"), or asks outright that it be remembered. Rules and not a model: a
-missed fact can be said again, but a wrong memory poisons every later answer. So everything doubtful is left alone: questions,
-wishes and suppositions, what is quoted, pasted, or given as material to work on, and anything that looks like a secret.
+Extraction reads only the person's own messages and keeps their own words: a clause that says something lasting about them ("I'm
+allergic to nuts", "我住在上海"), or that they ask to have remembered. It uses rules, not a model: a missed fact can be repeated,
+but a wrong memory harms every later answer. So anything doubtful is ignored: questions, wishes, hypotheticals, quoted or pasted
+material, and anything that looks like a secret.
 
-For a question, those memories are chosen that are near to it by their words and fields of life, and the few that always matter (a
-name, how somebody wants to be answered), up to a budget of tokens. The rest is not shown to the model: what does not bear on a
-question leaks into the answer, as PersistBench shows.
+Selection picks the memories that resemble a question in words and fields of life, and the few that always matter (a name, how the
+person wants to be answered), up to a token budget. The model does not see the rest: irrelevant memories leak into answers
+(PersistBench).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAX_MESSAGE_CHARS = 6000
 
 
 class SelectableMemory(Protocol):
-    """What `choose` needs to know of a memory."""
+    """What `select_memories` reads of a memory."""
 
     @property
     def text(self) -> str: ...
@@ -40,7 +40,7 @@ R = TypeVar("R", bound=SelectableMemory)
 
 @dataclass(frozen=True, slots=True)
 class ExtractedMemory:
-    """A clause as the person said it. `topic` is set where only one thing can be true."""
+    """A clause in the person's words. `topic` is set if only one such statement can be true at a time (a name, a home)."""
 
     text: str
     topic: str = ""
@@ -94,32 +94,32 @@ _TEMPORARY_TAIL = re.compile(
 
 
 def extract_memories(text: str) -> list[ExtractedMemory]:
-    """What a person said of themselves that lasts, each once, in their own words; often nothing."""
+    """The lasting statements that a person makes about themselves in a message, without repetitions; often none."""
     if len(text) > _MAX_MESSAGE_CHARS or memory_rules().pasted_material.search(text):
         return []
-    found: dict[str, ExtractedMemory] = {}
+    memories: dict[str, ExtractedMemory] = {}
     for sentence in _split_sentences(text):
         for clause in _split_clauses(sentence):
-            fact = _memory_from_clause(clause)
-            if fact is not None:
-                found.setdefault(fact.text.casefold(), fact)
-    return list(found.values())[:MAX_MEMORIES_PER_MESSAGE]
+            memory = _memory_from_clause(clause)
+            if memory is not None:
+                memories.setdefault(memory.text.casefold(), memory)
+    return list(memories.values())[:MAX_MEMORIES_PER_MESSAGE]
 
 
 def _split_sentences(text: str) -> Iterator[str]:
-    plain = _QUOTED.sub(" ", _CODE.sub(" ", text))
-    for match in _SENTENCE.finditer(plain):
+    own_text = _QUOTED.sub(" ", _CODE.sub(" ", text))
+    for match in _SENTENCE.finditer(own_text):
         sentence = match[0].strip()
         if sentence:
             yield sentence
 
 
 def _split_clauses(sentence: str) -> Iterator[str]:
-    """The clauses of a sentence that could say something; of a question only what comes before the asking."""
-    asks = sentence.rstrip()[-1:] in "?？"
+    """The clauses of a sentence that may be statements. Of a question, only the part before the question itself counts."""
+    is_question = sentence.rstrip()[-1:] in "?？"
     body = sentence.rstrip("?？.。!！;； ").strip(" -–—*•\t")
-    if asks:
-        # In Chinese, what is asked stands behind the last comma.
+    if is_question:
+        # In Chinese, the question follows the last comma.
         statement = body.rpartition("，")[0] or _QUESTION_TAIL.sub("", body)
         if statement == body:
             return
@@ -133,15 +133,15 @@ def _split_clauses(sentence: str) -> Iterator[str]:
 def _memory_from_clause(clause: str) -> ExtractedMemory | None:
     if not 2 < len(clause) <= _MAX_MEMORY_CHARS or memory_rules().secret.search(clause):
         return None
-    asked = next(
-        (found for pattern in (_REMEMBER_REQUEST, *memory_rules().remember_requests_zh) if (found := pattern.match(clause))), None
+    request = next(
+        (match for pattern in (_REMEMBER_REQUEST, *memory_rules().remember_requests_zh) if (match := pattern.match(clause))), None
     )
-    if asked:
-        what = next((group for group in asked.groupdict().values() if group), clause).strip(" ,，:：")
-        if len(what) < 3 or _HYPOTHETICAL.match(what):
+    if request:
+        statement = next((group for group in request.groupdict().values() if group), clause).strip(" ,，:：")
+        if len(statement) < 3 or _HYPOTHETICAL.match(statement):
             return None
-        known = _match_self_statement(what)
-        return ExtractedMemory(_normalise_text(what), known.topic if known else "")
+        memory = _match_self_statement(statement)
+        return ExtractedMemory(_normalise_text(statement), memory.topic if memory else "")
     if _STYLE_REQUEST.match(clause):
         return ExtractedMemory(_normalise_text(clause), "")
     if memory_rules().uncertain.search(clause) or _TEMPORARY_TAIL.search(clause):
@@ -150,13 +150,13 @@ def _memory_from_clause(clause: str) -> ExtractedMemory | None:
 
 
 def _match_self_statement(clause: str) -> ExtractedMemory | None:
-    """The clause, without what merely follows from it, where it says something lasting."""
+    """The memory in a clause that says something lasting, without a trailing subordinate clause."""
     for rule in memory_rules().self_statements:
         if rule.pattern.match(clause):
-            short = _TRAILING_CLAUSE.sub("", clause)
-            kept = short if rule.pattern.match(short) else clause
-            if not rule.needs_field or _life_fields(kept):
-                return ExtractedMemory(_normalise_text(kept), rule.topic)
+            shortened = _TRAILING_CLAUSE.sub("", clause)
+            statement = shortened if rule.pattern.match(shortened) else clause
+            if not rule.needs_field or _life_fields(statement):
+                return ExtractedMemory(_normalise_text(statement), rule.topic)
     return None
 
 
@@ -165,65 +165,66 @@ def _normalise_text(clause: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-# Choice
+# Selection
 
 _FIELD_WEIGHT_WORDS = 2
 _MIN_SIMILARITY = 0.18
-"""Both chosen on one half of PersistBench; `dev/LOG.md` has what they do on the other."""
+"""Both were tuned on one half of PersistBench; `dev/LOG.md` has the results on the other half."""
 
 
 def select_memories(memories: Sequence[R], question: str, *, budget_tokens: int) -> list[R]:
-    """The memories that bear on a question, the nearest first, as many as the budget holds.
+    """The memories that are relevant to a question, the most relevant first, as many as fit into the budget.
 
-    One bears on it that is near enough; or that always matters; or that it would be dangerous to forget (an allergy) where the
-    question is of the same field of life, however much else it speaks of.
+    A memory is relevant if it resembles the question, if it always matters (a name), or if forgetting it could do harm (an
+    allergy) and the question is about the same field of life.
     """
-    asked, fields = _content_words(question), _life_fields(question)
+    question_words, question_fields = _content_words(question), _life_fields(question)
     ranked = []
-    for at, memory in enumerate(memories):
-        its_fields = _life_fields(memory.text)
-        always = memory.topic == "name" or bool(memory_rules().always_relevant.search(memory.text))
-        vital = bool(its_fields & fields) and bool(memory_rules().safety_critical.search(memory.text))
-        near = _similarity(_content_words(memory.text), its_fields, asked, fields)
-        if always or vital or near >= _MIN_SIMILARITY:
-            ranked.append((-(2.0 * always + vital + near), at, memory))
-    chosen: list[R] = []
-    left = budget_tokens
-    for _, _, memory in sorted(ranked, key=lambda one: one[:2]):
-        cost = max_num_tokens(memory.text) + 2
-        if cost <= left:
-            chosen.append(memory)
-            left -= cost
-    return chosen
+    for index, memory in enumerate(memories):
+        fields = _life_fields(memory.text)
+        is_always_relevant = memory.topic == "name" or bool(memory_rules().always_relevant.search(memory.text))
+        is_safety_critical = bool(fields & question_fields) and bool(memory_rules().safety_critical.search(memory.text))
+        similarity = _similarity(_content_words(memory.text), fields, question_words, question_fields)
+        if is_always_relevant or is_safety_critical or similarity >= _MIN_SIMILARITY:
+            ranked.append((-(2.0 * is_always_relevant + is_safety_critical + similarity), index, memory))
+    selected: list[R] = []
+    remaining_tokens = budget_tokens
+    for _, _, memory in sorted(ranked, key=lambda candidate: candidate[:2]):
+        cost_tokens = max_num_tokens(memory.text) + 2
+        if cost_tokens <= remaining_tokens:
+            selected.append(memory)
+            remaining_tokens -= cost_tokens
+    return selected
 
 
-def _similarity(some: set[str], some_fields: set[str], other: set[str], other_fields: set[str]) -> float:
-    """The cosine of two texts as sets of words, 0 to 1, where a field of life is as good as `_FIELD_WORDS` words.
+def _similarity(words_a: set[str], fields_a: set[str], words_b: set[str], fields_b: set[str]) -> float:
+    """Cosine similarity of two texts as sets of words, 0 to 1. A field of life counts as `_FIELD_WEIGHT_WORDS` words.
 
-    Without the lengths, long texts would be near to everything: they share a word or a field by chance.
+    Dividing by the lengths matters: long texts share a word or a field with almost anything by chance.
     """
-    shared = len(some & other) + _FIELD_WEIGHT_WORDS * len(some_fields & other_fields)
-    sizes = [len(words) + _FIELD_WEIGHT_WORDS * len(fields) for words, fields in ((some, some_fields), (other, other_fields))]
+    shared = len(words_a & words_b) + _FIELD_WEIGHT_WORDS * len(fields_a & fields_b)
+    sizes = [len(words) + _FIELD_WEIGHT_WORDS * len(fields) for words, fields in ((words_a, fields_a), (words_b, fields_b))]
     return float(shared / (sizes[0] * sizes[1]) ** 0.5) if shared else 0.0
 
 
 def max_num_tokens(text: str) -> int:
-    """More tokens than any usual tokenizer makes of a text."""
-    plain = sum(1 for character in text if character.isascii())
-    return plain // 3 + 2 * (len(text) - plain) + 1
+    """An upper bound on the number of tokens that common tokenizers make of a text."""
+    num_ascii = sum(1 for character in text if character.isascii())
+    return num_ascii // 3 + 2 * (len(text) - num_ascii) + 1
 
 
 def _content_words(text: str) -> set[str]:
-    """Words that say something: no short or common ones, of Chinese the pairs; plurals as singulars."""
-    found = set()
+    """The words of a text without short and common ones, plurals as singulars; for Chinese, pairs of characters."""
+    words = set()
     for word in index_words(text):
         if word.isascii():
             if len(word) > 3 and word not in memory_rules().common_words:
-                found.add(word.removesuffix("s"))
+                words.add(word.removesuffix("s"))
         elif len(word) > 1 and word not in memory_rules().common_words:
-            found.add(word)
-    return found
+            words.add(word)
+    return words
 
 
 def _life_fields(text: str) -> set[str]:
+    """The names of the fields of life that a text is about."""
     return {name for name, pattern in memory_rules().life_fields.items() if pattern.search(text)}

@@ -1,4 +1,8 @@
-"""The rules of memory, read from `memory.toml`: which clauses last, what is left alone, which fields of life a text is about."""
+"""The rules of memory extraction and selection, read from `memory.toml`.
+
+They say which clauses are lasting statements about oneself, which texts are ignored, and which fields of life (food, work,
+health, ...) a text is about. `memory.py` explains why these are rules and not a model.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,11 @@ _I_AM = r"i(?:'m|’m| am)(?: also| currently| now)?"
 
 @dataclass(frozen=True, slots=True)
 class SelfStatementRule:
-    """A clause in which somebody says something lasting of themselves; `needs_field` where it must be about a field of life."""
+    """A pattern for clauses in which people say something lasting about themselves.
+
+    `topic` is set for statements of which only one can be true at a time. With `needs_field`, the clause must also be about a
+    field of life.
+    """
 
     pattern: re.Pattern[str]
     topic: str
@@ -25,7 +33,11 @@ class SelfStatementRule:
 
 @dataclass(frozen=True, slots=True)
 class MemoryRules:
-    """`fields` tell by their names what a text is about; `vital` is what must not be forgotten where its field comes up."""
+    """All rules, compiled. `life_fields` maps a field's name to its pattern.
+
+    `always_relevant` matches memories that are selected for every question. `safety_critical` matches those that are selected
+    for every question of the same field, such as allergies.
+    """
 
     self_statements: tuple[SelfStatementRule, ...]
     pasted_material: re.Pattern[str]
@@ -40,29 +52,29 @@ class MemoryRules:
 
 @cache
 def memory_rules() -> MemoryRules:
-    """Read at the first call."""
-    plain = tomllib.loads(_RULES_FILE.read_text(encoding="utf-8"))
+    """The rules, read from the file at the first call."""
+    rules = tomllib.loads(_RULES_FILE.read_text(encoding="utf-8"))
     lists = {
         "am": _I_AM,
-        "role": _alternation([*plain["roles"].split(), *plain["roles_of_two_words"]]),
-        "role_zh": _alternation(plain["roles_zh"].split()),
-        "condition": _alternation(plain["conditions"]),
-        "kin": _alternation(plain["kin"].split()),
-        "likes": _alternation(plain["likes"]),
+        "role": _alternation([*rules["roles"].split(), *rules["roles_of_two_words"]]),
+        "role_zh": _alternation(rules["roles_zh"].split()),
+        "condition": _alternation(rules["conditions"]),
+        "kin": _alternation(rules["kin"].split()),
+        "likes": _alternation(rules["likes"]),
     }
     return MemoryRules(
         self_statements=tuple(
             SelfStatementRule(_compile_rule(rule, lists), rule.get("topic", ""), rule.get("needs_field", False))
-            for rule in plain["self"]
+            for rule in rules["self"]
         ),
-        pasted_material=_match_any(plain["material"]),
-        uncertain=_match_any(plain["unsure"]),
-        secret=_match_any(plain["secret"]),
-        remember_requests_zh=tuple(re.compile(pattern) for pattern in plain["asked_zh"]),
-        always_relevant=_match_any(plain["always"]),
-        safety_critical=_match_any(plain["vital"]),
-        life_fields={name: _match_any(patterns) for name, patterns in plain["fields"].items()},
-        common_words=frozenset(plain["common"].split()),
+        pasted_material=_match_any(rules["material"]),
+        uncertain=_match_any(rules["unsure"]),
+        secret=_match_any(rules["secret"]),
+        remember_requests_zh=tuple(re.compile(pattern) for pattern in rules["asked_zh"]),
+        always_relevant=_match_any(rules["always"]),
+        safety_critical=_match_any(rules["vital"]),
+        life_fields={name: _match_any(patterns) for name, patterns in rules["fields"].items()},
+        common_words=frozenset(rules["common"].split()),
     )
 
 
@@ -74,7 +86,7 @@ def _compile_rule(rule: dict[str, Any], lists: dict[str, str]) -> re.Pattern[str
 
 
 def _alternation(words: Iterable[str]) -> str:
-    """Longer ones first, so that a word never hides a longer one that begins with it."""
+    """A regular expression for any of the words, the longest first: a word must not hide a longer one that starts with it."""
     return "|".join(sorted(set(words), key=lambda word: (-len(word), word)))
 
 

@@ -1,6 +1,6 @@
-"""From the raw text of a model to what the client gets: words, tool calls, and the log-probabilities of the words.
+"""Turns the raw output of a model into what the client gets: text, tool calls, and the log-probabilities of the text.
 
-Works piece by piece and holds back only what may still turn out to be something else. Knows nothing of engines or of HTTP.
+Works incrementally and holds back only text that may still become a tool call. Knows nothing of engines or HTTP.
 """
 
 from __future__ import annotations
@@ -8,18 +8,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from yearling.chat.json_types import ToolDict
 from yearling.chat.tools import ToolCall, ToolCallParser, parse_forced_call
 from yearling.inference import Token, TokenizerLike
 
 _MIN_LOGPROB = -9999.0
-"""What stands for minus infinity, which JSON does not have."""
+"""Stands for minus infinity, which JSON cannot express."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenText:
-    """A token of the answer as clients see it. `data` are its bytes, which need not be whole characters."""
+    """A token of the answer as clients see it. `raw_bytes` may hold a part of a character; `logprob` is in nats."""
 
     text: str
     raw_bytes: bytes
@@ -29,32 +30,36 @@ class TokenText:
 
 @dataclass(frozen=True, slots=True)
 class ParsedOutput:
-    """What one step adds."""
+    """The text and the complete tool calls that one step adds."""
 
     text: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
 
 
 class OutputParser(Protocol):
-    """Turns pieces of raw text into words and calls.
-
-    `ended`: whatever else the model writes is not wanted. `checks_schemas`: a piece may be checked against a schema that a user
-    supplies, which belongs in a worker thread.
-    """
+    """Turns pieces of raw output into text and tool calls."""
 
     @property
-    def checks_schemas(self) -> bool: ...
+    def checks_schemas(self) -> bool:
+        """Whether a piece may be checked against a schema that a user supplies, which belongs in a worker thread."""
+        ...
 
     @property
-    def ended(self) -> bool: ...
+    def ended(self) -> bool:
+        """Whether generation can stop: no further output would be used."""
+        ...
 
-    def push(self, text: str) -> ParsedOutput: ...
+    def push(self, text: str) -> ParsedOutput:
+        """Parse the next piece of output."""
+        ...
 
-    def flush(self) -> ParsedOutput: ...
+    def flush(self) -> ParsedOutput:
+        """Return what was held back, at the end of the output."""
+        ...
 
 
 class PlainTextParser:
-    """Text as it is."""
+    """Passes text through unchanged."""
 
     ended = False
     checks_schemas = False
@@ -67,9 +72,9 @@ class PlainTextParser:
 
 
 class OptionalToolCallParser:
-    """Words, and tool calls where the model chose to make some."""
+    """Separates text from the tool calls that the model chose to make."""
 
-    def __init__(self, tools: Sequence[dict[str, Any]], *, parallel: bool) -> None:
+    def __init__(self, tools: Sequence[ToolDict], *, parallel: bool) -> None:
         self._parser = ToolCallParser(tools, parallel=parallel)
         self.checks_schemas = any(tool["function"].get("strict") for tool in tools)
 
@@ -92,7 +97,7 @@ class OptionalToolCallParser:
 
 
 class ForcedToolCallParser:
-    """An output that a grammar makes one tool call; it is told when it is whole."""
+    """Parses an output that a grammar forces to be one tool call. The call is returned by `flush`."""
 
     ended = False
     checks_schemas = False
@@ -109,27 +114,28 @@ class ForcedToolCallParser:
         return ParsedOutput(tool_calls=() if call is None else (call,))
 
 
-def output_parser_for(tools: Sequence[dict[str, Any]], *, forced: bool, parallel: bool = True) -> OutputParser:
-    """What reads the output of a turn that offered these tools."""
+def output_parser_for(tools: Sequence[ToolDict], *, forced: bool, parallel: bool = True) -> OutputParser:
+    """The parser for the output of a turn that offered these tools. `forced`: a tool call is enforced by a grammar."""
     if not tools:
         return PlainTextParser()
     return ForcedToolCallParser() if forced else OptionalToolCallParser(tools, parallel=parallel)
 
 
 class TokenTextAligner:
-    """Hands out tokens with the words that they make up.
+    """Releases tokens together with the text that they form.
 
-    Text may come later than its tokens (an unfinished character, a stop string that might be forming), and some tokens never
-    become words (a stop string, a tool call, the end of the turn).
+    Text may arrive later than its tokens (an incomplete character, a possible stop string), and some tokens never become text (a
+    stop string, a tool call, the end of the turn).
     """
 
     def __init__(self, tokenizer: TokenizerLike) -> None:
         self._tokenizer = tokenizer
         self._pending_tokens: deque[TokenText] = deque()
         self._unmatched_bytes = 0
-        """Bytes of words that were handed out without their tokens, so far."""
+        """Number of bytes of text that were released before their tokens."""
 
     def push(self, tokens: Sequence[Token], text: str) -> tuple[TokenText, ...]:
+        """Take the tokens and the text of one step; return the tokens whose text is complete."""
         stop_ids = self._tokenizer.stop_ids
         self._pending_tokens.extend(self._with_alternatives(token) for token in tokens if token.id not in stop_ids)
         self._unmatched_bytes += len(text.encode())
@@ -141,14 +147,14 @@ class TokenTextAligner:
         return tuple(ready)
 
     def flush(self, *, all_tokens_are_text: bool) -> tuple[TokenText, ...]:
-        """What waits at the end: told when every token became words (bytes and text can differ), else dropped."""
-        rest, self._pending_tokens = tuple(self._pending_tokens), deque()
-        return rest if all_tokens_are_text else ()
+        """The pending tokens at the end of the output if all of them are text (bytes and text can differ), else none."""
+        pending, self._pending_tokens = tuple(self._pending_tokens), deque()
+        return pending if all_tokens_are_text else ()
 
     def _with_alternatives(self, token: Token) -> TokenText:
         top = tuple(self._token_text(token_id, logprob) for token_id, logprob in token.top_logprobs)
         return self._token_text(token.id, token.logprob, top)
 
     def _token_text(self, token_id: int, logprob: float, top: tuple[TokenText, ...] = ()) -> TokenText:
-        data = self._tokenizer.token_bytes(token_id)
-        return TokenText(data.decode(errors="replace"), data, max(logprob, _MIN_LOGPROB), top)
+        raw_bytes = self._tokenizer.token_bytes(token_id)
+        return TokenText(raw_bytes.decode(errors="replace"), raw_bytes, max(logprob, _MIN_LOGPROB), top)

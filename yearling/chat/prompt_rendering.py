@@ -1,7 +1,7 @@
-"""From the messages of a request to what the model sees.
+"""Renders the messages of a request as the prompt that the model sees.
 
-Knows chat templates and tokenizers by their protocols only, and nothing of engines. Messages are in OpenAI's form with plain
-text as content. A message that we add carries `source`; templates and engines never see that key, samples keep it.
+Messages have OpenAI's form with plain text as content. Messages that we add carry a `source`, which samples keep and templates
+and engines never see. Knows chat templates and tokenizers by their protocols only, and nothing of engines.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from yearling.chat.json_types import MessageDict, SchemaDict, ToolDict
 from yearling.chat.reasoning_effort import THINK_CLOSE, THINK_OPEN
 from yearling.chat.tools import TOOL_CALL_OPEN, describe_tools, tool_messages_as_text, with_object_arguments
 from yearling.errors import Unsupported
@@ -19,27 +20,33 @@ _MODEL_MESSAGE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", 
 
 
 class ChatPromptRenderer:
-    """Renders prompts for one local model. Raises Unsupported for a model without tokenizer or template."""
+    """Renders prompts for one local model."""
 
     def __init__(self, served: ServedModel) -> None:
+        """Raises Unsupported for a model without tokenizer or chat template."""
         if served.tokenizer is None or served.template is None:
-            raise Unsupported(f"The model {served.name} has no chat template, so it cannot take part in a chat.", param="model")
+            raise Unsupported(f"The model {served.name} has no chat template, so it cannot chat.", param="model")
         self.tokenizer: TokenizerLike = served.tokenizer
         self.template: ChatTemplateLike = served.template
 
     def render(
         self,
-        messages: Sequence[dict[str, Any]],
+        messages: Sequence[MessageDict],
         *,
-        tools: Sequence[dict[str, Any]] = (),
+        tools: Sequence[ToolDict] = (),
         forced_tool: str | None = None,
-        json_schema: dict[str, Any] | None = None,
+        json_schema: SchemaDict | None = None,
         thinking: bool = False,
     ) -> tuple[int, ...]:
-        """The token ids of the prompt. `must_call` names the function whose call is forced, `*` any of the tools."""
+        """The token ids of the prompt.
+
+        `forced_tool` names the function whose call is enforced; `*` stands for any of the tools. `thinking` leaves the prompt
+        open inside the model's thinking section.
+        """
         plain = messages_for_model(messages)
-        native = bool(tools or any(_involves_tools(message) for message in plain)) and _template_writes_tool_calls(self.template)
-        if native:
+        involves_tools = bool(tools) or any(_involves_tools(message) for message in plain)
+        template_has_tools = involves_tools and _template_writes_tool_calls(self.template)
+        if template_has_tools:
             plain = with_object_arguments(plain)
         else:
             plain = tool_messages_as_text(plain)
@@ -50,18 +57,18 @@ class ChatPromptRenderer:
         if json_schema is not None:
             plain = append_to_system_message(plain, describe_schema(json_schema))
         options: dict[str, Any] = {"enable_thinking": thinking} if self.template.supports_thinking else {}
-        if native and tools:
+        if template_has_tools and tools:
             options["tools"] = list(tools)
         ids = self.template.encode(self.tokenizer, plain, **options)
-        opened = self._ends_in_open_thinking(ids)
-        if thinking and not opened:
+        is_thinking_open = self._ends_in_open_thinking(ids)
+        if thinking and not is_thinking_open:
             ids = [*ids, *self.tokenizer.encode(f"{THINK_OPEN}\n", special=True)]
-        elif opened and not thinking:  # templates that open the thoughts whatever they are told
+        elif is_thinking_open and not thinking:  # some templates open the section even if thinking is disabled
             ids = [*ids, *self._thinking_close_ids()]
         return (*ids, *self._tool_call_open_ids(forced_tool is not None))
 
     def render_after_thinking(self, ids: Sequence[int], thoughts: str, *, force_tool_call: bool) -> tuple[int, ...]:
-        """The prompt of a thinking model, continued behind its closed thoughts."""
+        """The prompt `ids` of a thinking model, continued by its thoughts and the end of the thinking section."""
         return (*ids, *self.tokenizer.encode(thoughts), *self._thinking_close_ids(), *self._tool_call_open_ids(force_tool_call))
 
     def _thinking_close_ids(self) -> list[int]:
@@ -76,8 +83,8 @@ class ChatPromptRenderer:
         )
 
 
-def messages_for_model(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Only what models know: no `source`, `developer` as `system`, and the system messages at the start as one."""
+def messages_for_model(messages: Sequence[MessageDict]) -> list[MessageDict]:
+    """The messages with model keys only (no `source`), `developer` as `system`, and leading system messages joined into one."""
     plain = [{key: message[key] for key in _MODEL_MESSAGE_KEYS if message.get(key) is not None} for message in messages]
     for message in plain:
         message.setdefault("content", "")
@@ -92,26 +99,26 @@ def messages_for_model(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any
     return [{"role": "system", "content": joined}, *plain[leading:]]
 
 
-def append_to_system_message(messages: Sequence[dict[str, Any]], text: str) -> list[dict[str, Any]]:
-    """The messages with the text added to the system message at their start."""
+def append_to_system_message(messages: Sequence[MessageDict], text: str) -> list[MessageDict]:
+    """The messages with `text` appended to the leading system message, which is added if there is none."""
     if messages and messages[0]["role"] == "system":
         return [{**messages[0], "content": f"{messages[0]['content']}\n\n{text}"}, *messages[1:]]
     return [{"role": "system", "content": text}, *messages]
 
 
-def describe_schema(schema: dict[str, Any]) -> str:
-    """The engine enforces the schema's form; the model chooses better words when it knows it."""
+def describe_schema(schema: SchemaDict) -> str:
+    """The instruction that shows a schema to the model. The engine enforces it; a model that knows it answers better."""
     if schema == {"type": "object"}:
         return "Answer with one JSON object and nothing else."
     return f"Answer with JSON of this schema and nothing else:\n{json.dumps(schema, ensure_ascii=False)}"
 
 
-def _involves_tools(message: dict[str, Any]) -> bool:
+def _involves_tools(message: MessageDict) -> bool:
     return message["role"] == "tool" or bool(message.get("tool_calls"))
 
 
 def _template_writes_tool_calls(template: ChatTemplateLike) -> bool:
-    """Whether the template itself teaches the form of tool calls that we read; otherwise we describe it."""
+    """Whether the template itself describes tool calls in the form that we parse. Otherwise we describe it."""
     if not template.supports_tools:
         return False
     tool = {"type": "function", "function": {"name": "f", "description": "", "parameters": {"type": "object", "properties": {}}}}

@@ -1,13 +1,15 @@
-"""The effort dial: how much a model may think before it answers.
+"""Reasoning effort: how many tokens a model may spend on reasoning before it answers.
 
-Models whose template knows `<think>` think there, within a budget. For all others the working is a hidden first pass: the model
-is asked for its working only, and then for the answer, given that working. Knows nothing of engines or of streams.
+Models whose template supports `<think>` reason there, within a budget. For all others, reasoning is a hidden first pass: the
+model is asked for its reasoning only, and then for the answer given that reasoning. Knows nothing of engines or streams.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
+
+from yearling.chat.json_types import MessageDict
 
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
@@ -21,7 +23,7 @@ REASONING_BUDGET_TOKENS: dict[ReasoningEffort, int] = {
     "high": 4096,
     "xhigh": 16384,
 }
-"""`max` has no entry: it may use what there is."""
+"""Most reasoning tokens per effort. `max` has no entry: it is limited by the available tokens only."""
 
 THINK_OPEN = "<think>"
 THINK_CLOSE = "</think>"
@@ -34,17 +36,17 @@ _FINAL_ANSWER_INSTRUCTION = "Now give the final answer to what I asked, using yo
 
 
 def reasoning_budget_tokens(effort: ReasoningEffort, *, available_tokens: int) -> int:
-    """How many tokens the working may have when `room` tokens are left for working and answer: never more than half of them."""
+    """How many tokens reasoning may use: the effort's budget, at most half of those available for reasoning and answer."""
     return min(REASONING_BUDGET_TOKENS.get(effort, available_tokens), available_tokens // 2)
 
 
-def reasoning_messages(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the model sees in the hidden first pass. What we add carries `source`, so that it is never taken for the person's."""
+def reasoning_messages(messages: Sequence[MessageDict]) -> list[MessageDict]:
+    """The messages of the hidden reasoning pass. Added messages carry a `source`, which tells them from the person's."""
     return [*messages, {"role": "user", "content": _REASONING_INSTRUCTION, "source": "effort"}]
 
 
-def final_answer_messages(messages: Sequence[dict[str, Any]], reasoning: str) -> list[dict[str, Any]]:
-    """What the model sees in the second pass."""
+def final_answer_messages(messages: Sequence[MessageDict], reasoning: str) -> list[MessageDict]:
+    """The messages of the answer pass, which follows the reasoning pass."""
     return [
         *reasoning_messages(messages),
         {"role": "assistant", "content": reasoning, "source": "effort"},

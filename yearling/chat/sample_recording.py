@@ -1,7 +1,7 @@
-"""Keeping what a model saw and emitted: one sample per pass through an engine.
+"""Records what a model saw and emitted: one sample per pass through an engine.
 
-Knows neither prompts nor clients. Whatever ends a pass, its sample is stored: an answer before it is acknowledged, a broken or
-abandoned one in the background.
+Every pass is stored however it ends: an answer before it is acknowledged, a failed or abandoned one in the background. Knows
+neither prompts nor clients.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
+from yearling.chat.json_types import MessageDict
 from yearling.chat.served_spec import SPEC_VERSION
 from yearling.chat.structured_output import canonical_schema_json
 from yearling.chat.tools import format_tool_call
@@ -26,25 +27,27 @@ _log = structlog.get_logger("yearling.chat")
 
 
 class SampleSink(Protocol):
-    """Where samples go. `add` returns once the sample is durable, and raises when it cannot be."""
+    """Stores samples."""
 
-    async def add(self, sample: Sample, /) -> object: ...
+    async def add(self, sample: Sample, /) -> object:
+        """Return once the sample is durable; raise if it cannot be stored."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
 class GenerationRecord:
-    """Gathers one pass. `finish` tells how it ended once that is known."""
+    """Accumulates one pass through an engine. `finish` is None until the engine reports how the pass ended."""
 
     request_id: str
     person_id: str
     served: ServedModel
     request: GenerationRequest
-    messages: Sequence[dict[str, Any]]
+    messages: Sequence[MessageDict]
     choice: int
     id: str
     finish: FinishReason | None = None
     handed_to_storage: bool = False
-    """Whether its sample has been handed to the storage."""
+    """Whether the sample was passed to the sink."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     _output_ids: list[int] = field(default_factory=list)
@@ -54,35 +57,37 @@ class GenerationRecord:
     _started_s: float = field(default_factory=time.monotonic)
 
     def add_delta(self, delta: Delta) -> None:
+        """Add what one step of the engine emitted."""
         for token in delta.tokens:
             self._output_ids.append(token.id)
             self._logprobs.append(token.logprob)
         if delta.text:
             self._text.append(delta.text)
         for call in delta.tool_calls:
-            whole = self._tool_calls.setdefault(call["index"], {"name": "", "arguments": ""})
-            for part, text in (call.get("function") or {}).items():
-                whole[part] = whole.get(part, "") + (text or "")
+            function = self._tool_calls.setdefault(call["index"], {"name": "", "arguments": ""})
+            for key, text in (call.get("function") or {}).items():
+                function[key] = function.get(key, "") + (text or "")
         if delta.finish_reason is not None:
             self.finish = delta.finish_reason
             self.prompt_tokens, self.completion_tokens = delta.prompt_tokens, delta.completion_tokens
-        elif self.request.prompt_ids is not None:  # counts, should we stop before the engine does
+        elif self.request.prompt_ids is not None:  # the counts in case we stop before the engine does
             self.prompt_tokens, self.completion_tokens = len(self.request.prompt_ids), len(self._output_ids)
 
     @property
     def text(self) -> str:
-        """What the model wrote. Calls that the engine has read already are written out again, in the form of `tools.py`."""
+        """The output of the model. Tool calls that a remote engine parsed are appended in the form of `tools.py`."""
         return "".join(self._text) + "".join(
-            format_tool_call(one["name"], one["arguments"]) for _, one in sorted(self._tool_calls.items())
+            format_tool_call(function["name"], function["arguments"]) for _, function in sorted(self._tool_calls.items())
         )
 
     @property
     def last_token_id(self) -> int | None:
+        """The last emitted token id, None before the first."""
         return self._output_ids[-1] if self._output_ids else None
 
     def to_sample(self, finish: FinishReason) -> Sample:
+        """The pass as a record. Token ids and log-probabilities are empty for engines that do not report them."""
         engine = self.served.engine
-        told = engine.capabilities.token_ids
         return Sample(
             id=self.id,
             request_id=self.request_id,
@@ -95,7 +100,7 @@ class GenerationRecord:
             spec_version=SPEC_VERSION,
             messages=tuple(dict(message) for message in self.messages),
             prompt_ids=self.request.prompt_ids or (),
-            output_ids=tuple(self._output_ids) if told else (),
+            output_ids=tuple(self._output_ids) if engine.capabilities.token_ids else (),
             logprobs=tuple(self._logprobs) if engine.capabilities.logprobs else (),
             output_text=self.text,
             finish_reason=finish,
@@ -109,20 +114,20 @@ class GenerationRecord:
 
 
 class SampleRecorder:
-    """The way to the storage: at once for answers, in the background for what nobody waits for (cancelled or failed passes)."""
+    """Stores samples: completed passes at once, cancelled and failed ones in background tasks."""
 
     def __init__(self, sink: SampleSink) -> None:
         self._sink = sink
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def store(self, record: GenerationRecord, finish: FinishReason) -> None:
-        """Return once the pass is durable. Raises when it cannot be."""
+        """Return once the sample is durable. Raises what the sink raises if it cannot be stored."""
         record.handed_to_storage = True
         await self._sink.add(record.to_sample(finish))
 
     @contextmanager
     def store_on_exit(self, record: GenerationRecord) -> Iterator[None]:
-        """Whatever ends the block before `keep` was called, the pass is stored in the background."""
+        """Store the pass in the background if the block ends before `store` was called."""
         finish: FinishReason = "error"
         try:
             yield
@@ -140,9 +145,9 @@ class SampleRecorder:
         try:
             await self._sink.add(sample)
         except Exception as error:
-            _log.error("sample_lost", request_id=sample.request_id, finish_reason=sample.finish_reason, why=repr(error))
+            _log.error("sample_store_failed", request_id=sample.request_id, finish_reason=sample.finish_reason, error=repr(error))
 
     async def drain(self) -> None:
-        """Wait until all are stored or refused."""
+        """Return once every background task has ended."""
         while self._tasks:
             await asyncio.gather(*self._tasks)

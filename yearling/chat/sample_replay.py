@@ -1,37 +1,36 @@
-"""From a stored sample back to the conversation that it was a turn of."""
+"""Reconstructs the client's messages and the assistant's answer from a stored sample."""
 
 from __future__ import annotations
 
-from typing import Any
-
+from yearling.chat.json_types import MessageDict
 from yearling.chat.output_parsing import output_parser_for
 from yearling.chat.tools import FORCED_CALL_MARK, tool_call_id
 from yearling.records import Sample
 
 
-def client_messages(sample: Sample) -> list[dict[str, Any]]:
-    """What the client sent, without instructions for one turn only and without what we added."""
+def client_messages(sample: Sample) -> list[MessageDict]:
+    """The messages that the client sent, without those that we added (they carry a `source`)."""
     return [message for message in sample.messages if "source" not in message]
 
 
-def message_from_source(sample: Sample, source: str) -> dict[str, Any] | None:
-    """The message that came from `source` (`instructions`, `tools`), if there is one."""
+def message_from_source(sample: Sample, source: str) -> MessageDict | None:
+    """The first message with this `source` (`instructions`, `tools`, ...), None if there is none."""
     return next((message for message in sample.messages if message.get("source") == source), None)
 
 
-def answer_message(sample: Sample) -> dict[str, Any]:
-    """The assistant's message as its client got it, with the same tool call ids."""
-    offer = message_from_source(sample, "tools") or {}
+def answer_message(sample: Sample) -> MessageDict:
+    """The assistant's message as the client received it, with the same tool call ids."""
+    offered = message_from_source(sample, "tools") or {}
     forced = FORCED_CALL_MARK in sample.grammar
-    shaper = output_parser_for(offer.get("tools", ()), forced=forced, parallel=offer.get("parallel", True))
-    shaped = [shaper.push(sample.output_text), shaper.flush()]
+    parser = output_parser_for(offered.get("tools", ()), forced=forced, parallel=offered.get("parallel", True))
+    outputs = [parser.push(sample.output_text), parser.flush()]
     calls = [
         {
             "id": tool_call_id(sample.id, index),
             "type": "function",
             "function": {"name": call.name, "arguments": call.arguments},
         }
-        for index, call in enumerate(call for one in shaped for call in one.tool_calls)
+        for index, call in enumerate(call for output in outputs for call in output.tool_calls)
     ]
-    message: dict[str, Any] = {"role": "assistant", "content": "".join(one.text for one in shaped)}
+    message: MessageDict = {"role": "assistant", "content": "".join(output.text for output in outputs)}
     return {**message, "tool_calls": calls} if calls else message

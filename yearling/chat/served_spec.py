@@ -1,9 +1,9 @@
-"""How the assistant behaves when nobody says otherwise: its system message, and the version that samples record.
+"""The default system message of the assistant, and the version of the behaviour spec that samples record.
 
-Without one, chat templates put in a message of their makers. That of the default model names the model and its maker, and lets a
-question about France be answered in French; ours was chosen among twelve by how many of seven simple questions were answered
-rightly, eight times each. It is short on purpose: small models answer worse under long ones. The clauses say the whole of what is
-wanted, and the cases test it; all three lie in the folder `spec/`.
+Without a system message, chat templates insert their authors' one. That of the default model names the model and its maker, and
+leads to French answers to questions about France. Ours was the best of twelve on seven simple questions, eight samples each. It
+is short on purpose: small models answer worse under long system messages. The clauses describe the intended behaviour in full,
+and the cases test it; all three are in the folder `spec/`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from yearling.chat.request import TurnRequest
 from yearling.chat.spec_folder import read_system_message, spec_dir, spec_version
 
 SPEC_VERSION = spec_version(spec_dir())
-"""Changes when the system message or a clause does."""
+"""Hash of the system message and the clauses: changes if either does."""
 
 SPEC_SYSTEM_MESSAGE = read_system_message(spec_dir())
 
 
 def with_spec_message(request: TurnRequest) -> TurnRequest:
-    """The request with our system message, unless it brings its own."""
+    """The request with the spec's system message, unless it has a system or developer message."""
     if any(message["role"] in ("system", "developer") for message in request.messages):
         return request
     return replace(request, messages=({"role": "system", "content": SPEC_SYSTEM_MESSAGE, "source": "spec"}, *request.messages))

@@ -1,4 +1,4 @@
-"""Cases of the behaviour spec as YAML lists: what is asked, in which twins, and which labels of the answers are policy or bugs.
+"""Reads the cases of the behaviour spec from YAML: the questions, their twins, and which labels of answers are policy or bugs.
 
     - id: truth.idk.001
       clause: calibrated
@@ -9,8 +9,8 @@
       policy: [says_unknown, hedged_right]
       bug: [confident_wrong, blanket_abstain]
 
-A twin's conversation is `user`, or `turns` (a list of `user: ...` and `assistant: ...`), behind `system` where there is one; its
-other keys are facts for the grader. Graders and labels are known in `evals/` only.
+A twin's conversation is `user`, or `turns` (a list of `user: ...` and `assistant: ...`), after an optional `system`; its other
+keys are facts for the grader. Only `evals/` knows graders and labels.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _LINE_KEY = "__line__"
 
 @dataclass(frozen=True, slots=True)
 class SpecProblem:
-    """What is wrong with a spec, and where."""
+    """An error in a spec, with its file and line."""
 
     file: str
     line: int
@@ -60,7 +60,7 @@ class SpecProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecTwin:
-    """One thing that is asked, and the facts by which the answer is graded."""
+    """One conversation that ends in a question, and the facts by which the answer is graded."""
 
     messages: tuple[dict[str, str], ...]
     facts: Mapping[str, Any]
@@ -68,15 +68,15 @@ class SpecTwin:
 
     @property
     def question(self) -> str:
-        """The last thing that the person says."""
+        """The last message, which is always the person's."""
         return self.messages[-1]["content"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecCase:
-    """A case: twins whose right answers differ, or mirrored questions whose answers must be alike.
+    """A case: twins whose right answers differ, or (with `mirror`) questions whose answers must be alike.
 
-    `score` holds the worth of labels where it is written; `passes` the highest rate of a label, and the lowest `twin_gap`.
+    `score` maps labels to their worth. `passes` maps labels to the highest rate that passes, and `twin_gap` to the lowest gap.
     """
 
     id: str
@@ -91,37 +91,37 @@ class SpecCase:
     samples: int
     passes: Mapping[str, float]
     judge: str
-    """`labels`, or `person` where no mechanical label is sound: such a case is reported and gates nothing."""
+    """`labels`, or `person` if no automatic label is reliable. Such a case is reported and never gates."""
     file: str
     line: int
 
     @property
     def language(self) -> str:
-        """`zh` when its first twin is asked in Chinese characters, else `en`: for counting, not for grading."""
+        """`zh` if the first twin's question contains Chinese characters, else `en`. Used for counting, not for grading."""
         return "zh" if re.search(r"[\u4e00-\u9fff]", self.twins[0].question) else "en"
 
 
 class _LineTrackingLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Remembers in which line each mapping starts, and takes no key twice."""
+    """A safe YAML loader that records the line of each mapping and rejects duplicate keys."""
 
 
 def _construct_mapping(loader: Any, node: Any) -> dict[Any, Any]:
-    found: dict[Any, Any] = {_LINE_KEY: node.start_mark.line + 1}
+    mapping: dict[Any, Any] = {_LINE_KEY: node.start_mark.line + 1}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, str) or key in found:
+        if not isinstance(key, str) or key in mapping:
             raise yaml.constructor.ConstructorError(
-                None, None, f"the key {key!r} stands twice or is no word", key_node.start_mark
+                None, None, f"the key {key!r} is a duplicate or not a string", key_node.start_mark
             )
-        found[key] = loader.construct_object(value_node, deep=True)
-    return found
+        mapping[key] = loader.construct_object(value_node, deep=True)
+    return mapping
 
 
 _LineTrackingLoader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 
 
 class _InvalidCase(Exception):
-    """One case cannot be read."""
+    """One case is invalid. The message is for the author of the spec."""
 
     def __init__(self, line: int, text: str) -> None:
         super().__init__(text)
@@ -130,43 +130,43 @@ class _InvalidCase(Exception):
 
 
 def read_cases(text: str, file: str, problems: list[SpecProblem]) -> Iterator[SpecCase]:
-    """The cases of one file; what cannot be read is added to the problems, and the rest goes on."""
+    """Yield the valid cases of one file and append an error to `problems` for each invalid one."""
     try:
         items = yaml.load(text, _LineTrackingLoader)  # a subclass of the safe loader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        problems.append(SpecProblem(file, mark.line + 1 if mark else 1, f"this is not YAML: {getattr(error, 'problem', error)}"))
+        problems.append(SpecProblem(file, mark.line + 1 if mark else 1, f"not valid YAML: {getattr(error, 'problem', error)}"))
         return
     if not isinstance(items, list):
-        problems.append(SpecProblem(file, 1, "a file of cases is a list"))
+        problems.append(SpecProblem(file, 1, "a file of cases must be a list"))
         return
     for item in items:
         if not isinstance(item, dict):
-            problems.append(SpecProblem(file, 1, f"a case is a mapping, not {item!r:.60}"))
+            problems.append(SpecProblem(file, 1, f"a case must be a mapping, not {item!r:.60}"))
             continue
         try:
             yield _parse_case(item, file)
-        except _InvalidCase as wrong:
+        except _InvalidCase as error:
             name = item["id"] if isinstance(item.get("id"), str) else "a case without id"
-            problems.append(SpecProblem(file, wrong.line, f"{name}: {wrong.text}"))
+            problems.append(SpecProblem(file, error.line, f"{name}: {error.text}"))
 
 
 def _parse_case(item: dict[str, Any], file: str) -> SpecCase:
     line = item.pop(_LINE_KEY)
     if unknown := sorted(set(item) - set(SPEC_CASE_KEYS)):
-        raise _InvalidCase(line, f"the key {unknown[0]!r} is none of {', '.join(SPEC_CASE_KEYS)}")
+        raise _InvalidCase(line, f"unknown key {unknown[0]!r}; the keys are {', '.join(SPEC_CASE_KEYS)}")
     case_id = _read_text(item, "id", line)
     if not _CASE_ID.fullmatch(case_id):
-        raise _InvalidCase(line, "an id is words with dots between them and three digits at the end, such as truth.idk.001")
+        raise _InvalidCase(line, "an id is words separated by dots, with three digits at the end, such as truth.idk.001")
     twins = item.get("twins")
     if not isinstance(twins, list) or not twins:
-        raise _InvalidCase(line, "there are no twins")
+        raise _InvalidCase(line, "twins must be a list with at least one twin")
     judge = item.get("judge", "labels")
     if judge not in ("labels", "person"):
-        raise _InvalidCase(line, "judge is labels or person")
+        raise _InvalidCase(line, "judge must be labels or person")
     samples = item.get("samples", 1)
     if isinstance(samples, bool) or not isinstance(samples, int) or not 1 <= samples <= MAX_SAMPLES_PER_CASE:
-        raise _InvalidCase(line, f"samples is a number from 1 to {MAX_SAMPLES_PER_CASE}")
+        raise _InvalidCase(line, f"samples must be a number from 1 to {MAX_SAMPLES_PER_CASE}")
     return SpecCase(
         id=case_id,
         clause=_read_text(item, "clause", line),
@@ -185,64 +185,64 @@ def _parse_case(item: dict[str, Any], file: str) -> SpecCase:
     )
 
 
-def _parse_twin(twin: Any, line: int) -> SpecTwin:
+def _parse_twin(twin: object, line: int) -> SpecTwin:
     if not isinstance(twin, dict):
-        raise _InvalidCase(line, "a twin is a mapping with user or turns")
+        raise _InvalidCase(line, "a twin must be a mapping with user or turns")
     line = twin.pop(_LINE_KEY)
     facts = {name: _without_line_numbers(value) for name, value in twin.items() if name not in _CONVERSATION_KEYS}
     turns = twin.get("turns", [])
     if ("user" in twin) == bool(turns) or not isinstance(turns, list):
-        raise _InvalidCase(line, "a twin has either user or turns")
+        raise _InvalidCase(line, "a twin must have either user or turns")
     messages: list[dict[str, str]] = []
     if "system" in twin:
         messages.append({"role": "system", "content": _read_text(twin, "system", line)})
     if "user" in twin:
         messages.append({"role": "user", "content": _read_text(twin, "user", line)})
     for turn in turns:
-        said = _without_line_numbers(turn)
-        if not isinstance(said, dict) or len(said) != 1 or set(said) - {"user", "assistant"}:
-            raise _InvalidCase(line, "a turn is `user: words` or `assistant: words`")
-        ((role, content),) = said.items()
+        message = _without_line_numbers(turn)
+        if not isinstance(message, dict) or len(message) != 1 or set(message) - {"user", "assistant"}:
+            raise _InvalidCase(line, "a turn must be `user: TEXT` or `assistant: TEXT`")
+        ((role, content),) = message.items()
         messages.append({"role": role, "content": str(content)})
     if messages[-1]["role"] != "user":
         raise _InvalidCase(line, "the last turn must be the person's")
     return SpecTwin(messages=tuple(messages), facts=facts, line=line)
 
 
-def _without_line_numbers(value: Any) -> Any:
-    """Without the noted lines."""
+def _without_line_numbers(value: object) -> Any:
+    """The value without the line numbers that the loader added."""
     if isinstance(value, dict):
-        return {key: _without_line_numbers(one) for key, one in value.items() if key != _LINE_KEY}
+        return {key: _without_line_numbers(item) for key, item in value.items() if key != _LINE_KEY}
     if isinstance(value, list):
-        return [_without_line_numbers(one) for one in value]
+        return [_without_line_numbers(item) for item in value]
     return value
 
 
 def _read_text(item: dict[str, Any], key: str, line: int) -> str:
     value = item.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise _InvalidCase(line, f"{key} must be words")
+        raise _InvalidCase(line, f"{key} must be text")
     return value
 
 
 def _read_labels(item: dict[str, Any], key: str, line: int) -> tuple[str, ...]:
     value = item.get(key, [])
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value) or len(set(value)) < len(value):
-        raise _InvalidCase(line, f"{key} must be a list of labels, each once")
+    if not isinstance(value, list) or not all(isinstance(label, str) for label in value) or len(set(value)) < len(value):
+        raise _InvalidCase(line, f"{key} must be a list of labels without duplicates")
     return tuple(value)
 
 
 def _read_label_numbers(item: dict[str, Any], key: str, line: int) -> dict[str, float]:
     value = _without_line_numbers(item.get(key, {}))
     if not isinstance(value, dict) or not all(
-        isinstance(one, int | float) and not isinstance(one, bool) for one in value.values()
+        isinstance(number, int | float) and not isinstance(number, bool) for number in value.values()
     ):
         raise _InvalidCase(line, f"{key} must map labels to numbers")
-    return {name: float(one) for name, one in value.items()}
+    return {label: float(number) for label, number in value.items()}
 
 
 def _read_flag(item: dict[str, Any], key: str, line: int) -> bool:
     value = item.get(key, False)
     if not isinstance(value, bool):
-        raise _InvalidCase(line, f"{key} is true or false")
+        raise _InvalidCase(line, f"{key} must be true or false")
     return value

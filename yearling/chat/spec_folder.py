@@ -1,8 +1,8 @@
-"""The behaviour spec as a folder: `system.txt`, `clauses/*.md`, `cases/*.yaml`, and `ids.txt`, which no id ever leaves.
+"""Reads the behaviour spec from a folder: `system.txt`, `clauses/*.md`, `cases/*.yaml`, and `ids.txt` with every id ever used.
 
-Reads, and says with file and line what cannot be read. Whether clauses and cases fit together is judged in `evals/`.
+Errors are reported with file and line. Whether clauses and cases fit together is checked in `evals/`.
 
-A clause is a second-level heading with its attributes, and four parts:
+A clause is a second-level heading with attributes, and four parts:
 
     ## Say how sure you are {#calibrated level=default basis=founding quorum=20}
 
@@ -30,12 +30,12 @@ from yearling.chat.spec_cases import SpecCase, SpecProblem, read_cases
 from yearling.errors import BadInput, NotFound
 
 ClauseLevel = Literal["bound", "default", "guideline"]
-"""Bounds hold whatever anybody sets; defaults give way to a person's settings; guidelines are taste."""
+"""Bounds always hold; defaults yield to a person's settings; guidelines are matters of taste."""
 
 CLAUSE_LEVELS: tuple[str, ...] = get_args(ClauseLevel)
 
 FOUNDING_BASIS = "founding"
-"""The basis of a clause that was written before anybody could vote on it."""
+"""The basis of a clause that was written before votes were possible."""
 
 _CLAUSE_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _CLAUSE_HEADING = re.compile(r"##\s+(?P<title>.*?)\s*\{#(?P<id>[^\s}]*)(?P<attributes>[^}]*)\}\s*")
@@ -46,7 +46,7 @@ _ATTRIBUTES = ("level", "basis", "quorum")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clause:
-    """One thing that we want. `basis` names the vote behind it, `quorum` how many raters a vote that changes it needs."""
+    """One rule of behaviour. `basis` names the vote behind it; a vote that changes it needs at least `quorum` raters."""
 
     id: str
     title: str
@@ -64,7 +64,7 @@ class Clause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BehaviourSpec:
-    """What a folder holds, as far as it could be read."""
+    """The valid content of a spec folder, and the problems that were found in it."""
 
     folder: Path
     version: str
@@ -76,41 +76,43 @@ class BehaviourSpec:
     problems: tuple[SpecProblem, ...]
 
     def clause(self, clause_id: str) -> Clause:
-        """Raises NotFound."""
+        """The clause with this id. Raises NotFound."""
         for clause in self.clauses:
             if clause.id == clause_id:
                 return clause
         raise NotFound(
-            f"The spec has no clause {clause_id[:100]!r}.", advice="`yearling spec list` shows them all.", param="clause"
+            f"The spec has no clause {clause_id[:100]!r}.", advice="`yearling spec list` shows all clauses.", param="clause"
         )
 
     def cases_for(self, clause_id: str) -> tuple[SpecCase, ...]:
+        """The cases that test a clause."""
         return tuple(case for case in self.cases if case.clause == clause_id)
 
 
 def spec_dir() -> Path:
-    """The spec that this program came with: inside the installed package, or at the root of the repository."""
+    """The folder of the built-in spec: inside the installed package, or at the root of the repository."""
     package = Path(__file__).parents[1]
-    for place in (package / "spec", package.parent / "spec"):
-        if (place / "system.txt").is_file():
-            return place
+    for folder in (package / "spec", package.parent / "spec"):
+        if (folder / "system.txt").is_file():
+            return folder
     raise RuntimeError("the package was built without its folder spec/")
 
 
 def read_system_message(folder: Path) -> str:
+    """The content of `system.txt` without surrounding white space."""
     return (folder / "system.txt").read_text(encoding="utf-8").strip()
 
 
 def spec_version(folder: Path) -> str:
-    """The first 16 digits of a SHA-256 over the system message and all clauses. Cases are left out: they change no answer."""
+    """The first 16 hex digits of a SHA-256 over the system message and all clauses. Cases do not count: they change no answer."""
     return _hash_files(folder, [folder / "system.txt", *_sorted_files(folder, "clauses/*.md")])[:16]
 
 
 def read_spec(folder: Path) -> BehaviourSpec:
-    """Everything that the folder holds; what cannot be read is among the problems. Raises NotFound without such a folder."""
+    """Read a spec; what cannot be read is listed in `problems`. Raises NotFound if the folder has no `system.txt`."""
     if not (folder / "system.txt").is_file():
         raise NotFound(
-            f"{folder} holds no spec: there is no system.txt.", advice="Name a folder with system.txt, clauses/, cases/."
+            f"{folder} is not a spec: it has no system.txt.", advice="Choose a folder with system.txt, clauses/ and cases/."
         )
     problems: list[SpecProblem] = []
     clauses: list[Clause] = []
@@ -119,8 +121,8 @@ def read_spec(folder: Path) -> BehaviourSpec:
         clauses += _read_clauses(path, folder, problems)
     for path in _sorted_files(folder, "cases/*.yaml"):
         cases += read_cases(path.read_text(encoding="utf-8"), path.relative_to(folder).as_posix(), problems)
-    ledger = folder / "ids.txt"
-    known = ledger.read_text(encoding="utf-8").split("\n") if ledger.is_file() else []
+    ids_file = folder / "ids.txt"
+    id_lines = ids_file.read_text(encoding="utf-8").split("\n") if ids_file.is_file() else []
     return BehaviourSpec(
         folder=folder,
         version=spec_version(folder),
@@ -128,17 +130,17 @@ def read_spec(folder: Path) -> BehaviourSpec:
         system_message=read_system_message(folder),
         clauses=tuple(clauses),
         cases=tuple(cases),
-        known_ids=frozenset(line.strip() for line in known if line.strip() and not line.startswith("#")),
+        known_ids=frozenset(line.strip() for line in id_lines if line.strip() and not line.startswith("#")),
         problems=tuple(problems),
     )
 
 
 @cache
 def load_spec(folder: Path | None = None) -> BehaviourSpec:
-    """A spec without problems, read once; by default the one that this program came with. Raises BadInput, NotFound."""
+    """A spec, read once; by default the built-in one. Raises BadInput if it has problems, NotFound if there is none."""
     spec = read_spec(folder or spec_dir())
     if spec.problems:
-        raise BadInput(f"The spec cannot be used: {spec.problems[0]}", advice="`yearling spec check` lists everything.")
+        raise BadInput(f"The spec is invalid: {spec.problems[0]}", advice="`yearling spec check` lists all problems.")
     return spec
 
 
@@ -147,38 +149,39 @@ def _read_clauses(path: Path, folder: Path, problems: list[SpecProblem]) -> Iter
     lines = path.read_text(encoding="utf-8").splitlines()
     starts = [number for number, line in enumerate(lines) if line.startswith("## ")] + [len(lines)]
     for start, end in pairwise(starts):
-        found = _parse_clause(lines[start], lines[start + 1 : end], name, start + 1)
-        if isinstance(found, Clause):
-            yield found
+        clause = _parse_clause(lines[start], lines[start + 1 : end], name, start + 1)
+        if isinstance(clause, Clause):
+            yield clause
         else:
-            problems.append(found)
+            problems.append(clause)
 
 
 def _parse_clause(heading: str, body: list[str], file: str, line: int) -> Clause | SpecProblem:
     match = _CLAUSE_HEADING.fullmatch(heading)
     if match is None:
-        return SpecProblem(file, line, "a clause's heading ends in {#id level=... basis=... quorum=...}")
-    given = dict(pair.partition("=")[::2] for pair in match["attributes"].split())
+        return SpecProblem(file, line, "a clause's heading must end in {#id level=... basis=... quorum=...}")
+    attributes = dict(pair.partition("=")[::2] for pair in match["attributes"].split())
     clause_id = match["id"]
     if not _CLAUSE_ID.fullmatch(clause_id):
-        return SpecProblem(file, line, f"the id {clause_id!r} is not made of small letters, digits and single hyphens")
-    if set(given) != set(_ATTRIBUTES):
-        return SpecProblem(file, line, f"{clause_id}: the heading must have level, basis and quorum, and nothing else")
-    if given["level"] not in CLAUSE_LEVELS:
-        return SpecProblem(file, line, f"{clause_id}: the level {given['level']!r} is none of {', '.join(CLAUSE_LEVELS)}")
-    if given["basis"] != FOUNDING_BASIS and not given["basis"].startswith("vote:"):
-        return SpecProblem(file, line, f"{clause_id}: the basis is {FOUNDING_BASIS}, or vote: and the id of a consensus item")
-    if not given["quorum"].isdecimal() or int(given["quorum"]) < 1:
-        return SpecProblem(file, line, f"{clause_id}: the quorum {given['quorum']!r} is not a number of raters")
+        return SpecProblem(file, line, f"the id {clause_id!r} must consist of lower-case letters, digits and single hyphens")
+    if set(attributes) != set(_ATTRIBUTES):
+        return SpecProblem(file, line, f"{clause_id}: the heading must have level, basis and quorum, and no other attribute")
+    if attributes["level"] not in CLAUSE_LEVELS:
+        levels = ", ".join(CLAUSE_LEVELS)
+        return SpecProblem(file, line, f"{clause_id}: unknown level {attributes['level']!r}; the levels are {levels}")
+    if attributes["basis"] != FOUNDING_BASIS and not attributes["basis"].startswith("vote:"):
+        return SpecProblem(file, line, f"{clause_id}: the basis must be {FOUNDING_BASIS}, or vote:ID with a consensus item's id")
+    if not attributes["quorum"].isdecimal() or int(attributes["quorum"]) < 1:
+        return SpecProblem(file, line, f"{clause_id}: the quorum {attributes['quorum']!r} is not a number of raters")
     parts = _parse_parts(body)
     if missing := [part for part in _PARTS if not parts.get(part)]:
-        return SpecProblem(file, line, f"{clause_id}: nothing stands under {', '.join(missing)}")
+        return SpecProblem(file, line, f"{clause_id}: no text for {', '.join(missing)}")
     return Clause(
         id=clause_id,
         title=match["title"],
-        level=next(level for level in get_args(ClauseLevel) if level == given["level"]),
-        basis=given["basis"],
-        quorum=int(given["quorum"]),
+        level=next(level for level in get_args(ClauseLevel) if level == attributes["level"]),
+        basis=attributes["basis"],
+        quorum=int(attributes["quorum"]),
         topic=Path(file).stem,
         file=file,
         line=line,
@@ -187,7 +190,7 @@ def _parse_clause(heading: str, body: list[str], file: str, line: int) -> Clause
 
 
 def _parse_parts(body: list[str]) -> dict[str, str]:
-    """Text under `want`, `why`, `good` and `bad`; paragraphs are joined to lines of their own."""
+    """The texts of `want`, `why`, `good` and `bad`, with one line per paragraph."""
     parts: dict[str, str] = {}
     part = "want"
     for paragraph in "\n".join(body).split("\n\n"):
@@ -204,7 +207,7 @@ def _sorted_files(folder: Path, pattern: str) -> list[Path]:
 
 
 def _hash_files(folder: Path, files: list[Path]) -> str:
-    """Of names and contents; line ends do not count, since git may change them."""
+    """SHA-256 over relative names and contents. CRLF counts as LF, since git may convert line ends."""
     digest = hashlib.sha256()
     for path in files:
         content = path.read_bytes().replace(b"\r\n", b"\n")

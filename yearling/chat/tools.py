@@ -1,8 +1,8 @@
-"""Tools for models that only know text: their description in the prompt, and calls found in what the model writes.
+"""Tool calls as text: describes tools in the prompt, and parses calls from the output of a model.
 
-The form is the one most open models were trained on: `<tool_call>{"name": ..., "arguments": {...}}</tool_call>`. A call that the
-client demands is not left to the model's good will: `call_schema` says what the whole output must look like, and the engine
-enforces it. Knows nothing of engines, and never runs a tool.
+The form is the one that most open models were trained on: `<tool_call>{"name": ..., "arguments": {...}}</tool_call>`. A call that
+the client requires is enforced: `forced_call_schema` describes the whole output, and the engine's grammar applies it. Knows
+nothing of engines, and never runs a tool.
 """
 
 from __future__ import annotations
@@ -13,72 +13,74 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from yearling.chat.json_types import MessageDict, SchemaDict, ToolDict
 from yearling.json_schemas import schema_violation
 
 TOOL_CALL_OPEN = "<tool_call>"
 TOOL_CALL_CLOSE = "</tool_call>"
 FORCED_CALL_MARK = "yearling:tool_call"
-"""`$comment` of the schema of a forced call, by which a stored sample tells what its output is."""
+"""`$comment` in the schema of a forced call. It tells the reader of a stored sample that the output is a tool call."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A function that the model wants called. `arguments` is JSON text, as the client's own parser expects it."""
+    """A call that the model makes. `arguments` is JSON text, as clients expect it."""
 
     name: str
     arguments: str
 
 
 def tool_call_id(sample_id: str, index: int) -> str:
-    """Of a call in a sample: a function of both, so that a stored sample yields the ids that its client was told."""
+    """The id of a call in a sample. A stored sample therefore yields the same ids that its client received."""
     return f"call_{sample_id.replace('-', '')}{index}"
 
 
-def tool_name(tool: dict[str, Any]) -> str:
+def tool_name(tool: ToolDict) -> str:
+    """The function's name of a tool in OpenAI's form."""
     return str(tool["function"]["name"])
 
 
-# Into the prompt
+# Tools in the prompt
 
 
-def describe_tools(tools: Sequence[dict[str, Any]], *, forced_tool: str | None = None) -> str:
-    """The tools as a part of the system message. `only` names the function that must be called."""
+def describe_tools(tools: Sequence[ToolDict], *, forced_tool: str | None = None) -> str:
+    """The tools as a part of the system message. `forced_tool` names the function that must be called."""
     signatures = "\n".join(json.dumps(_signature(tool), ensure_ascii=False) for tool in tools)
-    must = f"\n\nCall the function {forced_tool} now." if forced_tool else ""
+    instruction = f"\n\nCall the function {forced_tool} now." if forced_tool else ""
     return (
         "# Tools\n\nYou may call functions to help with what the user asks. Their signatures stand within <tools></tools>:\n"
         f"<tools>\n{signatures}\n</tools>\n\n"
         f"To call a function, return a JSON object with its name and arguments within {TOOL_CALL_OPEN}{TOOL_CALL_CLOSE}:\n"
         f'{TOOL_CALL_OPEN}\n{{"name": <function-name>, "arguments": <object>}}\n{TOOL_CALL_CLOSE}\n'
-        f"When no function helps, answer in plain words.{must}"
+        f"When no function helps, answer in plain words.{instruction}"
     )
 
 
-def _signature(tool: dict[str, Any]) -> dict[str, Any]:
+def _signature(tool: ToolDict) -> ToolDict:
     function = {name: value for name, value in tool["function"].items() if name in ("name", "description", "parameters")}
     return {"type": "function", "function": function}
 
 
-def tool_messages_as_text(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Past calls and their results in words, for templates that know no tools."""
+def tool_messages_as_text(messages: Sequence[MessageDict]) -> list[MessageDict]:
+    """The messages with past calls and their results as text, for templates without tool support."""
     return [_call_as_text(message) if message.get("tool_calls") else _result_as_text(message) for message in messages]
 
 
-def _call_as_text(message: dict[str, Any]) -> dict[str, Any]:
+def _call_as_text(message: MessageDict) -> MessageDict:
     calls = [format_tool_call(call["function"]["name"], call["function"]["arguments"]) for call in message["tool_calls"]]
     content = "\n".join([*([message["content"]] if message.get("content") else []), *calls])
     return {"role": message["role"], "content": content}
 
 
-def _result_as_text(message: dict[str, Any]) -> dict[str, Any]:
+def _result_as_text(message: MessageDict) -> MessageDict:
     if message["role"] != "tool":
         return message
     return {"role": "user", "content": f"<tool_response>\n{message['content']}\n</tool_response>"}
 
 
-def with_object_arguments(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Past calls with their arguments as objects, which is what chat templates expect; clients send them as JSON text."""
-    changed = []
+def with_object_arguments(messages: Sequence[MessageDict]) -> list[MessageDict]:
+    """The messages with arguments of past calls as objects, as chat templates expect them. Clients send JSON text."""
+    converted = []
     for message in messages:
         if message.get("tool_calls"):
             calls = [
@@ -86,13 +88,14 @@ def with_object_arguments(messages: Sequence[dict[str, Any]]) -> list[dict[str, 
                 for call in message["tool_calls"]
             ]
             message = {**message, "tool_calls": calls}
-        changed.append(message)
-    return changed
+        converted.append(message)
+    return converted
 
 
 def format_tool_call(name: str, arguments: str) -> str:
-    """A call as models write it. Arguments that are no JSON stay text: the history is shown to the model as it happened."""
-    return f"{TOOL_CALL_OPEN}\n{json.dumps({'name': name, 'arguments': _parse_arguments(arguments)}, ensure_ascii=False)}\n{TOOL_CALL_CLOSE}"
+    """A call as models write it. Arguments that are not JSON stay text, so that the model sees the history as it happened."""
+    call = json.dumps({"name": name, "arguments": _parse_arguments(arguments)}, ensure_ascii=False)
+    return f"{TOOL_CALL_OPEN}\n{call}\n{TOOL_CALL_CLOSE}"
 
 
 def _parse_arguments(arguments: str) -> Any:
@@ -105,8 +108,8 @@ def _parse_arguments(arguments: str) -> Any:
 # Forced calls
 
 
-def forced_call_schema(tools: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """A JSON schema of one call of one of the tools. The parameters' own references keep their meaning at their new place."""
+def forced_call_schema(tools: Sequence[ToolDict]) -> SchemaDict:
+    """A JSON schema that exactly one call of one of the tools satisfies. References inside the parameters are rewritten."""
     calls, definitions = [], {}
     for index, tool in enumerate(tools):
         place = f"f{index}"
@@ -120,14 +123,14 @@ def forced_call_schema(tools: Sequence[dict[str, Any]]) -> dict[str, Any]:
         calls.append(
             {"type": "object", "properties": properties, "required": ["name", "arguments"], "additionalProperties": False}
         )
-    schema: dict[str, Any] = {"$comment": FORCED_CALL_MARK, **(calls[0] if len(calls) == 1 else {"anyOf": calls})}
+    schema: SchemaDict = {"$comment": FORCED_CALL_MARK, **(calls[0] if len(calls) == 1 else {"anyOf": calls})}
     if definitions:
         schema["$defs"] = definitions
     return schema
 
 
 def _rebase_references(schema: Any, place: str) -> Any:
-    """The schema with every reference into itself rewritten for the place where it now stands."""
+    """The schema with its internal references rewritten for its new place inside a larger schema."""
     if isinstance(schema, list):
         return [_rebase_references(item, place) for item in schema]
     if not isinstance(schema, dict):
@@ -140,33 +143,33 @@ def _rebase_references(schema: Any, place: str) -> Any:
     }
 
 
-def _has_reference(schema: Any) -> bool:
+def _has_reference(schema: object) -> bool:
     if isinstance(schema, dict):
         return isinstance(schema.get("$ref"), str) or any(map(_has_reference, schema.values()))
     return isinstance(schema, list) and any(map(_has_reference, schema))
 
 
 def parse_forced_call(text: str) -> ToolCall | None:
-    """The call that a constrained output is; of one that was cut by its length, name and arguments as far as they go."""
+    """The call in a grammar-constrained output. If the output was cut by its length, the arguments are cut as well."""
     try:
         call = json.loads(text)
         return ToolCall(call["name"], json.dumps(call["arguments"], ensure_ascii=False))
     except ValueError:
-        cut = re.match(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(.*)', text, re.DOTALL)
-        return ToolCall(json.loads(cut[1]), cut[2]) if cut else None
+        match = re.match(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(.*)', text, re.DOTALL)
+        return ToolCall(json.loads(match[1]), match[2]) if match else None
 
 
 # Calls that the model chose to make
 
 
 class ToolCallParser:
-    """Tells calls from words in a text that comes in pieces.
+    """Separates tool calls from text in an output that arrives in pieces.
 
-    What looks like a call but is none (no JSON, an unknown name, arguments that a strict function refuses) is passed on as words:
-    nothing vanishes. `ended` becomes true with the first word after a call, or with the first call where only one is allowed.
+    An invalid call (no JSON, an unknown name, arguments that a strict function rejects) is passed on as text, so that nothing is
+    lost. `ended` becomes true with the first text after a call, or with the first call if `parallel` is false.
     """
 
-    def __init__(self, tools: Sequence[dict[str, Any]], *, parallel: bool = True) -> None:
+    def __init__(self, tools: Sequence[ToolDict], *, parallel: bool = True) -> None:
         self._tools = {tool_name(tool): tool["function"] for tool in tools}
         self._parallel = parallel
         self._buffer = ""
@@ -175,35 +178,36 @@ class ToolCallParser:
         self.ended = False
 
     def push(self, text: str) -> Iterator[str | ToolCall]:
+        """Take the next piece of output; yield the text and the calls that are complete."""
         self._buffer += text
         while not self.ended:
             if self._inside_call:
-                body, found, rest = self._buffer.partition(TOOL_CALL_CLOSE)
-                if not found:
+                body, close_mark, rest = self._buffer.partition(TOOL_CALL_CLOSE)
+                if not close_mark:
                     return
                 self._inside_call, self._buffer = False, rest
-                yield from self._end_call(body, found)
+                yield from self._end_call(body, close_mark)
                 continue
-            words, found, rest = self._buffer.partition(TOOL_CALL_OPEN)
-            if found:
+            plain_text, open_mark, rest = self._buffer.partition(TOOL_CALL_OPEN)
+            if open_mark:
                 self._inside_call, self._buffer = True, rest
             else:
-                kept = _partial_mark_length(self._buffer, TOOL_CALL_OPEN)
-                words, self._buffer = self._buffer[: len(self._buffer) - kept], self._buffer[len(self._buffer) - kept :]
-            yield from self._emit_text(words)
-            if not found:
+                end = len(self._buffer) - _partial_mark_length(self._buffer, TOOL_CALL_OPEN)
+                plain_text, self._buffer = self._buffer[:end], self._buffer[end:]
+            yield from self._emit_text(plain_text)
+            if not open_mark:
                 return
 
     def flush(self) -> Iterator[str | ToolCall]:
-        """What is left at the end of the text. Models often end their turn without closing the last call."""
-        held, self._buffer = self._buffer, ""
+        """Yield what is left at the end of the output. Models often end their turn without closing the last call."""
+        remaining, self._buffer = self._buffer, ""
         if self.ended:
             return
         if self._inside_call:
             self._inside_call = False
-            yield from self._end_call(held, "")
+            yield from self._end_call(remaining, "")
         else:
-            yield from self._emit_text(held)
+            yield from self._emit_text(remaining)
 
     def _emit_text(self, text: str) -> Iterator[str]:
         if not self.num_calls:
@@ -226,26 +230,26 @@ class ToolCallParser:
             parsed = json.loads(body)
         except (ValueError, RecursionError):
             return []
-        found = []
-        for one in parsed if isinstance(parsed, list) else [parsed]:
-            call = self._parse_call(one)
+        calls = []
+        for item in parsed if isinstance(parsed, list) else [parsed]:
+            call = self._parse_call(item)
             if call is None:
                 return []
-            found.append(call)
-        return found
+            calls.append(call)
+        return calls
 
-    def _parse_call(self, one: Any) -> ToolCall | None:
-        if not isinstance(one, dict) or not isinstance(one.get("name"), str) or one["name"] not in self._tools:
+    def _parse_call(self, value: object) -> ToolCall | None:
+        if not isinstance(value, dict) or not isinstance(value.get("name"), str) or value["name"] not in self._tools:
             return None
-        arguments = one.get("arguments", one.get("parameters", {}))
+        arguments = value.get("arguments", value.get("parameters", {}))
         if not isinstance(arguments, dict):
             return None
-        function = self._tools[one["name"]]
+        function = self._tools[value["name"]]
         if function.get("strict") and schema_violation(arguments, function.get("parameters") or {}):
             return None
-        return ToolCall(one["name"], json.dumps(arguments, ensure_ascii=False))
+        return ToolCall(value["name"], json.dumps(arguments, ensure_ascii=False))
 
 
 def _partial_mark_length(text: str, mark: str) -> int:
-    """Length of the longest end of the text that begins the mark."""
+    """Length of the longest suffix of the text that is a proper prefix of the mark."""
     return next((length for length in range(min(len(text), len(mark) - 1), 0, -1) if mark.startswith(text[-length:])), 0)

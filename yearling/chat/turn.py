@@ -1,7 +1,7 @@
 """One assistant turn: messages in, an answer and its samples out.
 
-Here a request is checked and rendered, before any work is done; `choice.py` then thinks if asked to, generates, shapes, checks
-again, stores, and only then acknowledges. Knows nothing of HTTP, and of engines only their protocol.
+This module checks and renders a request before any generation starts. `choice.py` then generates: it reasons if asked to, parses,
+checks, stores the sample, and only then reports the answer as complete. Knows engines by their protocol, and nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from yearling.chat.choice import ChoiceGenerator
+from yearling.chat.json_types import ToolCallDict
+from yearling.chat.output_parsing import TokenText
 from yearling.chat.prompt_rendering import ChatPromptRenderer, messages_for_model
 from yearling.chat.request import PartialAnswer, TurnRequest, check_request
 from yearling.chat.sample_recording import SampleRecorder, SampleSink
@@ -25,21 +27,23 @@ from yearling.inference import GenerationRequest, ServedModel, TokenizerLike, va
 from yearling.records import SamplingSettings
 
 DEFAULT_SAMPLING = SamplingSettings(temperature=0.2, top_p=0.9)
-"""How local models are sampled when the request does not say: what the authors of the default model recommend for it."""
+"""The sampling of local models unless a request overrides it: what the default model's authors recommend."""
 
 _NUM_SEEDS = 2**31
 _LONG_PROMPT_CHARS = 20_000
 
 
 class ServedModelProvider(Protocol):
-    """Finds the engine for a model's name; `None` is the default."""
+    """Opens models by name, as an engine pool does."""
 
-    async def get(self, name: str | None = None) -> ServedModel: ...
+    async def get(self, name: str | None = None) -> ServedModel:
+        """The opened model; None names the default model. Raises NotFound."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedTurn:
-    """A turn that has been checked and may start. `stream` and `answer` are alternatives; call one of them once."""
+    """A checked turn that can start. Call either `stream` or `answer`, and only once."""
 
     request: TurnRequest
     served: ServedModel
@@ -48,9 +52,9 @@ class PreparedTurn:
     choices: tuple[ChoiceGenerator, ...]
 
     async def stream(self) -> AsyncGenerator[TurnEvent, None]:
-        """The events of all choices as they come. Closing it stops generation within one step.
+        """The events of all choices in the order in which they occur. Closing the generator stops generation within one step.
 
-        The last event of a choice comes after its sample is durable. Raises what engines and the storage raise.
+        The last event of a choice follows once its sample is durable. Raises what the engine and the sample sink raise.
         """
         events = self.choices[0].events() if len(self.choices) == 1 else _merge_choices(self.choices)
         async with aclosing(events):
@@ -58,16 +62,16 @@ class PreparedTurn:
                 yield event
 
     async def answer(self) -> AssistantAnswer:
-        """The whole turn at once; raises what `stream` raises."""
-        gathered = [_ChoiceAccumulator() for _ in self.choices]
+        """The complete answer of the turn. Raises what `stream` raises."""
+        accumulators = [_ChoiceAccumulator() for _ in self.choices]
         async with aclosing(self.stream()) as events:
             async for event in events:
-                gathered[event.choice].add(event)
-        return AssistantAnswer(choices=tuple(one.to_answer(index) for index, one in enumerate(gathered)))
+                accumulators[event.choice].add(event)
+        return AssistantAnswer(choices=tuple(accumulator.to_answer(index) for index, accumulator in enumerate(accumulators)))
 
 
 class Assistant:
-    """Answers with the models of a pool, for one person unless told otherwise."""
+    """Answers with the models of a pool. Samples belong to `person_id` unless a call names another person."""
 
     def __init__(self, pool: ServedModelProvider, writer: SampleSink, person_id: str) -> None:
         self._pool = pool
@@ -75,22 +79,23 @@ class Assistant:
         self._person_id = person_id
 
     async def prepare(self, request: TurnRequest, *, person_id: str | None = None) -> PreparedTurn:
-        """Everything that can be refused, before any work is done. The samples are `person_id`'s, where given.
+        """Check and render a request without generating anything. The samples will belong to `person_id`, if given.
 
-        Raises NotFound for an unknown model, ContextExceeded, Unsupported for what model or engine cannot do, BadInput.
+        Raises BadInput for an invalid request, NotFound for an unknown model, ContextLengthExceeded for a prompt that is too
+        long, Unsupported for what the model or its engine cannot do.
         """
         if request.has_schemas:
             await asyncio.to_thread(check_request, request)
         else:
             check_request(request)
         served = await self._pool.get(request.model)
-        if served.template is not None:  # a remote endpoint has habits of its own
+        if served.template is not None:  # a remote endpoint has a default system message of its own
             request = with_spec_message(request)
-        first = await self._engine_request(request, served)
-        room = validate_request(first, served.engine.capabilities)
+        engine_request = await self._engine_request(request, served)
+        available_tokens = validate_request(engine_request, served.engine.capabilities)
         if request.logprobs and (served.tokenizer is None or not served.engine.capabilities.logprobs):
-            raise Unsupported("The engine of this model does not tell log-probabilities.", param="logprobs")
-        seed = first.sampling.seed
+            raise Unsupported("The engine of this model does not report log-probabilities.", param="logprobs")
+        sampling = engine_request.sampling
         if request.partial_answer is not None:
             request = replace(request, messages=(*request.messages, request.partial_answer.message))
         person_id = person_id or self._person_id
@@ -98,8 +103,8 @@ class Assistant:
             ChoiceGenerator(
                 turn_request=request,
                 served=served,
-                request=replace(first, sampling=replace(first.sampling, seed=(seed + index) % _NUM_SEEDS)),
-                available_tokens=room,
+                request=replace(engine_request, sampling=replace(sampling, seed=(sampling.seed + index) % _NUM_SEEDS)),
+                available_tokens=available_tokens,
                 index=index,
                 person_id=person_id,
                 recorder=self._recorder,
@@ -109,29 +114,34 @@ class Assistant:
         return PreparedTurn(request=request, served=served, person_id=person_id, recorder=self._recorder, choices=choices)
 
     async def context_tokens(self, model: str | None) -> int | None:
-        """The longest prompt and answer together; None where only the endpoint knows. Raises NotFound."""
+        """The most tokens of prompt and answer together; None for a remote endpoint, which does not say. Raises NotFound."""
         served = await self._pool.get(model)
         return served.engine.capabilities.context_tokens if served.template is not None else None
 
     async def stream(self, request: TurnRequest) -> AsyncGenerator[TurnEvent, None]:
-        """Check the request, then yield the events of the turn."""
+        """Prepare the request and yield the events of the turn. Raises what `prepare` and `PreparedTurn.stream` raise."""
         turn = await self.prepare(request)
         async with aclosing(turn.stream()) as events:
             async for event in events:
                 yield event
 
     async def answer(self, request: TurnRequest) -> AssistantAnswer:
+        """Prepare the request and return the complete answer. Raises what `prepare` and `PreparedTurn.answer` raise."""
         return await (await self.prepare(request)).answer()
 
     async def close(self) -> None:
-        """Wait until the samples of abandoned turns are stored."""
+        """Return once the samples of abandoned turns are stored."""
         await self._recorder.drain()
 
     async def _engine_request(self, request: TurnRequest, served: ServedModel) -> GenerationRequest:
         sampling = _resolve_sampling(request, served)
         if served.template is None and not served.engine.capabilities.token_ids:
             if request.partial_answer is not None:
-                raise Unsupported("This model's endpoint cannot go on with an answer.", advice="Ask it to go on.", param="kind")
+                raise Unsupported(
+                    "The endpoint of this model cannot continue an answer.",
+                    advice="Send a message that asks it to continue.",
+                    param="kind",
+                )
             return GenerationRequest(
                 messages=tuple(messages_for_model(request.messages)),
                 sampling=sampling,
@@ -140,20 +150,20 @@ class Assistant:
                 extra=_remote_options(request),
             )
         prompter = ChatPromptRenderer(served)
-        must_call = request.forced_tool
-        schema = forced_call_schema(request.forced_tools) if must_call else request.json_schema
+        forced_tool = request.forced_tool
+        schema = forced_call_schema(request.forced_tools) if forced_tool else request.json_schema
 
         def render() -> tuple[int, ...]:
             return prompter.render(
                 request.messages,
                 tools=request.offered_tools,
-                forced_tool=must_call,
-                json_schema=None if must_call else request.json_schema,
+                forced_tool=forced_tool,
+                json_schema=None if forced_tool else request.json_schema,
             )
 
-        # A long text takes long to encode: other requests go on meanwhile.
-        long = sum(len(str(message.get("content"))) for message in request.messages) > _LONG_PROMPT_CHARS
-        ids = await asyncio.to_thread(render) if long else render()
+        # Encoding a long prompt takes long enough to block the event loop.
+        is_long = sum(len(str(message.get("content"))) for message in request.messages) > _LONG_PROMPT_CHARS
+        ids = await asyncio.to_thread(render) if is_long else render()
         if request.partial_answer is not None:
             ids = _continuation_ids(ids, request.partial_answer, served, prompter.tokenizer)
         return GenerationRequest(prompt_ids=ids, sampling=sampling, json_schema=schema, top_logprobs=request.top_logprobs)
@@ -162,7 +172,7 @@ class Assistant:
 def _continuation_ids(
     ids: tuple[int, ...], partial_answer: PartialAnswer, served: ServedModel, tokenizer: TokenizerLike
 ) -> tuple[int, ...]:
-    """The prompt of an answer that goes on: by its own ids where this model gave it, else by its words."""
+    """The prompt of a continued answer: the exact ids if the same model gave it, else `ids` and the text of the answer."""
     if partial_answer.prompt_ids and partial_answer.model_hash == served.engine.model_hash:
         emitted = partial_answer.output_ids
         if emitted and emitted[-1] in tokenizer.stop_ids:
@@ -172,12 +182,12 @@ def _continuation_ids(
 
 
 def _remote_options(request: TurnRequest) -> dict[str, Any]:
-    """What a remote endpoint renders and parses by itself."""
+    """The options that a remote endpoint handles itself: tools and reasoning effort."""
     extra: dict[str, Any] = {}
     if request.tools:
-        named = request.tool_choice.partition("function:")[2]
+        function_name = request.tool_choice.partition("function:")[2]
         extra["tools"] = list(request.tools)
-        extra["tool_choice"] = {"type": "function", "function": {"name": named}} if named else request.tool_choice
+        extra["tool_choice"] = {"type": "function", "function": {"name": function_name}} if function_name else request.tool_choice
         extra["parallel_tool_calls"] = request.parallel_tool_calls
     if request.effort is not None:
         extra["reasoning_effort"] = request.effort
@@ -185,6 +195,7 @@ def _remote_options(request: TurnRequest) -> dict[str, Any]:
 
 
 def _resolve_sampling(request: TurnRequest, served: ServedModel) -> SamplingSettings:
+    """The defaults with the request's fields; a random seed unless the request has one."""
     base = DEFAULT_SAMPLING if served.template is not None else SamplingSettings()
     sampling = replace(base, **request.sampling)
     seed = secrets.randbelow(_NUM_SEEDS) if "seed" not in request.sampling else sampling.seed % _NUM_SEEDS
@@ -192,7 +203,7 @@ def _resolve_sampling(request: TurnRequest, served: ServedModel) -> SamplingSett
 
 
 async def _merge_choices(choices: tuple[ChoiceGenerator, ...]) -> AsyncGenerator[TurnEvent, None]:
-    """The events of several choices in the order in which they come."""
+    """The events of several choices, generated concurrently. The first error cancels the other choices."""
     queue: asyncio.Queue[TurnEvent | BaseException | None] = asyncio.Queue(maxsize=2 * len(choices))
 
     async def feed(choice: ChoiceGenerator) -> None:
@@ -206,13 +217,13 @@ async def _merge_choices(choices: tuple[ChoiceGenerator, ...]) -> AsyncGenerator
 
     tasks = [asyncio.create_task(feed(choice)) for choice in choices]
     try:
-        running = len(tasks)
-        while running:
+        num_running = len(tasks)
+        while num_running:
             item = await queue.get()
             if isinstance(item, BaseException):
                 raise item
             if item is None:
-                running -= 1
+                num_running -= 1
             else:
                 yield item
     finally:
@@ -222,16 +233,17 @@ async def _merge_choices(choices: tuple[ChoiceGenerator, ...]) -> AsyncGenerator
 
 
 class _ChoiceAccumulator:
-    """One choice, added up."""
+    """Collects the events of one choice into its answer."""
 
     def __init__(self) -> None:
         self._text: list[str] = []
         self._reasoning: list[str] = []
-        self._tool_calls: dict[int, dict[str, Any]] = {}
-        self._tokens: list[Any] = []
+        self._tool_calls: dict[int, ToolCallDict] = {}
+        self._tokens: list[TokenText] = []
         self._last_event: TurnEvent | None = None
 
     def add(self, event: TurnEvent) -> None:
+        """Add the next event of the choice."""
         self._text.append(event.text)
         self._reasoning.append(event.reasoning)
         self._tokens.extend(event.tokens)
@@ -246,13 +258,14 @@ class _ChoiceAccumulator:
             self._last_event = event
 
     def to_answer(self, index: int) -> ChoiceAnswer:
+        """The complete choice. Raises RuntimeError if the last event is missing."""
         if self._last_event is None or self._last_event.finish_reason is None:
-            raise RuntimeError("a choice ended without its last event")
+            raise RuntimeError("a choice ended without a finish reason")
         return ChoiceAnswer(
             index=index,
             text="".join(self._text),
             reasoning="".join(self._reasoning),
-            tool_calls=tuple(self._tool_calls[at] for at in sorted(self._tool_calls)),
+            tool_calls=tuple(self._tool_calls[position] for position in sorted(self._tool_calls)),
             tokens=tuple(self._tokens),
             finish_reason=self._last_event.finish_reason,
             usage=self._last_event.usage or TokenUsage(),

@@ -1,17 +1,17 @@
-"""What a turn tells while it runs and when it is done. Data only."""
+"""The events of a running turn and its complete answer. Data only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from yearling.chat.json_types import ToolCallDict
 from yearling.chat.output_parsing import TokenText
 from yearling.records import FinishReason
 
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Tokens. `completion` includes `reasoning`; `prompt` is the request's own prompt, counted once."""
+    """Token counts. `completion_tokens` includes `reasoning_tokens`; the prompt is counted once, also for several passes."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -20,16 +20,16 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnEvent:
-    """What one step added to one choice.
+    """What one step adds to one choice.
 
-    The last event of a choice carries `finish_reason`, `usage` and `sample_id`; its sample is durable by then. `tool_calls` are
-    deltas in OpenAI's form, each with its `index`.
+    The last event of a choice carries `finish_reason`, `usage` and `sample_id`; the sample is durable by then. `tool_calls` are
+    deltas in OpenAI's form, each with an `index`.
     """
 
     choice: int
     text: str = ""
     reasoning: str = ""
-    tool_calls: tuple[dict[str, Any], ...] = ()
+    tool_calls: tuple[ToolCallDict, ...] = ()
     tokens: tuple[TokenText, ...] = ()
     finish_reason: FinishReason | None = None
     usage: TokenUsage | None = None
@@ -38,12 +38,12 @@ class TurnEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceAnswer:
-    """One choice of a turn, added up. `tool_calls` are whole calls in OpenAI's form."""
+    """One complete choice of a turn. `tool_calls` are complete calls in OpenAI's form."""
 
     index: int
     text: str
     reasoning: str
-    tool_calls: tuple[dict[str, Any], ...]
+    tool_calls: tuple[ToolCallDict, ...]
     tokens: tuple[TokenText, ...]
     finish_reason: FinishReason
     usage: TokenUsage
@@ -52,24 +52,25 @@ class ChoiceAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssistantAnswer:
-    """All choices of a turn."""
+    """The complete choices of a turn."""
 
     choices: tuple[ChoiceAnswer, ...]
 
     @property
     def text(self) -> str:
-        """Of the first choice."""
+        """The text of the first choice."""
         return self.choices[0].text
 
     @property
     def usage(self) -> TokenUsage:
+        """The usage of the whole turn."""
         return total_token_usage([choice.usage for choice in self.choices])
 
 
 def total_token_usage(usages: list[TokenUsage]) -> TokenUsage:
-    """Of a whole turn: the choices share one prompt."""
+    """The usage of a turn from that of its choices, which share one prompt."""
     return TokenUsage(
-        prompt_tokens=max((part.prompt_tokens for part in usages), default=0),
-        completion_tokens=sum(part.completion_tokens for part in usages),
-        reasoning_tokens=sum(part.reasoning_tokens for part in usages),
+        prompt_tokens=max((usage.prompt_tokens for usage in usages), default=0),
+        completion_tokens=sum(usage.completion_tokens for usage in usages),
+        reasoning_tokens=sum(usage.reasoning_tokens for usage in usages),
     )

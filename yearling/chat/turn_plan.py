@@ -1,11 +1,12 @@
-"""Where in a conversation's tree a turn belongs, and what its model is to see of it. Reads the store, writes nothing."""
+"""Plans a turn: its place in the conversation's tree, and the messages that the model sees. Reads the store, writes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from yearling.chat.json_types import MessageDict
 from yearling.chat.request import PartialAnswer
 from yearling.clock import new_id
 from yearling.errors import BadInput, Conflict, NotFound
@@ -17,9 +18,12 @@ TurnKind = Literal["send", "regenerate", "continue"]
 
 @dataclass(slots=True, kw_only=True)
 class TurnPlan:
-    """`history` is what was said on the branch, the question last. `question` is what has yet to be stored, under `parent_id`."""
+    """A planned turn. `history` holds the messages of the branch, the question last.
 
-    history: list[dict[str, Any]]
+    `question` is the question if it has yet to be stored, under `parent_id`; it is None if it already is in the tree.
+    """
+
+    history: list[MessageDict]
     question: str | None = None
     question_id: str | None = None
     parent_id: str | None = None
@@ -31,13 +35,17 @@ class TurnPlan:
 def plan_turn(
     store: Store, person_id: str, conversation_id: str, kind: TurnKind, text: str | None, message_id: str | None
 ) -> TurnPlan:
-    """Raises NotFound for a conversation or message that is not there or another's; BadInput and Conflict for what cannot be."""
+    """Plan a turn of a person's conversation. `text` is the question to send; `message_id` is what it continues or follows.
+
+    Raises NotFound for a conversation or message that does not exist or is another person's, BadInput for a request that does not
+    fit the branch, Conflict for continuing an answer that is complete.
+    """
     conversation = store.conversations.get(conversation_id, person_id=person_id)
     branch: list[Message] = []
     if message_id is not None:
         branch = store.conversations.list_branch(message_id, person_id)
         if branch[-1].conversation_id != conversation_id:
-            raise NotFound(f"There is no message {message_id!r} here.")
+            raise NotFound(f"There is no message {message_id!r} in this conversation.")
     if kind == "send":
         plan = _plan_send(branch, text or "", message_id)
     elif kind == "regenerate":
@@ -48,25 +56,25 @@ def plan_turn(
     return plan
 
 
-def chat_history(branch: Sequence[Message]) -> list[dict[str, Any]]:
-    """What was said, as models see it. An answer and what it was gone on with are one message."""
-    said: list[dict[str, Any]] = []
+def chat_history(branch: Sequence[Message]) -> list[MessageDict]:
+    """The questions and answers of a branch as models see them. An answer and its continuations form one message."""
+    history: list[MessageDict] = []
     for message in branch:
         if message.role not in ("user", "assistant") or not message.content:
             continue
-        if said and message.facts.get("continues") and said[-1]["role"] == "assistant":
-            said[-1]["content"] += message.content
+        if history and message.facts.get("continues") and history[-1]["role"] == "assistant":
+            history[-1]["content"] += message.content
         else:
-            said.append({"role": message.role, "content": message.content})
-    return said
+            history.append({"role": message.role, "content": message.content})
+    return history
 
 
 def _plan_send(branch: list[Message], text: str, parent_id: str | None) -> TurnPlan:
     if not text.strip():
-        raise BadInput("There is nothing in the question.", param="text")
+        raise BadInput("The question is empty.", param="text")
     if branch and branch[-1].role == "user":
         raise BadInput(
-            "A question belongs under an answer.", advice="To change a question, send it under its parent.", param="message"
+            "A question can only follow an answer.", advice="To change a question, send it under its parent.", param="message"
         )
     question_id = new_id()
     history = [*chat_history(branch), {"role": "user", "content": text}]
@@ -74,33 +82,33 @@ def _plan_send(branch: list[Message], text: str, parent_id: str | None) -> TurnP
 
 
 def _plan_regenerate(branch: list[Message]) -> TurnPlan:
-    """The question above a message, or the message itself when it is one."""
-    upto = len(branch)
-    while upto and branch[upto - 1].role != "user":
-        upto -= 1
-    if not upto:
+    """Answer the last question of the branch again: the one above the message, or the message itself if it is a question."""
+    end = len(branch)
+    while end and branch[end - 1].role != "user":
+        end -= 1
+    if not end:
         raise BadInput("There is no question above this message.", param="message")
-    question = branch[upto - 1]
-    return TurnPlan(history=chat_history(branch[:upto]), question_id=question.id, answer_parent_id=question.id)
+    question = branch[end - 1]
+    return TurnPlan(history=chat_history(branch[:end]), question_id=question.id, answer_parent_id=question.id)
 
 
 def _plan_continue(store: Store, branch: list[Message], person_id: str) -> TurnPlan:
     last = branch[-1]
     if last.role != "assistant":
-        raise BadInput("Only an answer can be gone on with.", param="message")
+        raise BadInput("Only an answer can be continued.", param="message")
     if last.finish_reason == "stop":
-        raise Conflict("This answer is complete.", advice="Ask something more, or ask for another answer.", param="message")
+        raise Conflict("This answer is complete.", advice="Send another message, or regenerate the answer.", param="message")
     plan = _plan_regenerate(branch)
-    whole = chat_history(branch)[-1]["content"] if last.content else ""
-    begun = PartialAnswer(text=whole)
+    text = chat_history(branch)[-1]["content"] if last.content else ""
+    partial_answer = PartialAnswer(text=text)
     if last.sample_id is not None:
         try:
             sample = store.samples.get(last.sample_id, person_id=person_id)
         except NotFound:
             sample = None
         if sample is not None and sample.kept == "full":
-            begun = PartialAnswer(
-                text=whole, prompt_ids=sample.prompt_ids, output_ids=sample.output_ids, model_hash=sample.model_hash
+            partial_answer = PartialAnswer(
+                text=text, prompt_ids=sample.prompt_ids, output_ids=sample.output_ids, model_hash=sample.model_hash
             )
-    plan.partial_answer, plan.answer_parent_id = begun, last.id
+    plan.partial_answer, plan.answer_parent_id = partial_answer, last.id
     return plan

@@ -1,4 +1,4 @@
-"""What a command needs to talk to a model in this process, opened and closed together."""
+"""Opens and closes together what a command needs to chat with a model in this process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from yearling.store import SampleWriter, Store
 
 @dataclass(frozen=True, slots=True)
 class AssistantRuntime:
-    """An open assistant and what it stands on."""
+    """An open assistant with the store, engines and person that it uses."""
 
     settings: Settings
     store: Store
@@ -27,7 +27,7 @@ class AssistantRuntime:
 
 @asynccontextmanager
 async def open_runtime(settings: Settings) -> AsyncGenerator[AssistantRuntime, None]:
-    """Open everything for the owner of this installation. Raises what opening the store and the pool raises."""
+    """Open an assistant for the owner of this installation. Raises what opening the store and the pool raises."""
     with Store.open(settings) as store:
         writer = SampleWriter(store)
         pool = EnginePool(settings, ModelLibrary(settings.models_dir))

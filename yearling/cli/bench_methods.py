@@ -1,6 +1,6 @@
-"""`yearling bench consensus | gates | learn | preference | train`: the options of the measurements in `benchmarks/`.
+"""`yearling bench consensus`, `gates`, `learn`, `preference` and `train`: the options of the measurements in `benchmarks/`.
 
-`bench` registers them. The measurements themselves need the source checkout: see `load_benchmark`.
+`bench.py` registers the commands. The measurements themselves need the source checkout: see `load_benchmark`.
 """
 
 from __future__ import annotations
@@ -10,19 +10,27 @@ from pathlib import Path
 import typer
 
 from yearling.cli.checkout import load_benchmark
+from yearling.cli.options import AS_JSON, DATA_DIR, DEVICE, MODEL
+
+RANK = typer.Option(16, "--rank", min=1, help="Rank of the LoRA adapter on every linear layer.")
+THREADS = typer.Option(2, "--threads", min=1, help="Number of CPU threads.")
 
 
 def consensus(
     polis: Path = typer.Option(
-        ..., "--polis", help="Folder with one folder per Polis conversation.", exists=True, file_okay=False
+        ..., "--polis", help="Folder with one subfolder per Polis conversation.", exists=True, file_okay=False
     ),
-    seeds: int = typer.Option(5, min=1, help="Random samples per conversation; intervals are over these."),
-    attacks: bool = typer.Option(True, help="Run the attack suite too (minutes)."),
-    speed: bool = typer.Option(True, help="Measure time and memory too."),
-    million: bool = typer.Option(False, "--million", help="Also the whole run over a log of a million ratings (a minute, 3 GB)."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON object a line."),
+    seeds: int = typer.Option(5, min=1, help="Number of random samples per conversation; intervals are over these."),
+    attacks: bool = typer.Option(True, help="Run the attack suite as well, which takes minutes."),
+    speed: bool = typer.Option(True, help="Measure time and memory as well."),
+    million: bool = typer.Option(
+        False, "--million", help="Also measure a run over a log of a million ratings: one minute, 3 GB of memory."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object per line."),
 ) -> None:
-    """Print what bridged consensus achieves beside majority, pooled bound, Polis' measure and plain ALS."""
+    """Compare bridged consensus with majority vote, pooled bound, Polis' measure and plain ALS.
+
+    Needs the source checkout."""
     load_benchmark("consensus.command").run(
         polis=polis,
         seeds=seeds,
@@ -34,11 +42,13 @@ def consensus(
 
 
 def gates(
-    count: int = typer.Option(1000, "--gates", min=100, help="Simulated gates (or canaries) per promise."),
-    seed: int = typer.Option(0, help="Another seed draws another sample of the same truth."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    count: int = typer.Option(1000, "--gates", min=100, help="Number of simulated gates or canaries per guarantee."),
+    seed: int = typer.Option(0, help="Seed of the simulation."),
+    as_json: bool = AS_JSON,
 ) -> None:
-    """Simulate gates and canaries through the functions that decide real ones. Exit code 1 when a promise is not kept."""
+    """Check the error rates of gates and canaries by simulation, with the functions that decide real ones.
+
+    Exit code 1 if a guarantee does not hold. Needs the source checkout."""
     load_benchmark("gates.command").run(
         count=count,
         seed=seed,
@@ -47,21 +57,26 @@ def gates(
 
 
 def learn(
-    method: str = typer.Argument(help="grpo, ppo or rejection."),
-    task: str = typer.Option("chain_sum", "--task", help="Which tasks: chain_sum, running_totals, instructions."),
-    setting: list[str] = typer.Option([], "--set", help="NAME=VALUE, any setting of the method; may be repeated."),
-    seeds: str = typer.Option("0", "--seeds", help="Seeds, separated by commas: a run for each."),
-    cpu_minutes: float = typer.Option(120.0, "--cpu-minutes", help="CPU time of a run over all cores: 120 are an hour on two."),
-    rank: int = typer.Option(16, "--rank", min=1, help="Of the adapter."),
-    exam_tasks: int = typer.Option(300, "--exam-tasks", min=1, help="Held-out tasks before and after."),
-    threads: int = typer.Option(2, "--threads", min=1, help="Threads."),
-    device: str = typer.Option("auto", "--device", help="auto, cpu or cuda: one GPU where there is one."),
-    model: str | None = typer.Option(None, "--model", "-m", help="The model to train; by default the one that answers."),
-    data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models and data live."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    method: str = typer.Argument(help="Training method: grpo, ppo or rejection."),
+    task: str = typer.Option("chain_sum", "--task", help="Environment to train on: chain_sum, running_totals or instructions."),
+    setting: list[str] = typer.Option([], "--set", help="A setting of the method as NAME=VALUE; can be given several times."),
+    seeds: str = typer.Option("0", "--seeds", help="Seeds, separated by commas; each makes one run."),
+    cpu_minutes: float = typer.Option(
+        120.0, "--cpu-minutes", help="CPU minutes per run, summed over all cores: 120 are an hour on two cores."
+    ),
+    rank: int = RANK,
+    exam_tasks: int = typer.Option(
+        300, "--exam-tasks", min=1, help="Number of held-out tasks to test before and after training."
+    ),
+    threads: int = THREADS,
+    device: str = DEVICE,
+    model: str | None = MODEL,
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
 ) -> None:
-    """Train on an environment's training tasks and count held-out ones solved before and after, with 95 % Wilson
-    intervals."""
+    """Train on tasks of an environment; report the solved held-out tasks before and after, with 95 % Wilson intervals.
+
+    Needs the source checkout."""
     load_benchmark("training.learn_command").run(
         method=method,
         task=task,
@@ -79,23 +94,27 @@ def learn(
 
 
 def preference(
-    question: str = typer.Argument(help="dpo: clean labels; soft: one in five flipped, learnt soft and hard."),
-    pairs: Path = typer.Option(..., "--pairs", help="A .jsonl file of hh-rlhf.", exists=True, dir_okay=False),
-    count: int = typer.Option(500, "--count", min=2, help="Pairs to learn from."),
-    held: int = typer.Option(0, "--held", min=0, help="Held-out pairs to rank; 0: all others."),
-    seeds: str = typer.Option("0,1,2", "--seeds", help="Seeds, separated by commas: each draws its own pairs."),
-    max_tokens: int = typer.Option(256, "--max-tokens", min=16, help="Longer dialogues are left out."),
-    passes: float = typer.Option(1.0, "--passes", help="Over the pairs."),
-    learning_rate: float = typer.Option(2e-4, "--learning-rate", help="Peak."),
-    beta: float = typer.Option(0.1, "--beta", help="Of DPO."),
-    rank: int = typer.Option(16, "--rank", min=1, help="Of the adapter."),
-    threads: int = typer.Option(2, "--threads", min=1, help="Threads."),
-    device: str = typer.Option("auto", "--device", help="auto, cpu or cuda: one GPU where there is one."),
-    model: str | None = typer.Option(None, "--model", "-m", help="The model to train; by default the one that answers."),
-    data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models and data live."),
-    as_json: bool = typer.Option(False, "--json", help="One JSON object a run."),
+    question: str = typer.Argument(
+        help="dpo: train on clean labels; soft: flip one label in five, and compare soft labels with hard ones."
+    ),
+    pairs: Path = typer.Option(..., "--pairs", help="A .jsonl file of the data set hh-rlhf.", exists=True, dir_okay=False),
+    count: int = typer.Option(500, "--count", min=2, help="Number of pairs to train on."),
+    held: int = typer.Option(0, "--held", min=0, help="Number of held-out pairs to rank; 0 ranks all others."),
+    seeds: str = typer.Option("0,1,2", "--seeds", help="Seeds, separated by commas; each draws its own pairs."),
+    max_tokens: int = typer.Option(256, "--max-tokens", min=16, help="Most tokens of a dialogue; longer ones are left out."),
+    passes: float = typer.Option(1.0, "--passes", help="Number of passes over the pairs."),
+    learning_rate: float = typer.Option(2e-4, "--learning-rate", help="Peak learning rate."),
+    beta: float = typer.Option(0.1, "--beta", help="β of DPO: how strongly the policy is held to its reference."),
+    rank: int = RANK,
+    threads: int = THREADS,
+    device: str = DEVICE,
+    model: str | None = MODEL,
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object per run."),
 ) -> None:
-    """Train on some pairs and rank the others before and after; intervals are over seeds (95 %, Student's t)."""
+    """Train on some pairs and rank held-out pairs before and after. Intervals are over seeds (95 %, Student's t).
+
+    Needs the source checkout."""
     load_benchmark("training.preference_command").run(
         question=question,
         pairs=pairs,
@@ -116,20 +135,30 @@ def preference(
 
 
 def train(
-    trl_python: Path | None = typer.Option(None, "--trl-python", help="The Python of an environment with TRL (`make trl`)."),
-    method: str = typer.Option("dpo", "--method", help="dpo, or grpo: 8 prompts, 8 answers each of 64 tokens."),
-    pairs: int = typer.Option(64, "--pairs", min=2, help="Preference pairs of a step, of about 200 tokens a sequence."),
-    rank: int = typer.Option(16, "--rank", min=1, help="Of the adapter, on every linear layer."),
-    budget_tokens: int = typer.Option(512, "--budget-tokens", min=64, help="Tokens of one of our micro-batches."),
-    rounds: int = typer.Option(3, "--rounds", min=1, help="Steps of each, in turns, after one to warm up; medians are printed."),
-    trl: list[str] = typer.Option([], "--trl", help="JSON of settings for TRL; each use adds a contender."),
-    threads: int = typer.Option(2, "--threads", min=1, help="Threads of each."),
-    where: bool = typer.Option(False, "--profile", help="Say where the time of one of our DPO steps goes, and compare nothing."),
-    model: str | None = typer.Option(None, "--model", "-m", help="The model to train; by default the one that answers."),
-    data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models and data live."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    trl_python: Path | None = typer.Option(
+        None, "--trl-python", help="Python of an environment with TRL, as `make trl` creates it; without it, only ours is timed."
+    ),
+    method: str = typer.Option(
+        "dpo", "--method", help="Method to time: dpo, or grpo with 8 prompts and 8 answers each of 64 tokens."
+    ),
+    pairs: int = typer.Option(64, "--pairs", min=2, help="Preference pairs per step, with about 200 tokens per sequence."),
+    rank: int = RANK,
+    budget_tokens: int = typer.Option(512, "--budget-tokens", min=64, help="Tokens per micro-batch of ours."),
+    rounds: int = typer.Option(
+        3, "--rounds", min=1, help="Timed steps of each trainer after one warm-up step; the medians are printed."
+    ),
+    trl: list[str] = typer.Option([], "--trl", help="Settings of TRL as JSON; can be given several times to compare them."),
+    threads: int = THREADS,
+    where: bool = typer.Option(
+        False, "--profile", help="Print where the time of one of our DPO steps goes, instead of a comparison."
+    ),
+    model: str | None = MODEL,
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
 ) -> None:
-    """Time optimiser steps of DPO or GRPO with LoRA: ours and TRL's on the same weights and token ids, taking turns."""
+    """Time optimiser steps of DPO or GRPO with LoRA: ours and TRL's, in turns, on the same weights and token ids.
+
+    Needs the source checkout."""
     load_benchmark("training.train_command").run(
         trl_python=trl_python,
         method=method,

@@ -1,4 +1,4 @@
-"""What stands only in the source checkout, beside the package: measurements of ourselves, which no installation needs."""
+"""Loads measurements from `benchmarks/`, which lies beside the package in the source checkout and is not installed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from yearling.cli.console import err
 
 
 def load_benchmark(name: str) -> ModuleType:
-    """The module `benchmarks.NAME` of the checkout that this package stands in. Exits with code 2 where there is none."""
+    """Import the module `benchmarks.NAME` of the source checkout. Raises typer.Exit with code 2 outside of a checkout."""
     root = Path(yearling.__file__).parents[1]
     if not (root / "benchmarks" / "__init__.py").is_file():
         err.print("Error: this measurement needs the source checkout.", style="red", highlight=False)
-        err.print("Clone the repository, run `make test` or `make check` once, and measure with its `.venv/bin/yearling`.")
+        err.print("Clone the repository, run `make check` once, and use its `.venv/bin/yearling`.", highlight=False)
         raise typer.Exit(2)
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))

@@ -1,4 +1,7 @@
-"""`yearling consensus`: what people who usually disagree agree on."""
+"""`yearling consensus`: run, show, explain, export and replay the bridged consensus.
+
+Bridged consensus is what people who usually disagree agree on.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,21 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, out, print_json, print_table
+from yearling.cli.options import AS_JSON, DATA_DIR
+from yearling.cli.output_file import write_lines
 from yearling.config import load_settings
 from yearling.errors import NotFound
 
 if TYPE_CHECKING:
-    from yearling.feedback import RecordedConsensusRun
+    from yearling.feedback import ConsensusPair, RecordedConsensusRun
     from yearling.store import Store
 
-app = typer.Typer(help="What people who usually disagree agree on.", no_args_is_help=True)
-
-AS_JSON = typer.Option(False, "--json", help="Print JSON.")
-DATA_DIR = typer.Option(None, "--data-dir", help="Where the data lives.")
+app = typer.Typer(help="Find out what people who usually disagree agree on (bridged consensus).", no_args_is_help=True)
 
 
 @app.command("run")
 def run(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
-    """Find the consensus over the whole log as it is now, and record it."""
+    """Compute the consensus over all feedback so far, and record it."""
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
@@ -33,7 +35,7 @@ def run(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
         print_json(_run_dict(finished))
         return
     if not finished.is_new:
-        err.print("Nobody acted since the last run, which stands.")
+        err.print("No feedback since the last run: its result still stands.")
     _print_summary(finished)
     for item, status in finished.status_changes.items():
         out.print(f"{item}: now {status.replace('_', ' ')}", highlight=False, markup=False, soft_wrap=True)
@@ -41,24 +43,24 @@ def run(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
 
 @app.command("status")
 def status(
-    limit: int = typer.Option(50, "--limit", min=1, help="Show at most so many items."),
+    limit: int = typer.Option(50, "--limit", min=1, help="Number of items to show at most."),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Show the newest run, with the status of every item and the reason."""
+    """Show the newest run: the status of every item, and the reason for it."""
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
         finished = _latest_run(store)
-        waiting = store.events.head().sequence - finished.record.up_to - finished.record.num_changes
+        num_new_events = store.events.head().sequence - finished.record.up_to - finished.record.num_changes
     if as_json:
         items = [{"item": item.item, "status": item.status, "reason": item.reason} for item in finished.snapshot.items]
         pairs = [asdict(pair) for pair in finished.snapshot.pairs]
-        print_json({**_run_dict(finished), "events_since": waiting, "items": items, "pairs": pairs})
+        print_json({**_run_dict(finished), "events_since": num_new_events, "items": items, "pairs": pairs})
         return
     _print_summary(finished)
-    if waiting:
-        err.print(f"{waiting} events came since: `yearling consensus run` takes them in.")
+    if num_new_events:
+        err.print(f"There are {num_new_events} newer events. Run `yearling consensus run` to include them.")
     rows = [
         (item.item, item.status.replace("_", " "), item.reason.replace("_", " "), f"{item.bridging:.2f}", f"{item.axis:+.2f}")
         for item in finished.snapshot.items[:limit]
@@ -66,32 +68,32 @@ def status(
     if rows:
         print_table(("Item", "Status", "Reason", "Weaker side>", "Axis>"), rows)
     if len(finished.snapshot.items) > limit:
-        err.print(f"{len(finished.snapshot.items) - limit} more items: see --limit or --json.")
+        err.print(f"{len(finished.snapshot.items) - limit} more items; use --limit or --json to see them.")
 
 
 @app.command("explain")
 def explain(
-    item: str = typer.Argument(help="The id of an answer or a note."),
+    item: str = typer.Argument(help="Id of an answer or a note."),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Say in plain words who (by side, never by name) found what, and what is missing for a status."""
+    """Explain the status of an item: how each side judged it (never by name), and what is missing for another status."""
     from yearling.feedback import ConsensusParameters, explain_item
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
         finished = _latest_run(store)
-    found = finished.snapshot.find_item(item)
-    if found is None:
+    result = finished.snapshot.find_item(item)
+    if result is None:
         raise NotFound(
-            f"The newest run knows no item {item!r}.",
-            advice="`yearling consensus status` lists the items; `yearling consensus run` takes in what is new.",
+            f"The newest run has no item {item!r}.",
+            advice="`yearling consensus status` lists the items; `yearling consensus run` includes new feedback.",
         )
-    p = ConsensusParameters.from_dict(finished.record.parameters)
-    sentences = explain_item(found, p.status, division_seen=finished.snapshot.division.seen)
+    parameters = ConsensusParameters.from_dict(finished.record.parameters)
+    sentences = explain_item(result, parameters.status, division_seen=finished.snapshot.division.seen)
     pairs = [pair for pair in finished.snapshot.pairs if item in (pair.better, pair.worse)]
     if as_json:
-        print_json({**asdict(found), "sentences": sentences, "pairs": [asdict(pair) for pair in pairs]})
+        print_json({**asdict(result), "sentences": sentences, "pairs": [asdict(pair) for pair in pairs]})
         return
     for sentence in sentences:
         out.print(sentence, highlight=False, markup=False, soft_wrap=True)
@@ -101,12 +103,11 @@ def explain(
 
 @app.command("export")
 def export(
-    path: Path | None = typer.Argument(None, help="The file to write; by default the screen."),
+    path: Path | None = typer.Argument(None, help="File to write; default: standard output."),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Write the public record: the log without names and words, and everything needed to replay it anywhere."""
-    from yearling.cli.output_file import write_lines
+    """Export the public record: the feedback log without names and texts, with everything needed to replay it anywhere."""
     from yearling.feedback import publication_lines
     from yearling.store import Store
 
@@ -123,48 +124,48 @@ def export(
 
 @app.command("replay")
 def replay(
-    path: Path = typer.Argument(help="A file that `yearling consensus export` wrote, here or elsewhere."),
-    every_run: bool = typer.Option(False, "--every-run", help="Repeat every run, not only the newest."),
+    path: Path = typer.Argument(help="File that `yearling consensus export` wrote, on this or another installation."),
+    every_run: bool = typer.Option(False, "--every-run", help="Repeat every recorded run instead of the newest only."),
     as_json: bool = AS_JSON,
 ) -> None:
-    """Compute an exported consensus again and compare every byte. Exit code 1 when anything differs. Needs no data folder."""
+    """Repeat an exported consensus and compare every byte. Exit code 1 if anything differs. Needs no data folder."""
     from yearling.feedback import replay_publication as replay_file
 
-    with err.status("Replaying") as shown:
-        found = replay_file(path, every_run=every_run, on_status=shown.update)
+    with err.status("Replaying") as status_display:
+        report = replay_file(path, every_run=every_run, on_status=status_display.update)
     if as_json:
-        print_json({"ok": found.ok, **asdict(found)})
-    elif found.ok:
-        what = f"{found.items} statuses and {found.pairs} pairs, from {found.entries} events"
-        out.print(f"Reproduced to the last byte: {what}.", highlight=False)
-        out.print(f"Snapshot {found.snapshot_hash}", highlight=False, soft_wrap=True)
-        out.print(f"Log head {found.head}", highlight=False, soft_wrap=True)
-        if found.juries_checked:
-            out.print(f"Drawn again by lot, with the same outcome: {found.juries_checked} juries.", highlight=False)
-        if found.juries_of_other_code:
-            err.print(f"{found.juries_of_other_code} juries were drawn by other versions of the program.")
-        if found.runs_of_other_code:
-            err.print(f"{found.runs_of_other_code} earlier runs were made by other versions of the program.")
+        print_json({"ok": report.ok, **asdict(report)})
+    elif report.ok:
+        counts = f"{report.items} statuses and {report.pairs} pairs, from {report.entries} events"
+        out.print(f"Reproduced byte for byte: {counts}.", highlight=False)
+        out.print(f"Snapshot {report.snapshot_hash}", highlight=False, soft_wrap=True)
+        out.print(f"Log head {report.head}", highlight=False, soft_wrap=True)
+        if report.juries_checked:
+            out.print(f"Drawn again with the same result: {report.juries_checked} juries.", highlight=False)
+        if report.juries_of_other_code:
+            err.print(f"Not repeated: {report.juries_of_other_code} juries drawn by other versions of the program.")
+        if report.runs_of_other_code:
+            err.print(f"Not repeated: {report.runs_of_other_code} earlier runs of other versions of the program.")
     else:
-        for difference in found.differences:
+        for difference in report.differences:
             err.print(difference, style="red", markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(0 if found.ok else 1)
+    raise typer.Exit(0 if report.ok else 1)
 
 
 def _run_consensus(store: Store) -> RecordedConsensusRun:
     from yearling.feedback import EventIndex, run_and_record
 
-    with err.status("Reading the log") as shown:
-        return run_and_record(store, EventIndex(store), on_status=shown.update)
+    with err.status("Reading the log") as status_display:
+        return run_and_record(store, EventIndex(store), on_status=status_display.update)
 
 
 def _latest_run(store: Store) -> RecordedConsensusRun:
     from yearling.feedback import load_latest_run
 
-    found = load_latest_run(store)
-    if found is None:
-        raise NotFound("There was no consensus run yet.", advice="Make one with `yearling consensus run`.")
-    return found
+    run = load_latest_run(store)
+    if run is None:
+        raise NotFound("There is no consensus run yet.", advice="Start one with `yearling consensus run`.")
+    return run
 
 
 def _run_dict(finished: RecordedConsensusRun) -> dict[str, Any]:
@@ -197,12 +198,12 @@ def _print_summary(finished: RecordedConsensusRun) -> None:
     record = finished.record
     for sentence in explain_snapshot(finished.snapshot):
         out.print(sentence, highlight=False, markup=False, soft_wrap=True)
-    what = f"Run {record.sequence} over {record.up_to} events took {record.duration_s:.2f} s."
-    out.print(f"{what} Snapshot {record.snapshot_sha256}", highlight=False, soft_wrap=True)
+    summary = f"Run {record.sequence} over {record.up_to} events took {record.duration_s:.2f} s."
+    out.print(f"{summary} Snapshot {record.snapshot_sha256}", highlight=False, soft_wrap=True)
 
 
-def _describe_pair(item: str, pair: Any) -> str:
-    other, word = (pair.worse, "better") if pair.better == item else (pair.better, "worse")
+def _describe_pair(item: str, pair: ConsensusPair) -> str:
+    other, verdict = (pair.worse, "better") if pair.better == item else (pair.better, "worse")
     if pair.weight > 0:
-        return f"Found {word} than {other} on both sides: q {pair.q:.2f}, weight {pair.weight:.2f}."
+        return f"Both sides judged it {verdict} than {other}: q {pair.q:.2f}, weight {pair.weight:.2f}."
     return f"Compared with {other}: q {pair.q:.2f}, no weight in training ({pair.reason.replace('_', ' ') or 'undecided'})."

@@ -1,6 +1,6 @@
-"""`yearling conversations`: a person's history, in and out of files, listed, found, deleted.
+"""`yearling conversations`: import, export, list, search and delete the conversations of a person.
 
-Works on the data folder, whether a server runs or not, by the functions that the API calls.
+Works on the data folder, whether a server runs or not, through the functions that the API uses.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import IO, TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, format_size, print_json, print_table
+from yearling.cli.options import AS_JSON, DATA_DIR, YES
+from yearling.cli.output_file import write_lines
 from yearling.clock import now_utc
 from yearling.config import load_settings
 from yearling.errors import Conflict, NotFound
@@ -22,24 +24,24 @@ if TYPE_CHECKING:
     from yearling.feedback import FeedbackLog
     from yearling.store import HistoryEntry
 
-app = typer.Typer(help="Conversations of a person: import, export, list, search, delete.", no_args_is_help=True)
+app = typer.Typer(help="Import, export, list, search and delete conversations.", no_args_is_help=True)
 
-AS_JSON = typer.Option(False, "--json", help="Print JSON.")
-DATA_DIR = typer.Option(None, "--data-dir", help="Where the data lives.")
-PERSON = typer.Option(None, "--person", help="Whose, by name; by default the owner's.")
-LIMIT = typer.Option(50, "--limit", "-n", min=1, max=10_000, help="How many at most.")
+PERSON = typer.Option(None, "--person", help="Name of the person whose conversations to use; default: the owner.")
+LIMIT = typer.Option(50, "--limit", "-n", min=1, max=10_000, help="Number of conversations to show at most.")
 _PAGE_SIZE = 200
 _CHUNK_BYTES = 1 << 20
 
 
 @app.command("import")
 def import_conversations(
-    path: Path = typer.Argument(help="ChatGPT's zip or conversations.json, Open WebUI's JSON, or a Yearling's zip."),
+    path: Path = typer.Argument(
+        help="An export: a zip or conversations.json from ChatGPT, JSON from Open WebUI, or a zip from Yearling."
+    ),
     person: str | None = PERSON,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Take in the export of a chat program or of a Yearling. The same file again changes nothing."""
+    """Import conversations from another chat program or another Yearling. Importing a file twice changes nothing."""
     from yearling.api import import_personal_data, import_report_json
 
     if not path.is_file():
@@ -50,21 +52,22 @@ def import_conversations(
         print_json(report)
         return
     counts = {name: count for name, count in report.items() if isinstance(count, int)}
-    print_table(("Taken in", "Number>"), counts.items())
+    print_table(("Imported", "Number>"), counts.items())
     if report["left_out"]:
-        print_table(("Left out", "Because", "Number>"), [tuple(one.values()) for one in report["left_out"]])
+        print_table(("Not imported", "Reason", "Number>"), [tuple(entry.values()) for entry in report["left_out"]])
 
 
 @app.command("export")
 def export_conversations(
-    to: Path | None = typer.Option(None, "--out", "-o", help="The zip to write; by default yearling-DATE.zip here."),
+    to: Path | None = typer.Option(
+        None, "--out", "-o", help="Zip file to write; default: yearling-DATE.zip in the current folder."
+    ),
     person: str | None = PERSON,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Write everything that is a person's to a zip: conversations, files, judgements, memories, folders, links, settings."""
+    """Export everything of a person to a zip: conversations, files, judgements, memories, folders, share links, settings."""
     from yearling.api import export_personal_data
-    from yearling.cli.output_file import write_lines
 
     path = to or Path(f"yearling-{now_utc():%Y-%m-%d}.zip")
     if path.exists():
@@ -75,81 +78,82 @@ def export_conversations(
     if as_json:
         print_json({"path": str(path), **counts, **written})
         return
-    print_table(("Written", "Number>"), counts.items())
-    err.print(f"{format_size(path.stat().st_size)} in {path}", highlight=False, soft_wrap=True)
+    print_table(("Exported", "Number>"), counts.items())
+    err.print(f"Wrote {path} ({format_size(path.stat().st_size)}).", highlight=False, soft_wrap=True)
 
 
 @app.command("list")
 def list_conversations(
-    folder: str | None = typer.Option(None, "--folder", help="Only those in the folder of this name."),
+    folder: str | None = typer.Option(None, "--folder", help="Name of a folder; only its conversations are listed."),
     limit: int = LIMIT,
     person: str | None = PERSON,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """List conversations, newest activity first."""
+    """List conversations, the most recently used first."""
     _print_conversations(data_dir, person, "", limit, folder, as_json)
 
 
 @app.command("search")
 def search(
-    text: str = typer.Argument(help="Words that all occur in a message or in the title; Chinese too."),
+    text: str = typer.Argument(help="Words to search for; all of them must occur in a message or the title."),
     limit: int = LIMIT,
     person: str | None = PERSON,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Find conversations by their words, with a piece of the newest message that has them."""
+    """Search conversations, and show an excerpt of the newest message that matches."""
     _print_conversations(data_dir, person, text, limit, None, as_json)
 
 
 @app.command("delete")
 def delete(
-    conversations: list[str] = typer.Argument(help="Ids of conversations, as `list` and `search` show them."),
-    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+    conversations: list[str] = typer.Argument(help="Ids of conversations, as `list` and `search` print them."),
+    yes: bool = YES,
     person: str | None = PERSON,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Delete conversations with all that is kept of them: answers, files, what was remembered, one's own edits and notes."""
+    """Delete conversations and everything that belongs to them: answers, files, memories, the person's edits and notes."""
     from yearling.api import delete_conversation
 
     deleted: list[dict[str, Any]] = []
     with _open_feedback_log(data_dir, person) as (log, person_id):
-        titles = [log.store.conversations.get(one, person_id=person_id).title or one for one in conversations]
+        titles = [log.store.conversations.get(id_, person_id=person_id).title or id_ for id_ in conversations]
         if not yes and not typer.confirm(f"Delete {', '.join(titles)}?", err=True):
             raise typer.Abort
-        for one in conversations:
-            deleted.append({"id": one, **delete_conversation(log, person_id, one).counts})
+        for id_ in conversations:
+            deleted.append({"id": id_, **delete_conversation(log, person_id, id_).counts})
     if as_json:
         print_json(deleted)
         return
-    err.print(f"{len(deleted)} conversations with {sum(one['messages'] for one in deleted)} messages are deleted.")
+    num_messages = sum(counts["messages"] for counts in deleted)
+    err.print(f"Deleted {len(deleted)} conversations with {num_messages} messages.")
 
 
 def _print_conversations(
     data_dir: Path | None, person: str | None, query: str, limit: int, folder: str | None, as_json: bool
 ) -> None:
     with _open_feedback_log(data_dir, person) as (log, person_id):
-        folders = {one.id: one.name for one in log.store.folders.list(person_id)}
-        within = next((key for key, name in folders.items() if name == folder), None)
-        if folder is not None and within is None:
+        folders = {record.id: record.name for record in log.store.folders.list(person_id)}
+        folder_id = next((key for key, name in folders.items() if name == folder), None)
+        if folder is not None and folder_id is None:
             raise NotFound(f"There is no folder {folder!r}.", advice=f"Folders: {', '.join(sorted(folders.values())) or 'none'}.")
-        found: list[HistoryEntry] = []
-        after = None
-        while len(found) < limit:
+        entries: list[HistoryEntry] = []
+        cursor = None
+        while len(entries) < limit:
             page = log.store.history.list_page(
-                person_id, query=query, folder_id=within, cursor=after, limit=min(_PAGE_SIZE, limit - len(found))
+                person_id, query=query, folder_id=folder_id, cursor=cursor, limit=min(_PAGE_SIZE, limit - len(entries))
             )
-            found += page.entries
-            after = page.next_cursor
-            if after is None:
+            entries += page.entries
+            cursor = page.next_cursor
+            if cursor is None:
                 break
-    rows = [_conversation_dict(entry, folders) for entry in found]
+    rows = [_conversation_dict(entry, folders) for entry in entries]
     if as_json:
         print_json(rows)
         return
-    last = "Found" if query else "Folder"
+    last_column = "Excerpt" if query else "Folder"
     cells = [
         (
             row["id"],
@@ -160,20 +164,20 @@ def _print_conversations(
         )
         for row in rows
     ]
-    print_table(("Id", "Title", "Messages>", "Last (UTC)", last), cells)
-    if after is not None:
-        err.print(f"There are more than {limit}: ask for them with --limit.")
+    print_table(("Id", "Title", "Messages>", "Last used (UTC)", last_column), cells)
+    if cursor is not None:
+        err.print(f"There are more than {limit} conversations; use --limit to see them.")
 
 
 def _conversation_dict(entry: HistoryEntry, folders: dict[str, str]) -> dict[str, Any]:
-    one = entry.conversation
+    conversation = entry.conversation
     return {
-        "id": one.id,
-        "title": one.title,
-        "folder": folders.get(one.folder_id or "", ""),
-        "origin": one.origin,
+        "id": conversation.id,
+        "title": conversation.title,
+        "folder": folders.get(conversation.folder_id or "", ""),
+        "origin": conversation.origin,
         "messages": entry.num_messages,
-        "updated_utc": (one.updated_utc or one.created_utc).isoformat(),
+        "updated_utc": (conversation.updated_utc or conversation.created_utc).isoformat(),
         "message": entry.message_id,
         "snippet": entry.snippet or "",
     }
@@ -181,13 +185,13 @@ def _conversation_dict(entry: HistoryEntry, folders: dict[str, str]) -> dict[str
 
 @contextmanager
 def _open_feedback_log(data_dir: Path | None, person: str | None) -> Iterator[tuple[FeedbackLog, str]]:
-    """The open store with its log of feedback, and the person whose data it is about."""
+    """The feedback log of the open store, and the id of the person with this name, by default the owner. Raises NotFound."""
     from yearling.feedback import FeedbackLog
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        who = store.people.get_by_name(person) if person else store.people.owner()
-        yield FeedbackLog(store), who.id
+        record = store.people.get_by_name(person) if person else store.people.owner()
+        yield FeedbackLog(store), record.id
 
 
 def _read_chunks(file: IO[bytes]) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Command-line options made of a dataclass of settings: names, types, defaults, and help from the docstrings of its fields."""
+"""Makes command-line options from a settings dataclass: names, types and defaults of its fields, help from their docstrings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import typer
 
 
 def options_of_dataclass(config: type[Any]) -> list[inspect.Parameter]:
-    """One keyword parameter with a Typer option for each field that has a default."""
+    """One keyword parameter with a Typer option for every field that has a default."""
     hints, texts = typing.get_type_hints(config), field_docstrings(config)
     return [
         _option_parameter(field.name, hints[field.name], field.default, texts.get(field.name, ""))
@@ -24,19 +24,19 @@ def options_of_dataclass(config: type[Any]) -> list[inspect.Parameter]:
     ]
 
 
-def plain_settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What the command line gave, as plain values."""
-    return {name: value.value if isinstance(value, StrEnum) else value for name, value in given.items()}
+def plain_settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of such options as plain values: enumeration members become strings."""
+    return {name: value.value if isinstance(value, StrEnum) else value for name, value in options.items()}
 
 
 def field_docstrings(config: type[Any]) -> dict[str, str]:
-    """Field -> the docstring under it, those of base classes included."""
+    """The docstring under each field, by field name, those of base classes included."""
     texts: dict[str, str] = {}
-    for kind in reversed(config.__mro__[:-1]):
+    for base in reversed(config.__mro__[:-1]):
         try:
-            tree = ast.parse(inspect.cleandoc(inspect.getsource(kind)))
+            tree = ast.parse(inspect.cleandoc(inspect.getsource(base)))
         except (OSError, TypeError):
-            continue  # made at run time: it has no words of its own
+            continue  # a class that was created at run time has no source
         body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
         for first, second in itertools.pairwise(body):
             if isinstance(first, ast.AnnAssign) and isinstance(first.target, ast.Name) and isinstance(second, ast.Expr):
@@ -47,16 +47,16 @@ def field_docstrings(config: type[Any]) -> dict[str, str]:
 
 
 def _choice_enum(name: str, values: tuple[str, ...]) -> Any:
-    """An enumeration of these values, which is what Typer reads choices from."""
-    make: Any = StrEnum
-    return make(name.title().replace("_", ""), {value.upper(): value for value in values})
+    """An enumeration of these values, from which Typer reads the choices."""
+    make_enum: Any = StrEnum
+    return make_enum(name.title().replace("_", ""), {value.upper(): value for value in values})
 
 
-def _option_parameter(name: str, kind: Any, default: Any, text: str) -> inspect.Parameter:
-    if typing.get_origin(kind) is Literal:
-        kind = _choice_enum(name, typing.get_args(kind))
-        default = kind(default)
+def _option_parameter(name: str, annotation: Any, default: Any, text: str) -> inspect.Parameter:
+    if typing.get_origin(annotation) is Literal:
+        annotation = _choice_enum(name, typing.get_args(annotation))
+        default = annotation(default)
     flag = f"--{name.replace('_', '-')}"
-    declared = f"{flag}/--no-{flag[2:]}" if kind is bool else flag
-    option = typer.Option(default, declared, help=text)
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
+    declaration = f"{flag}/--no-{flag[2:]}" if annotation is bool else flag
+    option = typer.Option(default, declaration, help=text)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=annotation)

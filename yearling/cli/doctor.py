@@ -1,7 +1,7 @@
-"""`yearling doctor`: what this machine has, and what is wrong, in words.
+"""`yearling doctor`: describes this machine and reports problems with the installation.
 
-Looks only: it changes nothing, creates nothing and needs no server. Each finding is `ok`, `note` or `problem`; a problem says
-what to do, and any problem makes the exit code 1.
+It only looks: it changes and creates nothing, and needs no server. Each finding is `ok`, `note` or `problem`. A problem comes
+with advice, and any problem makes the exit code 1.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import typer
 
 from yearling import __version__
 from yearling.cli.console import format_size, out, print_json
+from yearling.cli.options import AS_JSON
 from yearling.config import Settings, load_settings
 from yearling.errors import UserError
 
@@ -43,7 +44,7 @@ STATE_MARKS = {"ok": ("✓", "green"), "note": ("•", "yellow"), "problem": ("�
 
 @dataclass(frozen=True, slots=True)
 class DoctorFinding:
-    """One line of the report."""
+    """One line of the report, with advice if it is a problem."""
 
     topic: str
     state: FindingState
@@ -51,8 +52,8 @@ class DoctorFinding:
     advice: str = ""
 
 
-def doctor(as_json: bool = typer.Option(False, "--json", help="Print the findings as JSON.")) -> None:
-    """Say what this machine has and what is wrong, in words."""
+def doctor(as_json: bool = AS_JSON) -> None:
+    """Describe this machine and report problems with the installation. Exit code 1 if there is a problem."""
     findings = list(run_checks())
     problems = sum(finding.state == "problem" for finding in findings)
     if as_json:
@@ -63,22 +64,28 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Print the finding
 
 
 def run_checks() -> Iterator[DoctorFinding]:
-    """Every finding, in the order of the report; a check that fails is itself a finding."""
-    yield _software()
-    yield _processor()
-    yield _memory()
-    yield _graphics()
+    """All findings in the order of the report. A check that raises UserError becomes a finding itself."""
+    yield _describe_software()
+    yield _check_processor()
+    yield _check_memory()
+    yield _describe_graphics()
     try:
         settings = load_settings()
     except UserError as error:
         yield DoctorFinding("settings", "problem", error.message, error.advice)
         return
-    checks: tuple[Callable[[Settings], Iterator[DoctorFinding]], ...] = (_data_folder, _models, _engines, _database, _address)
-    for check in checks:
+    checks: dict[str, Callable[[Settings], Iterator[DoctorFinding]]] = {
+        "data folder": _check_data_folder,
+        "models": _check_models,
+        "engines": _check_engines,
+        "database": _check_database,
+        "address": _check_address,
+    }
+    for topic, check in checks.items():
         try:
             yield from check(settings)
         except UserError as error:
-            yield DoctorFinding(check.__name__.strip("_").replace("_", " "), "problem", error.message, error.advice)
+            yield DoctorFinding(topic, "problem", error.message, error.advice)
 
 
 def _print_report(findings: list[DoctorFinding], problems: int) -> None:
@@ -88,26 +95,24 @@ def _print_report(findings: list[DoctorFinding], problems: int) -> None:
         out.print(finding.what, markup=False, highlight=False)
         if finding.advice:
             out.print(f"  → {finding.advice}", markup=False, highlight=False)
-    verdict = "All is well." if not problems else "One problem." if problems == 1 else f"{problems} problems."
+    verdict = "No problems." if not problems else "One problem." if problems == 1 else f"{problems} problems."
     out.print(f"\n{verdict}", style="bold green" if not problems else "bold red", highlight=False)
 
 
-def _software() -> DoctorFinding:
+def _describe_software() -> DoctorFinding:
     extras = [name for name, module in EXTRA_MODULES.items() if importlib.util.find_spec(module)]
     what = f"Yearling {__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     return DoctorFinding("software", "ok", f"{what}; extras installed: {', '.join(extras) or 'none'}")
 
 
-def _processor() -> DoctorFinding:
+def _check_processor() -> DoctorFinding:
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     flags = _cpu_flags()
-    features = (
-        ", ".join(label for flag, label in CPU_FEATURES.items() if flag in flags) or "no vector extensions that matter here"
-    )
+    features = ", ".join(label for flag, label in CPU_FEATURES.items() if flag in flags) or "no relevant vector extensions"
     what = f"{cores} {'core' if cores == 1 else 'cores'}, {features}"
     if platform.machine() == "x86_64" and flags and "avx2" not in flags:
         return DoctorFinding(
-            "processor", "problem", what, "The prebuilt llama.cpp needs AVX2: set remote_url to a server elsewhere."
+            "processor", "problem", what, "The prebuilt llama.cpp needs AVX2. Set remote_url to use a server on another machine."
         )
     return DoctorFinding("processor", "ok", what)
 
@@ -120,28 +125,28 @@ def _cpu_flags() -> set[str]:
     return {flag for line in lines if line.lower().startswith(("flags", "features")) for flag in line.partition(":")[2].split()}
 
 
-def _memory() -> DoctorFinding:
+def _check_memory() -> DoctorFinding:
     memory = psutil.virtual_memory()
     what = f"{format_size(memory.total)}, {format_size(memory.available)} of it free"
     if memory.available < MIN_FREE_MEMORY_BYTES:
-        return DoctorFinding("memory", "problem", what, "Close other programs: the default model wants about 2 GB free.")
+        return DoctorFinding("memory", "problem", what, "Close other programs: the default model needs about 2 GB.")
     return DoctorFinding("memory", "ok", what)
 
 
-def _graphics() -> DoctorFinding:
+def _describe_graphics() -> DoctorFinding:
     if shutil.which("nvidia-smi"):
         return DoctorFinding("graphics", "note", "an NVIDIA driver is installed; torch uses it if its build has CUDA")
     return DoctorFinding("graphics", "ok", "no GPU found; everything runs on the processor")
 
 
-def _data_folder(settings: Settings) -> Iterator[DoctorFinding]:
+def _check_data_folder(settings: Settings) -> Iterator[DoctorFinding]:
     folder = settings.data_dir
     nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     free = shutil.disk_usage(nearest).free
     what = f"{folder} ({'not created yet, ' if nearest != folder else ''}{format_size(free)} free)"
     if not nearest.is_dir() or not _writable(nearest):
         yield DoctorFinding(
-            "data folder", "problem", what, "It cannot be written: fix its permissions, or set YEARLING_DATA_DIR."
+            "data folder", "problem", what, "It is not writable: change its permissions, or set YEARLING_DATA_DIR."
         )
     elif free < MIN_FREE_DISK_BYTES:
         yield DoctorFinding(
@@ -152,11 +157,11 @@ def _data_folder(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def _writable(folder: Path) -> bool:
-    # access() knows permissions and, on Linux, read-only mounts; a probe file would change what we only look at.
+    # access() covers permissions and, on Linux, read-only mounts. A probe file would change the folder.
     return os.access(folder, os.W_OK | os.X_OK) and not os.statvfs(folder).f_flag & os.ST_RDONLY
 
 
-def _models(settings: Settings) -> Iterator[DoctorFinding]:
+def _check_models(settings: Settings) -> Iterator[DoctorFinding]:
     from yearling.models import ModelLibrary
 
     library = ModelLibrary(settings.models_dir)
@@ -171,11 +176,11 @@ def _models(settings: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding("model", "ok", what)
     if settings.model not in {model.name for model in models} and not settings.remote_url:
         yield DoctorFinding(
-            "model", "problem", f"the default model {settings.model} is not here", f"yearling model pull {settings.model}"
+            "model", "problem", f"the default model {settings.model} is not installed", f"yearling model pull {settings.model}"
         )
 
 
-def _engines(settings: Settings) -> Iterator[DoctorFinding]:
+def _check_engines(settings: Settings) -> Iterator[DoctorFinding]:
     from yearling.inference import choose_engine, describe_engines, detect_machine, read_speeds
     from yearling.models import ModelLibrary
 
@@ -188,13 +193,13 @@ def _engines(settings: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding("choice", "ok", f"{purpose} work runs on {choice.kind}: {choice.reason}")
 
 
-def _database(settings: Settings) -> Iterator[DoctorFinding]:
+def _check_database(settings: Settings) -> Iterator[DoctorFinding]:
     from yearling.store import describe_store
 
     yield DoctorFinding("database", "ok", describe_store(settings))
 
 
-def _address(settings: Settings) -> Iterator[DoctorFinding]:
+def _check_address(settings: Settings) -> Iterator[DoctorFinding]:
     where = f"{settings.host}:{settings.port}"
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -202,10 +207,10 @@ def _address(settings: Settings) -> Iterator[DoctorFinding]:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            yield DoctorFinding("address", "note", f"{where} is taken ({error.strerror}): a server may be running there already")
+            yield DoctorFinding("address", "note", f"{where} is in use ({error.strerror}): a server may be running there")
         else:
             yield DoctorFinding("address", "ok", f"{where} is free")
     if not settings.api_keys and settings.host not in {"127.0.0.1", "::1", "localhost"}:
         yield DoctorFinding(
-            "address", "problem", f"{where} is open to others without keys", "Set api_keys, or serve on 127.0.0.1."
+            "address", "problem", f"{where} is reachable by others without API keys", "Set api_keys, or serve on 127.0.0.1."
         )

@@ -1,4 +1,4 @@
-"""`yearling exam`: put exams to models, show and compare what came out."""
+"""`yearling exam`: run exams on models, show and compare the results, decide gates."""
 
 from __future__ import annotations
 
@@ -11,77 +11,93 @@ import typer
 
 from yearling.cli.console import err, format_size, out, print_json, print_table
 from yearling.cli.exam_card import card
-from yearling.cli.exam_execution import exam_data_sources, grade_inspect_log, resolve_exam, run_exam_on_model
+from yearling.cli.exam_execution import (
+    exam_data_sources,
+    grade_inspect_log,
+    print_missing_exams,
+    resolve_exam,
+    run_exam_on_model,
+)
 from yearling.cli.exam_graders import graders, judge
 from yearling.cli.exam_inspect import inspect
 from yearling.cli.options import AS_JSON, DATA_DIR, DATASETS_DIR, ENGINE_ONLY, LIMIT, MODEL, PARALLEL, SAMPLES, SEED, TEMPERATURE
+from yearling.cli.output_file import write_lines
 from yearling.config import load_settings
 from yearling.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
     from yearling.store import ExamRun, GradedSample, Store
 
-app = typer.Typer(help="Prove on cases that it never saw how good a model is.", no_args_is_help=True)
+app = typer.Typer(help="Test models on exams whose cases they were never trained on.", no_args_is_help=True)
 app.command("card")(card)
 app.command("graders")(graders)
 app.command("judge")(judge)
 app.command("inspect")(inspect)
 
+HTML = typer.Option(None, "--html", help="File for a self-contained HTML page, which is written instead of the text output.")
+_INTERVAL_KEYS = ("value", "low", "high")
+
 
 @app.command("list")
 def list_exams(data: Path | None = DATASETS_DIR, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
-    """List the exams, whether each can be sat now, and the newest runs."""
+    """List the exams, what each still needs before it can run, and the 20 newest runs."""
     from yearling.evals import exam_entries
     from yearling.store import Store
 
     settings = load_settings(data_dir=data_dir)
-    places = exam_data_sources(settings, data)
+    folders = exam_data_sources(settings, data)
     with Store.open(settings) as store:
         runs = store.exams.list(limit=20)
     entries = [
-        {"name": one.name, "title": one.title, "needs": one.missing_requirements(places)} for one in exam_entries().values()
+        {"name": entry.name, "title": entry.title, "needs": entry.missing_requirements(folders)}
+        for entry in exam_entries().values()
     ]
     if as_json:
         print_json({"exams": entries, "runs": [_run_dict(run) for run in runs]})
         return
     print_table(
-        ("Exam", "What", "Before it can be sat"), [(one["name"], one["title"], one["needs"] or "ready") for one in entries]
+        ("Exam", "What it tests", "Missing"), [(entry["name"], entry["title"], entry["needs"] or "nothing") for entry in entries]
     )
     if runs:
         out.print()
-        print_table(("Run", "Exam", "Model", "Subject", "Score>", "When"), [_run_row(run) for run in runs])
+        print_table(("Run", "Exam", "Model", "Subject", "Score>", "Started (UTC)"), [_run_row(run) for run in runs])
 
 
 @app.command("pull")
-def pull(exam: str = typer.Argument(help="The exam's name."), data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
-    """Fetch the files of an exam, each checked against its pinned hash."""
+def pull(
+    exam: str = typer.Argument(help="Name of an exam whose files can be downloaded."),
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Download the files of an exam, and check each against its pinned SHA-256."""
     from yearling.evals import exam_downloads
     from yearling.models import fetch_file
 
     settings = load_settings(data_dir=data_dir)
     if exam not in exam_downloads():
-        raise NotFound(f"Nothing is fetched for the exam {exam!r}.", advice=f"Fetched are: {', '.join(exam_downloads())}.")
-    wanted = exam_downloads()[exam]
+        raise NotFound(
+            f"The exam {exam!r} has no files to download.", advice=f"Exams with downloads: {', '.join(exam_downloads())}."
+        )
+    download = exam_downloads()[exam]
     folder = exam_data_sources(settings, None).downloads_dir / exam
-    with err.status("Fetching") as shown:
-        for file in wanted.files:
+    with err.status("Downloading") as status_display:
+        for file in download.files:
             fetch_file(
                 file.source,
                 folder / file.path,
                 sha256=file.sha256,
-                progress=lambda phase, done, total: shown.update(f"{phase} {format_size(done)}"),
+                progress=lambda phase, done, total: status_display.update(f"{phase} {format_size(done)}"),
             )
     if as_json:
-        print_json(
-            {"exam": exam, "folder": str(folder), "licence": wanted.licence, "files": [asdict(one) for one in wanted.files]}
-        )
+        files = [asdict(file) for file in download.files]
+        print_json({"exam": exam, "folder": str(folder), "licence": download.licence, "files": files})
         return
-    out.print(f"{exam}: {len(wanted.files)} files, {wanted.licence}.", highlight=False)
+    out.print(f"{exam}: {len(download.files)} files, {download.licence}.", highlight=False)
 
 
 @app.command("run")
 def run(
-    exam: str = typer.Argument(help="An exam's name, or a folder or file of YAML cases."),
+    exam: str = typer.Argument(help="Name of an exam, or a file or folder of YAML cases."),
     model: str | None = MODEL,
     engine_only: bool = ENGINE_ONLY,
     samples: int = SAMPLES,
@@ -89,118 +105,124 @@ def run(
     limit: int = LIMIT,
     seed: int = SEED,
     parallel: int | None = PARALLEL,
-    fresh: bool = typer.Option(False, "--fresh", help="Start anew instead of going on with a run that was cut off."),
+    fresh: bool = typer.Option(False, "--fresh", help="Start a new run instead of resuming an interrupted one."),
     from_log: Path | None = typer.Option(
-        None, "--from-log", help="Take the answers from this log of `yearling exam inspect` or `inspect eval`, asking no model."
+        None,
+        "--from-log",
+        help="Log of `yearling exam inspect` or `inspect eval` whose answers are graded; no model is called.",
     ),
     data: Path | None = DATASETS_DIR,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Sit an exam. A run that was cut off, by whatever, goes on where it stopped."""
+    """Run an exam on a model and record the answers with their grades. An interrupted run resumes where it stopped."""
     settings = load_settings(data_dir=data_dir)
-    paper = resolve_exam(exam, settings, data, samples=samples, temperature=temperature, limit=limit)
+    opened_exam = resolve_exam(exam, settings, data, samples=samples, temperature=temperature, limit=limit)
     if from_log is not None:
-        finished = asyncio.run(grade_inspect_log(settings, paper, from_log))
+        exam_run = asyncio.run(grade_inspect_log(settings, opened_exam, from_log))
     else:
-        finished = asyncio.run(run_exam_on_model(settings, paper, model, engine_only, seed, parallel, fresh))
+        exam_run = asyncio.run(run_exam_on_model(settings, opened_exam, model, engine_only, seed, parallel, fresh))
     if as_json:
-        print_json(_run_dict(finished))
+        print_json(_run_dict(exam_run))
         return
-    _print_run(finished)
+    _print_run(exam_run)
 
 
 @app.command("show")
 def show(
-    run_id: str = typer.Argument(help="The id of a run, or its beginning; or an exam's name for its newest run."),
-    worst: int = typer.Option(10, "--worst", min=0, help="So many of the worst answers, verbatim."),
-    html: Path | None = typer.Option(None, "--html", help="Write a page of its own to this file instead."),
+    run_id: str = typer.Argument(help="Id of a run or its beginning, or the name of an exam for its newest finished run."),
+    worst: int = typer.Option(10, "--worst", min=0, help="Number of worst answers to show."),
+    html: Path | None = HTML,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Show a run: every measure with its interval, and the worst answers verbatim."""
-    from yearling.cli.output_file import write_lines
+    """Show a run: every measure with its 95 % interval, and the worst answers."""
     from yearling.evals import render_run_page
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        found = _find_run(store, run_id)
-        low = store.exams.list_lowest_scoring(found.id, worst)
+        exam_run = _find_run(store, run_id)
+        worst_samples = store.exams.list_lowest_scoring(exam_run.id, worst)
         if html is not None:
-            write_lines(html, [render_run_page(found, low).encode()])
+            write_lines(html, [render_run_page(exam_run, worst_samples).encode()])
     if html is not None:
         err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
         return
     if as_json:
-        print_json({**_run_dict(found), "worst": [_sample_dict(one) for one in low]})
+        print_json({**_run_dict(exam_run), "worst": [_sample_dict(sample) for sample in worst_samples]})
         return
-    _print_run(found)
-    for one in low:
-        out.rule(f"{one.case_key}: {one.score:g} {one.label}", align="left", style="dim")
-        out.print(_last_question(one), style="dim", markup=False, highlight=False, soft_wrap=True)
-        out.print(one.output_text or one.error, markup=False, highlight=False, soft_wrap=True)
+    _print_run(exam_run)
+    for sample in worst_samples:
+        out.rule(f"{sample.case_key}: {sample.score:g} {sample.label}", align="left", style="dim")
+        out.print(_last_question(sample), style="dim", markup=False, highlight=False, soft_wrap=True)
+        out.print(sample.output_text or sample.error, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command("compare")
 def compare(
-    champion: str = typer.Argument(help="A run of the model that serves now."),
-    challenger: str = typer.Argument(help="A run of the same exam by the other model."),
-    html: Path | None = typer.Option(None, "--html", help="Write a page of its own to this file instead."),
+    champion: str = typer.Argument(help="Run of the champion, the model that is served now: an id or its beginning."),
+    challenger: str = typer.Argument(help="Run of the challenger on the same exam: an id or its beginning."),
+    html: Path | None = HTML,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Compare two runs case by case: the difference with its interval, the exact test, and what turned."""
-    from yearling.cli.output_file import write_lines
-    from yearling.evals import compare_runs as compare_runs
-    from yearling.evals import comparison_to_json, render_comparison_page
+    """Compare two runs case by case: the difference with its 95 % interval, an exact test, and the cases that changed most."""
+    from yearling.evals import compare_runs, comparison_to_json, render_comparison_page
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        found = compare_runs(store, _find_run(store, champion).id, _find_run(store, challenger).id)
+        comparison = compare_runs(store, _find_run(store, champion).id, _find_run(store, challenger).id)
     if html is not None:
-        write_lines(html, [render_comparison_page(found).encode()])
+        write_lines(html, [render_comparison_page(comparison).encode()])
         err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
         return
-    facts = comparison_to_json(found)
     if as_json:
-        print_json(facts)
+        print_json(comparison_to_json(comparison))
         return
-    paired, interval = found.paired, found.interval
-    said = f"{interval.value:+.2%} (95 % from {interval.low:+.2%} to {interval.high:+.2%}) over {paired.n} units"
-    out.print(f"{found.exam}: {found.challenger.model} against {found.champion.model}: {said}.", highlight=False, soft_wrap=True)
+    paired, interval = comparison.paired, comparison.interval
+    difference = f"{interval.value:+.2%} (95 % from {interval.low:+.2%} to {interval.high:+.2%}) over {paired.n} units"
+    models = f"{comparison.challenger.model} against {comparison.champion.model}"
+    out.print(f"{comparison.exam}: {models}: {difference}.", highlight=False, soft_wrap=True)
     out.print(
         f"Better {paired.wins}, worse {paired.losses}; {paired.test}, one-sided p = {paired.p_better:.4f}.", highlight=False
     )
-    out.print(f"So many pairs show a difference of {paired.detectable:.1%} or more.", highlight=False)
-    for word, better in (("Lost", False), ("Won", True)):
-        for pair in found.most_changed(better=better, limit=5):
-            out.print(f"{word}: {pair.key} {pair.prompt[:100]!r}", markup=False, highlight=False, soft_wrap=True)
+    out.print(f"This many pairs can show a difference of {paired.detectable:.1%} or more.", highlight=False)
+    for label, better in (("Lost", False), ("Won", True)):
+        for pair in comparison.most_changed(better=better, limit=5):
+            out.print(f"{label}: {pair.key} {pair.prompt[:100]!r}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command("gate")
 def gate(
-    target: list[str] = typer.Option(..., "--target", help="CHAMPION:CHALLENGER, two runs of an exam that should get better."),
-    guard: list[str] = typer.Option([], "--guard", help="CHAMPION:CHALLENGER, two runs of an exam that must not get worse."),
-    margin: float = typer.Option(0.04, "--margin", help="How much worse, in score, a guard may be."),
+    target: list[str] = typer.Option(
+        ..., "--target", help="CHAMPION:CHALLENGER, two runs of an exam that must improve; can be given several times."
+    ),
+    guard: list[str] = typer.Option(
+        [], "--guard", help="CHAMPION:CHALLENGER, two runs of an exam that must not get worse; can be given several times."
+    ),
+    margin: float = typer.Option(
+        0.04, "--margin", help="Largest tolerated loss of score on a guard, as a share: 0.04 is 4 points of 100."
+    ),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Decide ALLOW, REJECT or INCONCLUSIVE over several exams, and record it. Exit code 1 unless it is ALLOW."""
-    from yearling.evals import GateRule, correlate_exams_with_preference, evaluate_gate, gate_to_json
-    from yearling.evals import compare_runs as compare_runs
+    """Decide over several exams whether a challenger may replace the champion, and record the decision.
+
+    The decision is ALLOW, REJECT or INCONCLUSIVE. Exit code 1 unless it is ALLOW."""
+    from yearling.evals import GateRule, compare_runs, correlate_exams_with_preference, evaluate_gate, gate_to_json
     from yearling.store import Store
 
     rule = GateRule(margin=margin)
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        pairs = [[compare_runs(store, *_find_run_pair(store, one), rule) for one in some] for some in (target, guard)]
-        result = evaluate_gate(pairs[0], pairs[1], rule, correlations=correlate_exams_with_preference(store))
-        first = pairs[0][0]
-        if any(
-            (one.champion.model_hash, one.challenger.model_hash) != (first.champion.model_hash, first.challenger.model_hash)
-            for one in [*pairs[0], *pairs[1]]
-        ):
-            raise BadInput("The runs are not all of the same two models.")
-        body = gate_to_json(result, {one.exam: one for one in [*pairs[0], *pairs[1]]})
+        targets, guards = (
+            [compare_runs(store, *_find_run_pair(store, pair), rule) for pair in pairs] for pairs in (target, guard)
+        )
+        result = evaluate_gate(targets, guards, rule, correlations=correlate_exams_with_preference(store))
+        comparisons = [*targets, *guards]
+        first = comparisons[0]
+        if len({(comparison.champion.model_hash, comparison.challenger.model_hash) for comparison in comparisons}) > 1:
+            raise BadInput("The runs do not all belong to the same two models.")
+        body = gate_to_json(result, {comparison.exam: comparison for comparison in comparisons})
         record = store.gates.record(
             champion=first.champion.model_hash,
             challenger=first.challenger.model_hash,
@@ -213,37 +235,45 @@ def gate(
     else:
         out.print(result.decision, style="bold")
         rows = [
-            (one.exam, one.role, one.decision, f"{one.paired.difference:+.2%}", f"{one.p_adjusted:.4f}", one.why)
-            for one in result.findings
+            (
+                finding.exam,
+                finding.role,
+                finding.decision,
+                f"{finding.paired.difference:+.2%}",
+                f"{finding.p_adjusted:.4f}",
+                finding.why,
+            )
+            for finding in result.findings
         ]
-        print_table(("Exam", "Role", "Decision", "Difference>", "p>", "Why"), rows)
+        print_table(("Exam", "Role", "Decision", "Difference>", "p>", "Reason"), rows)
     raise typer.Exit(0 if result.decision == "ALLOW" else 1)
 
 
 @app.command("replay")
 def replay(
-    run_id: str = typer.Argument(help="A finished run."),
+    run_id: str = typer.Argument(help="Id of a finished run or its beginning, or the name of an exam for its newest one."),
     data: Path | None = DATASETS_DIR,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Grade every stored answer of a run again, without a model. Exit code 1 when a verdict differs."""
+    """Grade every stored answer of a run again, without a model. Exit code 1 if a verdict differs."""
     from yearling.evals import regrade_run
     from yearling.store import Store
 
     settings = load_settings(data_dir=data_dir)
     with Store.open(settings) as store:
-        found = _find_run(store, run_id)
-        paper = resolve_exam(found.exam, settings, data, run=found)
-        result = regrade_run(paper, store, found.id)
+        exam_run = _find_run(store, run_id)
+        exam = resolve_exam(exam_run.exam, settings, data, run=exam_run)
+        result = regrade_run(exam, store, exam_run.id)
     if as_json:
-        print_json({"run": found.id, "samples": result.num_samples, "changed": [list(one) for one in result.changed]})
+        print_json({"run": exam_run.id, "samples": result.num_samples, "changed": [list(change) for change in result.changed]})
     else:
         out.print(f"{result.num_samples} answers graded again, {len(result.changed)} verdicts differ.", highlight=False)
     raise typer.Exit(1 if result.changed else 0)
 
 
 def _find_run(store: Store, name: str) -> ExamRun:
+    """The newest finished run of the exam with this name, else the run with this id. Raises NotFound."""
     newest = [run for run in store.exams.list(exam=name, limit=20) if run.finished_utc is not None]
     return newest[0] if newest else store.exams.get(name)
 
@@ -251,7 +281,7 @@ def _find_run(store: Store, name: str) -> ExamRun:
 def _find_run_pair(store: Store, pair: str) -> tuple[str, str]:
     champion, colon, challenger = pair.rpartition(":")
     if not colon:
-        raise BadInput(f"{pair!r} does not name two runs.", advice="Write CHAMPION:CHALLENGER.")
+        raise BadInput(f"{pair!r} does not name two runs.", advice="Use CHAMPION:CHALLENGER.")
     return _find_run(store, champion).id, _find_run(store, challenger).id
 
 
@@ -271,8 +301,8 @@ def _run_row(run: ExamRun) -> tuple[str, ...]:
 
 
 def _sample_dict(sample: GradedSample) -> dict[str, Any]:
-    kept = ("case_key", "draw", "score", "label", "messages", "output_text", "finish_reason", "verdict", "error", "seed")
-    return {name: getattr(sample, name) for name in kept}
+    names = ("case_key", "draw", "score", "label", "messages", "output_text", "finish_reason", "verdict", "error", "seed")
+    return {name: getattr(sample, name) for name in names}
 
 
 def _last_question(sample: GradedSample) -> str:
@@ -285,54 +315,49 @@ def _print_run(run: ExamRun) -> None:
     summary = run.summary
     out.print(f"{run.settings['title']}: {run.model}, {run.subject}, run {run.id}", highlight=False, soft_wrap=True)
     if run.finished_utc is None:
-        err.print("The run was cut off; `yearling exam run` goes on with it.")
+        err.print("The run was interrupted; `yearling exam run` resumes it.")
         return
     rows = [
-        (one["name"], *("–" if one[key] is None else f"{one[key]:.3f}" for key in ("value", "low", "high")), one["n"])
-        for one in summary["measures"]
+        (measure["name"], *("–" if measure[key] is None else f"{measure[key]:.3f}" for key in _INTERVAL_KEYS), measure["n"])
+        for measure in summary["measures"]
     ]
-    rows += [
-        (f"  {name}", *(f"{one[key]:.3f}" for key in ("value", "low", "high")), one["n"])
-        for name, one in summary["parts"].items()
-    ]
+    rows += [(f"  {name}", *(f"{part[key]:.3f}" for key in _INTERVAL_KEYS), part["n"]) for name, part in summary["parts"].items()]
     print_table(("Measure", "Value>", "95 % from>", "to>", "n>"), rows)
     draws = summary["draws"]
     if draws["per_case"] > 1:
-        said = (
-            f"{draws['per_case']} draws a case: mean {draws['mean']:.3f}, worst {draws['worst']:.3f}, best {draws['best']:.3f}."
-        )
-        out.print(said, highlight=False)
-    counted = f"{summary['samples']} samples, {summary['cut_off']} cut off, {summary['errors']} errors; grader {run.grader}"
-    gates = "may gate" if run.settings["card"]["may_gate"] else "reports only, may not gate"
-    out.print(f"{counted}, {gates}.", highlight=False, soft_wrap=True)
+        spread = f"mean {draws['mean']:.3f}, worst {draws['worst']:.3f}, best {draws['best']:.3f}"
+        out.print(f"{draws['per_case']} answers per case: {spread}.", highlight=False)
+    counts = f"{summary['samples']} samples, {summary['cut_off']} cut off, {summary['errors']} errors; grader {run.grader}"
+    gates = "may gate" if run.settings["card"]["may_gate"] else "may not gate"
+    out.print(f"{counts}, {gates}.", highlight=False, soft_wrap=True)
 
 
 @app.command("useful")
 def useful(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
-    """Show whether people want what each exam measures: its scores against blinded preference, over checkpoints."""
+    """Show whether the score of each exam agrees with people's blinded preferences, over the checkpoints of a model."""
     from yearling.evals import correlate_exams_with_preference
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        found = correlate_exams_with_preference(store)
+        correlations = correlate_exams_with_preference(store)
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([asdict(correlation) for correlation in correlations])
         return
     rows = [
         (
-            one.suite,
-            one.checkpoints,
-            *("–" if figure is None else f"{figure:+.2f}" for figure in (one.correlation, one.low, one.high)),
-            one.said,
+            entry.suite,
+            entry.checkpoints,
+            *("–" if value is None else f"{value:+.2f}" for value in (entry.correlation, entry.low, entry.high)),
+            entry.said,
         )
-        for one in found
+        for entry in correlations
     ]
     print_table(("Exam", "Checkpoints>", "Spearman>", "95 % from>", "to>", ""), rows)
 
 
 @app.command("leaks")
 def leaks(data: Path | None = DATASETS_DIR, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
-    """Search every lesson set for what exams ask. Exit code 1 when something is found."""
+    """Search every lesson set for questions of exams. Exit code 1 if one is found."""
     from yearling.evals import find_leaks, fingerprint_exams
     from yearling.store import Store
     from yearling.tasks import open_lesson_set
@@ -341,15 +366,19 @@ def leaks(data: Path | None = DATASETS_DIR, data_dir: Path | None = DATA_DIR, as
     with Store.open(settings) as store, err.status("Reading the exams"):
         exams, missing = fingerprint_exams(settings.data_dir / "exams", data)
         sets = [open_lesson_set(store, record.hash) for record in store.lesson_sets.list()]
-        found = [leak for one in sets for leak in find_leaks(one, exams)]
+        exam_leaks = [leak for lesson_set in sets for leak in find_leaks(lesson_set, exams)]
     if as_json:
         print_json(
-            {"sets": len(sets), "exams": [one.exam for one in exams], "missing": missing, "leaks": [asdict(one) for one in found]}
+            {
+                "sets": len(sets),
+                "exams": [fingerprint.exam for fingerprint in exams],
+                "missing": missing,
+                "leaks": [asdict(leak) for leak in exam_leaks],
+            }
         )
     else:
-        out.print(f"{len(sets)} lesson sets, {len(exams)} exams: {len(found)} leaks.", highlight=False)
-        for one in found:
-            out.print(f"{one.lessons[:12]} {one.key}: {one.exam}", highlight=False)
-        if missing:
-            err.print(f"Not searched for, since they are not here: {', '.join(missing)}.", highlight=False, soft_wrap=True)
-    raise typer.Exit(1 if found else 0)
+        out.print(f"{len(sets)} lesson sets, {len(exams)} exams: {len(exam_leaks)} leaks.", highlight=False)
+        for leak in exam_leaks:
+            out.print(f"{leak.lessons[:12]} {leak.key}: {leak.exam}", highlight=False)
+        print_missing_exams(missing)
+    raise typer.Exit(1 if exam_leaks else 0)

@@ -1,4 +1,7 @@
-"""`yearling exam card`: the system card of a model, with the runs behind it found through adapters, merges and bases."""
+"""`yearling exam card`: the system card of a model.
+
+The training runs behind the model are traced through adapters, merged models and base models.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from yearling.cli.console import err, format_size, out
+from yearling.cli.options import DATA_DIR
 from yearling.cli.output_file import write_lines
 from yearling.config import load_settings
 from yearling.errors import NotFound, Untrusted
@@ -24,14 +28,14 @@ _PUBLISHED_SOURCES = ("pypi:", "hf:", "https:")
 
 def card(
     model: str | None = typer.Argument(
-        None, help="A model, or an adapter on one (`model+digits`); by default the one that answers."
+        None, help="Name of a model, or of an adapter on a model (`MODEL+DIGITS`); default: the setting `model`."
     ),
     html: Path | None = typer.Option(
-        None, "--html", help="Write a page of its own to this file instead of Markdown to the screen."
+        None, "--html", help="File for a self-contained HTML page, which is written instead of Markdown to standard output."
     ),
-    data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models and results live."),
+    data_dir: Path | None = DATA_DIR,
 ) -> None:
-    """Write the system card of a model: what it is, what it learnt from (counts only), every exam, the worst answers, limits."""
+    """Print the system card of a model: origin, training data (counts only), all exam results, worst answers and limits."""
     from yearling.evals import build_model_card, render_model_card_markdown, render_model_card_page
     from yearling.models import AdapterLibrary, ModelLibrary
     from yearling.store import Store
@@ -42,7 +46,7 @@ def card(
     local = library.get(name.partition("+")[0])
     adapter = adapters.get(name) if "+" in name else None
     with Store.open(settings) as store:
-        found = build_model_card(
+        model_card = build_model_card(
             store,
             adapter.served_name(local.name) if adapter else local.name,
             local.sha256 + (f"+{adapter.sha256}" if adapter else ""),
@@ -50,9 +54,9 @@ def card(
             training=find_training_lineage(local, adapter, library.list(), adapters.get, store.runs),
         )
     if html is None:
-        out.print(render_model_card_markdown(found), markup=False, highlight=False, soft_wrap=True)
+        out.print(render_model_card_markdown(model_card), markup=False, highlight=False, soft_wrap=True)
         return
-    write_lines(html, [render_model_card_page(found).encode()])
+    write_lines(html, [render_model_card_page(model_card).encode()])
     err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
 
 
@@ -63,40 +67,44 @@ def find_training_lineage(
     adapter_of: Callable[[str], PublishedAdapter],
     runs: TrainingRunStore,
 ) -> TrainingHistory:
-    """The runs behind a model, and behind what they went on from. `adapter_of` raises NotFound or Untrusted."""
+    """The training runs behind a model, those that it continues included.
+
+    `installed` are the known models; `adapter_of` returns an adapter by name or hash and may raise NotFound or Untrusted. The
+    history is incomplete if some weights or adapters are unknown.
+    """
     from yearling.evals import TrainingHistory
 
-    by_hash = {one.sha256: one for one in installed}
+    by_hash = {candidate.sha256: candidate for candidate in installed}
     steps: dict[str, int] = {}
     unknown: list[str] = []
 
-    def of_weights(sha256: str) -> None:
-        if (known := by_hash.get(sha256)) is None:
+    def trace_weights(sha256: str) -> None:
+        if (local := by_hash.get(sha256)) is None:
             unknown.append(sha256)
             return
-        kind, _, rest = known.source.partition(":")
+        kind, _, rest = local.source.partition(":")
         if kind == "merge":
             base, _, merged = rest.partition("+")
-            of_weights(base)
-            of_adapter(merged)
+            trace_weights(base)
+            trace_adapter(merged)
         elif kind == "run":
             run_id, _, step = rest.partition("+")[0].rpartition("@")
-            of_run(run_id, int(step))
-        elif not known.source.startswith(_PUBLISHED_SOURCES):
+            trace_run(run_id, int(step))
+        elif not local.source.startswith(_PUBLISHED_SOURCES):
             unknown.append(sha256)
 
-    def of_adapter(name: str) -> None:
+    def trace_adapter(name: str) -> None:
         try:
             published = adapter_of(name)
         except (NotFound, Untrusted):
             unknown.append(name)
             return
         if published.run:
-            of_run(published.run, published.step)
+            trace_run(published.run, published.step)
         else:
             unknown.append(name)
 
-    def of_run(run_id: str, step: int) -> None:
+    def trace_run(run_id: str, step: int) -> None:
         if run_id in steps:
             steps[run_id] = max(step, steps[run_id])
             return
@@ -104,22 +112,22 @@ def find_training_lineage(
         try:
             run = runs.get(run_id)
         except (NotFound, Untrusted):
-            return  # the card finds that out again, and says so
-        of_weights(run.base_sha256)
-        if earlier := run.facts.get("setup", {}).get("adapter"):
-            of_adapter(earlier)
+            return  # the card looks the run up again and reports the error
+        trace_weights(run.base_sha256)
+        if earlier_adapter := run.facts.get("setup", {}).get("adapter"):
+            trace_adapter(earlier_adapter)
 
-    of_weights(model.sha256)
+    trace_weights(model.sha256)
     if adapter is not None:
-        of_adapter(adapter.sha256)
+        trace_adapter(adapter.sha256)
     return TrainingHistory(steps, is_complete=not unknown)
 
 
 def _model_facts(local: LocalModel, adapter: PublishedAdapter | None) -> dict[str, str]:
-    """Where a file of the owner's came from stays with the owner: a path may hold a name."""
+    """The facts of a model for its card. The path of a local file is left out, since it may contain a person's name."""
     facts = {
         "Architecture": f"{local.architecture}, {local.parameters:,} parameters, context {local.context_tokens:,} tokens",
-        "Source": local.source if not local.source.startswith("file:") else "a file of the owner's",
+        "Source": local.source if not local.source.startswith("file:") else "a local file of the owner",
         "SHA-256 of the source": local.source_sha256,
         "Licence": local.licence,
         "Served as": f"{local.format}, {local.quantisation}, {format_size(local.size_bytes)}",

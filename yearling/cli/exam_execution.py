@@ -1,8 +1,8 @@
-"""What `yearling exam`'s commands share: where exams are found, how they are put, and who sits them."""
+"""Shared by the commands of `yearling exam`: finding exams and their data, opening the tested model, running with progress."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_subject(settings: Settings, model: str | None, engine_only: bool) -> AsyncIterator[Subject]:
-    """The model, opened for an exam: the assistant as served, or the bare engine."""
+    """Open a model for an exam: the assistant as it is served, or the bare engine. Raises what opening the model raises."""
     from yearling.evals import AssistantSubject, EngineSubject
     from yearling.inference import EnginePool
     from yearling.models import ModelLibrary
@@ -36,28 +36,28 @@ async def open_subject(settings: Settings, model: str | None, engine_only: bool)
 async def run_exam_on_model(
     settings: Settings, exam: Exam, model: str | None, engine_only: bool, seed: int, parallel: int | None, fresh: bool
 ) -> ExamRun:
-    """Sit the exam, with its progress on stderr."""
+    """Run the exam on a model, with progress on stderr."""
     from yearling.store import Store
 
-    with Store.open(settings) as store, err.status("Opening the model") as shown:
+    with Store.open(settings) as store, err.status("Opening the model") as status:
         async with open_subject(settings, model, engine_only) as subject:
-            return await run_exam_with_progress(exam, subject, store, shown, seed=seed, parallel=parallel, fresh=fresh)
+            return await run_exam_with_progress(exam, subject, store, status, seed=seed, parallel=parallel, fresh=fresh)
 
 
 async def grade_inspect_log(settings: Settings, exam: Exam, path: Path) -> ExamRun:
-    """The answers of an Inspect log, graded and kept as a run."""
+    """Grade the answers of an Inspect log and record them as a run."""
     from yearling.evals import InspectLogSubject
     from yearling.store import Store
 
     subject = InspectLogSubject(path, exam)
-    with Store.open(settings) as store, err.status("Reading the log") as shown:
-        return await run_exam_with_progress(exam, subject, store, shown, seed=subject.seed, parallel=None, fresh=True)
+    with Store.open(settings) as store, err.status("Reading the log") as status:
+        return await run_exam_with_progress(exam, subject, store, status, seed=subject.seed, parallel=None, fresh=True)
 
 
 async def run_exam_with_progress(
     exam: Exam, subject: Subject, store: Store, status: Status, *, seed: int, parallel: int | None, fresh: bool
 ) -> ExamRun:
-    """Put the exam to the subject, and tell how far it is."""
+    """Run the exam on a subject and show the number of finished samples."""
     from yearling.evals import run_exam
 
     return await run_exam(
@@ -81,31 +81,46 @@ def resolve_exam(
     limit: int = 0,
     run: ExamRun | None = None,
 ) -> Exam:
-    """The exam of that name; of a run, as it was put then."""
+    """The exam of this name with the given overrides, or as it was when `run` was recorded.
+
+    0 and None override nothing. Raises NotFound for an unknown exam or missing data, BadInput if it has changed since `run`.
+    """
     from dataclasses import replace
 
     from yearling.evals import open_exam
 
-    paper = open_exam(name, exam_data_sources(settings, data))
+    exam = open_exam(name, exam_data_sources(settings, data))
     if run is not None:
-        paper = replace(
-            paper,
-            cases=paper.cases[: run.settings["cases"]],
+        exam = replace(
+            exam,
+            cases=exam.cases[: run.settings["cases"]],
             samples_per_case=run.settings["samples"],
             sampling=run.settings["sampling"],
         )
-        if paper.hash != run.exam_hash:
-            raise BadInput("The exam has changed since that run.", advice="Its cases or its grader are others now; run it again.")
-        return paper
+        if exam.hash != run.exam_hash:
+            raise BadInput(
+                "The exam's cases or its grader have changed since that run.", advice="Run the exam again: yearling exam run."
+            )
+        return exam
     if samples:
-        paper = replace(paper, samples_per_case=samples)
+        exam = replace(exam, samples_per_case=samples)
     if temperature is not None:
-        paper = replace(paper, sampling={**paper.sampling, "temperature": temperature})
-    return replace(paper, cases=paper.cases[:limit]) if limit else paper
+        exam = replace(exam, sampling={**exam.sampling, "temperature": temperature})
+    return replace(exam, cases=exam.cases[:limit]) if limit else exam
 
 
 def exam_data_sources(settings: Settings, data: Path | None) -> ExamDataFolders:
-    """Fetched exams lie in the data folder, the others where the user says."""
+    """Where exams find their files: downloads in the data folder, other data sets in the folder that the user names."""
     from yearling.evals import ExamDataFolders
 
     return ExamDataFolders(settings.data_dir / "exams", data)
+
+
+def print_missing_exams(missing: Mapping[str, str]) -> None:
+    """Warn on stderr that lesson sets were not searched for these exams (name to reason), with one line per reason."""
+    if not missing:
+        return
+    err.print("Not checked for leaks, because the questions of these exams are not on this machine:", highlight=False)
+    for reason in dict.fromkeys(missing.values()):
+        names = ", ".join(name for name in missing if missing[name] == reason)
+        err.print(f"  {names}: {reason.rstrip('.')}", markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`yearling exam inspect`: an exam as a log of Inspect, for its viewer."""
+"""`yearling exam inspect`: run an exam under Inspect and write its log, for Inspect's viewer."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    exam: str = typer.Argument(help="An exam's name, or a folder or file of YAML cases."),
-    log_dir: Path = typer.Option(..., "--log-dir", help="Where Inspect writes its log."),
+    exam: str = typer.Argument(help="Name of an exam, or a file or folder of YAML cases."),
+    log_dir: Path = typer.Option(..., "--log-dir", help="Folder in which Inspect writes its log."),
     model: str | None = MODEL,
     engine_only: bool = ENGINE_ONLY,
     samples: int = SAMPLES,
@@ -35,25 +35,26 @@ def inspect(
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Sit an exam under Inspect, with our engines and graders, and keep its log; needs the extra `inspect`."""
+    """Run an exam under Inspect with our engines and graders, and write an Inspect log. Needs the extra `inspect`."""
     settings = load_settings(data_dir=data_dir)
-    paper = resolve_exam(exam, settings, data, samples=samples, temperature=temperature, limit=limit)
-    log = asyncio.run(_run_under_inspect(settings, paper, model, engine_only, seed, parallel, log_dir))
+    opened_exam = resolve_exam(exam, settings, data, samples=samples, temperature=temperature, limit=limit)
+    log = asyncio.run(_run_under_inspect(settings, opened_exam, model, engine_only, seed, parallel, log_dir))
     mean = log.results.scores[0].metrics["mean"].value
     if as_json:
-        print_json({"exam": paper.name, "log": log.location, "samples": len(log.samples), "score": mean})
+        print_json({"exam": opened_exam.name, "log": log.location, "samples": len(log.samples), "score": mean})
         return
-    out.print(f"{paper.name}: {mean:.3f} over {len(log.samples)} samples.", highlight=False)
-    err.print(f"Wrote {log.location}; look at it with `inspect view`.", highlight=False, soft_wrap=True)
+    out.print(f"{opened_exam.name}: {mean:.3f} over {len(log.samples)} samples.", highlight=False)
+    err.print(f"Wrote {log.location}; open it with `inspect view`.", highlight=False, soft_wrap=True)
 
 
 async def _run_under_inspect(
     settings: Settings, exam: Exam, model: str | None, engine_only: bool, seed: int, parallel: int | None, log_dir: Path
 ) -> Any:
+    """Inspect's log of the exam. Raises Unavailable if Inspect does not finish."""
     from yearling.evals import build_inspect_task
 
     async with open_subject(settings, model, engine_only) as subject:
-        with redirect_stdout(sys.stderr):  # where progress belongs; Inspect's is its own
+        with redirect_stdout(sys.stderr):  # Inspect prints its progress to stdout
             task = build_inspect_task(exam, subject, seed=seed)
             from inspect_ai import eval_async
 

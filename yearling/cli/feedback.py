@@ -1,4 +1,4 @@
-"""`yearling feedback`: what people judged, in and out of files."""
+"""`yearling feedback`: import and export judgements, remove feedback events, vouch for people, draw juries."""
 
 from __future__ import annotations
 
@@ -11,40 +11,44 @@ from typing import TYPE_CHECKING
 import typer
 
 from yearling.cli.console import err, out, print_json, print_table
+from yearling.cli.options import AS_JSON, DATA_DIR
+from yearling.cli.output_file import write_lines
 from yearling.config import load_settings
 
 if TYPE_CHECKING:
     from yearling.feedback import FeedbackEvent, FeedbackImportReport, FeedbackLog
 
-app = typer.Typer(help="What people judged: ratings, comparisons, edits, notes.", no_args_is_help=True)
-jury = typer.Typer(help="Juries drawn by lot, which can veto a status or uphold one.", no_args_is_help=True)
+app = typer.Typer(help="Import, export and manage what people judged: ratings, comparisons, edits, notes.", no_args_is_help=True)
+jury = typer.Typer(help="Draw juries, which can veto or uphold a status.", no_args_is_help=True)
 app.add_typer(jury, name="jury")
 
-AS_JSON = typer.Option(False, "--json", help="Print JSON.")
-ACTING_PERSON = typer.Option(None, "--as", help="Who does it, by name or id; by default the owner.")
-DATA_DIR = typer.Option(None, "--data-dir", help="Where the data lives.")
+ACTING_PERSON = typer.Option(None, "--as", help="Name or id of the person who acts; default: the owner.")
 
 
 @app.command("import")
 def import_feedback(
-    path: Path = typer.Argument(help="The file to read."),
-    format: str = typer.Option("jsonl", "--format", "-f", help="jsonl (ours), pairs (chosen/rejected) or annotators."),
-    source: str | None = typer.Option(None, "--source", help="Tells its annotators from others; by default the file's name."),
+    path: Path = typer.Argument(help="File to import."),
+    format: str = typer.Option(
+        "jsonl", "--format", "-f", help="File format: jsonl (ours), pairs (chosen and rejected answers) or annotators."
+    ),
+    source: str | None = typer.Option(
+        None, "--source", help="Name that tells the file's annotators from those of other files; default: the file name."
+    ),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Read judgements into the log, and report what was kept, what was dropped and why."""
+    """Import judgements into the log, and report what was imported, what was dropped and why."""
     from yearling.feedback import import_feedback_file, parse_file_format
     from yearling.store import Store
 
-    chosen = parse_file_format(format)
-    with Store.open(load_settings(data_dir=data_dir)) as store, err.status("Reading") as shown:
+    file_format = parse_file_format(format)
+    with Store.open(load_settings(data_dir=data_dir)) as store, err.status("Reading") as status_display:
         report = import_feedback_file(
             store,
             path,
-            chosen,
+            file_format,
             source=source,
-            on_progress=lambda done, total: shown.update(f"Read {done} of {total} records"),
+            on_progress=lambda done, total: status_display.update(f"Read {done} of {total} records"),
         )
     if as_json:
         print_json(asdict(report))
@@ -54,12 +58,11 @@ def import_feedback(
 
 @app.command("export")
 def export_feedback(
-    path: Path | None = typer.Argument(None, help="The file to write; by default the screen."),
+    path: Path | None = typer.Argument(None, help="File to write; default: standard output."),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Write the whole log and its texts as JSON lines that `import` reads. People are in it under pseudonyms."""
-    from yearling.cli.output_file import write_lines
+    """Export the whole log with its texts as JSON lines, which `import` can read. People appear under pseudonyms."""
     from yearling.feedback import export_log_lines
     from yearling.store import Store
 
@@ -76,68 +79,67 @@ def export_feedback(
 
 @app.command("remove")
 def remove(
-    event: str = typer.Argument(help="The id of the act, as the public log has it."),
-    reason: str = typer.Option(..., "--reason", help="Why. Everybody can read it."),
-    delete_words: bool = typer.Option(False, "--delete-words", help="Delete the words of a note or an edit as well."),
+    event: str = typer.Argument(help="Id of the event, as in the public log."),
+    reason: str = typer.Option(..., "--reason", help="Reason for the removal; it is public."),
+    delete_words: bool = typer.Option(False, "--delete-words", help="Also delete the text of a note or an edit."),
     acting_person: str | None = ACTING_PERSON,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Set somebody's act aside, in public and with a reason. Administrators only; the next consensus run heeds it."""
+    """Remove a feedback event publicly and with a reason. Administrators only; it takes effect in the next consensus run."""
     with _open_feedback_log(data_dir) as log:
-        done = log.remove(_person_id(log, acting_person), event, reason, delete_text=delete_words)
-    _print_event(done, f"Removed {event}: {reason}. Everybody can see that, in the log and in the consensus.", as_json=as_json)
+        removal = log.remove(_person_id(log, acting_person), event, reason, delete_text=delete_words)
+    _print_event(removal, f"Removed {event}: {reason}. The removal is public, in the log and in the consensus.", as_json=as_json)
 
 
 @app.command("vouch")
 def vouch(
-    account: str = typer.Argument(help="The other person: their name here, or their id."),
+    account: str = typer.Argument(help="Name or id of the other person."),
     acting_person: str | None = ACTING_PERSON,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Vouch that a person's account is the one account of a human being."""
+    """Vouch that an account belongs to a human being and is their only one."""
     with _open_feedback_log(data_dir) as log:
-        done = log.vouch(_person_id(log, acting_person), _person_id(log, account))
-    _print_event(done, f"Vouched for {account}, in the log known as {done.account}.", as_json=as_json)
+        vouch_event = log.vouch(_person_id(log, acting_person), _person_id(log, account))
+    _print_event(vouch_event, f"Vouched for {account}, whose pseudonym in the log is {vouch_event.account}.", as_json=as_json)
 
 
 @jury.command("invite")
 def invite(
-    item: str = typer.Argument(help="The id of an answer or a note that people judged."),
+    item: str = typer.Argument(help="Id of an answer or a note that people judged."),
     acting_person: str | None = ACTING_PERSON,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Draw a jury by lot and invite it. Administrators only; whom the lot draws is nobody's choice, and replay checks it."""
+    """Draw a random jury and invite it. Administrators only; nobody can influence the draw, and `replay` verifies it."""
     from yearling.feedback import LiveConsensus
 
-    with _open_feedback_log(data_dir) as log, err.status("Drawing the lot"):
-        done = LiveConsensus(log).invite_jury(_person_id(log, acting_person), item)
-    _print_event(
-        done, f"Invited {len(done.jurors)} people to judge {item}. Their next rating of it is their vote.", as_json=as_json
-    )
+    with _open_feedback_log(data_dir) as log, err.status("Drawing the jury"):
+        invitation = LiveConsensus(log).invite_jury(_person_id(log, acting_person), item)
+    sentence = f"Invited {len(invitation.jurors)} people to judge {item}. Their next rating of it is their vote."
+    _print_event(invitation, sentence, as_json=as_json)
 
 
 @jury.command("verdict")
 def verdict(
-    item: str = typer.Argument(help="The id of an answer or a note on which there is a jury."),
+    item: str = typer.Argument(help="Id of an answer or a note that has a jury."),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Say how far the jury on an item is, and what it found."""
+    """Show how many jurors have voted on an item, and the verdict of the jury."""
     from yearling.feedback import LiveConsensus
 
     with _open_feedback_log(data_dir) as log:
-        board = LiveConsensus(log)
-        found, needed = board.jury_state(item), board.parameters.status.jury_size
+        consensus = LiveConsensus(log)
+        jury_state, num_needed = consensus.jury_state(item), consensus.parameters.status.jury_size
+    num_invited, num_answered = len(jury_state.invited), len(jury_state.answered)
     if as_json:
-        print_json({"item": item, "invited": sorted(found.invited), "answered": len(found.answered), "finding": found.verdict})
+        facts = {"item": item, "invited": sorted(jury_state.invited), "answered": num_answered, "finding": jury_state.verdict}
+        print_json(facts)
         return
-    finding = found.verdict.replace("_", " ") or f"nothing yet; it needs {needed}, from both sides"
-    out.print(
-        f"{len(found.answered)} of {len(found.invited)} have rated it. Finding: {finding}.", highlight=False, soft_wrap=True
-    )
+    finding = jury_state.verdict.replace("_", " ") or f"none yet; it needs {num_needed} votes, from both sides"
+    out.print(f"{num_answered} of {num_invited} jurors have rated it. Verdict: {finding}.", highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -150,7 +152,7 @@ def _open_feedback_log(data_dir: Path | None) -> Iterator[FeedbackLog]:
 
 
 def _person_id(log: FeedbackLog, name: str | None) -> str:
-    """The id of a person by name or id; of the owner without either. Raises NotFound."""
+    """The id of the person with this name or id, by default the owner. Raises NotFound."""
     people = log.store.people
     if name is None:
         return people.owner().id
@@ -168,11 +170,11 @@ def _print_event(event: FeedbackEvent, sentence: str, *, as_json: bool) -> None:
 
 
 def _print_report(report: FeedbackImportReport) -> None:
-    rows: list[tuple[str, str, int]] = [("kept", kind, count) for kind, count in report.kept.items()]
+    rows: list[tuple[str, str, int]] = [("imported", kind, count) for kind, count in report.kept.items()]
     if report.already_there:
-        rows.append(("there already", "", report.already_there))
+        rows.append(("known already", "", report.already_there))
     rows += [("dropped", reason, count) for reason, count in report.dropped.items()]
-    print_table(("Result", "What", "Records>"), rows)
+    print_table(("Result", "Kind or reason", "Records>"), rows)
     out.print(
         f"Of {report.records} records from {report.source!r}, {report.num_kept} are new: {report.raters} raters, "
         f"{report.items} items, {report.texts} texts.",

@@ -1,23 +1,29 @@
-"""`yearling lessons environments`: the exercises that a model can train on and be examined on."""
+"""`yearling lessons environments`: the task environments that a model can train and be tested on."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from yearling.cli.console import out, print_json, print_table
+from yearling.cli.options import AS_JSON
 from yearling.errors import BadInput
+
+if TYPE_CHECKING:
+    from yearling.tasks import EnvironmentInfo
 
 
 def environments(
-    name: str | None = typer.Argument(None, help="An environment, such as instructions or reasoning_gym:chain_sum; else all."),
-    settings: str = typer.Option("{}", "--settings", help="Its settings, as a JSON object."),
-    number: int = typer.Option(0, "--number", min=0, help="Show this training task of it."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    name: str | None = typer.Argument(
+        None, help="Name of an environment, such as instructions or reasoning_gym:chain_sum; without it, all are listed."
+    ),
+    settings: str = typer.Option("{}", "--settings", help="Settings of the environment as a JSON object."),
+    number: int = typer.Option(0, "--number", min=0, help="Number of the training task to show, from 0."),
+    as_json: bool = AS_JSON,
 ) -> None:
-    """List the environments; of one of them, show settings, kinds of task, and a task with what it is checked against."""
+    """List the environments, or show one: its settings, its kinds of task, and one task with the data for its check."""
     from yearling.tasks import describe_environments, open_environment, train_seed
 
     known = describe_environments()
@@ -26,7 +32,7 @@ def environments(
             print_json([_environment_dict(info) for info in known])
             return
         rows = [(info.name, "several" if info.is_multi_turn else "one", len(info.kinds) or "", info.summary) for info in known]
-        print_table(("Environment", "Turns", "Kinds>", "What it asks"), rows)
+        print_table(("Environment", "Turns", "Kinds>", "What it asks for"), rows)
         return
     environment = open_environment(name, **_parse_settings(settings))
     task = environment.task(train_seed(number))
@@ -38,23 +44,25 @@ def environments(
     print_table(("Setting", "Default>"), [(key, json.dumps(value)) for key, value in info.settings.items()])
     if info.kinds:
         out.print(f"Kinds: {', '.join(info.kinds)}.", markup=False, highlight=False, soft_wrap=True)
-        out.print(f"For exams only: {', '.join(info.heldout_kinds)}.", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"Held out for exams: {', '.join(info.heldout_kinds)}.", markup=False, highlight=False, soft_wrap=True)
     for message in task.messages:
         out.print(f"\n{message['role']}: {message['content']}", markup=False, highlight=False, soft_wrap=True)
-    out.print(f"\nchecked against: {json.dumps(task.data, ensure_ascii=False)}", markup=False, highlight=False, soft_wrap=True)
+    out.print(f"\ncheck: {json.dumps(task.data, ensure_ascii=False)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _parse_settings(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        settings = json.loads(text)
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise BadInput("--settings must be a JSON object.", advice="""Write for example '{"level": 2}'.""", param="settings")
-    return found
+        settings = None
+    if not isinstance(settings, dict):
+        raise BadInput(
+            "--settings must be a JSON object.", advice="""For example: --settings '{"level": 2}'.""", param="settings"
+        )
+    return settings
 
 
-def _environment_dict(info: Any) -> dict[str, Any]:
+def _environment_dict(info: EnvironmentInfo) -> dict[str, Any]:
     return {
         "name": info.name,
         "summary": info.summary,

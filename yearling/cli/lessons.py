@@ -1,4 +1,7 @@
-"""`yearling lessons`: what a model can learn from what people said, frozen."""
+"""`yearling lessons`: build, list, show and compare lesson sets.
+
+A lesson set is frozen training data made from judgements that people agree on, with a held-out part for exams.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, out, print_json, print_table
+from yearling.cli.exam_execution import print_missing_exams
 from yearling.cli.lesson_environments import environments
+from yearling.cli.options import AS_JSON, DATA_DIR, DATASETS_DIR
 from yearling.config import load_settings
 from yearling.errors import BadInput
 
@@ -17,12 +22,9 @@ if TYPE_CHECKING:
     from yearling.store import LessonSetRecord, Store
     from yearling.tasks import Lesson, LessonSet, LessonSetBuild, LessonSetDiff
 
-app = typer.Typer(help="What can be learnt from what people said, as frozen sets.", no_args_is_help=True)
+app = typer.Typer(help="Build and inspect lesson sets: frozen training data made from judgements.", no_args_is_help=True)
 
 app.command("environments")(environments)
-
-AS_JSON = typer.Option(False, "--json", help="Print JSON.")
-DATA_DIR = typer.Option(None, "--data-dir", help="Where the data lives.")
 
 _MAX_SHOWN_CHARS = 300
 
@@ -30,54 +32,55 @@ _MAX_SHOWN_CHARS = 300
 @app.command("build")
 def build(
     environment: list[str] | None = typer.Option(
-        None, "--environment", "-e", help="Add tasks that an environment generates, as NAME=COUNT. Can be given several times."
+        None, "--environment", "-e", help="Tasks to add from an environment, as NAME=COUNT; can be given several times."
     ),
-    data: Path | None = typer.Option(None, "--data", help="Folder with the data sets of exams that no package index has."),
-    heldout_share: float = typer.Option(0.1, "--heldout-share", help="How much to keep for exams, from 0 to 0.5."),
+    data: Path | None = DATASETS_DIR,
+    heldout_share: float = typer.Option(0.1, "--heldout-share", help="Share of the lessons to hold out for exams, 0 to 0.5."),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Build the set of what stands now, from the newest consensus run, and say what was kept, what was dropped and why."""
+    """Build a lesson set from the newest consensus run, and report what was included, what was dropped and why."""
     from yearling.evals import fingerprint_exams
     from yearling.store import Store
     from yearling.tasks import BuildConfig
     from yearling.tasks import build_lesson_set as build_set
 
     config = BuildConfig(
-        heldout_share=heldout_share, environments=tuple(_parse_environment_count(one) for one in environment or ())
+        heldout_share=heldout_share, environments=tuple(_parse_environment_count(text) for text in environment or ())
     )
     settings = load_settings(data_dir=data_dir)
-    with Store.open(settings) as store, err.status("Reading the exams") as shown:
+    with Store.open(settings) as store, err.status("Reading the exams") as status_display:
         exams, missing = fingerprint_exams(settings.data_dir / "exams", data)
-        built = build_set(store, config, exams=exams, on_progress=shown.update)
+        result = build_set(store, config, exams=exams, on_progress=status_display.update)
     if as_json:
-        manifest = built.lesson_set.manifest
+        lesson_set, manifest = result.lesson_set, result.lesson_set.manifest
         print_json(
-            {"hash": built.lesson_set.hash, "version": built.lesson_set.version, "fresh": built.is_new, "report": built.report}
+            {"hash": lesson_set.hash, "version": lesson_set.version, "fresh": result.is_new, "report": result.report}
             | {
                 "consensus": manifest["consensus"],
                 "exams": manifest["exams"],
                 "exams_missing": missing,
-                "folder": str(built.lesson_set.folder),
+                "folder": str(lesson_set.folder),
             }
         )
         return
-    _print_build(built, missing)
+    _print_build(result, missing)
 
 
 @app.command("list")
 def list_sets(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
-    """List the sets that were built, oldest first."""
+    """List the lesson sets, the oldest first."""
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
         records, current = store.lesson_sets.list(), store.lesson_sets.get_current()
-        there = {record.hash: _files_exist(store, record) for record in records}
+        has_files = {record.hash: _files_exist(store, record) for record in records}
     if as_json:
         facts = ("hash", "version", "created_utc", "counts", "consensus", "previous")
         print_json(
             [
-                {name: record.manifest.get(name) for name in facts} | {"current": record == current, "files": there[record.hash]}
+                {name: record.manifest.get(name) for name in facts}
+                | {"current": record == current, "files": has_files[record.hash]}
                 for record in records
             ]
         )
@@ -93,21 +96,21 @@ def list_sets(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None
             _describe_counts(record.manifest["counts"]["train"]),
             sum(record.manifest["counts"]["heldout"].values()),
             record.manifest["consensus"]["run"],
-            "; ".join(([] if there[record.hash] else ["files are gone"]) + (["current"] if record == current else [])),
+            "; ".join(([] if has_files[record.hash] else ["files missing"]) + (["current"] if record == current else [])),
         )
         for record in records
     ]
-    print_table(("Version>", "Hash", "Built (UTC)", "To learn from", "Held out>", "Consensus run>", ""), rows)
+    print_table(("Version>", "Hash", "Built (UTC)", "For training", "Held out>", "Consensus run>", "State"), rows)
 
 
 @app.command("show")
 def show(
-    name: str | None = typer.Argument(None, help="A version or the beginning of a hash; by default the current set."),
-    limit: int = typer.Option(5, "--limit", min=0, help="Show at most so many lessons of each kind."),
+    name: str | None = typer.Argument(None, help="Lesson set: a version or the beginning of a hash; default: the current set."),
+    limit: int = typer.Option(5, "--limit", min=0, help="Number of lessons of each kind to show at most."),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Show a set: where it comes from, what is in it, some of its lessons. Held-out lessons are for exams and are not shown."""
+    """Show a lesson set: its origin, its counts, and some of its lessons. Held-out lessons are not shown."""
     from yearling.store import Store
     from yearling.tasks import lesson_as_dict, open_lesson_set
 
@@ -126,30 +129,35 @@ def show(
 
 @app.command("diff")
 def diff(
-    before: str | None = typer.Argument(None, help="A version or the beginning of a hash; by default the set before `after`."),
-    after: str | None = typer.Argument(None, help="The same; by default the current set."),
-    limit: int = typer.Option(10, "--limit", min=0, help="Show at most so many lessons of each sort of change."),
+    before: str | None = typer.Argument(
+        None, help="Older lesson set: a version or the beginning of a hash; default: the one before AFTER."
+    ),
+    after: str | None = typer.Argument(
+        None, help="Newer lesson set: a version or the beginning of a hash; default: the current set."
+    ),
+    limit: int = typer.Option(10, "--limit", min=0, help="Number of lessons to show at most for each kind of change."),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Say what changed between two sets: what came, what went, what is judged otherwise."""
+    """Compare two lesson sets: added lessons, removed lessons, and lessons whose label or weight changed."""
     from yearling.store import Store
     from yearling.tasks import diff_lesson_sets, open_lesson_set
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
         new = open_lesson_set(store, after)
         old = open_lesson_set(store, before or _previous_set_hash(store, new))
-        found = diff_lesson_sets(old, new, store.lesson_sets.list_sources(old.hash), store.lesson_sets.list_sources(new.hash))
+        sources = [store.lesson_sets.list_sources(lesson_set.hash) for lesson_set in (old, new)]
+        result = diff_lesson_sets(old, new, *sources)
     if as_json:
-        print_json({"before": old.hash, "after": new.hash, **_diff_dict(found)})
+        print_json({"before": old.hash, "after": new.hash, **_diff_dict(result)})
         return
-    _print_diff(old, new, found, limit)
+    _print_diff(old, new, result, limit)
 
 
 def _parse_environment_count(text: str) -> tuple[str, int]:
     name, equals, count = text.rpartition("=")
     if not equals or not name or not count.isdigit() or int(count) < 1:
-        raise BadInput(f"{text!r} is no environment with a number of tasks.", advice="Write NAME=COUNT.", param="environment")
+        raise BadInput(f"{text!r} is not an environment with a number of tasks.", advice="Use NAME=COUNT.", param="environment")
     return name, int(count)
 
 
@@ -160,22 +168,23 @@ def _files_exist(store: Store, record: LessonSetRecord) -> bool:
 
 
 def _previous_set_hash(store: Store, lessons: LessonSet) -> str:
-    earlier = [record for record in store.lesson_sets.list() if record.hash != lessons.hash]
-    named = lessons.manifest.get("previous")
-    found = next((record for record in earlier if record.hash == named), earlier[-1] if earlier else None)
-    if found is None:
+    """The set that this one names as its predecessor, else the newest other one. Raises BadInput if there is none."""
+    others = [record for record in store.lesson_sets.list() if record.hash != lessons.hash]
+    previous_hash = lessons.manifest.get("previous")
+    previous = next((record for record in others if record.hash == previous_hash), others[-1] if others else None)
+    if previous is None:
         raise BadInput("There is only one lesson set.", advice="Build another one, or name two.")
-    return found.hash
+    return previous.hash
 
 
 def _first_of_each_kind(lessons: LessonSet, limit: int) -> list[Lesson]:
     counts: dict[str, int] = {}
-    found = []
+    selected = []
     for lesson in lessons.lessons():
         counts[lesson.kind] = counts.get(lesson.kind, 0) + 1
         if counts[lesson.kind] <= limit:
-            found.append(lesson)
-    return found
+            selected.append(lesson)
+    return selected
 
 
 def _describe_counts(counts: dict[str, int]) -> str:
@@ -185,46 +194,43 @@ def _describe_counts(counts: dict[str, int]) -> str:
 def _print_build(build_result: LessonSetBuild, missing: dict[str, str]) -> None:
     report = build_result.report
     _print_counts(report)
-    for exam_hash, reasons in report["taken_back"].items():
-        told = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in reasons.items())
-        err.print(f"Set {exam_hash[:12]} still carries what counts no longer: {told}.", highlight=False)
-    if missing:
-        told = "; ".join(f"{exam} ({why})" for exam, why in missing.items())
-        err.print(f"Not searched for what these exams ask, since they are not here: {told}.", highlight=False, soft_wrap=True)
-    news = "Built" if build_result.is_new else "Nothing changed: this is"
-    out.print(
-        f"{news} version {build_result.lesson_set.version}, {build_result.lesson_set.hash}", highlight=False, soft_wrap=True
-    )
-    out.print(f"in {build_result.lesson_set.folder}", highlight=False, soft_wrap=True)
+    for lesson_set_hash, reasons in report["taken_back"].items():
+        counts = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in reasons.items())
+        err.print(f"Set {lesson_set_hash[:12]} contains judgements that no longer count: {counts}.", highlight=False)
+    print_missing_exams(missing)
+    lesson_set = build_result.lesson_set
+    outcome = "Built" if build_result.is_new else "Nothing changed: this is"
+    out.print(f"{outcome} version {lesson_set.version}, {lesson_set.hash}", highlight=False, soft_wrap=True)
+    out.print(f"in {lesson_set.folder}", highlight=False, soft_wrap=True)
 
 
 def _print_origin(lessons: LessonSet) -> None:
     consensus = lessons.manifest["consensus"]
     out.print(f"Lesson set {lessons.version}, {lessons.hash}", highlight=False, soft_wrap=True)
-    told = f"From consensus run {consensus['run']} over {consensus['up_to']} events, snapshot {consensus['snapshot']}"
-    out.print(told, highlight=False, soft_wrap=True)
+    origin = f"From consensus run {consensus['run']} over {consensus['up_to']} events, snapshot {consensus['snapshot']}"
+    out.print(origin, highlight=False, soft_wrap=True)
 
 
 def _print_counts(report: dict[str, Any]) -> None:
     judgements, lessons, split = report["judgements"], report["lessons"], report["split"]
-    rows: list[tuple[str, str, int]] = [("judgements", "kept", judgements["kept"])]
+    rows: list[tuple[str, str, int]] = [("judgements", "included", judgements["kept"])]
     rows += [("judgements", f"dropped: {reason.replace('_', ' ')}", count) for reason, count in judgements["dropped"].items()]
     for kind in lessons["made"]:
-        rows.append((f"{kind}s", "to learn from", lessons["train"].get(kind, 0)))
+        rows.append((f"{kind}s", "for training", lessons["train"].get(kind, 0)))
         rows.append((f"{kind}s", "held out", lessons["heldout"].get(kind, 0)))
         dropped = lessons["dropped"].get(kind, {})
         rows += [(f"{kind}s", f"dropped: {reason.replace('_', ' ')}", count) for reason, count in dropped.items()]
-    print_table(("What", "Result", "Number>"), rows)
-    kept = sum(lessons["train"].values()) + sum(lessons["heldout"].values())
-    voices = "1 person" if judgements["voices"] == 1 else f"{judgements['voices']} people"
-    seen = f"Of {judgements['num_seen']} judgements by {voices}, {judgements['kept']} are in {kept} lessons."
-    out.print(seen, highlight=False)
+    print_table(("Kind", "Result", "Number>"), rows)
+    num_lessons = sum(lessons["train"].values()) + sum(lessons["heldout"].values())
+    people = "1 person" if judgements["voices"] == 1 else f"{judgements['voices']} people"
+    summary = f"Of {judgements['num_seen']} judgements by {people}, {judgements['kept']} are in {num_lessons} lessons."
+    out.print(summary, highlight=False)
     if report["q"]:
-        told = ", ".join(f"{count} pairs from {span}" for span, count in report["q"].items())
-        out.print(f"How sure the pairs are (q): {told}.", highlight=False, soft_wrap=True)
+        histogram = ", ".join(f"{count} pairs from {span}" for span, count in report["q"].items())
+        out.print(f"Consensus probability q of the pairs: {histogram}.", highlight=False, soft_wrap=True)
     if "by" in split:
-        why = f" ({split['why']})" if split["why"] else ""
-        out.print(f"Split by {split['by']}{why}: {split['groups']} groups.", highlight=False, soft_wrap=True)
+        reason = f" ({split['why']})" if split["why"] else ""
+        out.print(f"Split by {split['by']}{reason}: {split['groups']} groups.", highlight=False, soft_wrap=True)
 
 
 def _print_lesson(lesson: Lesson) -> None:
@@ -232,13 +238,13 @@ def _print_lesson(lesson: Lesson) -> None:
 
     facts = lesson_as_dict(lesson)
     numbers = ", ".join(f"{name} {facts[name]:.2f}" for name in ("q", "weight") if name in facts)
-    up = {True: "good", False: "bad"}[bool(facts["up"])] if "up" in facts else ""
-    head = " ".join(part for part in (lesson.kind, lesson.key[:12], up, numbers, facts.get("environment", "")) if part)
-    out.print(head, style="bold", markup=False, highlight=False)
-    asked = lesson.messages[-1].get("content") if lesson.messages else ""
-    for label, words in (("asked", asked), *((name, facts.get(name)) for name in ("answer", "first", "second"))):
-        if words:
-            text = " ".join(str(words).split())
+    thumb = {True: "good", False: "bad"}[bool(facts["up"])] if "up" in facts else ""
+    heading = " ".join(part for part in (lesson.kind, lesson.key[:12], thumb, numbers, facts.get("environment", "")) if part)
+    out.print(heading, style="bold", markup=False, highlight=False)
+    question = lesson.messages[-1].get("content") if lesson.messages else ""
+    for label, content in (("question", question), *((name, facts.get(name)) for name in ("answer", "first", "second"))):
+        if content:
+            text = " ".join(str(content).split())
             text = text if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]} …"
             out.print(f"  {label}: {text}", markup=False, highlight=False, soft_wrap=True)
 
@@ -249,7 +255,7 @@ def _diff_dict(diff_result: LessonSetDiff) -> dict[str, Any]:
     return {
         "came": [lesson_as_dict(lesson) for lesson in diff_result.added],
         "went": [lesson_as_dict(lesson) for lesson in diff_result.removed],
-        "changed": [asdict(one) | {"lesson": lesson_as_dict(one.lesson)} for one in diff_result.changed],
+        "changed": [asdict(change) | {"lesson": lesson_as_dict(change.lesson)} for change in diff_result.changed],
         "moved": [{"key": key, "before": before, "after": after} for key, before, after in diff_result.moved_parts],
         "unchanged": diff_result.num_unchanged,
         "heldout_came": diff_result.num_heldout_added,
@@ -260,23 +266,23 @@ def _diff_dict(diff_result: LessonSetDiff) -> dict[str, Any]:
 def _print_diff(old: LessonSet, new: LessonSet, diff_result: LessonSetDiff, limit: int) -> None:
     out.print(f"From version {old.version} ({old.hash[:12]}) to version {new.version} ({new.hash[:12]}):", highlight=False)
     rows = [
-        ("came", len(diff_result.added)),
-        ("went", len(diff_result.removed)),
-        ("judged otherwise", len(diff_result.changed)),
+        ("added", len(diff_result.added)),
+        ("removed", len(diff_result.removed)),
+        ("label or weight changed", len(diff_result.changed)),
         ("unchanged", diff_result.num_unchanged),
-        ("changed sides", len(diff_result.moved_parts)),
-        ("came, held out", diff_result.num_heldout_added),
-        ("went, held out", diff_result.num_heldout_removed),
+        ("moved between training and held-out part", len(diff_result.moved_parts)),
+        ("added to the held-out part", diff_result.num_heldout_added),
+        ("removed from the held-out part", diff_result.num_heldout_removed),
     ]
     print_table(("Lessons", "Number>"), rows)
-    for title, lessons in (("Came", diff_result.added), ("Went", diff_result.removed)):
+    for title, lessons in (("Added", diff_result.added), ("Removed", diff_result.removed)):
         for lesson in lessons[:limit]:
             out.print(f"{title}:", style="bold")
             _print_lesson(lesson)
-    for one in diff_result.changed[:limit]:
-        (q_before, weight_before), (q_after, weight_after) = one.before, one.after
+    for change in diff_result.changed[:limit]:
+        (q_before, weight_before), (q_after, weight_after) = change.before, change.after
         out.print(
-            f"Judged otherwise: {one.lesson.kind} {one.lesson.key[:12]}, q {q_before:.2f} to {q_after:.2f}, "
+            f"Changed: {change.lesson.kind} {change.lesson.key[:12]}, q {q_before:.2f} to {q_after:.2f}, "
             f"weight {weight_before:.2f} to {weight_after:.2f}",
             highlight=False,
             soft_wrap=True,

@@ -1,6 +1,6 @@
-"""`yearling`: registers the nouns and turns errors into sentences. Each noun lives in a file of its own.
+"""The command `yearling`: registers the commands and prints errors. Each noun has a file of its own.
 
-Rooms are imported inside the commands, so that `yearling --help` answers at once.
+Commands import the rooms they need when they run, so that `yearling --help` answers at once.
 """
 
 from __future__ import annotations
@@ -10,9 +10,21 @@ import sys
 import typer
 
 from yearling import __version__
-from yearling.cli import backup as store
-from yearling.cli import bench, chat, consensus, conversations, doctor, exam, feedback, lessons, model, people, serve, spec, train
+from yearling.cli.backup import backup, restore, verify
+from yearling.cli.bench import app as bench_app
+from yearling.cli.chat import chat
+from yearling.cli.consensus import app as consensus_app
 from yearling.cli.console import print_error
+from yearling.cli.conversations import app as conversations_app
+from yearling.cli.doctor import doctor
+from yearling.cli.exam import app as exam_app
+from yearling.cli.feedback import app as feedback_app
+from yearling.cli.lessons import app as lessons_app
+from yearling.cli.model import app as model_app
+from yearling.cli.people import app as people_app
+from yearling.cli.serve import serve
+from yearling.cli.spec import app as spec_app
+from yearling.cli.train import app as train_app
 from yearling.errors import UserError
 
 app = typer.Typer(
@@ -22,26 +34,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("chat")(chat.chat)
-app.command("serve")(serve.serve)
-app.command("doctor")(doctor.doctor)
-app.command("backup")(store.backup)
-app.command("restore")(store.restore)
-app.command("verify")(store.verify)
-app.add_typer(model.app, name="model")
-app.add_typer(people.app, name="people")
-app.add_typer(conversations.app, name="conversations")
-app.add_typer(feedback.app, name="feedback")
-app.add_typer(consensus.app, name="consensus")
-app.add_typer(lessons.app, name="lessons")
-app.add_typer(train.app, name="train")
-app.add_typer(spec.app, name="spec")
-app.add_typer(exam.app, name="exam")
-app.add_typer(bench.app, name="bench")
+app.command("chat")(chat)
+app.command("serve")(serve)
+app.command("doctor")(doctor)
+app.command("backup")(backup)
+app.command("restore")(restore)
+app.command("verify")(verify)
+app.add_typer(model_app, name="model")
+app.add_typer(people_app, name="people")
+app.add_typer(conversations_app, name="conversations")
+app.add_typer(feedback_app, name="feedback")
+app.add_typer(consensus_app, name="consensus")
+app.add_typer(lessons_app, name="lessons")
+app.add_typer(train_app, name="train")
+app.add_typer(spec_app, name="spec")
+app.add_typer(exam_app, name="exam")
+app.add_typer(bench_app, name="bench")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         typer.echo(f"yearling {__version__}")
         raise typer.Exit
 
@@ -54,7 +66,7 @@ def _root(
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done, 1 an error the user can fix, 2 wrong usage, 130 interrupted."""
+    """Entry point. Exit codes: 0 success, 1 an error that the user can fix, 2 wrong usage, 130 interrupted."""
     try:
         app()
     except UserError as error:
@@ -63,6 +75,6 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of a pipe left (`yearling model list | head`): nothing to say, and nobody to say it to.
+        # The reader of a pipe has closed it, as in `yearling model list | head`.
         sys.stderr.close()
         sys.exit(0)

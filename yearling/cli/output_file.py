@@ -1,4 +1,4 @@
-"""Writing a command's result to a file, complete or not at all, or to the screen."""
+"""Writes the result of a command to standard output, or atomically to a file."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from yearling.files.atomic import WrittenFile, atomic_write_chunks
 from yearling.files.disk import DiskAdvice, translate_disk_errors
 
 _ADVICE = DiskAdvice(
-    full="Free some space, or choose another place.", not_writable="Choose another place.", failing="Choose another place."
+    full="Free some space, or choose another path.", not_writable="Choose another path.", failing="Choose another path."
 )
 
 
 def write_lines(path: Path | None, lines: Iterable[bytes]) -> dict[str, object]:
-    """Write lines to a file, which appears when it is complete, or to the screen without a path.
+    """Write lines to a file, which appears once it is complete, or to standard output without a path.
 
-    Returns the file's `size_bytes` and `sha256`; nothing for the screen. Symbolic links are followed; devices and pipes are
-    written to as they are. Raises StorageFailed.
+    Returns `size_bytes` and `sha256` of the file, and nothing for standard output. Symbolic links are followed; devices and
+    pipes are written to directly. Raises StorageFailed.
     """
     if path is None:
         sys.stdout.buffer.writelines(lines)
@@ -34,7 +34,7 @@ def write_lines(path: Path | None, lines: Iterable[bytes]) -> dict[str, object]:
 
 
 def _write_to_device(path: Path, lines: Iterable[bytes]) -> WrittenFile:
-    """Write to something that cannot be replaced, such as /dev/stdout."""
+    """Write to a path that cannot be replaced, such as /dev/stdout."""
     hasher, size_bytes = hashlib.sha256(), 0
     with path.open("wb") as file:
         for line in lines:

@@ -1,6 +1,6 @@
-"""`yearling people`: who may use this installation, in what role, and by which keys. Works on the data folder, server or not.
+"""`yearling people`: accounts, roles, passwords, invitations and API keys. Works on the data folder, with or without a server.
 
-A server that runs notices within a second what is changed here, and ends what went on by a right that has gone.
+A running server notices changes within a second, and ends streams whose permission was revoked.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, out, print_json, print_table
+from yearling.cli.options import AS_JSON, DATA_DIR, YES
 from yearling.clock import now_utc
 from yearling.config import load_settings
 from yearling.errors import BadInput
@@ -22,16 +23,16 @@ from yearling.records import KEY_SCOPES, KeyScope, Person
 if TYPE_CHECKING:
     from yearling.store import ApiKey, Invitation, Store
 
-app = typer.Typer(help="Who may use this installation, in what role, and by which keys.", no_args_is_help=True)
-key_app = typer.Typer(help="API keys of a person.", no_args_is_help=True)
+app = typer.Typer(help="Manage the people who may use this installation, their roles and their API keys.", no_args_is_help=True)
+key_app = typer.Typer(help="Manage the API keys of a person.", no_args_is_help=True)
 app.add_typer(key_app, name="key")
 
-AS_JSON = typer.Option(False, "--json", help="Print JSON.")
-DATA_DIR = typer.Option(None, "--data-dir", help="Where the data lives.")
-NAME = typer.Argument(help="The person's name.")
+NAME = typer.Argument(help="Name of the person.")
 
 
 class RoleChoice(StrEnum):
+    """What a person may do, from least to most."""
+
     READER = "reader"
     MEMBER = "member"
     MAINTAINER = "maintainer"
@@ -39,21 +40,23 @@ class RoleChoice(StrEnum):
 
 
 class ScopeChoice(StrEnum):
+    """What an API key may be used for."""
+
     READ = "read"
     CHAT = "chat"
     FEEDBACK = "feedback"
     ADMIN = "admin"
 
 
-ROLE = typer.Option(RoleChoice.MEMBER, "--role", help="What the person may do.")
+ROLE = typer.Option(RoleChoice.MEMBER, "--role", help="Role of the person who accepts the invitation.")
 SCOPES = typer.Option(
-    [ScopeChoice.READ, ScopeChoice.CHAT], "--scope", help="What it may be used for. Can be given several times."
+    [ScopeChoice.READ, ScopeChoice.CHAT], "--scope", help="What the key may be used for; can be given several times."
 )
 
 
 @app.command("list")
 def list_people(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
-    """List everybody, with how they get in."""
+    """List all people with their roles and ways to sign in."""
     with _open_store(data_dir) as store:
         rows = [_person_dict(store, person) for person in store.people.list()]
     if as_json:
@@ -70,53 +73,54 @@ def list_people(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> No
         )
         for row in rows
     ]
-    print_table(("Name", "Role", "Signs in by", "Sessions>", "Keys>", "Since (UTC)"), cells)
+    print_table(("Name", "Role", "Signs in by", "Sessions>", "Keys>", "Created (UTC)"), cells)
 
 
 @app.command("password")
 def password(
     name: str = NAME,
-    from_stdin: bool = typer.Option(False, "--stdin", help="Read the password from standard input instead of asking for it."),
+    from_stdin: bool = typer.Option(False, "--stdin", help="Read the password from standard input instead of prompting for it."),
     data_dir: Path | None = DATA_DIR,
 ) -> None:
-    """Give a person a password; all of their sessions end. Once anybody has one, everybody has to sign in."""
+    """Set the password of a person and end all of their sessions. Sign-in is required once any account has a password."""
     with _open_store(data_dir) as store:
         person = store.people.get_by_name(name)
         if from_stdin:
-            given = sys.stdin.readline().rstrip("\n")
+            new_password = sys.stdin.readline().rstrip("\n")
         else:
-            given = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-        store.passwords.set(person.id, given, actor=_owner_id(store))
+            new_password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        store.passwords.set(person.id, new_password, actor=_owner_id(store))
     err.print(f"{name} has a new password.")
 
 
 @app.command("invite")
 def invite(
     role: RoleChoice = ROLE,
-    note: str = typer.Option("", "--note", help="Whom the invitation is meant for."),
-    days: int = typer.Option(7, "--days", min=1, max=90, help="How long it lasts."),
+    note: str = typer.Option("", "--note", help="Note on the purpose of the invitation, for example a name."),
+    days: int = typer.Option(7, "--days", min=1, max=90, help="Days until the invitation expires."),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Make an invitation that works once, and print its link. The link is not shown again."""
+    """Create an invitation and print its link, which works once and is not shown again."""
     settings = load_settings(data_dir=data_dir)
     with _open_store(data_dir) as store:
-        me = store.people.owner()
-        token, invitation = store.invitations.create(me, role.value, note=note, lifetime=timedelta(days=days))
+        owner = store.people.owner()
+        token, invitation = store.invitations.create(owner, role.value, note=note, lifetime=timedelta(days=days))
     base = settings.public_url or f"http://{settings.host}:{settings.port}"
     link = f"{base}/signup#{token}"
     if as_json:
         print_json(_invitation_dict(invitation) | {"link": link, "token": token})
         return
-    err.print(f"Whoever opens this link first becomes a {role.value}, until {invitation.expires_utc:%Y-%m-%d %H:%M} UTC:")
+    expiry = f"{invitation.expires_utc:%Y-%m-%d %H:%M} UTC"
+    err.print(f"The first person who opens this link becomes a {role.value}. The link expires on {expiry}:", soft_wrap=True)
     out.print(link, soft_wrap=True, highlight=False)
 
 
 @app.command("invitations")
 def invitations(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
-    """List the invitations: open, used and ended."""
+    """List the open, used and expired invitations."""
     with _open_store(data_dir) as store:
-        rows = [_invitation_dict(one) for one in store.invitations.list()]
+        rows = [_invitation_dict(invitation) for invitation in store.invitations.list()]
         names = {person.id: person.name for person in store.people.list()}
     if as_json:
         print_json(rows)
@@ -125,85 +129,87 @@ def invitations(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> No
         (row["id"], row["role"], row["state"], names.get(row["used_by"] or "", ""), row["expires_utc"][:16], row["note"])
         for row in rows
     ]
-    print_table(("Id", "Role", "State", "Used by", "Ends (UTC)", "Note"), cells)
+    print_table(("Id", "Role", "State", "Used by", "Expires (UTC)", "Note"), cells)
 
 
 @app.command("withdraw")
-def withdraw(invitation: str = typer.Argument(help="The id of an open invitation."), data_dir: Path | None = DATA_DIR) -> None:
-    """Withdraw an invitation that nobody has used."""
+def withdraw(invitation: str = typer.Argument(help="Id of an open invitation."), data_dir: Path | None = DATA_DIR) -> None:
+    """Withdraw an invitation that was not used yet."""
     with _open_store(data_dir) as store:
         store.invitations.revoke(invitation, actor=_owner_id(store))
-    err.print("Nobody can use it any more.")
+    err.print("The invitation is withdrawn.")
 
 
 @app.command("role")
 def role(
     name: str = NAME,
-    role: RoleChoice = typer.Argument(help="What the person may do from now on."),
+    role: RoleChoice = typer.Argument(help="The new role of the person."),
     data_dir: Path | None = DATA_DIR,
 ) -> None:
-    """Give a person another role. What a server streams to them ends."""
+    """Change the role of a person. A running server ends their open streams."""
     with _open_store(data_dir) as store:
         person = store.people.set_role(store.people.get_by_name(name).id, role.value, actor=_owner_id(store))
-    err.print(f"{person.name} is {person.role} now.")
+    err.print(f"The role of {person.name} is now {person.role}.")
 
 
 @app.command("sign-out")
 def sign_out(name: str = NAME, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     """End all sessions of a person and revoke all of their keys."""
     with _open_store(data_dir) as store:
-        ended = store.people.revoke_access(store.people.get_by_name(name).id, actor=_owner_id(store))
+        counts = store.people.revoke_access(store.people.get_by_name(name).id, actor=_owner_id(store))
     if as_json:
-        print_json(ended)
+        print_json(counts)
         return
-    err.print(f"Ended {ended['sessions']} sessions and revoked {ended['keys']} keys of {name}.")
+    err.print(f"Ended {counts['sessions']} sessions and revoked {counts['keys']} keys of {name}.")
 
 
 @app.command("remove")
 def remove(
     name: str = NAME,
-    delete_data: bool = typer.Option(False, "--delete-data", help="Delete conversations, answers and words as well."),
-    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+    delete_data: bool = typer.Option(
+        False, "--delete-data", help="Also delete the person's conversations, answers and texts; this cannot be undone."
+    ),
+    yes: bool = YES,
     data_dir: Path | None = DATA_DIR,
 ) -> None:
-    """Close a person's account: nobody gets in by it any more. What they judged stays in the log, under a pseudonym."""
+    """Close the account of a person, who can no longer sign in. Their judgements stay in the log under a pseudonym."""
     with _open_store(data_dir) as store:
         person = store.people.get_by_name(name)
-        question = f"Delete {name} with everything that is theirs?" if delete_data else f"Close the account of {name}?"
+        question = f"Delete {name} and all of their data?" if delete_data else f"Close the account of {name}?"
         if not yes and not typer.confirm(question, err=True):
             raise typer.Abort
         if delete_data:
             store.delete_person(person.id, actor=_owner_id(store))
         else:
             store.people.close_account(person.id, actor=_owner_id(store))
-    err.print(f"{name} and everything of theirs is deleted." if delete_data else f"The account of {name} is closed.")
+    err.print(f"{name} and all of their data are deleted." if delete_data else f"The account of {name} is closed.")
 
 
 @key_app.command("create")
 def create_key(
     name: str = NAME,
-    label: str = typer.Option("command line", "--label", help="What the key is for."),
+    label: str = typer.Option("command line", "--label", help="Label that says what the key is for."),
     scope: list[ScopeChoice] = SCOPES,
-    days: int = typer.Option(0, "--days", min=0, max=3660, help="How long it is good; 0 is until it is revoked."),
+    days: int = typer.Option(0, "--days", min=0, max=3660, help="Days until the key expires; 0 means never."),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Make an API key for a person and print it. It is not shown again."""
-    until = now_utc() + timedelta(days=days) if days else None
+    """Create an API key for a person and print it. It is not shown again."""
+    expires_utc = now_utc() + timedelta(days=days) if days else None
     with _open_store(data_dir) as store:
         person = store.people.get_by_name(name)
-        scopes: list[KeyScope] = [one.value for one in scope]
-        secret, key = store.api_keys.create(person.id, label, scopes, expires_utc=until, actor=_owner_id(store))
+        scopes: list[KeyScope] = [choice.value for choice in scope]
+        secret, key = store.api_keys.create(person.id, label, scopes, expires_utc=expires_utc, actor=_owner_id(store))
     if as_json:
         print_json(_key_dict(key) | {"key": secret})
         return
-    err.print(f"A key of {name} for {', '.join(_key_dict(key)['scopes'])}:")
+    err.print(f"API key of {name} for {', '.join(_key_dict(key)['scopes'])}:")
     out.print(secret, soft_wrap=True, highlight=False)
 
 
 @key_app.command("list")
 def list_keys(name: str = NAME, data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
-    """List a person's keys, newest first."""
+    """List the API keys of a person, the newest first."""
     with _open_store(data_dir) as store:
         rows = [_key_dict(key) for key in store.api_keys.list(store.people.get_by_name(name).id)]
     if as_json:
@@ -220,20 +226,27 @@ def list_keys(name: str = NAME, data_dir: Path | None = DATA_DIR, as_json: bool 
         )
         for row in rows
     ]
-    print_table(("Id", "For", "Begins", "Scopes", "Last used (UTC)", "Ends (UTC)"), cells)
+    print_table(("Id", "Label", "Begins with", "Scopes", "Last used (UTC)", "Expires (UTC)"), cells)
 
 
 @key_app.command("revoke")
 def revoke_key(
-    name: str = NAME, key: str = typer.Argument(help="The key's id, or how it begins."), data_dir: Path | None = DATA_DIR
+    name: str = NAME,
+    key: str = typer.Argument(help="Id of the API key, or the key's first characters."),
+    data_dir: Path | None = DATA_DIR,
 ) -> None:
-    """Revoke a key. What a server streams by it ends."""
+    """Revoke an API key. A running server ends the streams that use it."""
     with _open_store(data_dir) as store:
         person = store.people.get_by_name(name)
-        found = [one for one in store.api_keys.list(person.id) if one.id == key or (one.hint == key[: len(one.hint)])]
-        if len(found) != 1:
-            raise BadInput(f"{key!r} names {len(found)} keys of {name}.", advice="Give the id that `people key list` shows.")
-        store.api_keys.revoke(found[0].id, person_id=person.id, actor=_owner_id(store))
+        matches = [
+            record for record in store.api_keys.list(person.id) if key == record.id or key[: len(record.hint)] == record.hint
+        ]
+        if len(matches) != 1:
+            raise BadInput(
+                f"{key!r} matches {len(matches)} API keys of {name}.",
+                advice=f"Use an id that `yearling people key list {name}` prints.",
+            )
+        store.api_keys.revoke(matches[0].id, person_id=person.id, actor=_owner_id(store))
     err.print("The key is revoked.")
 
 
@@ -244,7 +257,7 @@ def _open_store(data_dir: Path | None) -> Store:
 
 
 def _owner_id(store: Store) -> str:
-    """Whoever has the data folder is its owner."""
+    """The owner's id. Whoever can read the data folder acts as its owner."""
     return store.people.owner().id
 
 
@@ -267,11 +280,11 @@ def _sign_in_methods(row: dict[str, Any]) -> list[str]:
 
 
 def _invitation_dict(invitation: Invitation) -> dict[str, Any]:
-    ended = "ended" if invitation.expires_utc <= now_utc() else "open"
+    unused_state = "ended" if invitation.expires_utc <= now_utc() else "open"
     return {
         "id": invitation.id,
         "role": invitation.role,
-        "state": "used" if invitation.used_utc else ended,
+        "state": "used" if invitation.used_utc else unused_state,
         "note": invitation.note,
         "used_by": invitation.used_by,
         "created_utc": invitation.created_utc.isoformat(),

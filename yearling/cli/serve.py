@@ -1,4 +1,4 @@
-"""`yearling serve`: the API server."""
+"""`yearling serve`: the server of the API and the web page."""
 
 from __future__ import annotations
 
@@ -7,17 +7,24 @@ from pathlib import Path
 import typer
 
 from yearling.cli.console import err
+from yearling.cli.options import DATA_DIR
 from yearling.config import load_settings
 
 
 def serve(
-    host: str | None = typer.Option(None, "--host", help="Address to listen on; anything but loopback needs api_keys."),
-    port: int | None = typer.Option(None, "--port", "-p", min=0, max=65535, help="Port to listen on; 0 takes a free one."),
-    model: str | None = typer.Option(None, "--model", "-m", help="The model that answers when a request names none."),
-    data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models and data live."),
-    pull: bool = typer.Option(False, "--pull", help="Fetch the default model first if it is not here."),
+    host: str | None = typer.Option(
+        None, "--host", help="Address to listen on; other than loopback it needs api_keys. Default: the setting `host`."
+    ),
+    port: int | None = typer.Option(
+        None, "--port", "-p", min=0, max=65535, help="Port to listen on; 0 picks a free one. Default: the setting `port`."
+    ),
+    model: str | None = typer.Option(
+        None, "--model", "-m", help="Model for requests that name none; default: the setting `model`."
+    ),
+    data_dir: Path | None = DATA_DIR,
+    pull: bool = typer.Option(False, "--pull", help="Download the default model first if it is not installed."),
 ) -> None:
-    """Serve the OpenAI-compatible API until interrupted."""
+    """Serve the web page and the OpenAI-compatible API until interrupted."""
     from yearling.api import serve as serve_api
     from yearling.cli.model import pull_with_progress
     from yearling.inference import EnginePool
@@ -27,12 +34,12 @@ def serve(
     library = ModelLibrary(settings.models_dir)
     if pull and settings.model not in library.names() and not settings.remote_url:
         pull_with_progress(library, settings.model)
-    pool = EnginePool(settings, library, notify=lambda words: err.print(words, markup=False, highlight=False))
+    pool = EnginePool(settings, library, notify=lambda text: err.print(text, markup=False, highlight=False))
     serve_api(settings, pool, announce=_announce)
 
 
 def _announce(address: str, model: str) -> None:
-    """Say where the server is, and how to ask it something at once."""
+    """Print the address of the server, and a first request to try."""
     err.print(
         f"\n[bold green]Yearling[/] serves [bold]{model}[/] on [bold]{address}[/]  (Ctrl-C stops it)\n",
         highlight=False,
@@ -40,4 +47,4 @@ def _announce(address: str, model: str) -> None:
     )
     body = '{"messages": [{"role": "user", "content": "What is the capital of France?"}]}'
     command = f"curl {address}/v1/chat/completions -H 'Content-Type: application/json' \\\n     -d '{body}'"
-    err.print(f"Ask it something:\n\n{command}\n", markup=False, highlight=False, soft_wrap=True)
+    err.print(f"Try it:\n\n{command}\n", markup=False, highlight=False, soft_wrap=True)

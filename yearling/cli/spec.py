@@ -1,4 +1,4 @@
-"""`yearling spec`: how the assistant should behave, and whether it does."""
+"""`yearling spec`: check and show the behaviour spec, and test the assistant against it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 from yearling.cli.console import err, out, print_json, print_table
 from yearling.cli.exam_execution import open_subject
-from yearling.cli.options import AS_JSON, PARALLEL
+from yearling.cli.options import AS_JSON, DATA_DIR, PARALLEL
 from yearling.config import load_settings
 
 if TYPE_CHECKING:
@@ -21,18 +21,21 @@ if TYPE_CHECKING:
     from yearling.evals import SpecReport
     from yearling.store import SpecOutput, SpecRun, Store
 
-app = typer.Typer(help="How the assistant should behave, and whether it does.", no_args_is_help=True)
+app = typer.Typer(help="Check the behaviour spec, and test the assistant against it.", no_args_is_help=True)
 
-FOLDER = typer.Option(None, "--folder", help="A folder with system.txt, clauses/ and cases/; by default the one that is served.")
+FOLDER = typer.Option(
+    None, "--folder", help="Folder of a spec, with system.txt, clauses/ and cases/; default: the spec that is served."
+)
+WORST = typer.Option(10, "--worst", min=0, help="Number of worst answers to show.")
 
 
 @app.command("check")
 def check(
     folder: Path | None = FOLDER,
-    write_ids: bool = typer.Option(False, "--write-ids", help="Add new ids to ids.txt, from which none is ever taken out."),
+    write_ids: bool = typer.Option(False, "--write-ids", help="Add new ids to ids.txt, which keeps every id for ever."),
     as_json: bool = AS_JSON,
 ) -> None:
-    """Check that clauses and cases fit together, both ways. Exit code 1 when something is wrong."""
+    """Check that the clauses and the cases of a spec fit together. Exit code 1 if there is a problem."""
     from yearling.chat import read_spec, spec_dir
     from yearling.evals import check_spec
     from yearling.evals import write_unlisted_ids as write
@@ -53,49 +56,50 @@ def check(
 
 @app.command("list")
 def list_clauses(folder: Path | None = FOLDER, as_json: bool = AS_JSON) -> None:
-    """List the clauses with their levels and numbers of cases."""
+    """List the clauses with their level and their number of cases."""
     from yearling.chat import load_spec
 
     spec = load_spec(folder)
     counts = Counter(case.clause for case in spec.cases)
     if as_json:
-        print_json({**_spec_dict(spec), "clauses": [{**asdict(one), "cases": counts[one.id]} for one in spec.clauses]})
+        clauses = [{**asdict(clause), "cases": counts[clause.id]} for clause in spec.clauses]
+        print_json({**_spec_dict(spec), "clauses": clauses})
         return
-    rows = [(one.id, one.level, one.topic, counts[one.id], one.title) for one in spec.clauses]
-    print_table(("Clause", "Level", "Topic", "Cases>", "What we want"), rows)
+    rows = [(clause.id, clause.level, clause.topic, counts[clause.id], clause.title) for clause in spec.clauses]
+    print_table(("Clause", "Level", "Topic", "Cases>", "Title"), rows)
     _print_spec_summary(spec)
 
 
 @app.command("show")
-def show(clause: str = typer.Argument(help="The id of a clause."), folder: Path | None = FOLDER, as_json: bool = AS_JSON) -> None:
-    """Show a clause: what we want and why, an example each way, and the cases that test it."""
+def show(clause: str = typer.Argument(help="Id of a clause."), folder: Path | None = FOLDER, as_json: bool = AS_JSON) -> None:
+    """Show a clause: what it asks for and why, a good and a bad example, and the cases that test it."""
     from yearling.chat import load_spec
 
     spec = load_spec(folder)
-    found = spec.clause(clause)
+    record = spec.clause(clause)
     cases = spec.cases_for(clause)
     if as_json:
-        print_json({**asdict(found), "cases": [_case_dict(case) for case in cases]})
+        print_json({**asdict(record), "cases": [_case_dict(case) for case in cases]})
         return
-    _print_clause(found, cases)
+    _print_clause(record, cases)
 
 
 @app.command("run")
 def run(
-    model: str | None = typer.Argument(None, help="The model; by default the one that answers when none is named."),
-    clause: list[str] = typer.Option([], "--clause", "-c", help="Only this clause; may be given again."),
-    samples: int | None = typer.Option(None, "--samples", "-n", min=1, help="Answers per twin; by default what each case says."),
-    max_tokens: int = typer.Option(160, "--max-tokens", min=1, help="The longest answer."),
+    model: str | None = typer.Argument(None, help="Name of the model to test; default: the setting `model`."),
+    clause: list[str] = typer.Option([], "--clause", "-c", help="Id of a clause to test, instead of all; can be repeated."),
+    samples: int | None = typer.Option(None, "--samples", "-n", min=1, help="Answers per twin; default: what each case sets."),
+    max_tokens: int = typer.Option(160, "--max-tokens", min=1, help="Most tokens of an answer."),
     parallel: int | None = PARALLEL,
-    worst: int = typer.Option(10, "--worst", min=0, help="Show so many of the worst answers, verbatim."),
-    fresh: bool = typer.Option(False, "--fresh", help="Start anew instead of going on with a run that was cut off."),
+    worst: int = WORST,
+    fresh: bool = typer.Option(False, "--fresh", help="Start a new run instead of resuming an interrupted one."),
     folder: Path | None = FOLDER,
-    data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models, database and blobs live."),
+    data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Put all cases to the assistant as served, and triage every failing answer into bug, policy or gap.
+    """Test the assistant as it is served against all cases, and classify every failing answer as bug, policy or gap.
 
-    What was cut off, by whatever, goes on where it stopped. The answers are kept as a run of the exam `spec` too, for comparing.
+    An interrupted run resumes where it stopped. The answers are also recorded as a run of the exam `spec`, for comparisons.
     """
     from yearling.chat import load_spec
     from yearling.evals import check_spec
@@ -103,19 +107,19 @@ def run(
     spec = load_spec(folder)
     if problems := check_spec(spec):
         err.print(f"The spec has {len(problems)} problems, the first is {problems[0]}.", style="yellow", markup=False)
-    asked = {"clauses": clause, "samples": samples, "max_tokens": max_tokens, "parallel": parallel, "fresh": fresh}
-    kept, report = asyncio.run(_run_spec(load_settings(data_dir=data_dir), spec, model, asked))
-    _print_result(spec, kept, report, worst, as_json)
+    options = {"clauses": clause, "samples": samples, "max_tokens": max_tokens, "parallel": parallel, "fresh": fresh}
+    saved_run, report = asyncio.run(_run_spec(load_settings(data_dir=data_dir), spec, model, options))
+    _print_result(spec, saved_run, report, worst, as_json)
 
 
 @app.command("regrade")
 def regrade(
-    runs: list[str] = typer.Argument(help="Ids of runs; the parts of one whole may be given together."),
-    worst: int = typer.Option(10, "--worst", min=0, help="Show so many of the worst answers, verbatim."),
-    data_dir: Path | None = typer.Option(None, "--data-dir", help="Where models, database and blobs live."),
+    runs: list[str] = typer.Argument(help="Ids of runs of one model; several are regraded together as one run."),
+    worst: int = WORST,
+    data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Triage the stored answers of runs again, by the spec and the graders as they are now, and keep that as a new run."""
+    """Classify the stored answers of runs again with the current spec and graders, and record the result as a new run."""
     from yearling.chat import load_spec
     from yearling.errors import BadInput
     from yearling.evals import regrade_spec_outputs
@@ -127,8 +131,8 @@ def regrade(
         if len({(run.model, run.model_hash) for run in earlier}) > 1:
             raise BadInput("These runs are of different models.", advice="Regrade the runs of one model at a time.")
         report = regrade_spec_outputs(spec, [output for run in earlier for output in store.spec_runs.list_outputs(run.id)])
-        kept = _save_run(store, spec, report, model=earlier[0].model, model_hash=earlier[0].model_hash)
-    _print_result(spec, kept, report, worst, as_json)
+        saved_run = _save_run(store, spec, report, model=earlier[0].model, model_hash=earlier[0].model_hash)
+    _print_result(spec, saved_run, report, worst, as_json)
 
 
 async def _run_spec(
@@ -137,10 +141,10 @@ async def _run_spec(
     from yearling.evals import run_spec
     from yearling.store import Store
 
-    with Store.open(settings) as store, err.status("Opening the model") as shown:
+    with Store.open(settings) as store, err.status("Opening the model") as status:
         async with open_subject(settings, model, False) as subject:
             report = await run_spec(
-                subject, spec, store, progress=lambda done, total: shown.update(f"{done} of {total} answers"), **options
+                subject, spec, store, progress=lambda done, total: status.update(f"{done} of {total} answers"), **options
             )
             return _save_run(store, spec, report, model=subject.model, model_hash=subject.model_hash), report
 
@@ -158,14 +162,13 @@ def _save_run(store: Store, spec: BehaviourSpec, report: SpecReport, *, model: s
 
 
 def _print_result(spec: BehaviourSpec, saved_run: SpecRun, report: SpecReport, worst: int, as_json: bool) -> None:
-    bad = _worst_output_dicts(report, worst)
+    outputs = _worst_output_dicts(report, worst)
     if as_json:
-        print_json(
-            {"run": saved_run.id, "model": saved_run.model, "spec": saved_run.spec_version, **report.summary, "worst": bad}
-        )
+        facts = {"run": saved_run.id, "model": saved_run.model, "spec": saved_run.spec_version}
+        print_json({**facts, **report.summary, "worst": outputs})
         return
     _print_report(spec, saved_run, report)
-    for output in bad:
+    for output in outputs:
         _print_output(output)
 
 
@@ -208,7 +211,7 @@ def _print_plain(text: str = "", style: str = "") -> None:
 
 def _print_clause(clause: Clause, cases: tuple[SpecCase, ...]) -> None:
     _print_plain(clause.title, "bold")
-    basis = f"basis {clause.basis}, changed by a vote of at least {clause.quorum}"
+    basis = f"basis {clause.basis}, a change needs a vote by at least {clause.quorum} raters"
     _print_plain(f"{clause.id}: a {clause.level}; {basis}; {clause.file}:{clause.line}")
     for name, text in (("", clause.want), ("Why", clause.why), ("Good", clause.good), ("Bad", clause.bad)):
         _print_plain()
@@ -239,7 +242,7 @@ def _print_report(spec: BehaviourSpec, saved_run: SpecRun, report: SpecReport) -
         return (name, level, *counts, "" if mean is None else f"{mean:+.2f}", f"{group['cases_met']}/{group['cases']}")
 
     groups = report.summary["clauses"]
-    rows = [row(one.id, one.level, groups[one.id]) for one in spec.clauses if one.id in groups]
+    rows = [row(clause.id, clause.level, groups[clause.id]) for clause in spec.clauses if clause.id in groups]
     rows += [row(f"all {name}s", "", group) for name, group in report.summary["levels"].items()]
     rows += [row(f"all in {name}", "", group) for name, group in report.summary["languages"].items()]
     rows.append(row("all", "", report.summary["all"]))

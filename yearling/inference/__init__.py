@@ -1,4 +1,4 @@
-"""Engines: everything that turns a prompt into tokens, behind one protocol."""
+"""Inference engines: everything that turns a prompt into tokens, behind one protocol."""
 
 from yearling.inference.bench_api import ApiOverhead, MedianWithQuartiles, TimedEngine, measure_api_overhead
 from yearling.inference.bench_variants import list_engine_variants, open_benchmarked_engines
@@ -27,7 +27,7 @@ from yearling.inference.pool import EnginePool, open_engine
 from yearling.inference.served_model import ChatTemplateLike, ServedModel, StreamDecoderLike, TokenizerLike
 from yearling.inference.supervisor import EngineSpec, SupervisedEngine
 from yearling.inference.throughput import EngineSpeed, measure_engine, measure_interleaved, peak_memory_bytes
-from yearling.inference.torch_facade import make_decoding_view, refresh_decoding_view, sample_from_probabilities
+from yearling.inference.torch_facade import make_decoding_view, random_stream, refresh_decoding_view, sample_from_probabilities
 
 __all__ = [
     "ApiOverhead",
@@ -69,6 +69,7 @@ __all__ = [
     "open_benchmarked_engines",
     "open_engine",
     "peak_memory_bytes",
+    "random_stream",
     "read_speeds",
     "refresh_decoding_view",
     "sample_from_probabilities",

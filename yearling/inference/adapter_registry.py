@@ -1,27 +1,75 @@
-"""Which published adapters a pool can serve, and the engines that answer with them.
+"""The published adapters that a pool can serve, and the engines that answer with them.
 
-An adapter answers under `<model>+<first 12 digits of its hash>` on every local model whose weights it fits, from the moment it is
-published: the folder is read at each question, and engines load adapters while they answer others.
+An adapter is served as `<model>+<first 12 digits of its hash>` on every local model whose weights it fits, from the moment it is
+published: the adapter folder is read for each request. Engines load adapters while they answer other requests.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yearling.errors import NotFound, Unsupported, Untrusted
-from yearling.inference.adapted import AdaptedEngine
-from yearling.inference.engine import Engine
+from yearling.inference.engine import Completion, Delta, Engine, GenerationRequest, collect_completion
 from yearling.inference.served_model import ServedModel
 
 if TYPE_CHECKING:
     from yearling.models import AdapterLibrary, LocalModel, PublishedAdapter
 
 
+class AdaptedEngine:
+    """An engine that sends every request with one adapter, so that callers cannot forget to ask for it.
+
+    `base_engine` must have loaded the adapter under `adapter_hash`. Closing an AdaptedEngine leaves `base_engine` open, because
+    its owner closes it.
+    """
+
+    def __init__(self, base_engine: Engine, adapter_hash: str) -> None:
+        self.base_engine = base_engine
+        self.adapter_hash = adapter_hash
+        self.name = base_engine.name
+        self.model_hash = base_engine.model_hash
+        # The base engine embeds with the bare model; returning those vectors under the adapter's name would be wrong.
+        self.capabilities = replace(base_engine.capabilities, embed=False)
+
+    async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        """As `Engine.stream`, with this adapter whatever the request names."""
+        async with aclosing(self.base_engine.stream(replace(request, adapter_hash=self.adapter_hash))) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    async def generate(self, request: GenerationRequest) -> Completion:
+        """As `Engine.generate`, with this adapter whatever the request names."""
+        return await collect_completion(self.stream(request))
+
+    async def score(
+        self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
+    ) -> list[list[float]]:
+        """As `Engine.score`, with this adapter; `adapter_hash` is ignored."""
+        return await self.base_engine.score(sequences, adapter_hash=self.adapter_hash)
+
+    async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        """Raises Unsupported."""
+        raise Unsupported("A model with an adapter makes no embeddings.", advice="Use the bare model.", param="model")
+
+    async def load_adapter(self, path: Path) -> str:
+        """Raises Unsupported."""
+        raise Unsupported("A model with an adapter cannot load a second adapter.", advice="Load it into the bare model.")
+
+    async def unload_adapter(self, adapter_hash: str) -> None:
+        """Raises Unsupported."""
+        raise Unsupported("The adapter of this model cannot be unloaded.", advice="Unload it from the bare model.")
+
+    async def close(self) -> None:
+        """Does nothing: the owner of `base_engine` closes it."""
+
+
 class AdapterRegistry:
-    """The adapters of one data folder for one pool. Used from one event loop."""
+    """The adapters of one data folder for one pool. Use from one event loop."""
 
     def __init__(self, adapters: AdapterLibrary) -> None:
         self._adapters = adapters
@@ -29,16 +77,17 @@ class AdapterRegistry:
         self._locks: dict[str, asyncio.Lock] = {}
 
     def names(self, models: Sequence[LocalModel]) -> list[str]:
-        """Of every pair of model and adapter that fit each other."""
+        """The served name of every pair of a model and an adapter that fits it."""
         published = self._adapters.list()
         return [adapter.served_name(model.name) for model in models for adapter in published if adapter.fits(model)]
 
     def find(self, name: str, models: Sequence[LocalModel]) -> tuple[LocalModel, PublishedAdapter] | None:
-        """The model and the adapter that a name stands for; None when it names no adapter of a local model.
+        """The model and the adapter behind a served name; None if the name does not start with a local model and `+`.
 
-        Raises NotFound for an adapter that is not there, Untrusted for one that was made for other weights."""
+        Raises NotFound if the adapter does not exist, Untrusted if it was made for other weights.
+        """
         base, plus, digits = name.rpartition("+")
-        model = next((one for one in models if one.name == base), None)
+        model = next((candidate for candidate in models if candidate.name == base), None)
         if not plus or model is None:
             return None
         try:
@@ -48,41 +97,46 @@ class AdapterRegistry:
         if not adapter.fits(model):
             raise Untrusted(
                 f"The adapter {digits} was made for the weights {adapter.base_sha256[:12]}, not for {base}.",
-                advice=f"It belongs to {adapter.base}.",
+                advice=f"Use it with {adapter.base}.",
                 param="model",
             )
         return model, adapter
 
     async def serve(self, base: ServedModel, adapter: PublishedAdapter) -> ServedModel:
-        """`base` answering with the adapter. Loads it where the engine does not have it yet; running answers go on meanwhile.
+        """`base` with the adapter. Loads the adapter into the engine if needed, while running requests continue.
 
-        Raises Unsupported for an engine without adapters, Untrusted for a file that was changed."""
+        Raises Unsupported if the engine cannot load adapters, Untrusted if the adapter's files were changed.
+        """
         name = adapter.served_name(base.name)
         async with self._locks.setdefault(name, asyncio.Lock()):
-            there = self._served.get(name)
-            if there is None or _base_engine(there.engine) is not base.engine:
-                self._served[name] = there = await self._load(name, base, adapter)
-        return there
+            served = self._served.get(name)
+            if served is None or _base_engine(served.engine) is not base.engine:
+                self._served[name] = served = await self._load(name, base, adapter)
+        return served
 
     def find_base_engine(self, name: str) -> Engine | None:
-        """The engine that answers under that name, if it was asked for before."""
+        """The engine behind a served name; None if `serve` was never called for it."""
         served = self._served.get(name)
         return _base_engine(served.engine) if served else None
 
     async def _load(self, name: str, base: ServedModel, adapter: PublishedAdapter) -> ServedModel:
         if not base.engine.capabilities.adapters:
             raise Unsupported(
-                f"The engine {base.engine.name} takes no adapters.",
-                advice=f"Use another engine, or merge it: `yearling model merge {name}`.",
+                f"The engine {base.engine.name} cannot load adapters.",
+                advice=f"Use another engine, or merge the adapter: `yearling model merge {name}`.",
                 param="model",
             )
         await asyncio.to_thread(self._adapters.verify, adapter.sha256)
-        loaded = await base.engine.load_adapter(adapter.weights)
-        if loaded != adapter.sha256:
+        loaded_sha256 = await base.engine.load_adapter(adapter.weights)
+        if loaded_sha256 != adapter.sha256:
             raise Untrusted(f"{adapter.weights} was changed while it was being loaded.", advice="Export the run again.")
-        created = int(adapter.created_utc.timestamp())
-        engine = AdaptedEngine(base.engine, adapter.sha256)
-        return replace(base, name=name, engine=engine, created_unix_s=created, adapter_hash=adapter.sha256)
+        return replace(
+            base,
+            name=name,
+            engine=AdaptedEngine(base.engine, adapter.sha256),
+            created_unix_s=int(adapter.created_utc.timestamp()),
+            adapter_hash=adapter.sha256,
+        )
 
 
 def _base_engine(engine: Engine) -> Engine:

@@ -1,10 +1,11 @@
-"""What HTTP adds to a short answer: pairs of answers from the bare engine and through the API, in changing order.
+"""What HTTP adds to a short answer: pairs of answers from the bare engine and through the API, in alternating order.
 
-The client is a process of its own, as clients are: were it a part of the server's event loop, it would also wait for what the
-server does once an answer has left, such as its log.
+The client is a separate process, as real clients are: inside the server's event loop it would also wait for work that the
+server does after an answer has left, such as logging.
 
-Two figures. Pairs of answers say what a caller sees, but the engine's own time differs from answer to answer by more than what is
-added; so the engine's time is also taken from within each answer through HTTP, and what is left of that answer is exact.
+There are two measures. `paired` compares neighbouring answers, as a caller sees them, but the engine's own time varies more
+than HTTP adds. `around` therefore also subtracts the time that the engine took within each answer through HTTP, so that the
+rest is exact.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ from yearling.inference.engine import Delta, Engine, GenerationRequest
 from yearling.records import SamplingSettings
 
 CLIENT_MODULE = "yearling.inference.bench_client"
-"""Named and not imported: what runs as a program must not be a module of its own package already."""
+"""Given by name and not imported: a module that runs as a program must not be imported by its own package before."""
 
 WARM_UP_PAIRS = 5
-"""Pairs that do not count."""
+"""Pairs that are not counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MedianWithQuartiles:
-    """A median and the quartiles beside it, in seconds."""
+    """A median with its quartiles, in seconds."""
 
     median_s: float
     lower_s: float
@@ -40,6 +41,7 @@ class MedianWithQuartiles:
 
     @classmethod
     def from_values(cls, values: Sequence[float]) -> Self:
+        """The median and quartiles of `values`, which must not be empty."""
         ordered = sorted(values)
         quarter = len(ordered) // 4
         return cls(median_s=median(ordered), lower_s=ordered[quarter], upper_s=ordered[-1 - quarter])
@@ -52,14 +54,14 @@ class ApiOverhead:
     engine_s: float
     api_s: float
     paired: MedianWithQuartiles
-    """An answer through HTTP less its neighbour from the bare engine."""
+    """An answer through HTTP minus its neighbour from the bare engine."""
     around: MedianWithQuartiles
-    """An answer through HTTP less the time that the engine took for this very one."""
+    """An answer through HTTP minus the time that the engine took for the same answer."""
     pairs: int
 
 
 class TimedEngine:
-    """An engine that notes how long those who stream from it waited for it, in seconds an answer."""
+    """An engine that records how long callers waited for it, in seconds per answer."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -69,6 +71,7 @@ class TimedEngine:
         return getattr(self._engine, name)
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        """As `Engine.stream`; appends the waiting time to `stream_wait_s` when the answer is complete."""
         waited = 0.0
         async with aclosing(self._engine.stream(request)) as stream:
             while True:
@@ -92,72 +95,80 @@ async def measure_api_overhead(
     new_tokens: int = 4,
     pairs: int = 60,
 ) -> ApiOverhead:
-    """The same short answer from the bare engine and through HTTP, greedy, so that both are equal.
+    """Measure the same short greedy answer from the bare engine and through HTTP.
 
-    `base_url` (`http://…/v1`) must serve this very engine; `prompt_ids` are what it makes of `messages`. Raises Unavailable when
-    the API does not answer with 200.
+    `base_url` (`http://…/v1`) must serve this engine; `prompt_ids` are the rendered `messages`. Raises Unavailable if the API
+    answers with a status other than 200.
     """
     sampling = SamplingSettings(temperature=0.0, max_tokens=new_tokens)
     request = GenerationRequest(prompt_ids=tuple(prompt_ids), sampling=sampling)
     body = {"model": model, "messages": list(messages), "temperature": 0, "max_tokens": new_tokens}
-    bare, http, around = [], [], []
+    engine_durations_s, api_durations_s, overheads_s = [], [], []
     client = await BenchmarkClient.connect(f"{base_url}/chat/completions", body, api_key)
     try:
-        for number in range(-WARM_UP_PAIRS, pairs):
-            for way in ("bare", "http") if number % 2 else ("http", "bare"):
-                if way == "bare":
+        for index in range(-WARM_UP_PAIRS, pairs):
+            for path in ("bare", "http") if index % 2 else ("http", "bare"):
+                if path == "bare":
                     started = time.perf_counter()
                     await engine.generate(request)
-                    bare.append(time.perf_counter() - started)
+                    engine_durations_s.append(time.perf_counter() - started)
                 else:
                     engine.stream_wait_s.clear()
-                    http.append(await client.post())
-                    around.append(http[-1] - sum(engine.stream_wait_s))
+                    api_durations_s.append(await client.post())
+                    overheads_s.append(api_durations_s[-1] - sum(engine.stream_wait_s))
     finally:
         await client.close()
-    bare, http, around = bare[WARM_UP_PAIRS:], http[WARM_UP_PAIRS:], around[WARM_UP_PAIRS:]
+    engine_durations_s, api_durations_s, overheads_s = (
+        engine_durations_s[WARM_UP_PAIRS:],
+        api_durations_s[WARM_UP_PAIRS:],
+        overheads_s[WARM_UP_PAIRS:],
+    )
     return ApiOverhead(
-        engine_s=median(bare),
-        api_s=median(http),
-        paired=MedianWithQuartiles.from_values([with_http - without for with_http, without in zip(http, bare, strict=True)]),
-        around=MedianWithQuartiles.from_values(around),
+        engine_s=median(engine_durations_s),
+        api_s=median(api_durations_s),
+        paired=MedianWithQuartiles.from_values(
+            [with_http - without for with_http, without in zip(api_durations_s, engine_durations_s, strict=True)]
+        ),
+        around=MedianWithQuartiles.from_values(overheads_s),
         pairs=pairs,
     )
 
 
 class BenchmarkClient:
-    """Sends one request again and again, from a process of its own (`bench_client.py`)."""
+    """Sends one request again and again from a separate process (`bench_client.py`)."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     @classmethod
     async def connect(cls, url: str, body: dict[str, Any], api_key: str = "") -> BenchmarkClient:
+        """Start the process, which connects to the server."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", CLIENT_MODULE, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
         client = cls(process)
-        await client._ask({"url": url, "body": body, "api_key": api_key})
+        await client._exchange({"url": url, "body": body, "api_key": api_key})
         return client
 
     async def post(self) -> float:
-        """Seconds from the request to the whole answer. Raises Unavailable for any status but 200."""
-        answer = await self._ask("again")
-        if answer["status"] != 200:
-            raise Unavailable(f"The API answered {answer['status']}: {answer['body']}")
-        return float(answer["seconds"])
+        """Send the request; returns the seconds until the answer is complete. Raises Unavailable for any status but 200."""
+        reply = await self._exchange("again")
+        if reply["status"] != 200:
+            raise Unavailable(f"The API answered {reply['status']}: {reply['body']}")
+        return float(reply["seconds"])
 
     async def close(self) -> None:
+        """End the process."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         await self._process.wait()
 
-    async def _ask(self, line: Any) -> dict[str, Any]:
+    async def _exchange(self, message: object) -> dict[str, Any]:
         if self._process.stdin is None or self._process.stdout is None:
-            raise RuntimeError("the client has pipes")
-        self._process.stdin.write(json.dumps(line).encode() + b"\n")
-        answer = await self._process.stdout.readline()
-        if not answer:
-            raise Unavailable("The client of the measurement ended.", advice="See what it printed above.")
-        found: dict[str, Any] = json.loads(answer)
-        return found
+            raise RuntimeError("the client's process has no pipes")
+        self._process.stdin.write(json.dumps(message).encode() + b"\n")
+        reply_line = await self._process.stdout.readline()
+        if not reply_line:
+            raise Unavailable("The client of the measurement ended.", advice="Its output is above.")
+        reply: dict[str, Any] = json.loads(reply_line)
+        return reply

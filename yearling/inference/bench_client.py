@@ -1,9 +1,9 @@
-"""The client of `bench_api.py`: sends one request again and again over one kept connection, and says how long each answer took.
+"""The client of `bench_api.py`: sends one request again and again over one connection and reports each duration.
 
     python -m yearling.inference.bench_client
 
-The first line of its input says what to send, each further line to send it once more; it answers every line with one. As little
-of a client as can be, since the server is what is measured.
+The first input line describes the request; each further line sends it once more. Every line is answered with one line. The
+client is as small as possible, because the server is what is measured.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from urllib.parse import urlsplit
 
 
 def main() -> None:
+    """Read commands from standard input and write results to standard output until the input ends."""
     job = json.loads(sys.stdin.readline())
     url = urlsplit(job["url"])
     data = json.dumps(job["body"]).encode()
     key = f"Authorization: Bearer {job['api_key']}\r\n" if job["api_key"] else ""
-    head = f"POST {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Type: application/json\r\n{key}"
-    request = f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data
+    header = f"POST {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Type: application/json\r\n{key}"
+    request = f"{header}Content-Length: {len(data)}\r\n\r\n".encode() + data
     with socket.create_connection((url.hostname or "", url.port or 80)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         print(json.dumps({"ready": True}), flush=True)
@@ -35,19 +36,19 @@ def main() -> None:
 def _receive(connection: socket.socket) -> tuple[int, str]:
     data = b""
     while b"\r\n\r\n" not in data:
-        data += _more(connection)
+        data += _receive_chunk(connection)
     head, _, body = data.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").lower().split("\r\n")
     size = next(int(line.partition(":")[2]) for line in lines if line.startswith("content-length:"))
     while len(body) < size:
-        body += _more(connection)
+        body += _receive_chunk(connection)
     return int(lines[0].split()[1]), body.decode()
 
 
-def _more(connection: socket.socket) -> bytes:
+def _receive_chunk(connection: socket.socket) -> bytes:
     data = connection.recv(1 << 16)
     if not data:
-        raise ConnectionError("the server hung up")
+        raise ConnectionError("the server closed the connection")
     return data
 
 

@@ -1,7 +1,7 @@
-"""The engines and weight layouts that `yearling bench serve` compares, each opened in a process of its own.
+"""The engines and weight layouts that `yearling bench serve` compares, each in its own process.
 
-Knows which engine reads which layout; measuring is `bench.py`'s. Layouts other than the installed one are made from it, or
-fetched as they were published, into a library of their own, and kept there for the next time.
+Knows which engine reads which layout; `throughput.py` measures. Layouts other than the installed one are converted from it, or
+fetched as published, into a separate library that keeps them for the next run.
 """
 
 from __future__ import annotations
@@ -18,49 +18,52 @@ from yearling.inference.throughput import BenchmarkedEngine
 from yearling.models import Layout, LocalModel, ModelLibrary
 
 CONTEXT_TOKENS = 1024
-"""More than any measurement needs; engines that set memory aside for whole contexts should not seem larger than they are."""
+"""More than any measurement needs. Without a limit, engines that reserve memory for whole contexts would seem larger than they
+are.
+"""
 
 LAYOUTS: dict[str, Layout] = {"installed": "auto", "published": "keep", "q8_0": "q8_0", "q4_0": "q4_0", "bf16": "bf16"}
 
 READABLE_LAYOUTS: dict[str, tuple[str, ...]] = {
     "llamacpp": ("installed", "published", "q8_0", "q4_0", "bf16"),
     "openvino": ("installed", "published", "q8_0", "q4_0"),
-    # It computes with the same unpacked weights whatever the file holds.
+    # It computes with the same unpacked weights whatever the layout is.
     "torch": ("installed",),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class EngineVariant:
-    """One line of the comparison: an engine with a layout."""
+    """One line of the comparison: an engine with a weight layout."""
 
     kind: str
     model: LocalModel
 
     @property
     def label(self) -> str:
+        """The name of the line, such as `llamacpp Q8_0`."""
         return self.kind if self.kind == "torch" else f"{self.kind} {self.model.quantisation}"
 
 
 def list_engine_variants(
     library: ModelLibrary, variants: ModelLibrary, name: str, *, engines: Sequence[str], layouts: Sequence[str]
 ) -> list[EngineVariant]:
-    """Every engine with every layout that it reads, without doubles; layouts that are missing are made, which may take a while.
+    """Every engine with every layout that it reads, without duplicates. Missing layouts are created, which may take a while.
 
-    Raises BadInput for an unknown engine or layout, and what `Library.get` and `Library.pull` raise.
+    Raises BadInput for an unknown engine or layout, and what `ModelLibrary.get` and `ModelLibrary.pull` raise.
     """
-    for given, known, what in ((engines, ENGINE_FACTORIES, "engine"), (layouts, LAYOUTS, "layout")):
-        unknown = sorted(set(given) - set(known))
+    for requested, known, noun in ((engines, ENGINE_FACTORIES, "engine"), (layouts, LAYOUTS, "layout")):
+        unknown = sorted(set(requested) - set(known))
         if unknown:
-            raise BadInput(f"There is no {what} {unknown[0]!r}.", advice=f"There is: {', '.join(known)}.", param=f"{what}s")
+            raise BadInput(f"There is no {noun} {unknown[0]!r}.", advice=f"Choose from: {', '.join(known)}.", param=f"{noun}s")
     installed = library.get(name)
     models = {layout: _variant(variants, installed, layout) for layout in layouts}
-    found: dict[tuple[str, str], EngineVariant] = {}
+    engine_variants: dict[tuple[str, str], EngineVariant] = {}
     for kind in ENGINE_FACTORIES:
         for layout, model in models.items():
             if kind in engines and layout in READABLE_LAYOUTS[kind]:
-                found.setdefault((kind, model.quantisation), EngineVariant(kind, model))
-    return list(found.values())
+                engine_variants.setdefault((kind, model.quantisation), EngineVariant(kind, model))
+    return list(engine_variants.values())
 
 
 def _variant(variants: ModelLibrary, installed: LocalModel, layout: str) -> LocalModel:
@@ -76,24 +79,24 @@ def _variant(variants: ModelLibrary, installed: LocalModel, layout: str) -> Loca
 
 @asynccontextmanager
 async def open_benchmarked_engines(
-    wanted: Sequence[EngineVariant], *, threads: int, max_sequences: int
+    variants: Sequence[EngineVariant], *, threads: int, max_sequences: int
 ) -> AsyncGenerator[tuple[list[BenchmarkedEngine], dict[str, UserError]], None]:
-    """The engines, running, and those that could not be opened with the reason (an extra that is not installed)."""
+    """The running engines, and the error of each one that could not be opened, such as a missing extra."""
     async with AsyncExitStack() as stack:
-        subjects: list[BenchmarkedEngine] = []
-        failed: dict[str, UserError] = {}
-        for contender in wanted:
+        benchmarked: list[BenchmarkedEngine] = []
+        errors: dict[str, UserError] = {}
+        for variant in variants:
             try:
                 engine = await open_engine(
-                    contender.model,
-                    kind=contender.kind,
+                    variant.model,
+                    kind=variant.kind,
                     threads=threads,
                     context_tokens=CONTEXT_TOKENS,
                     max_sequences=max_sequences,
                 )
             except UserError as error:
-                failed[contender.label] = error
+                errors[variant.label] = error
             else:
                 stack.push_async_callback(engine.close)
-                subjects.append(BenchmarkedEngine(contender.label, engine, pid=partial(getattr, engine, "pid")))
-        yield subjects, failed
+                benchmarked.append(BenchmarkedEngine(variant.label, engine, pid=partial(getattr, engine, "pid")))
+        yield benchmarked, errors

@@ -1,10 +1,11 @@
-"""Which sequences of a shared KV cache run, which wait, and whose cached beginnings can be used again. Pure bookkeeping.
+"""Slots of a shared KV cache: which sequences run, which wait, and which cached prefixes can be reused. Pure bookkeeping.
 
-A slot is one sequence id of the cache. It keeps what it computed after its answer has ended, until somebody needs the slot or
-its cells, so that the next turn of a conversation prefills its new part only. Beginnings are shared between slots without
-copying. A cached beginning is cut where a prefill chunk began, never inside one: kernels give slightly different results for
-different numbers of rows, and so a request that is repeated at once is computed, and answered, exactly as before. (Not for
-ever: where others left holes among the cells, sums are taken in another order and differ in their last bits.)
+A slot is one sequence id of the cache. It keeps its tokens after its answer has ended, until another sequence needs the slot or
+its cells, so that the next turn of a conversation prefills its new part only. Slots share prefixes without copying.
+
+A cached prefix is cut where a prefill chunk began, never inside a chunk: kernels give slightly different results for different
+numbers of rows, so a request that is repeated at once is computed, and answered, exactly as before. Later repeats may differ in
+the last bits, because holes among the cells change the order of sums.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-Payload = TypeVar("Payload")
+SlotPayload = TypeVar("SlotPayload")
 
 
 @dataclass(eq=False, slots=True)
 class CacheSlot:
-    """What one sequence id of the cache holds: `tokens`, computed with `adapter`, in chunks that began at `starts`."""
+    """The contents of one sequence id: `tokens`, computed with `adapter`, in chunks that began at `chunk_starts`."""
 
     number: int
     tokens: list[int] = field(default_factory=list)
@@ -29,12 +30,12 @@ class CacheSlot:
     is_running: bool = False
 
     def reusable_prefix_length(self, tokens: list[int], adapter: str | None) -> int:
-        """How many of the first `tokens` are here and can be used again; at least one is always left to compute."""
+        """How many of the first `tokens` are cached here and reusable; at least one token is always left to compute."""
         if adapter != self.adapter:
             return 0
         common = 0
-        for mine, theirs in zip(self.tokens, tokens[:-1], strict=False):
-            if mine != theirs:
+        for cached, wanted in zip(self.tokens, tokens[:-1], strict=False):
+            if cached != wanted:
                 break
             common += 1
         if common == len(self.tokens):
@@ -43,45 +44,49 @@ class CacheSlot:
 
 
 @dataclass(eq=False, slots=True)
-class SlottedSequence(Generic[Payload]):
-    """One request's tokens, prompt and answer. Its slot holds the first of them; `left` have not been computed yet."""
+class SlottedSequence(Generic[SlotPayload]):
+    """The tokens of one request, prompt and answer. Its slot holds the first of them; `num_uncached` are not computed yet."""
 
     tokens: list[int]
     adapter: str | None
-    payload: Payload
+    payload: SlotPayload
     arrival: int = -1
     slot: CacheSlot | None = None
 
     @property
     def num_uncached(self) -> int:
+        """How many tokens are not computed yet."""
         return len(self.tokens) - (len(self.slot.tokens) if self.slot else 0)
 
 
 @dataclass(frozen=True, slots=True)
 class SlotAssignment:
-    """A sequence got its slot: drop the slot's cells from `keep` on, after sharing `keep` tokens from `source` if it is given."""
+    """A sequence was given `slot`: first share `num_kept` tokens from `prefix_source` if there is one, then drop the cells
+    after `num_kept`.
+    """
 
     slot: CacheSlot
     num_kept: int
     prefix_source: CacheSlot | None
 
 
-class SlotScheduler(Generic[Payload]):
-    """`count` slots over `cells` tokens of cache. First come, first served; the newest gives way when cells run out."""
+class SlotScheduler(Generic[SlotPayload]):
+    """`count` slots over `cells` tokens of cache. First come, first served; the newest sequence is preempted if cells run out."""
 
     def __init__(self, *, count: int, cells: int) -> None:
         self.slots = [CacheSlot(number) for number in range(count)]
-        self.waiting: deque[SlottedSequence[Payload]] = deque()
-        self.running: list[SlottedSequence[Payload]] = []
+        self.waiting: deque[SlottedSequence[SlotPayload]] = deque()
+        self.running: list[SlottedSequence[SlotPayload]] = []
         self._cells = cells
         self._clock = 0
 
-    def add(self, sequence: SlottedSequence[Payload]) -> None:
+    def add(self, sequence: SlottedSequence[SlotPayload]) -> None:
+        """Queue a sequence."""
         sequence.arrival = self._tick()
         self.waiting.append(sequence)
 
     def assign_waiting(self) -> Iterator[SlotAssignment]:
-        """Give waiting sequences their slots, in order of arrival, while slots and cells last."""
+        """Give slots to waiting sequences, in order of arrival, while slots and cells last."""
         while self.waiting:
             idle = [slot for slot in self.slots if not slot.is_running]
             needed = sum(len(sequence.tokens) + 1 for sequence in self.running) + len(self.waiting[0].tokens) + 1
@@ -90,27 +95,30 @@ class SlotScheduler(Generic[Payload]):
             sequence = self.waiting.popleft()
             yield self._assign_slot(sequence, idle)
 
-    def _assign_slot(self, sequence: SlottedSequence[Payload], idle: list[CacheSlot]) -> SlotAssignment:
+    def _assign_slot(self, sequence: SlottedSequence[SlotPayload], idle: list[CacheSlot]) -> SlotAssignment:
         best = max(self.slots, key=lambda slot: slot.reusable_prefix_length(sequence.tokens, sequence.adapter))
-        keep = best.reusable_prefix_length(sequence.tokens, sequence.adapter)
-        if not best.is_running and 2 * keep >= len(best.tokens):
+        num_kept = best.reusable_prefix_length(sequence.tokens, sequence.adapter)
+        if not best.is_running and 2 * num_kept >= len(best.tokens):
             target, source = best, None
         else:
-            # The best beginning belongs to somebody else's conversation: share it, and take the slot that rested longest.
+            # The best prefix belongs to another conversation: share it, and take the slot that was idle longest.
             target = min(idle, key=lambda slot: (slot is best, bool(slot.tokens), slot.last_used_tick))
-            source = best if keep and target is not best else None
+            source = best if num_kept and target is not best else None
         if source is not None:
-            target.tokens, target.chunk_starts = source.tokens[:keep], [start for start in source.chunk_starts if start < keep]
+            target.tokens, target.chunk_starts = (
+                source.tokens[:num_kept],
+                [start for start in source.chunk_starts if start < num_kept],
+            )
         else:
-            del target.tokens[keep:]
-            target.chunk_starts = [start for start in target.chunk_starts if start < keep]
+            del target.tokens[num_kept:]
+            target.chunk_starts = [start for start in target.chunk_starts if start < num_kept]
         target.adapter, target.is_running, target.last_used_tick = sequence.adapter, True, self._tick()
         sequence.slot = target
         self.running.append(sequence)
-        return SlotAssignment(target, keep, source)
+        return SlotAssignment(target, num_kept, source)
 
-    def finish(self, sequence: SlottedSequence[Payload]) -> None:
-        """Take a sequence out, running or waiting; harmless when it is out already. Its slot keeps what it holds."""
+    def finish(self, sequence: SlottedSequence[SlotPayload]) -> None:
+        """Remove a sequence, running or waiting; harmless if it was removed already. Its slot keeps its tokens."""
         if sequence in self.waiting:
             self.waiting.remove(sequence)
         if sequence in self.running:
@@ -120,16 +128,16 @@ class SlotScheduler(Generic[Payload]):
             sequence.slot = None
 
     def evict(self) -> CacheSlot | None:
-        """Empty the idle slot that rested longest; None when no idle slot holds anything."""
-        held = [slot for slot in self.slots if slot.tokens and not slot.is_running]
-        if not held:
+        """Empty the slot that was idle longest; returns it, or None if no idle slot holds anything."""
+        evictable = [slot for slot in self.slots if slot.tokens and not slot.is_running]
+        if not evictable:
             return None
-        oldest = min(held, key=lambda slot: slot.last_used_tick)
+        oldest = min(evictable, key=lambda slot: slot.last_used_tick)
         self.empty(oldest)
         return oldest
 
     def preempt(self) -> CacheSlot | None:
-        """Send the newest running sequence back to the head of the queue; None when only one is running."""
+        """Send the newest running sequence back to the head of the queue; returns its slot, or None if only one is running."""
         if len(self.running) < 2:
             return None
         newest = max(self.running, key=lambda sequence: sequence.arrival)
@@ -142,6 +150,7 @@ class SlotScheduler(Generic[Payload]):
         return slot
 
     def empty(self, slot: CacheSlot) -> None:
+        """Forget the tokens of a slot."""
         slot.tokens, slot.chunk_starts = [], []
 
     def _tick(self) -> int:

@@ -1,8 +1,8 @@
-"""What the engines of this very machine do, measured once and kept: the start-up choice goes by this, not by a constant.
+"""Engine speeds on this machine, measured once and stored: the choice of engine at start uses them instead of a constant.
 
-The record is a file in the data folder, tied to the machine, to the versions of the engines and to the model; it is made anew
-when any of these changes. Each purpose is measured when it is first wanted, if more than one engine could serve it: a server that
-starts measures `interactive` alone. Losing the file costs a measurement and nothing else.
+The record is a file in the data folder. It is valid for one machine, one set of engine versions and one model, and is replaced
+when any of these changes. Each purpose is measured when it is first needed, if more than one engine could serve it; a server
+measures `interactive` at its start. If the file is lost, the engines are measured again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from yearling.errors import UserError
 from yearling.files.atomic import atomic_write_text
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 SPEEDS_FILENAME = "engine_speeds.json"
 CONCURRENT_SEQUENCES: dict[Purpose, int] = {"interactive": 1, "batch": 8}
-"""How many at once each purpose is measured with: eight show how an engine batches, and take seconds only."""
+"""Sequences per measurement, by purpose: eight are enough to show how an engine batches and take only seconds."""
 
 MEASUREMENT_TIMEOUT_S = 20.0
-"""An engine that was not opened and measured by then (two seconds are usual) is not what anybody should wait for."""
+"""An engine that takes longer to open and measure (two seconds are usual) is skipped."""
 
 
-def circumstances(machine: MachineInfo, model_sha256: str) -> dict[str, Any]:
-    """What a measurement holds for: on anything else it says nothing."""
+def circumstances(machine: MachineInfo, model_sha256: str) -> dict[str, object]:
+    """The conditions under which a measurement is valid."""
     versions = {}
     for kind in sorted(machine.installed):
         try:
@@ -54,7 +54,7 @@ def circumstances(machine: MachineInfo, model_sha256: str) -> dict[str, Any]:
 
 
 def read_speeds(data_dir: Path, machine: MachineInfo, model_sha256: str) -> SpeedsByPurpose:
-    """Tokens per second by purpose and engine, as measured here; empty when nothing was measured under these circumstances."""
+    """Measured tokens per second by purpose and engine; empty if nothing was measured under the present circumstances."""
     try:
         record = json.loads((data_dir / SPEEDS_FILENAME).read_text(encoding="utf-8"))
         if record["circumstances"] != circumstances(machine, model_sha256):
@@ -64,7 +64,7 @@ def read_speeds(data_dir: Path, machine: MachineInfo, model_sha256: str) -> Spee
             for purpose, rates in record["tokens_per_s"].items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}  # no record, or one that cannot be read: whoever needs it measures
+        return {}  # no record, or a damaged one: the caller measures again
 
 
 async def calibrate_engines(
@@ -75,15 +75,17 @@ async def calibrate_engines(
     kinds: Sequence[str],
     open_kind: Callable[[str], Awaitable[Engine]],
 ) -> SpeedsByPurpose:
-    """Measure each engine in turn, keep the record, return it. An engine that cannot be opened and measured within `MEASUREMENT_TIMEOUT_S`
-    counts as not there."""
+    """Measure the engines one after another, store the speeds and return them.
+
+    An engine that cannot be opened and measured within `MEASUREMENT_TIMEOUT_S` is left out.
+    """
     rates: dict[str, float] = {}
     for kind in kinds:
         try:
             async with asyncio.timeout(MEASUREMENT_TIMEOUT_S):
                 rates[kind] = await _measure(open_kind, kind, CONCURRENT_SEQUENCES[purpose])
         except (UserError, TimeoutError):
-            continue  # its own start, should the owner ask for it by name, says why
+            continue  # the reason is reported if the owner sets this engine by name
     speeds = {**read_speeds(data_dir, machine, model_sha256), purpose: rates}
     _write(data_dir / SPEEDS_FILENAME, {"circumstances": circumstances(machine, model_sha256), "tokens_per_s": speeds})
     return speeds
@@ -92,13 +94,13 @@ async def calibrate_engines(
 async def _measure(open_kind: Callable[[str], Awaitable[Engine]], kind: str, count: int) -> float:
     engine = await open_kind(kind)
     try:
-        found = await measure_engine(engine, sequences=(count,))
+        speed = await measure_engine(engine, sequences=(count,))
     finally:
         await engine.close()
-    return round(found.tokens_per_s[max(found.tokens_per_s)], 1)
+    return round(speed.tokens_per_s[max(speed.tokens_per_s)], 1)
 
 
-def _write(path: Path, record: Mapping[str, Any]) -> None:
+def _write(path: Path, record: Mapping[str, object]) -> None:
     with translate_disk_errors(path.parent):
         make_directory(path.parent)
         atomic_write_text(path, json.dumps(record, indent=1) + "\n")

@@ -1,7 +1,7 @@
-"""Which engine runs a local model: by what was measured on this machine, or else on one like it, among what is installed.
+"""Which engine runs a local model: the fastest of those installed, as measured on this machine or on a similar one.
 
-Two purposes are told apart: `interactive`, a few answers at once that somebody waits for, and `batch`, many at once (exams,
-rollouts). Knows nothing of how engines work; `SPEEDS` is the record of what they did.
+There are two purposes: `interactive`, a few answers that people wait for, and `batch`, many answers at once (exams, rollouts).
+`REFERENCE_SPEEDS` holds the reference measurements. This module knows nothing of how engines work.
 """
 
 from __future__ import annotations
@@ -32,17 +32,18 @@ ENGINE_FACTORIES = {
 }
 
 READABLE_FORMATS = {"llamacpp": {"gguf"}, "openvino": {"gguf"}, "torch": {"gguf", "safetensors"}}
-"""Formats of weights."""
+"""Weight formats that each engine reads."""
 
 INTERACTIVE = {"llamacpp", "torch"}
-"""Those that honour every field of a chat request. OpenVINO tells no alternatives and takes no adapter, so it serves batches
-only, unless the owner sets it."""
+"""Engines that honour every field of a chat request. OpenVINO reports no alternatives and loads no adapters, so it serves
+batches only, unless the owner sets it.
+"""
 
 _REQUIREMENTS = {"llamacpp": ("xllamacpp", ""), "openvino": ("openvino_genai", "openvino"), "torch": ("torch", "train")}
-"""The module that must be there, and the extra that brings it."""
+"""The module that each engine needs, and the extra that installs it."""
 
 ENGINE_PACKAGES = {"llamacpp": "xllamacpp", "openvino": "openvino-genai", "torch": "torch"}
-"""The distribution whose version matters for an engine's speed."""
+"""The distribution whose version affects an engine's speed."""
 
 SpeedsByPurpose = Mapping[str, Mapping[str, float]]
 """Tokens per second by purpose and engine."""
@@ -53,10 +54,10 @@ REFERENCE_SPEEDS: dict[tuple[MachineClass, Purpose], dict[str, float]] = {
     ("avx512", "interactive"): {"llamacpp": 15, "openvino": 18, "torch": 7},
     ("avx512", "batch"): {"llamacpp": 26, "openvino": 125, "torch": 45},
 }
-"""What is gone by until this machine has been measured (`calibrate.py`), and where that cannot be done.
+"""Speeds used until this machine has been measured (`calibration.py`), and where it cannot be.
 
-Tokens per second, one answer (`interactive`) or 32 at once (`batch`), SmolLM2-135M on two cores: see dev/LOG.md. A class
-of machine that nobody measured is treated as the nearest that somebody did, in the order of `_NEAREST`.
+Tokens per second, one answer (`interactive`) or 32 at once (`batch`), SmolLM2-135M on two cores: see dev/LOG.md. A class of
+machine without measurements is treated as the nearest one that has them, in the order of `_NEAREST`.
 """
 
 _NEAREST: dict[MachineClass, tuple[MachineClass, ...]] = {
@@ -69,7 +70,7 @@ _NEAREST: dict[MachineClass, tuple[MachineClass, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineInfo:
-    """What decides: the processor's instructions, its cores, the memory, and which engines are installed."""
+    """What the choice depends on: the processor's instructions and cores, the memory, and the installed engines."""
 
     machine_class: MachineClass
     cores: int
@@ -79,7 +80,7 @@ class MachineInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineReport:
-    """Whether an engine can run here, and why or why not."""
+    """Whether an engine can run here, and the reason."""
 
     kind: str
     available: bool
@@ -88,7 +89,7 @@ class EngineReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineChoice:
-    """The engine for one purpose, and the reason in words."""
+    """The engine chosen for one purpose, and the reason as text."""
 
     kind: str
     reason: str
@@ -96,13 +97,30 @@ class EngineChoice:
 
 @cache
 def detect_machine() -> MachineInfo:
-    """Looked up once per process; imports none of the engines."""
+    """This machine, detected once per process. Imports none of the engines."""
     return MachineInfo(
-        machine_class=classify_cpu(_cpu_flags()),
-        cores=psutil.cpu_count(logical=False) or os.cpu_count() or 1,
+        machine_class=classify_cpu(cpu_flags()),
+        cores=default_threads(),
         memory_bytes=psutil.virtual_memory().total,
         installed=frozenset(kind for kind, (module, _) in _REQUIREMENTS.items() if importlib.util.find_spec(module) is not None),
     )
+
+
+def default_threads() -> int:
+    """One thread per physical core."""
+    return psutil.cpu_count(logical=False) or os.cpu_count() or 1
+
+
+def cpu_flags() -> frozenset[str]:
+    """Instruction flags of this processor, as in /proc/cpuinfo; empty if they are unknown."""
+    if platform.machine() not in {"x86_64", "AMD64"}:
+        return frozenset()
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return frozenset()
+    line = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return frozenset(line.partition(":")[2].split())
 
 
 def classify_cpu(flags: frozenset[str]) -> MachineClass:
@@ -135,11 +153,11 @@ def choose_engine(
     machine: MachineInfo | None = None,
     speeds: SpeedsByPurpose | None = None,
 ) -> EngineChoice:
-    """The fastest engine by measurement among those that are installed and read the format.
+    """The engine that the owner set, or else the fastest installed engine that reads the format.
 
-    `speeds` are those of this machine (`read_speeds`); without them the record of machines like it decides.
-    A setting wins over measurement. Raises BadInput for an engine that is set but not installed, Unsupported when it does not
-    read the format or nothing here does.
+    `speeds` are measurements of this machine (`read_speeds`); without them the reference speeds of similar machines decide.
+    Raises BadInput if the engine that is set is not installed, Unsupported if it does not read the format or if no installed
+    engine does.
     """
     machine = machine or detect_machine()
     if settings.engine != "auto":
@@ -153,53 +171,47 @@ def choose_engine(
                 advice="Set engine to auto.",
                 param="engine",
             )
-        return EngineChoice(kind=settings.engine, reason="set by the owner")
-    asked: Purpose = "batch" if purpose == "batch" else "interactive"
-    able = candidate_engines(settings, weights_format, machine, asked)
-    if not able:
-        lacking = next((kind for kind in ENGINE_KINDS if weights_format in READABLE_FORMATS[kind]), None)
-        advice = _install_hint(lacking) if lacking else "Import the model as GGUF or safetensors."
-        raise Unsupported(f"No engine that is installed here reads {weights_format} files.", advice=advice)
-    if len(able) == 1:
+        return EngineChoice(kind=settings.engine, reason="set in the settings")
+    purpose_class: Purpose = "batch" if purpose == "batch" else "interactive"
+    candidates = candidate_engines(settings, weights_format, machine, purpose_class)
+    if not candidates:
+        missing_engine = next((kind for kind in ENGINE_KINDS if weights_format in READABLE_FORMATS[kind]), None)
+        advice = _install_hint(missing_engine) if missing_engine else "Import the model as GGUF or safetensors."
+        raise Unsupported(f"No installed engine reads {weights_format} files.", advice=advice)
+    if len(candidates) == 1:
         return EngineChoice(
-            kind=able[0], reason=f"the only one installed that reads {weights_format} files and does what {asked} work asks"
+            kind=candidates[0], reason=f"the only installed engine for {weights_format} files and {purpose_class} work"
         )
-    here = {kind: rate for kind, rate in (speeds or {}).get(asked, {}).items() if kind in able}
-    if here:
-        return EngineChoice(kind=max(here, key=lambda kind: here[kind]), reason=f"fastest on this machine ({_figures(here)})")
-    measured = next((near for near in _NEAREST[machine.machine_class] if (near, asked) in REFERENCE_SPEEDS), None)
-    if measured is None:
-        return EngineChoice(kind=able[0], reason="nothing was measured on a processor of this kind; it runs everywhere")
-    known = REFERENCE_SPEEDS[measured, asked]
-    best = max(able, key=lambda kind: known.get(kind, 0.0))
-    figures = _figures({kind: known[kind] for kind in able if kind in known})
-    where = f"a processor with {measured}" + ("" if measured == machine.machine_class else ", the nearest that was measured")
-    return EngineChoice(kind=best, reason=f"fastest on {where} ({figures})")
+    measured = {kind: rate for kind, rate in (speeds or {}).get(purpose_class, {}).items() if kind in candidates}
+    if measured:
+        return EngineChoice(
+            kind=max(measured, key=lambda kind: measured[kind]),
+            reason=f"fastest on this machine ({_format_speeds(measured)})",
+        )
+    nearest = next((near for near in _NEAREST[machine.machine_class] if (near, purpose_class) in REFERENCE_SPEEDS), None)
+    if nearest is None:
+        return EngineChoice(kind=candidates[0], reason="no measurements for this kind of processor; it runs everywhere")
+    reference = REFERENCE_SPEEDS[nearest, purpose_class]
+    best = max(candidates, key=lambda kind: reference.get(kind, 0.0))
+    speeds_text = _format_speeds({kind: reference[kind] for kind in candidates if kind in reference})
+    machine_text = f"a processor with {nearest}"
+    if nearest != machine.machine_class:
+        machine_text += ", the nearest class with measurements"
+    return EngineChoice(kind=best, reason=f"fastest on {machine_text} ({speeds_text})")
 
 
 def candidate_engines(settings: Settings, weights_format: str, machine: MachineInfo, purpose: Purpose = "batch") -> list[str]:
-    """The engines among which a measurement could decide; empty when the owner has decided."""
+    """The engines among which a measurement decides; empty if the owner has set an engine."""
     if settings.engine != "auto":
         return []
-    fit = set(ENGINE_KINDS) if purpose == "batch" else INTERACTIVE
-    return [kind for kind in ENGINE_KINDS if kind in fit & machine.installed and weights_format in READABLE_FORMATS[kind]]
+    suitable = set(ENGINE_KINDS) if purpose == "batch" else INTERACTIVE
+    return [kind for kind in ENGINE_KINDS if kind in suitable & machine.installed and weights_format in READABLE_FORMATS[kind]]
 
 
-def _figures(speeds: Mapping[str, float]) -> str:
+def _format_speeds(speeds: Mapping[str, float]) -> str:
     return ", ".join(f"{kind} {rate:g}" for kind, rate in speeds.items()) + " tokens/s"
 
 
 def _install_hint(kind: str) -> str:
     extra = _REQUIREMENTS[kind][1]
     return f"not installed: pip install 'yearling[{extra}]'" if extra else "not installed: reinstall Yearling"
-
-
-def _cpu_flags() -> frozenset[str]:
-    if platform.machine() not in {"x86_64", "AMD64"}:
-        return frozenset()
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return frozenset()
-    line = next((line for line in text.splitlines() if line.startswith("flags")), "")
-    return frozenset(line.partition(":")[2].split())

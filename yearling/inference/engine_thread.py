@@ -1,7 +1,7 @@
-"""A model that is stepped by one thread, and the asyncio side that talks to it.
+"""A model that one thread steps, and the asyncio side that talks to it.
 
-For engines that compute in this process by blocking steps (torch, OpenVINO). Requests and cancellations enter between two
-steps; what a step emitted goes back to the event loop in one batch. Knows nothing of what a step does.
+For engines that compute in this process by blocking steps (llama.cpp, torch, OpenVINO). Requests and cancellations enter
+between two steps; the tokens of a step return to the event loop in one batch. What a step computes is the core's concern.
 """
 
 from __future__ import annotations
@@ -27,29 +27,31 @@ Outbox: TypeAlias = "list[tuple[InFlightRequest, Delta | Exception]]"
 
 
 class EngineCore(Protocol):
-    """What lives in the thread. All its methods are called from there only."""
+    """The part of an engine that lives in the thread. Only the thread calls its methods."""
 
     def add(self, in_flight: InFlightRequest) -> None:
-        """Take a request in. Raises UserError to refuse it."""
+        """Accept a request. Raises UserError to refuse it."""
         ...
 
     def remove(self, in_flight: InFlightRequest) -> None:
-        """Forget a request whose answer nobody wants any more; harmless when it has ended already."""
+        """Drop a request; harmless if it has ended already."""
         ...
 
-    def has_work(self) -> bool: ...
+    def has_work(self) -> bool:
+        """Whether `step` has anything to do."""
+        ...
 
     def step(self) -> None:
-        """Do one step for all requests and hand their tokens to `ticket.answer`."""
+        """Do one step for all requests and pass their tokens to `InFlightRequest.emit`."""
         ...
 
     def abort_all(self) -> None:
-        """A step failed: drop every request; their tickets are closed by the caller."""
+        """Drop every request after a failed step. The caller has already failed them."""
         ...
 
 
 class InFlightRequest:
-    """One request in flight: where its deltas go, and what becomes of its tokens."""
+    """One request that is being answered: its limits, its detokenizer and the queue of its deltas."""
 
     def __init__(
         self,
@@ -61,7 +63,7 @@ class InFlightRequest:
         self.request = request
         self.prompt_ids = request.prompt_ids or ()
         self.max_new_tokens = max_new_tokens
-        """Most tokens that the answer may have."""
+        """Maximum number of tokens of the answer."""
         self.is_finished = False
         self.queue: asyncio.Queue[Delta | Exception] = asyncio.Queue()
         self._outbox = outbox
@@ -70,7 +72,7 @@ class InFlightRequest:
         self._emitted = 0
 
     def emit(self, token: Token, *, last: bool = False) -> bool:
-        """Pass one token on; returns whether the answer has ended with it. `last` ends it whatever the token is."""
+        """Add one token to the answer; returns whether the answer has ended. `last` ends it whatever the token is."""
         self._emitted += 1
         text = ""
         finish: FinishReason | None
@@ -83,17 +85,18 @@ class InFlightRequest:
         return self.is_finished
 
     def finish(self, reason: FinishReason) -> None:
-        """End an answer without another token."""
+        """End the answer without another token."""
         self._send("", (), reason)
 
     def fail(self, error: Exception) -> None:
+        """End the answer with an error; harmless if it has ended already."""
         if not self.is_finished:
             self.is_finished = True
             self._outbox.append((self, error))
 
     def _send(self, text: str, tokens: tuple[Token, ...], finish: FinishReason | None) -> None:
         if self.is_finished:
-            raise RuntimeError("an answer that has ended was continued")
+            raise RuntimeError("a token was emitted after the answer had ended")
         self.is_finished = finish is not None
         delta = Delta(
             text=text + (self._text.flush() if self.is_finished else ""),
@@ -106,9 +109,9 @@ class InFlightRequest:
 
 
 class EngineThread(Generic[Core]):
-    """Runs a stepper in a thread of its own. Used from one event loop.
+    """Runs an engine core in its own thread. Use from one event loop.
 
-    `steps` counts finished steps, so that a watcher can tell a thread that works from one that hangs.
+    `steps` counts finished steps, so that a watchdog can tell a working thread from a hanging one.
     """
 
     def __init__(self, build: Callable[[], Core], *, name: str) -> None:
@@ -125,29 +128,29 @@ class EngineThread(Generic[Core]):
         self._thread.start()
 
     async def core(self) -> Core:
-        """The stepper, once it is built; raises what building it raised."""
+        """The core, once it is built. Raises what building it raised."""
         return await asyncio.shield(asyncio.wrap_future(self._core_future))
 
     async def stream(
         self, request: GenerationRequest, max_new_tokens: int, tokenizer: TokenizerLike
     ) -> AsyncGenerator[Delta, None]:
-        """The deltas of one request. Raises what the stepper refuses it with, and Unavailable when a step fails."""
+        """The deltas of one request. Raises the UserError with which the core refuses it, and Unavailable if a step fails."""
         self._check_open()
-        ticket = InFlightRequest(request, max_new_tokens, tokenizer, self._outbox)
-        self._post(lambda: self._add(ticket))
+        in_flight = InFlightRequest(request, max_new_tokens, tokenizer, self._outbox)
+        self._post(lambda: self._add(in_flight))
         try:
             while True:
-                item = await ticket.queue.get()
+                item = await in_flight.queue.get()
                 if isinstance(item, Exception):
                     raise item
                 yield item
                 if item.finish_reason is not None:
                     return
         finally:
-            self._post(lambda: self._remove(ticket))
+            self._post(lambda: self._remove(in_flight))
 
     async def run_between_steps(self, function: Callable[[Core], T]) -> T:
-        """Run a function of the stepper between two steps."""
+        """Call `function` with the core, in the thread, between two steps; returns its result or raises its exception."""
         self._check_open()
         future: Future[T] = Future()
 
@@ -162,7 +165,7 @@ class EngineThread(Generic[Core]):
         return await asyncio.wrap_future(future)
 
     async def close(self) -> None:
-        """End the thread after the step that runs now; open streams raise Unavailable. Closing twice is harmless."""
+        """End the thread after the current step; open streams raise Unavailable. Closing twice is harmless."""
         with self._wake:
             self._closing = True
             self._wake.notify()
@@ -177,19 +180,19 @@ class EngineThread(Generic[Core]):
             self._inbox.append(action)
             self._wake.notify()
 
-    def _add(self, ticket: InFlightRequest) -> None:
+    def _add(self, in_flight: InFlightRequest) -> None:
         try:
-            self._core_future.result().add(ticket)
+            self._core_future.result().add(in_flight)
         except UserError as error:
-            ticket.fail(error)
+            in_flight.fail(error)
         else:
-            self._in_flight.add(ticket)
+            self._in_flight.add(in_flight)
 
-    def _remove(self, ticket: InFlightRequest) -> None:
-        if ticket in self._in_flight:
-            self._in_flight.discard(ticket)
-            ticket.is_finished = True
-            self._core_future.result().remove(ticket)
+    def _remove(self, in_flight: InFlightRequest) -> None:
+        if in_flight in self._in_flight:
+            self._in_flight.discard(in_flight)
+            in_flight.is_finished = True
+            self._core_future.result().remove(in_flight)
 
     def _run(self, build: Callable[[], Core]) -> None:
         try:
@@ -203,12 +206,12 @@ class EngineThread(Generic[Core]):
             if core.has_work():
                 self._step(core)
             self._deliver()
-        for ticket in self._in_flight:
-            ticket.fail(Unavailable("The engine was closed in the middle of the answer."))
+        for in_flight in self._in_flight:
+            in_flight.fail(Unavailable("The engine was closed while it was answering."))
         self._deliver()
 
     def _run_posted_actions(self, core: Core) -> bool:
-        """Run what was posted; waits while there is nothing to do. False once the thread is to end."""
+        """Run the posted actions; wait if there is nothing to do. Returns False when the thread must end."""
         with self._wake:
             while not self._inbox and not self._closing and not core.has_work():
                 self._wake.wait()
@@ -222,12 +225,14 @@ class EngineThread(Generic[Core]):
         try:
             core.step()
         except Exception:
-            log.exception("a step of %s failed", self._name)
-            for ticket in self._in_flight:
-                ticket.fail(Unavailable("The engine failed in the middle of the answer.", advice="Try again; the log says why."))
+            log.exception("A step of the %s engine failed.", self._name)
+            for in_flight in self._in_flight:
+                in_flight.fail(
+                    Unavailable("The engine failed while it was answering.", advice="Try again. The log has the cause.")
+                )
             core.abort_all()
         self.steps += 1
-        self._in_flight = {ticket for ticket in self._in_flight if not ticket.is_finished}
+        self._in_flight = {in_flight for in_flight in self._in_flight if not in_flight.is_finished}
 
     def _deliver(self) -> None:
         if not self._outbox:
@@ -237,10 +242,10 @@ class EngineThread(Generic[Core]):
         try:
             self._loop.call_soon_threadsafe(_put_on_queues, batch)
         except RuntimeError:
-            # The event loop is gone, and with it everybody who would have read this.
-            log.debug("%s: the event loop closed before %d deltas were read", self._name, len(batch))
+            # The event loop has closed, so that nobody can read these deltas.
+            log.debug("%s: the event loop closed before %d deltas were delivered", self._name, len(batch))
 
 
 def _put_on_queues(batch: Outbox) -> None:
-    for ticket, item in batch:
-        ticket.queue.put_nowait(item)
+    for in_flight, item in batch:
+        in_flight.queue.put_nowait(item)

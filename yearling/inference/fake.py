@@ -1,12 +1,13 @@
-"""A deterministic engine in memory, over a byte tokenizer and a small chat template: what tests use in place of a model.
+"""A deterministic in-memory engine over a byte tokenizer and a small chat template, for tests.
 
-It comes in by the same door as the real engines and behaves like them: stop strings, held-back text, log-probabilities,
-ContextExceeded, a limited number of sequences that run at once, cancellation. What it answers is scripted:
+It follows the same protocol as the real engines: stop strings, held-back text, log-probabilities, ContextLengthExceeded, a
+limited number of concurrent sequences, cancellation. Its answers are scripted:
 
-    engine = FakeEngine(["Paris.", Script("slow", delay_s=0.05), Script("dies", fail_after=2)])
+    engine = FakeEngine(["Paris.", ScriptedAnswer("slow", delay_s=0.05), ScriptedAnswer("fails", fail_after=2)])
 
-Answers are given in turn and the last one is repeated; a function gets the request and the prompt's text instead. Without a
-script it repeats what the user said last. Log-probabilities are a fixed function of the token and its position.
+The answers are given in turn and the last one repeats. A function may take their place; it gets the request and the text of the
+prompt. Without a script, the engine repeats the user's last message. Log-probabilities are a fixed function of the token and
+its position.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from yearling.errors import NotFound, Unavailable, Unsupported
+from yearling.files.reading import hash_file
 from yearling.inference.detokenizer import IncrementalDetokenizer
 from yearling.inference.engine import (
     Completion,
@@ -40,12 +42,13 @@ VOCAB_SIZE = 256 + len(SPECIAL_TOKENS)
 
 
 class ByteStreamDecoder:
-    """Decodes bytes as they come; special tokens have no text."""
+    """Decodes bytes one at a time. Special tokens have no text."""
 
     def __init__(self) -> None:
         self._bytes = b""
 
     def push(self, token_id: int, /) -> str:
+        """The characters that this byte completes."""
         if token_id < 256:
             self._bytes += bytes([token_id])
         try:
@@ -58,6 +61,7 @@ class ByteStreamDecoder:
         return text
 
     def flush(self) -> str:
+        """The incomplete rest, with U+FFFD in place of what is missing."""
         text, self._bytes = self._bytes.decode(errors="replace"), b""
         return text
 
@@ -70,24 +74,28 @@ class ByteTokenizer:
     vocab_size = VOCAB_SIZE
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
+        """As `TokenizerLike.encode`."""
         if special:
-            for mark, mark_id in SPECIAL_TOKENS.items():
-                before, found, after = text.partition(mark)
-                if found:
-                    return [*self.encode(before, special=True), mark_id, *self.encode(after, special=True)]
+            for name, special_id in SPECIAL_TOKENS.items():
+                before, separator, after = text.partition(name)
+                if separator:
+                    return [*self.encode(before, special=True), special_id, *self.encode(after, special=True)]
         return list(text.encode())
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
+        """As `TokenizerLike.decode`."""
         pieces = b"".join(b"" if skip_special and i >= 256 else self.token_bytes(i) for i in ids)
         return pieces.decode(errors="replace")
 
     def new_stream_decoder(self) -> ByteStreamDecoder:
+        """A decoder for one answer."""
         return ByteStreamDecoder()
 
     def token_bytes(self, token_id: int, /) -> bytes:
+        """The byte of the token, or the name of a special token."""
         if token_id < 256:
             return bytes([token_id])
-        return next(mark for mark, mark_id in SPECIAL_TOKENS.items() if mark_id == token_id).encode()
+        return next(name for name, special_id in SPECIAL_TOKENS.items() if special_id == token_id).encode()
 
 
 class FakeChatTemplate:
@@ -105,7 +113,10 @@ class FakeChatTemplate:
         add_generation_prompt: bool = True,
         **kwargs: Any,
     ) -> str:
-        return "".join(mark + text for mark, text in self._pieces(messages, tools, add_generation_prompt, kwargs))
+        """The prompt as text."""
+        return "".join(
+            special_token + text for special_token, text in self._pieces(messages, tools, add_generation_prompt, kwargs)
+        )
 
     def encode(
         self,
@@ -116,10 +127,10 @@ class FakeChatTemplate:
         add_generation_prompt: bool = True,
         **kwargs: Any,
     ) -> list[int]:
-        """What people wrote never becomes a special token, whatever it looks like."""
+        """The prompt as token ids; text in messages never becomes a special token."""
         ids: list[int] = []
-        for mark, text in self._pieces(messages, tools, add_generation_prompt, kwargs):
-            ids += tokenizer.encode(mark, special=True) + tokenizer.encode(text)
+        for special_token, text in self._pieces(messages, tools, add_generation_prompt, kwargs):
+            ids += tokenizer.encode(special_token, special=True) + tokenizer.encode(text)
         return ids
 
     def _pieces(
@@ -129,11 +140,11 @@ class FakeChatTemplate:
         add_generation_prompt: bool,
         kwargs: dict[str, Any],
     ) -> list[tuple[str, str]]:
-        """(special token, the text that follows it)."""
+        """Pairs of a special token and the text that follows it."""
         pieces: list[tuple[str, str]] = []
         if tools:
-            described = "\n".join(json.dumps(tool, sort_keys=True) for tool in tools)
-            pieces += [("<|im_start|>", f"system\n<tools>\n{described}\n</tools>"), ("<|im_end|>", "\n")]
+            tool_lines = "\n".join(json.dumps(tool, sort_keys=True) for tool in tools)
+            pieces += [("<|im_start|>", f"system\n<tools>\n{tool_lines}\n</tools>"), ("<|im_end|>", "\n")]
         for message in messages:
             content = message.get("content")
             text = content if isinstance(content, str) else "" if content is None else json.dumps(content)
@@ -141,31 +152,31 @@ class FakeChatTemplate:
                 text += f"<tool_call>{json.dumps(call.get('function', call), sort_keys=True)}</tool_call>"
             pieces += [("<|im_start|>", f"{message['role']}\n{text}"), ("<|im_end|>", "\n")]
         if add_generation_prompt:
-            no_thought = self.supports_thinking and kwargs.get("enable_thinking") is False
-            pieces.append(("<|im_start|>", "assistant\n" + ("<think>\n\n</think>\n\n" if no_thought else "")))
+            skips_thinking = self.supports_thinking and kwargs.get("enable_thinking") is False
+            pieces.append(("<|im_start|>", "assistant\n" + ("<think>\n\n</think>\n\n" if skips_thinking else "")))
         return pieces
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptedAnswer:
-    """One answer of the fake: its text, and what goes wrong with it."""
+    """One answer of the fake engine: its text, its timing and its failure."""
 
     text: str
     delay_s: float = 0.0
-    """Before each token."""
+    """Delay before each token."""
     first_delay_s: float = 0.0
-    """Before the first token, as a long prompt would cause."""
+    """Delay before the first token, as a long prompt would cause."""
     fail_after: int | None = None
-    """After this many tokens the engine fails with Unavailable."""
+    """Number of tokens after which the engine raises Unavailable."""
     end_of_turn: bool = True
-    """Whether the answer ends by itself; otherwise it goes on from its beginning until `max_tokens`."""
+    """Whether the answer ends with its text; otherwise it repeats from its beginning until `max_tokens`."""
 
 
 AnswerScript = Sequence[str | ScriptedAnswer] | Callable[[GenerationRequest, str], str | ScriptedAnswer]
 
 
 class FakeEngine:
-    """An `Engine` that answers by script. `requests` lists what it was asked; `active` counts what runs now."""
+    """An `Engine` with scripted answers. `requests` lists the requests so far; `active` counts those that are running."""
 
     name = "fake"
 
@@ -200,14 +211,15 @@ class FakeEngine:
         self.closed = False
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
-        room = validate_request(request, self.capabilities)
+        """As `Engine.stream`."""
+        max_new_tokens = validate_request(request, self.capabilities)
         self._check_open(request.adapter_hash)
         self.requests.append(request)
         script = self._script(request)
         async with self._free:
             self.active += 1
             try:
-                async for delta in self._stream_answer(request, script, room):
+                async for delta in self._stream_answer(request, script, max_new_tokens):
                     yield delta
             except (GeneratorExit, asyncio.CancelledError):
                 self.cancelled += 1
@@ -216,16 +228,18 @@ class FakeEngine:
                 self.active -= 1
 
     async def generate(self, request: GenerationRequest) -> Completion:
+        """As `Engine.generate`."""
         return await collect_completion(self.stream(request))
 
     async def score(
         self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
     ) -> list[list[float]]:
+        """As `Engine.score`; equals the log-probabilities that `stream` reports for the same tokens."""
         self._check_open(adapter_hash)
-        return [[_logprob(token, at) for at, token in enumerate(answer)] for _, answer in sequences]
+        return [[_logprob(token, position) for position, token in enumerate(answer)] for _, answer in sequences]
 
     async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
-        """Counts of the ids modulo the size, normalised: texts with like bytes have like vectors."""
+        """Normalised counts of the ids modulo the size: texts with similar bytes have similar vectors."""
         self._check_open(None)
         vectors = []
         for ids in sequences:
@@ -237,14 +251,17 @@ class FakeEngine:
         return vectors
 
     async def load_adapter(self, path: Path) -> str:
-        adapter_hash = hashlib.sha256(await asyncio.to_thread(path.read_bytes)).hexdigest()
+        """Returns the SHA-256 of the file; its content has no effect."""
+        adapter_hash = await asyncio.to_thread(hash_file, path)
         self._adapters.add(adapter_hash)
         return adapter_hash
 
     async def unload_adapter(self, adapter_hash: str) -> None:
+        """As `Engine.unload_adapter`."""
         self._adapters.discard(adapter_hash)
 
     async def close(self) -> None:
+        """Refuse further requests."""
         self.closed = True
 
     def _check_open(self, adapter_hash: str | None) -> None:
@@ -263,13 +280,15 @@ class FakeEngine:
         elif self._answers:
             answer = self._answers[min(len(self.requests), len(self._answers)) - 1]
         else:
-            said = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
-            answer = f"You said: {said}"
+            user_text = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
+            answer = f"You said: {user_text}"
         return answer if isinstance(answer, ScriptedAnswer) else ScriptedAnswer(answer)
 
-    async def _stream_answer(self, request: GenerationRequest, script: ScriptedAnswer, room: int) -> AsyncGenerator[Delta, None]:
+    async def _stream_answer(
+        self, request: GenerationRequest, script: ScriptedAnswer, max_new_tokens: int
+    ) -> AsyncGenerator[Delta, None]:
         ids = self._tokenizer.encode(script.text)
-        text = IncrementalDetokenizer(self._tokenizer.new_stream_decoder(), request.sampling.stop)
+        detokenizer = IncrementalDetokenizer(self._tokenizer.new_stream_decoder(), request.sampling.stop)
         prompt_tokens = len(request.prompt_ids or ())
         finish: FinishReason | None = None
         emitted = 0
@@ -277,17 +296,17 @@ class FakeEngine:
         while finish is None:
             await asyncio.sleep(script.delay_s)
             if script.fail_after == emitted:
-                raise Unavailable("The engine crashed.", advice="Try again; it has been restarted.")
-            at_end = emitted >= len(ids) and (script.end_of_turn or not ids)
-            token = SPECIAL_TOKENS["<|im_end|>"] if at_end else ids[emitted % len(ids)]
-            piece = "" if at_end else text.push(token)
+                raise Unavailable("The engine crashed.", advice="Try again. It has been restarted.")
+            is_last = emitted >= len(ids) and (script.end_of_turn or not ids)
+            token = SPECIAL_TOKENS["<|im_end|>"] if is_last else ids[emitted % len(ids)]
+            piece = "" if is_last else detokenizer.push(token)
             emitted += 1
-            if at_end or text.is_stopped:
+            if is_last or detokenizer.is_stopped:
                 finish = "stop"
-            elif emitted == room:
+            elif emitted == max_new_tokens:
                 finish = "length"
             if finish is not None:
-                piece += text.flush()
+                piece += detokenizer.flush()
             yield Delta(
                 text=piece,
                 tokens=(
@@ -310,7 +329,7 @@ def fake_served_model(
     template: FakeChatTemplate | None = None,
     created_unix_s: int = 1_700_000_000,
 ) -> ServedModel:
-    """A fake engine with its tokenizer and template, ready for `EnginePool.of`."""
+    """A fake engine with its tokenizer and template, ready for `EnginePool.from_open_models`."""
     return ServedModel(
         name=name,
         engine=engine or FakeEngine(),
@@ -322,11 +341,11 @@ def fake_served_model(
 
 
 _MAX_EXAMPLE_LENGTH = 10_000
-"""Items or characters that an example has at most, whatever its schema demands."""
+"""Items or characters of an example, whatever its schema demands."""
 
 
 def example_for_schema(schema: dict[str, Any]) -> Any:
-    """A small instance of the schema. Raises Unsupported where the fake cannot think of one."""
+    """A small instance of the schema. Raises Unsupported if the fake engine cannot build one."""
     check_schema(schema, param="response_format")
     try:
         example = _example(schema, schema)
@@ -345,14 +364,14 @@ def _example(schema: Any, root: dict[str, Any]) -> Any:
         for part in str(schema["$ref"]).removeprefix("#/").split("/"):
             target = target.get(part, {})
         return _example(target, root)
-    for word in ("const", "default"):
-        if word in schema:
-            return schema[word]
+    for keyword in ("const", "default"):
+        if keyword in schema:
+            return schema[keyword]
     if "enum" in schema:
         return schema["enum"][0]
-    for word in ("anyOf", "oneOf", "allOf"):
-        if schema.get(word):
-            return _example(schema[word][0], root)
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        if schema.get(keyword):
+            return _example(schema[keyword][0], root)
     kind = schema.get("type")
     kind = kind[0] if isinstance(kind, list) else kind or ("object" if "properties" in schema else "string")
     if kind == "object":
@@ -360,14 +379,14 @@ def _example(schema: Any, root: dict[str, Any]) -> Any:
         return {name: _example(part, root) for name, part in schema.get("properties", {}).items() if name in required}
     if kind == "array":
         return [_example(schema.get("items", {}), root)] * min(_MAX_EXAMPLE_LENGTH, int(schema.get("minItems", 1)))
-    lowest = schema.get("minimum", 0)
-    simple = {
+    minimum = schema.get("minimum", 0)
+    examples = {
         "string": "x" * min(_MAX_EXAMPLE_LENGTH, max(1, schema.get("minLength", 1))),
-        "integer": lowest,
-        "number": lowest,
+        "integer": minimum,
+        "number": minimum,
         "boolean": True,
     }
-    return simple.get(kind)
+    return examples.get(kind)
 
 
 def _logprob(token_id: int, position: int) -> float:
@@ -375,6 +394,6 @@ def _logprob(token_id: int, position: int) -> float:
 
 
 def _top(token_id: int, position: int, count: int) -> tuple[tuple[int, float], ...]:
-    """The token itself, then its neighbours in the vocabulary, each a nat less likely."""
+    """The token itself, then its neighbours in the vocabulary, each one nat less likely."""
     first = _logprob(token_id, position)
     return tuple(((token_id + rank) % VOCAB_SIZE, first - rank) for rank in range(count))

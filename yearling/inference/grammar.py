@@ -1,7 +1,7 @@
-"""JSON schemas as constraints on the next token, for engines that draw their tokens in this process (by llguidance).
+"""JSON schemas as constraints on the next token, for engines that sample in this process (with llguidance).
 
-Knows nothing of sampling: it says which tokens may come next, and is told which one came. What it permits spells, to the last
-byte, an instance of the schema; an answer that is cut off by its length is the only one that is not.
+A grammar reports which tokens may come next and is advanced by the token that was sampled; it knows nothing of sampling. The
+output is a valid instance of the schema to the last byte, unless the answer is cut off by its length.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 
 class GrammarVocabulary:
-    """A model's tokens as llguidance needs them; built once per model. `V` is the width of the logits, padding included."""
+    """A model's tokens in the form that llguidance needs; built once per model. `V` is the width of the logits, padding
+    included.
+    """
 
     def __init__(self, tokenizer: TokenizerLike, *, width: int) -> None:
         if not tokenizer.stop_ids:
-            raise Unsupported("The model has no token that ends an answer, so it cannot be held to a JSON schema.")
+            raise Unsupported("The model has no end-of-turn token, so its output cannot be constrained to a JSON schema.")
         self.width = width
         self.stop_ids = tokenizer.stop_ids
         self._tokenizer = llguidance.LLTokenizer(
@@ -35,12 +37,12 @@ class GrammarVocabulary:
         )
 
     def new_grammar(self, schema: dict[str, Any]) -> JsonSchemaGrammar:
-        """A fresh constraint. Raises BadInput for a schema above a limit, Unsupported for one that cannot be guaranteed."""
+        """A new constraint. Raises BadInput for a schema above a limit, Unsupported if it cannot be guaranteed."""
         return JsonSchemaGrammar(self, schema)
 
 
 class JsonSchemaGrammar:
-    """One answer's way through its schema."""
+    """The progress of one answer through its schema."""
 
     def __init__(self, vocabulary: GrammarVocabulary, schema: dict[str, Any]) -> None:
         measure_schema(schema, param="response_format")
@@ -52,16 +54,18 @@ class JsonSchemaGrammar:
         self._matcher = llguidance.LLMatcher(vocabulary._tokenizer, source, log_level=0)
         if self._matcher.is_error():
             reason = " ".join(self._matcher.get_error().split())
-            raise Unsupported(f"The JSON schema cannot be guaranteed: {reason}", param="response_format")
+            raise Unsupported(f"The JSON schema cannot be enforced: {reason}", param="response_format")
 
     def allowed_tensor(self) -> Tensor:
-        """Which tokens may come next: a boolean mask (V,). Raises Unsupported when the schema exceeds what can be tracked."""
+        """The tokens that may come next, as a boolean mask (V,). Raises Unsupported if the schema becomes too complex
+        to track.
+        """
         import torch
 
         return torch.from_numpy(self.allowed_mask())
 
     def allowed_mask(self) -> npt.NDArray[np.bool_]:
-        """The same mask for engines without torch."""
+        """The same mask as a numpy array, for engines without torch."""
         mask = np.unpackbits(np.frombuffer(self._matcher.compute_bitmask(), np.uint8), bitorder="little")
         self._check()
         allowed_V = np.zeros(self._vocabulary.width, np.bool_)
@@ -70,7 +74,7 @@ class JsonSchemaGrammar:
         return allowed_V
 
     def accept(self, token_id: int) -> bool:
-        """Note the token that came; returns whether the answer is complete and nothing but its end may follow."""
+        """Advance by the sampled token; returns whether the answer is complete and only its end may follow."""
         if token_id not in self._vocabulary.stop_ids:
             self._matcher.consume_token(token_id)
             self._check()
@@ -86,13 +90,13 @@ class _LLGuidanceTokenizer:
 
     def __init__(self, tokenizer: TokenizerLike, width: int) -> None:
         self._tokenizer = tokenizer
-        # Twice, since some tokenizers drop the space that a text begins with.
+        # Two tokens, because some tokenizers drop the space at the start of a text.
         self.special_token_ids = [
             token for token in range(min(width, tokenizer.vocab_size)) if not tokenizer.decode([token, token])
         ]
         self.eos_token_id = min(tokenizer.stop_ids)
         self.bos_token_id = tokenizer.bos_id
-        # Logits may be wider than the vocabulary; an entry without bytes is never permitted.
+        # Logits may be wider than the vocabulary; an entry without bytes is never allowed.
         self.tokens = [tokenizer.token_bytes(token) if token < tokenizer.vocab_size else b"" for token in range(width)]
 
     def __call__(self, text: str | bytes) -> Sequence[int]:

@@ -1,23 +1,24 @@
 """The llama.cpp engine: GGUF models on any machine, one or many answers at once.
 
-`open_llamacpp` is the factory for `Supervised`; the engine itself runs in whatever process it is opened in. Answers share
-steps (`llamacpp_core.py`); tokens are drawn in numpy by the rules that all local engines follow (`drawing.py`).
+`open_llamacpp` is the factory for `SupervisedEngine`; the engine itself runs in the process that opens it. Answers share steps
+(`llamacpp_core.py`). Tokens are sampled in numpy, by the rules of all local engines (`numpy_sampler.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 
 from yearling.errors import BadInput, NotFound
+from yearling.files.reading import hash_file
 from yearling.inference.engine import (
     Completion,
     Delta,
@@ -26,20 +27,24 @@ from yearling.inference.engine import (
     collect_completion,
     validate_request,
 )
+from yearling.inference.engine_choice import default_threads
 from yearling.inference.engine_thread import EngineThread
 from yearling.inference.llamacpp_core import LlamaCppCore, TokenConstraint
 from yearling.inference.llamacpp_ctypes import LlamaModel
 from yearling.inference.served_model import TokenizerLike
 
+if TYPE_CHECKING:
+    from yearling.inference.grammar import GrammarVocabulary
+
 MAX_SEQUENCES = 32
 CELLS_PER_SEQUENCE = 512
-"""Room in the KV cache for an answer of common length, times the number of sequences; one long conversation always fits."""
+"""KV cache cells per sequence, enough for an answer of common length. One conversation of full length always fits."""
 KV_CACHE_MEMORY_FRACTION = 0.25
-"""Of the memory that is free at start, the KV cache may take this much."""
+"""Part of the memory that is free at start which the KV cache may take."""
 
 
 class LlamaCppEngine:
-    """An `Engine` over one GGUF file. Build with `open`; use from the event loop that built it."""
+    """An `Engine` over one GGUF file. Build it with `open`; use it from the event loop that built it."""
 
     name = "llamacpp"
 
@@ -72,27 +77,28 @@ class LlamaCppEngine:
         max_sequences: int | None = None,
         cells: int | None = None,
     ) -> LlamaCppEngine:
-        """Load the file. `context_tokens` 0 is what the model was trained for; `cells` None sizes the KV cache by memory.
-        `source_hash` is that of the published file that the weights were laid out from: adapters for it fit too.
+        """Load the file.
 
-        Raises Untrusted for a file that is no model, Unavailable when llama.cpp or memory is missing.
+        `context_tokens` 0 means the context that the model was trained for; `cells` None sizes the KV cache by memory.
+        `source_hash` is the hash of the published file that the weights were converted from: adapters for that file fit too.
+        Raises Untrusted if the file is not a model, Unavailable if llama.cpp is missing or memory is short.
         """
         sequences = max_sequences or MAX_SEQUENCES
-        chosen: dict[str, int] = {}
+        sizes: dict[str, int] = {}
 
         def build() -> LlamaCppCore:
             model = LlamaModel(path)
             context = min(context_tokens or model.trained_context_tokens, model.trained_context_tokens)
-            free = int(psutil.virtual_memory().available * KV_CACHE_MEMORY_FRACTION) // model.kv_bytes_per_token
-            pool = cells or max(context, min(sequences * CELLS_PER_SEQUENCE, free))
-            # llama.cpp rounds up to whole blocks of 256 cells; one more keeps the last token of a full context placeable.
-            pool = math.ceil((pool + 1) / 256) * 256
-            chosen["context"] = context
+            affordable_cells = int(psutil.virtual_memory().available * KV_CACHE_MEMORY_FRACTION) // model.kv_bytes_per_token
+            num_cells = cells or max(context, min(sequences * CELLS_PER_SEQUENCE, affordable_cells))
+            # llama.cpp rounds up to whole blocks of 256 cells; one more cell holds the last token of a full context.
+            num_cells = math.ceil((num_cells + 1) / 256) * 256
+            sizes["context"] = context
             return LlamaCppCore(
                 model,
                 max_sequences=sequences,
                 context_tokens=context,
-                cells=pool,
+                cells=num_cells,
                 threads=threads,
                 constrain=_ConstraintFactory(tokenizer, model.vocab_size),
             )
@@ -107,59 +113,63 @@ class LlamaCppEngine:
             adapters=True,
             grammar=True,
             repeats_only_alone=True,
-            context_tokens=chosen["context"],
+            context_tokens=sizes["context"],
             max_sequences=sequences,
         )
         return cls(thread, tokenizer, model_hash, capabilities, source_hash)
 
     @property
     def steps(self) -> int:
-        """Grows with every step, for the supervisor."""
+        """Number of finished steps, for the supervisor."""
         return self._thread.steps
 
     async def running(self) -> int:
-        """Answers under way, seen between two steps."""
+        """Number of running answers, between two steps."""
         return await self._thread.run_between_steps(lambda core: core.running)
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        """As `Engine.stream`."""
         limit = validate_request(request, self.capabilities)
         async with aclosing(self._thread.stream(request, limit, self._tokenizer)) as stream:
             async for delta in stream:
                 yield delta
 
     async def generate(self, request: GenerationRequest) -> Completion:
+        """As `Engine.generate`."""
         return await collect_completion(self.stream(request))
 
     async def score(
         self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
     ) -> list[list[float]]:
+        """As `Engine.score`. Raises BadInput for an empty prompt, ContextLengthExceeded for a text that is too long."""
         scores = []
         async with self._scoring:
             for prompt, answer in sequences:
                 if not prompt:
-                    raise BadInput("A prompt to score after is empty.", param="prompt_ids")
+                    raise BadInput("The prompt before the answer to score is empty.", param="prompt_ids")
                 scores.append(await self._score_one([*prompt, *answer], len(prompt) - 1, adapter_hash))
         return scores
 
     async def _score_one(self, tokens: list[int], first: int, adapter_hash: str | None) -> list[float]:
-        """In chunks between the steps of answers, so that they go on meanwhile."""
+        """Score one text in chunks between the steps of answers, so that these continue."""
         start, scores = 0, list[float]()
         try:
             while start < len(tokens) - 1 and first < len(tokens) - 1:
-                at = start
-                start, part = await self._thread.run_between_steps(lambda core: core.score_chunk(tokens, at, first, adapter_hash))  # noqa: B023
-                scores += part
+                score = partial(LlamaCppCore.score_chunk, tokens=tokens, start=start, first=first, adapter=adapter_hash)
+                start, chunk_scores = await self._thread.run_between_steps(score)
+                scores += chunk_scores
         finally:
             if not self._closed:
                 await self._thread.run_between_steps(LlamaCppCore.clear_scoring_sequence)
         return scores
 
     async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        """As `Engine.embed`. Raises BadInput for an empty text."""
         vectors = []
         async with self._scoring:
             for ids in sequences:
                 if not ids:
-                    raise BadInput("A text to embed is empty.", param="input")
+                    raise BadInput("The text to embed is empty.", param="input")
                 vectors.append(await self._embed_one(list(ids)))
         return vectors
 
@@ -167,9 +177,9 @@ class LlamaCppEngine:
         start, total = 0, np.zeros(1)
         try:
             while start < len(tokens):
-                at = start
-                start, part = await self._thread.run_between_steps(lambda core: core.embed_chunk(tokens, at))  # noqa: B023
-                total = total + part
+                embed = partial(LlamaCppCore.embed_chunk, tokens=tokens, start=start)
+                start, chunk_sum = await self._thread.run_between_steps(embed)
+                total = total + chunk_sum
         finally:
             if not self._closed:
                 await self._thread.run_between_steps(LlamaCppCore.clear_scoring_sequence)
@@ -177,19 +187,26 @@ class LlamaCppEngine:
         return [float(value) / norm for value in total]
 
     async def load_adapter(self, path: Path) -> str:
+        """As `Engine.load_adapter`; takes a GGUF file. Raises NotFound if the file does not exist."""
         if not path.is_file():  # noqa: ASYNC240
             raise NotFound(f"The adapter file {path} does not exist.")
-        adapter_hash = hashlib.sha256(await asyncio.to_thread(path.read_bytes)).hexdigest()
-        own, source = self.model_hash, self._source_hash
-        await self._thread.run_between_steps(
-            lambda core: core.load_adapter(path, adapter_hash, model_hash=own, source_hash=source)
+        adapter_hash = await asyncio.to_thread(hash_file, path)
+        load = partial(
+            LlamaCppCore.load_adapter,
+            path=path,
+            adapter_hash=adapter_hash,
+            model_hash=self.model_hash,
+            source_hash=self._source_hash,
         )
+        await self._thread.run_between_steps(load)
         return adapter_hash
 
     async def unload_adapter(self, adapter_hash: str) -> None:
+        """As `Engine.unload_adapter`. Running requests keep the adapter."""
         await self._thread.run_between_steps(lambda core: core.unload_adapter(adapter_hash))
 
     async def close(self) -> None:
+        """As `Engine.close`."""
         if self._closed:
             return
         self._closed = True
@@ -199,39 +216,38 @@ class LlamaCppEngine:
 
 
 class _ConstraintFactory:
-    """Makes constraints from JSON schemas; what llguidance needs of the vocabulary is built with the first."""
+    """Makes constraints from JSON schemas. The vocabulary for llguidance is built with the first one."""
 
     def __init__(self, tokenizer: TokenizerLike, width: int) -> None:
         self._tokenizer = tokenizer
         self._width = width
-        self._vocabulary: Any = None
+        self._vocabulary: GrammarVocabulary | None = None
 
     def __call__(self, schema: dict[str, Any]) -> TokenConstraint:
         from yearling.inference.grammar import GrammarVocabulary
 
         if self._vocabulary is None:
             self._vocabulary = GrammarVocabulary(self._tokenizer, width=self._width)
-        constraint: TokenConstraint = self._vocabulary.new_grammar(schema)
-        return constraint
+        return self._vocabulary.new_grammar(schema)
 
 
 async def open_llamacpp(
     *, folder: str, threads: int = 0, context_tokens: int = 0, max_sequences: int | None = None
 ) -> LlamaCppEngine:
-    """The engine for an installed model (its folder); the factory for a supervised process, hence plain arguments.
+    """The factory for a supervised process: opens the installed model in `folder`. All arguments are JSON values.
 
-    `threads` 0 means one per physical core, `context_tokens` 0 what the model was trained for.
+    `threads` 0 means one per physical core, `context_tokens` 0 the context that the model was trained for.
     """
     from yearling.models import ModelLibrary
     from yearling.models import Tokenizer as ModelTokenizer
 
-    model = ModelLibrary(Path(folder).parent).get(Path(folder).name)
+    model = ModelLibrary.open_folder(Path(folder))
     return await LlamaCppEngine.open(
         model.weights,
         ModelTokenizer.load(model),
         model_hash=model.sha256,
         source_hash=model.source_sha256,
-        threads=threads or psutil.cpu_count(logical=False) or 1,
+        threads=threads or default_threads(),
         context_tokens=context_tokens or model.context_tokens,
         max_sequences=max_sequences,
     )

@@ -1,11 +1,11 @@
-"""The C interface of llama.cpp (`llama.h`), from the library inside the xllamacpp wheel, through ctypes.
+"""The C interface of llama.cpp (`llama.h`) through ctypes, from the library inside the xllamacpp wheel.
 
-Why not the server that xllamacpp wraps: it drops the ids and log-probabilities of tokens that end inside a character, cannot
-score a given text in one pass, loads adapters only at start, and fails every running request when the KV cache is full. The
-functions that its own server calls do all of this. The structs are those of the build named in `BUILD`; before anything else,
-`load_library` compares what the library fills into them with what that build is known to fill in, and refuses another layout.
+We do not use the server that xllamacpp wraps, because it drops the ids and log-probabilities of tokens that end inside a
+character, cannot score a given text in one pass, loads adapters only at start, and fails every running request if the KV cache
+is full. The functions that its own server calls can do all of this. The structs are those of the build named in
+`SUPPORTED_BUILD`; `load_library` compares the library's default values with those of that build and refuses another layout.
 
-Knows nothing of requests or sampling. Every call may block; none is thread-safe with another on the same context.
+Knows nothing of requests or sampling. Every call may block; calls on one context are not thread-safe.
 """
 
 from __future__ import annotations
@@ -25,16 +25,19 @@ import numpy.typing as npt
 from yearling.errors import BadInput, Unavailable, Untrusted
 
 SUPPORTED_BUILD = "xllamacpp 2026.10.11549 (llama.cpp b11549)"
+"""The build whose structs are declared here."""
 _PADDING_BYTES = 256
 
 Logits = npt.NDArray[np.float32]
 
 
 class _PaddedStructure(c.Structure):
-    """Room behind the known fields, so that a longer struct of another build is noticed instead of overwriting memory."""
+    """A struct with room behind the known fields, so that a longer struct of another build is noticed and overwrites nothing."""
 
 
 class ModelParams(_PaddedStructure):
+    """`struct llama_model_params`."""
+
     _fields_ = (
         ("devices", c.c_void_p),
         ("tensor_buft_overrides", c.c_void_p),
@@ -58,6 +61,8 @@ class ModelParams(_PaddedStructure):
 
 
 class ContextParams(_PaddedStructure):
+    """`struct llama_context_params`."""
+
     _fields_ = (
         ("n_ctx", c.c_uint32),
         ("n_batch", c.c_uint32),
@@ -102,6 +107,8 @@ class ContextParams(_PaddedStructure):
 
 
 class Batch(c.Structure):
+    """`struct llama_batch`."""
+
     _fields_ = (
         ("n_tokens", c.c_int32),
         ("token", c.POINTER(c.c_int32)),
@@ -148,7 +155,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "llama_set_adapters_lora": (c.c_int32, [c.c_void_p, c.POINTER(c.c_void_p), c.c_size_t, c.POINTER(c.c_float)]),
 }
 
-# What `llama_*_default_params` of the known build fill in: enough of it, from first field to last, to tell another layout.
+# Values that `llama_*_default_params` of the known build return: enough fields, from first to last, to detect another layout.
 _MODEL_DEFAULTS = {"split_mode": 1, "load_mode": -1, "lazy_mode": 1, "main_gpu": 0, "use_extra_bufts": True, "no_alloc": False}
 _CONTEXT_DEFAULTS = {
     "n_ctx": 512,
@@ -172,7 +179,7 @@ _CONTEXT_DEFAULTS = {
 }
 
 log_lines: deque[str] = deque(maxlen=40)
-"""The last lines that llama.cpp logged as warnings or errors."""
+"""The latest warnings and errors that llama.cpp logged."""
 
 
 def _keep_line(level: int, text: bytes, _: object) -> None:
@@ -185,15 +192,15 @@ _log_callback = _LOG_CALLBACK(_keep_line)
 
 @cache
 def load_library() -> Any:
-    """The library, initialised once. Raises Unavailable when it is missing or of a build whose structs are not known here."""
-    advice = f"Install {SUPPORTED_BUILD.partition(' (')[0].replace(' ', '==')}, for which this engine was written."
-    found = importlib.util.find_spec("xllamacpp")
-    if found is None or found.origin is None:
+    """The library, initialised once. Raises Unavailable if it is missing or its structs are not those of the supported build."""
+    advice = f"Install {SUPPORTED_BUILD.partition(' (')[0].replace(' ', '==')}, the version that this engine supports."
+    spec = importlib.util.find_spec("xllamacpp")
+    if spec is None or spec.origin is None:
         raise Unavailable("llama.cpp is not installed.", advice=advice)
-    # Threads that spin while they wait for each other lose ten- to twentyfold once anything else wants a core, the server itself
-    # for one. libgomp reads this when it is loaded; the value is what it takes when it knows that cores are oversubscribed.
+    # Threads that spin while they wait for each other become ten to twenty times slower as soon as another process, such as the
+    # server, needs a core. libgomp reads this variable when it is loaded; the value is its own default for oversubscribed cores.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    files = sorted(Path(found.origin).parent.glob("xllamacpp*.so"))
+    files = sorted(Path(spec.origin).parent.glob("xllamacpp*.so"))
     try:
         library = c.CDLL(str(files[0]))
         for name, (result, arguments) in _FUNCTIONS.items():
@@ -201,69 +208,72 @@ def load_library() -> Any:
             function.restype, function.argtypes = result, arguments
     except (IndexError, OSError, AttributeError) as error:
         raise Unavailable(f"The installed llama.cpp cannot be used: {error}.", advice=advice) from None
-    for params, known in (
+    for params, expected_defaults in (
         (library.llama_model_default_params(), _MODEL_DEFAULTS),
         (library.llama_context_default_params(), _CONTEXT_DEFAULTS),
     ):
-        wrong = [name for name, value in known.items() if getattr(params, name) != value]
-        if wrong:
-            raise Unavailable(f"The installed llama.cpp is another build than {SUPPORTED_BUILD} ({wrong}).", advice=advice)
+        unexpected = [name for name, value in expected_defaults.items() if getattr(params, name) != value]
+        if unexpected:
+            raise Unavailable(f"The installed llama.cpp is not the build {SUPPORTED_BUILD} ({unexpected}).", advice=advice)
     library.llama_log_set(_log_callback, None)
     library.llama_backend_init()
     return library
 
 
 class LlamaModel:
-    """Weights in memory. Raises Untrusted when the file is not a model that llama.cpp reads."""
+    """Weights in memory. Raises Untrusted if llama.cpp cannot read the file, BadInput for a recurrent model."""
 
     def __init__(self, path: Path) -> None:
         self._library: Any = load_library()
         self._model = self._library.llama_model_load_from_file(str(path).encode(), self._library.llama_model_default_params())
         if not self._model:
-            said = next((line for line in reversed(log_lines) if line), "no reason given")
-            raise Untrusted(f"llama.cpp cannot read {path.name}: {said}", advice="Import the model again, or use another one.")
+            reason = next((line for line in reversed(log_lines) if line), "no reason given")
+            raise Untrusted(f"llama.cpp cannot read {path.name}: {reason}", advice="Import the model again, or use another one.")
         self.vocab_size: int = self._library.llama_vocab_n_tokens(self._library.llama_model_get_vocab(self._model))
         self.trained_context_tokens: int = self._library.llama_model_n_ctx_train(self._model)
         self.embedding_size: int = self._library.llama_model_n_embd(self._model)
         if self._library.llama_model_is_recurrent(self._model) or self._library.llama_model_is_hybrid(self._model):
             self.close()
-            raise BadInput(f"{path.name} keeps a recurrent state, which this engine cannot share between requests.")
+            raise BadInput(f"{path.name} has a recurrent state, which this engine cannot share between requests.")
 
     @property
     def kv_bytes_per_token(self) -> int:
-        """Keys and values of all layers, in 16 bits."""
+        """Bytes per token of the KV cache: keys and values of all layers, in 16 bits."""
         heads, kv_heads = self._library.llama_model_n_head(self._model), self._library.llama_model_n_head_kv(self._model)
         layers: int = self._library.llama_model_n_layer(self._model)
         return 2 * 2 * layers * self.embedding_size * int(kv_heads) // max(1, int(heads))
 
     def load_adapter(self, path: Path) -> int:
-        """A handle for `LlamaContext.use_adapter`. Raises Untrusted when it does not fit the model."""
+        """A handle for `LlamaContext.set_adapter`. Raises Untrusted if the adapter does not fit the model."""
         handle = self._library.llama_adapter_lora_init(self._model, str(path).encode())
         if not handle:
-            said = next((line for line in reversed(log_lines) if line), "no reason given")
-            raise Untrusted(f"The adapter {path.name} does not fit this model: {said}")
+            reason = next((line for line in reversed(log_lines) if line), "no reason given")
+            raise Untrusted(f"The adapter {path.name} does not fit this model: {reason}")
         return int(handle)
 
     def adapter_metadata(self, handle: int, key: str) -> str:
-        """The value of a metadata key of the adapter file, empty where it has none."""
+        """The value of a metadata key of the adapter file; empty if the key is missing."""
         buffer = c.create_string_buffer(512)
         length = self._library.llama_adapter_meta_val_str(handle, key.encode(), buffer, len(buffer))
         return buffer.value.decode(errors="replace") if length > 0 else ""
 
     def free_adapter(self, handle: int) -> None:
+        """Free an adapter that no context uses."""
         self._library.llama_adapter_lora_free(handle)
 
     def context(self, **options: Any) -> LlamaContext:
+        """A new context; `options` are those of `LlamaContext`."""
         return LlamaContext(self._library, self._model, self.vocab_size, self.embedding_size, **options)
 
     def close(self) -> None:
+        """Free the weights. Closing twice is harmless."""
         if self._model:
             self._library.llama_model_free(self._model)
             self._model = None
 
 
 class LlamaContext:
-    """A KV cache of `cells` tokens that sequences 0 to `sequences` - 1 share, and the buffers of one step."""
+    """A KV cache of `cells` tokens, shared by sequences 0 to `sequences` - 1, and the buffers of one step."""
 
     def __init__(
         self,
@@ -290,7 +300,7 @@ class LlamaContext:
         if not self._context:
             raise Unavailable(
                 f"There is not enough memory for a context of {cells} tokens.",
-                advice="Set context_tokens to less, or close other programs.",
+                advice="Set context_tokens to a smaller number, or close other programs.",
             )
         self._memory = library.llama_get_memory(self._context)
         self._tokens = np.zeros(batch_tokens, np.int32)
@@ -298,7 +308,7 @@ class LlamaContext:
         self._counts = np.ones(batch_tokens, np.int32)
         self._sequences = np.zeros((batch_tokens, 1), np.int32)
         self._outputs = np.zeros(batch_tokens, np.int8)
-        # One pointer per row, each to that row's single sequence id; the arrays live as long as the batch does.
+        # One pointer per row to that row's single sequence id. The arrays must live as long as the batch.
         addresses = self._sequences.ctypes.data + 4 * np.arange(batch_tokens, dtype=np.uintp)
         self._rows = addresses.astype(np.uintp)
         self._batch = Batch(
@@ -313,9 +323,9 @@ class LlamaContext:
         self._adapter: int | None = None
 
     def decode(self, rows: Sequence[tuple[int, int, int, bool]]) -> bool:
-        """Run (token id, position, sequence, wants output) rows, at most `batch_tokens`; False when the KV cache has no room.
+        """Run (token id, position, sequence, wants output) rows, at most `batch_tokens`; False if the KV cache has no room.
 
-        Raises RuntimeError when llama.cpp fails otherwise; the context is then not to be used any more.
+        Raises RuntimeError if llama.cpp fails otherwise; the context must not be used after that.
         """
         count = len(rows)
         table = np.array(rows, np.int32).reshape(count, 4)
@@ -328,36 +338,37 @@ class LlamaContext:
         return bool(status == 0)
 
     def logits(self, row: int) -> Logits:
-        """Logits (V,) of a row of the last step that wanted output: a view that the next step overwrites."""
+        """Logits (V,) of a row of the last step that wanted output, as a view that the next step overwrites."""
         address = self._library.llama_get_logits_ith(self._context, row)
         if not address:
             raise RuntimeError(f"Row {row} of the last step has no output.")
         return np.ctypeslib.as_array(c.cast(address, c.POINTER(c.c_float)), (self._vocab_size,))
 
-    def set_embeddings(self, wanted: bool) -> None:
-        """Whether the next steps also give hidden states."""
-        self._library.llama_set_embeddings(self._context, wanted)
+    def set_embeddings(self, enabled: bool) -> None:
+        """Set whether the next steps also return hidden states."""
+        self._library.llama_set_embeddings(self._context, enabled)
 
     def hidden_state(self, row: int) -> Logits:
-        """The last hidden state (H,) of a row of the last step that wanted output: a view that the next step overwrites."""
+        """The last hidden state (H,) of a row of the last step that wanted output, as a view that the next step overwrites."""
         address = self._library.llama_get_embeddings_ith(self._context, row)
         if not address:
             raise RuntimeError(f"Row {row} of the last step has no hidden state.")
         return np.ctypeslib.as_array(c.cast(address, c.POINTER(c.c_float)), (self._embedding_size,))
 
     def remove_tokens(self, sequence: int, start: int = 0) -> bool:
-        """Drop what the cache holds of a sequence from position `start` on; False where the cache cannot be cut there."""
+        """Drop the cached tokens of a sequence from position `start` on; False if the cache cannot be cut there."""
         return bool(self._library.llama_memory_seq_rm(self._memory, sequence, start, -1))
 
     def copy_prefix(self, source: int, target: int, length: int) -> None:
-        """Let `target` begin with the first `length` cached tokens of `source`; takes no further cells."""
+        """Let `target` start with the first `length` cached tokens of `source`; takes no further cells."""
         self._library.llama_memory_seq_cp(self._memory, source, target, 0, length)
 
     def clear(self) -> None:
+        """Drop all cached tokens."""
         self._library.llama_memory_clear(self._memory, False)
 
     def set_adapter(self, handle: int | None) -> None:
-        """The LoRA adapter that the next steps run with, at scale 1; None is the bare model."""
+        """Set the LoRA adapter of the next steps, at scale 1; None is the bare model."""
         if handle == self._adapter:
             return
         count = 0 if handle is None else 1
@@ -367,6 +378,7 @@ class LlamaContext:
         self._adapter = handle
 
     def close(self) -> None:
+        """Free the context. Closing twice is harmless."""
         if self._context:
             self._library.llama_free(self._context)
             self._context = None

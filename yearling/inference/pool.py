@@ -1,7 +1,7 @@
 """The engines of one server: local models, each in its own process, and the models of a remote endpoint.
 
-A local engine is opened when it is first asked for (the default one at start), and stays open until memory is needed for
-another. Used from one event loop.
+A local engine opens when it is first requested (the default one at start) and stays open until another needs the memory. Use
+from one event loop.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from yearling.models import LocalModel, ModelLibrary
 
 ENGINE_OVERHEAD_BYTES = 512 << 20
-"""Memory that an engine needs besides its weights, roughly: caches and the libraries themselves."""
+"""Approximate memory that an engine needs beyond its weights, for caches and libraries."""
 
 MIN_IDLE_S = 10.0
-"""An engine that was asked for more recently than this is not closed to make room."""
+"""An engine that was requested more recently than this is not closed to free memory."""
 
 
 async def open_engine(
@@ -44,14 +44,17 @@ async def open_engine(
     max_sequences: int | None = None,
     stall_timeout_s: float = 60.0,
 ) -> SupervisedEngine:
-    """An engine of that kind for a local model, in a process of its own, ready. Raises what opening it raises."""
+    """Open an engine of that kind for a local model, in its own process; returns it when it is ready.
+
+    Raises what opening the engine raises.
+    """
     options = {
         "folder": str(model.folder),
         "threads": threads,
         "context_tokens": context_tokens,
         "max_sequences": max_sequences,
     }
-    # Threads that spin while they wait starve each other on a busy machine: torch then takes six times as long.
+    # Threads that spin while waiting starve each other on a busy machine: torch then takes six times as long.
     environment = {"OMP_WAIT_POLICY": "PASSIVE"} if kind == "torch" else {}
     spec = EngineSpec(factory=ENGINE_FACTORIES[kind], options=options, environment=environment)
     engine = SupervisedEngine(spec, stall_timeout_s=stall_timeout_s)
@@ -67,10 +70,12 @@ class _OpenModel:
 
 
 class EnginePool:
-    """Finds, and opens where need be, the engine for a model's name. None of it blocks the event loop."""
+    """Finds the engine for a model name, and opens it if necessary. No method blocks the event loop."""
 
-    def __init__(self, settings: Settings, library: ModelLibrary, *, notify: Callable[[str], None] = lambda words: None) -> None:
-        """`notice` is told, in words, why a start takes longer than usual."""
+    def __init__(
+        self, settings: Settings, library: ModelLibrary, *, notify: Callable[[str], None] = lambda message: None
+    ) -> None:
+        """`notify` is called with a message when a start takes longer than usual."""
         from yearling.models import AdapterLibrary
 
         self.notify = notify
@@ -86,19 +91,20 @@ class EnginePool:
 
     @classmethod
     def from_open_models(cls, served: Sequence[ServedModel], *, default: str | None = None) -> EnginePool:
-        """A pool of engines that are open already; the first is the default."""
+        """A pool of engines that are open already. The first is the default unless `default` names one."""
         pool = cls.__new__(cls)
+        pool.notify = lambda message: None
         pool._settings = pool._library = pool._endpoint = pool._remote_error = pool._adapter_registry = None
         pool._default = default or served[0].name
-        pool._open_models = {one.name: _OpenModel(one) for one in served}
+        pool._open_models = {model.name: _OpenModel(model) for model in served}
         pool._locks = {}
         pool._closed = False
         return pool
 
     async def start(self) -> None:
-        """Open the default model, on the engine that is fastest here, which the first start finds out.
+        """Open the default model on the fastest engine; the first start measures the engines.
 
-        Raises NotFound when the model is not installed, and what opening it raises.
+        Raises NotFound if the model is not installed, and what opening it raises.
         """
         base = self._default.partition("+")[0]
         model = next((model for model in self._local_chat_models() if model.name == base), None)
@@ -107,8 +113,7 @@ class EnginePool:
         await self.get(None)
 
     def names(self) -> list[str]:
-        """The default first, then local models, adapters on them, and models of an endpoint once it has been asked (`start`, or a
-        `get` of one of them)."""
+        """The default model first, then local models, adapters on them, and the remote models that are known so far."""
         local = self._local_chat_models()
         adapted = self._adapter_registry.names(local) if self._adapter_registry else []
         names = [*(model.name for model in local), *adapted, *self._open_models]
@@ -123,36 +128,40 @@ class EnginePool:
         for model in local:
             if model.name == name:
                 return "yearling", int(model.created_utc.timestamp())
-        if self._adapter_registry and (found := self._adapter_registry.find(name, local)):
-            return "yearling", int(found[1].created_utc.timestamp())
+        if self._adapter_registry and (match := self._adapter_registry.find(name, local)):
+            return "yearling", int(match[1].created_utc.timestamp())
         raise self._unknown(name)
 
     def ready(self) -> bool:
-        """Whether the default model answers now."""
+        """Whether the default model can answer now."""
         engine = self._engine(self._default)
         return not self._closed and engine is not None and _state(engine) == "ready"
 
     async def get(self, name: str | None = None) -> ServedModel:
-        """The model of that name, or the default, ready to answer. Raises NotFound, naming what there is; Unavailable."""
-        wanted = name or self._default
+        """The model of that name, or the default, ready to answer.
+
+        Raises NotFound, which lists the available models, and Unavailable.
+        """
+        model_name = name or self._default
         self._check_open()
         if (
-            wanted not in self._open_models
+            model_name not in self._open_models
             and self._adapter_registry
-            and (found := self._adapter_registry.find(wanted, self._local_chat_models()))
+            and (match := self._adapter_registry.find(model_name, self._local_chat_models()))
         ):
-            return await self._adapter_registry.serve(await self.get(found[0].name), found[1])
-        if wanted not in self._open_models:
-            async with self._locks.setdefault(wanted, asyncio.Lock()):
-                if wanted not in self._open_models:
-                    await self._open(wanted)
-        entry = self._open_models[wanted]
+            return await self._adapter_registry.serve(await self.get(match[0].name), match[1])
+        if model_name not in self._open_models:
+            async with self._locks.setdefault(model_name, asyncio.Lock()):
+                if model_name not in self._open_models:
+                    await self._open(model_name)
+        entry = self._open_models[model_name]
         entry.last_used_s = time.monotonic()
         return entry.served
 
     def status(self) -> list[dict[str, Any]]:
-        """One entry per model: name, engine, state (`ready`, `starting`, `failed`, `not loaded`), default, restarts, and how many
-        requests wait for a place."""
+        """One row per model: name, engine, state (`ready`, `starting`, `failed`, `not loaded`), default, restarts, and the
+        number of queued requests.
+        """
         rows = []
         for name in self.names():
             engine = self._engine(name)
@@ -194,7 +203,7 @@ class EnginePool:
 
         settings = self._settings
         if settings is None:
-            raise RuntimeError("a pool of given engines opens none")
+            raise RuntimeError("a pool of open engines cannot open another one")
         speeds = read_speeds(settings.data_dir, detect_machine(), model.sha256)
         choice = choose_engine(settings, purpose="interactive", weights_format=model.format, speeds=speeds)
         tokenizer, template, engine = await asyncio.gather(
@@ -210,7 +219,7 @@ class EnginePool:
     async def _open_kind(self, model: LocalModel, kind: str) -> SupervisedEngine:
         settings = self._settings
         if settings is None:
-            raise RuntimeError("a pool of given engines opens none")
+            raise RuntimeError("a pool of open engines cannot open another one")
         return await open_engine(
             model,
             kind=kind,
@@ -220,32 +229,32 @@ class EnginePool:
         )
 
     async def _calibrate(self, model: LocalModel) -> None:
-        """Measure the engines that could run the model, unless one only could or they were measured before."""
+        """Measure the engines that could run the model, unless there is only one or they were measured before."""
         settings, machine = self._settings, detect_machine()
         if settings is None:
             return
         kinds = candidate_engines(settings, model.format, machine, "interactive")
         if len(kinds) > 1 and "interactive" not in read_speeds(settings.data_dir, machine, model.sha256):
-            self.notify(f"Measuring the engines that are installed, once: {', '.join(kinds)} ...")
+            self.notify(f"Measuring the installed engines (first start only): {', '.join(kinds)} ...")
             opener = partial(self._open_kind, model)
             await calibrate_engines(settings.data_dir, machine, model.sha256, "interactive", kinds, opener)
 
     async def _close_idle_engines(self, needed_bytes: int) -> None:
-        """Close engines that rest, the longest resting first, while memory is short. The default stays."""
+        """Close idle engines, the least recently used first, while memory is short. The default model stays open."""
         while psutil.virtual_memory().available < needed_bytes + ENGINE_OVERHEAD_BYTES:
-            resting = [
+            idle = [
                 (entry.last_used_s, name)
                 for name, entry in self._open_models.items()
                 if name != self._default.partition("+")[0]
                 and _is_idle(entry)
                 and time.monotonic() - entry.last_used_s > MIN_IDLE_S
             ]
-            if not resting:
+            if not idle:
                 return
-            await self._open_models.pop(min(resting)[1]).served.engine.close()
+            await self._open_models.pop(min(idle)[1]).served.engine.close()
 
     async def _discover_remote_models(self) -> None:
-        """Ask the endpoint what it serves. What it answered before stays known."""
+        """Ask the endpoint for its models. Models that it listed earlier stay known."""
         if self._settings is None or not self._settings.remote_url:
             return
         if self._endpoint is None:
@@ -265,7 +274,7 @@ class EnginePool:
                 )
 
     def _engine(self, name: str) -> Engine | None:
-        """What answers under that name, if it is open."""
+        """The engine that answers under that name, if it is open."""
         if name in self._open_models:
             return self._open_models[name].served.engine
         adapted = self._adapter_registry.find_base_engine(name) if self._adapter_registry else None
@@ -280,9 +289,9 @@ class EnginePool:
 
     def _unknown(self, name: str) -> NotFound:
         names = self.names()
-        there = f"There is: {', '.join(names)}." if names else "No model is installed."
-        pull = f" Fetch it with: yearling model pull {name}" if self._library is not None else ""
-        return NotFound(f"The model {name!r} does not exist.", advice=there + pull, param="model")
+        available = f"Available models: {', '.join(names)}." if names else "No model is installed."
+        pull = f" Install it with: yearling model pull {name}" if self._library is not None else ""
+        return NotFound(f"The model {name!r} does not exist.", advice=available + pull, param="model")
 
 
 def _state(engine: Engine) -> str:

@@ -1,8 +1,8 @@
-"""Any OpenAI-compatible endpoint as an engine: vLLM, llama-server, Ollama, a hosted API.
+"""An OpenAI-compatible endpoint as an engine: vLLM, llama-server, Ollama, or a hosted API.
 
-Takes messages, not token ids: the endpoint owns the template and the tokenizer, so neither ids nor log-probabilities of ids can
-be told. Tool calls and reasoning are passed through as they come. A request is sent again only while nothing of its answer has
-arrived: on a refused connection, a full queue (429) or a failing gateway (5xx).
+The endpoint takes messages, not token ids: it owns the template and the tokenizer, so this engine reports neither token ids nor
+their log-probabilities. Tool calls and reasoning are passed on unchanged. A request is repeated only while none of its answer
+has arrived: after a refused connection, a full queue (429) or a failing gateway (5xx).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import httpx
 
 UNKNOWN_CONTEXT_TOKENS = 1 << 20
-"""Assumed where the endpoint does not tell: it refuses by itself what is too long."""
+"""Assumed if the endpoint does not report its context; it then refuses prompts that are too long itself."""
 
 MAX_CONCURRENT = 256
 MAX_ATTEMPTS = 3
@@ -44,7 +44,7 @@ _FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "tool_calls": "t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteModel:
-    """What an endpoint says of one of its models."""
+    """What an endpoint reports about one of its models."""
 
     id: str
     created_unix_s: int
@@ -53,7 +53,7 @@ class RemoteModel:
 
 
 class RemoteEndpoint:
-    """One base URL with its key. `read_timeout_s` is the longest silence in an answer."""
+    """One base URL with its key. `read_timeout_s` is the longest silence tolerated within an answer."""
 
     def __init__(self, base_url: str, api_key: str = "", *, read_timeout_s: float = 120.0) -> None:
         import httpx
@@ -68,60 +68,66 @@ class RemoteEndpoint:
         )
 
     async def list_models(self) -> list[RemoteModel]:
-        """What the endpoint serves. Raises Unavailable or what the endpoint's refusal means."""
+        """The models that the endpoint serves. Raises Unavailable if its answer is malformed, and what `send` raises."""
         response = await self.send("GET", "/models")
         try:
             body = json.loads(await response.aread())
-            return [_remote_model(one) for one in body["data"]]
+            return [_remote_model(fields) for fields in body["data"]]
         except (ValueError, KeyError, TypeError):
-            raise Unavailable(f"{self.base_url}/models does not answer like an OpenAI-compatible endpoint.") from None
+            raise Unavailable(f"{self.base_url}/models did not answer as an OpenAI-compatible endpoint does.") from None
         finally:
             await response.aclose()
 
     async def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
-        """The response, its head read and its status good. Tries again where that is safe; raises UserError otherwise."""
+        """Send a request; returns the response with its headers read and a success status.
+
+        Repeats the request while that is safe, then raises the UserError that matches the failure.
+        """
         import httpx
 
         for attempt in range(MAX_ATTEMPTS):
-            last = attempt == MAX_ATTEMPTS - 1
+            is_last_attempt = attempt == MAX_ATTEMPTS - 1
             pause_s = 0.25 * 2**attempt
             try:
                 request = self.client.build_request(method, self.base_url + path, json=body)
                 response = await self.client.send(request, stream=True)
             except httpx.TransportError as error:
-                if last or isinstance(error, httpx.ReadTimeout):
-                    why = str(error) or type(error).__name__
-                    raise Unavailable(f"{self.base_url} cannot be reached: {why}.", advice="Is it running?") from None
+                if is_last_attempt or isinstance(error, httpx.ReadTimeout):
+                    reason = str(error) or type(error).__name__
+                    raise Unavailable(
+                        f"{self.base_url} cannot be reached: {reason}.", advice="Check that it is running."
+                    ) from None
             else:
                 if response.is_success:
                     return response
                 text = (await response.aread()).decode(errors="replace")
                 await response.aclose()
-                if last or not (response.status_code == 429 or response.status_code >= 500):
+                if is_last_attempt or not (response.status_code == 429 or response.status_code >= 500):
                     raise self._error_for_status(response.status_code, text)
                 pause_s = max(pause_s, _retry_after_s(response.headers.get("retry-after", "")))
             await asyncio.sleep(min(MAX_RETRY_PAUSE_S, pause_s))
-        raise RuntimeError("the last try neither returned nor raised")
+        raise RuntimeError("the last attempt neither returned nor raised")
 
     def _error_for_status(self, status: int, text: str) -> UserError:
-        said, code, param = _error_fields(text)
-        message = f"{self.base_url} answered {status}: {said}"
+        detail, code, param = _error_fields(text)
+        message = f"{self.base_url} answered {status}: {detail}"
         if status in (401, 403):
-            return Unavailable(message, advice="Set remote_api_key to a key that it accepts.")
+            return Unavailable(message, advice="Set remote_api_key to a key that the endpoint accepts.")
         if status == 404:
-            return NotFound(message, advice="Check remote_url and the model's name.", param="model")
-        if code == "context_length_exceeded" or "maximum context length" in said or "exceeds the available context" in said:
+            return NotFound(message, advice="Check remote_url and the name of the model.", param="model")
+        if code == "context_length_exceeded" or "maximum context length" in detail or "exceeds the available context" in detail:
             return ContextLengthExceeded(message, advice="Shorten the conversation.", param="messages")
         if status < 500 and status not in (408, 409, 429):
             return BadInput(message, param=param)
         return Unavailable(message, advice="Try again later.")
 
     async def close(self) -> None:
+        """Close all connections."""
         await self.client.aclose()
 
 
 class RemoteEngine:
-    """One model of an endpoint as an `Engine`. The endpoint may serve several and is closed by whoever opened it."""
+    """One model of an endpoint as an `Engine`. The endpoint may serve several models; its owner closes it."""
 
     name = "remote"
 
@@ -143,6 +149,7 @@ class RemoteEngine:
         )
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        """As `Engine.stream`. Raises Unavailable if the endpoint breaks off."""
         import httpx
 
         validate_request(request, self.capabilities)
@@ -154,33 +161,39 @@ class RemoteEngine:
                 async for delta in deltas:
                     yield delta
         except httpx.TransportError as error:
-            why = str(error) or type(error).__name__
-            raise Unavailable(f"{self._endpoint.base_url} broke off its answer: {why}.", advice="Try again.") from None
+            reason = str(error) or type(error).__name__
+            raise Unavailable(f"{self._endpoint.base_url} broke off the answer: {reason}.", advice="Try again.") from None
         finally:
             await response.aclose()
 
     async def generate(self, request: GenerationRequest) -> Completion:
+        """As `Engine.generate`."""
         return await collect_completion(self.stream(request))
 
     async def score(
         self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
     ) -> list[list[float]]:
+        """Raises Unsupported."""
         raise Unsupported("A remote endpoint cannot score token ids.")
 
     async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        """Raises Unsupported."""
         raise Unsupported("A remote endpoint cannot embed token ids.", param="model")
 
     async def load_adapter(self, path: Path) -> str:
-        raise Unsupported("Adapters of a remote endpoint are loaded there.")
+        """Raises Unsupported."""
+        raise Unsupported("Adapters cannot be loaded through a remote endpoint.", advice="Load them at the endpoint.")
 
     async def unload_adapter(self, adapter_hash: str) -> None:
-        raise Unsupported("Adapters of a remote endpoint are loaded there.")
+        """Raises Unsupported."""
+        raise Unsupported("Adapters cannot be loaded through a remote endpoint.", advice="Load them at the endpoint.")
 
     async def close(self) -> None:
+        """Refuse further requests. The endpoint stays open."""
         self._closed = True
 
     def _body(self, request: GenerationRequest) -> dict[str, Any]:
-        """Settings that are at their neutral value are left out: some endpoints refuse fields that they do not know."""
+        """The request body. Settings at their neutral value are left out, because some endpoints refuse unknown fields."""
         sampling = request.sampling
         body: dict[str, Any] = {
             "model": self._model.id,
@@ -225,7 +238,7 @@ class RemoteEngine:
                 if choice.get("finish_reason"):
                     finish = _FINISH_REASONS.get(choice["finish_reason"], "stop")
         if finish is None and not done:
-            raise Unavailable(f"{self._endpoint.base_url} ended in the middle of its answer.", advice="Try again.")
+            raise Unavailable(f"{self._endpoint.base_url} ended the answer early.", advice="Try again.")
         yield Delta(
             finish_reason=finish or "stop",
             prompt_tokens=int(usage.get("prompt_tokens") or 0),
@@ -238,14 +251,14 @@ class RemoteEngine:
         except ValueError:
             event = None
         if not isinstance(event, dict):
-            raise Unavailable(f"{self._endpoint.base_url} sent something that is not JSON.")
+            raise Unavailable(f"{self._endpoint.base_url} sent a line that is not JSON.")
         if event.get("error"):
             raise Unavailable(f"{self._endpoint.base_url} failed: {_error_fields(data)[0]}", advice="Try again.")
         return event
 
 
 async def _drain_lines(lines: AsyncIterator[str]) -> None:
-    """A response that was read to its end leaves its connection to the next request; one that does not end is left alone."""
+    """Read a response to its end, so that its connection can be reused. Gives up on one that does not end soon."""
     with suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_TIMEOUT_S):
             async for _ in lines:
@@ -260,7 +273,7 @@ def _delta(fields: dict[str, Any]) -> Delta | None:
 
 
 def _remote_model(fields: dict[str, Any]) -> RemoteModel:
-    # vLLM tells `max_model_len`, OpenRouter `context_length`, llama-server `meta.n_ctx`.
+    # vLLM reports `max_model_len`, OpenRouter `context_length`, llama-server `meta.n_ctx`.
     meta = fields.get("meta") or {}
     context = fields.get("max_model_len") or fields.get("context_length") or meta.get("n_ctx") or UNKNOWN_CONTEXT_TOKENS
     return RemoteModel(

@@ -1,6 +1,6 @@
-"""What the pool hands out: an engine together with the tokenizer and chat template of the model that it serves.
+"""What the pool hands out: an engine with the tokenizer and the chat template of the model that it serves.
 
-The protocols say what the engines and `chat/` need of a tokenizer and a template, so that neither knows where they come from:
+The protocols state what engines and `chat/` need from a tokenizer and a template, so that neither depends on an implementation:
 `yearling.models` has the real ones, `fake.py` those for tests.
 """
 
@@ -14,15 +14,19 @@ from yearling.inference.engine import Engine
 
 
 class StreamDecoderLike(Protocol):
-    """Turns token ids into text as they come; never emits half a character."""
+    """Turns token ids into text one at a time; never returns an incomplete character."""
 
-    def push(self, token_id: int, /) -> str: ...
+    def push(self, token_id: int, /) -> str:
+        """The text that this token completes; empty if a character is still incomplete."""
+        ...
 
-    def flush(self) -> str: ...
+    def flush(self) -> str:
+        """The remaining text at the end of the sequence."""
+        ...
 
 
 class TokenizerLike(Protocol):
-    """Text to token ids and back."""
+    """Converts text to token ids and back."""
 
     @property
     def stop_ids(self) -> frozenset[int]:
@@ -30,28 +34,44 @@ class TokenizerLike(Protocol):
         ...
 
     @property
-    def bos_id(self) -> int | None: ...
+    def bos_id(self) -> int | None:
+        """The beginning-of-sequence token, if there is one."""
+        ...
 
     @property
-    def vocab_size(self) -> int: ...
+    def vocab_size(self) -> int:
+        """Number of token ids."""
+        ...
 
-    def encode(self, text: str, *, special: bool = False) -> list[int]: ...
+    def encode(self, text: str, *, special: bool = False) -> list[int]:
+        """Token ids of `text`. With `special`, names of control tokens become those tokens; otherwise they are plain text."""
+        ...
 
-    def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str: ...
+    def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
+        """The text of `ids`, without control tokens if `skip_special`."""
+        ...
 
-    def new_stream_decoder(self) -> StreamDecoderLike: ...
+    def new_stream_decoder(self) -> StreamDecoderLike:
+        """A decoder for one answer."""
+        ...
 
-    def token_bytes(self, token_id: int, /) -> bytes: ...
+    def token_bytes(self, token_id: int, /) -> bytes:
+        """The bytes that the token stands for."""
+        ...
 
 
 class ChatTemplateLike(Protocol):
-    """Messages to the prompt that the model was trained on."""
+    """Renders messages as the prompt format that the model was trained on."""
 
     @property
-    def supports_tools(self) -> bool: ...
+    def supports_tools(self) -> bool:
+        """Whether the template renders `tools`."""
+        ...
 
     @property
-    def supports_thinking(self) -> bool: ...
+    def supports_thinking(self) -> bool:
+        """Whether the template can switch the model's thinking on or off."""
+        ...
 
     def render(
         self,
@@ -60,7 +80,9 @@ class ChatTemplateLike(Protocol):
         tools: Sequence[dict[str, Any]] | None = None,
         add_generation_prompt: bool = True,
         **kwargs: Any,
-    ) -> str: ...
+    ) -> str:
+        """The prompt as text."""
+        ...
 
     def encode(
         self,
@@ -69,12 +91,14 @@ class ChatTemplateLike(Protocol):
         *,
         tools: Sequence[dict[str, Any]] | None = None,
         **kwargs: Any,
-    ) -> list[int]: ...
+    ) -> list[int]:
+        """The prompt as token ids; text in messages never becomes a control token."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedModel:
-    """A model that answers. Remote models have neither tokenizer nor template: they take messages."""
+    """A model that can answer. Remote models have neither tokenizer nor template, because they take messages."""
 
     name: str
     engine: Engine
@@ -84,4 +108,4 @@ class ServedModel:
     created_unix_s: int
     """Unix time in seconds."""
     adapter_hash: str | None = None
-    """Content hash of the adapter that `engine` answers with, whatever a request says; None is the bare model."""
+    """Content hash of the adapter that `engine` answers with, whatever a request says; None for the bare model."""

@@ -1,11 +1,12 @@
-"""Runs an engine in a process of its own and keeps it running, so that a crash or a wedged loop in C++ spares the server.
+"""Runs an engine in its own process and keeps it running, so that a crash or a hang in C++ does not affect the server.
 
-`Supervised` is itself an `Engine`. A crashed process, or one with work to do that makes no step for `stall_timeout_s`, is ended
-and started again with growing pauses; requests that were running fail with `Unavailable`, later ones wait for the new process.
-The process dies with the server (see `worker.py`). What it prints is kept, not shown; its last line is part of the error.
+`SupervisedEngine` is itself an `Engine`. If the process crashes, or makes no step for `stall_timeout_s` while it has work, it
+is ended and started again with growing pauses. Running requests then fail with Unavailable; later ones wait for the new
+process. The process dies with the server (see `worker.py`). Its output is captured, not shown; the last line becomes part of
+the error.
 
-An engine made for this offers a factory, `module:function`, whose keyword arguments are JSON values, and a growing `steps`
-counter if it can work for long without a delta (prefill).
+To run under supervision, an engine needs a factory, `module:function`, whose keyword arguments are JSON values. It also needs a
+growing `steps` counter if it can work for long without a delta (prefill).
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 from yearling.errors import Unavailable, UserError
-from yearling.inference import wire
 from yearling.inference.engine import (
     Completion,
     Delta,
@@ -36,12 +36,22 @@ from yearling.inference.engine import (
     collect_completion,
     validate_request,
 )
+from yearling.inference.wire import (
+    MAX_FRAME_BYTES,
+    WireFrame,
+    capabilities_from_json,
+    decode_frame,
+    delta_from_json,
+    encode_frame,
+    error_from_json,
+    request_to_json,
+)
 
 START_TIMEOUT_S = 600.0
 MAX_BACKOFF_S = 30.0
 INITIAL_BACKOFF_S = 0.25
 MAX_FAILED_STARTS = 3
-"""Failed starts in a row after which requests fail at once instead of waiting for the next try."""
+"""After this many failed starts in a row, requests fail at once instead of waiting for the next start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,33 +65,33 @@ class EngineSpec:
 
 @dataclass(eq=False, slots=True)
 class _EngineProcess:
-    """One process and what is under way in it."""
+    """One process and the requests that it is working on."""
 
     process: subprocess.Popen[bytes]
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     lines: deque[str]
     listener: threading.Thread
-    pending: dict[int, asyncio.Queue[dict[str, Any] | UserError]] = field(default_factory=dict)
+    pending: dict[int, asyncio.Queue[WireFrame | UserError]] = field(default_factory=dict)
     last_progress_s: float = field(default_factory=time.monotonic)
     kill_reason: str = ""
 
-    def send(self, frame: dict[str, Any]) -> None:
-        self.writer.write(wire.encode_frame(frame))
+    def send(self, frame: WireFrame) -> None:
+        self.writer.write(encode_frame(frame))
 
     async def exit_status(self, timeout_s: float | None = None) -> int:
-        """Wait for the process to end, and for its last words; negative when a signal ended it. Raises TimeoutError."""
+        """Wait for the process to end and its output to be captured; negative if a signal ended it. Raises TimeoutError."""
         try:
             status = await asyncio.to_thread(self.process.wait, timeout_s)
         except subprocess.TimeoutExpired:
             raise TimeoutError from None
-        # Should a process of the engine's own hold the pipe open, its words are not worth waiting for.
+        # If a child of the engine's process holds the pipe open, its output is not worth waiting for.
         await asyncio.to_thread(self.listener.join, 1.0)
         return status
 
 
 class SupervisedEngine:
-    """An `Engine` in a process of its own. Use from one event loop; `start` before anything else."""
+    """An `Engine` in its own process. Use from one event loop; call `start` first."""
 
     name: str
     model_hash: str
@@ -108,7 +118,7 @@ class SupervisedEngine:
 
     @property
     def state(self) -> str:
-        """`ready`, `starting`, `failed` (its last starts failed; it is tried again) or `closed`."""
+        """`ready`, `starting`, `failed` (the last starts failed; more will be tried) or `closed`."""
         if self._closed:
             return "closed"
         if self._ready.is_set():
@@ -117,22 +127,24 @@ class SupervisedEngine:
 
     @property
     def pid(self) -> int | None:
+        """Id of the process, or None if none is running."""
         return self._child.process.pid if self._child else None
 
     @property
     def active(self) -> int:
-        """Requests under way in the process."""
+        """Number of requests in the process."""
         return len(self._child.pending) if self._child else 0
 
     @property
     def queued(self) -> int:
-        """Requests there that wait for a place in the engine's steps."""
+        """Number of requests in the process that wait to share the engine's steps."""
         return max(0, self.active - self.capabilities.max_sequences) if self._child else 0
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        """As `Engine.stream`. Raises Unavailable if the process ends or cannot be restarted."""
         validate_request(request, self.capabilities)
         child = await self._wait_until_ready()
-        number, queue = self._send_request(child, {"stream": wire.request_to_json(request)})
+        request_id, queue = self._send_request(child, {"stream": request_to_json(request)})
         ended = False
         try:
             while True:
@@ -144,40 +156,46 @@ class SupervisedEngine:
                     ended = True
                     return
                 if "error" in frame:
-                    raise wire.error_from_json(frame["error"])
-                yield wire.delta_from_json(frame["delta"])
+                    raise error_from_json(frame["error"])
+                yield delta_from_json(frame["delta"])
         finally:
-            # The place is free only when the engine says so: wait for it, or for the end of the process.
-            if not ended and number in child.pending:
-                child.send({"id": number, "cancel": True})
+            # The engine is free only once it confirms: wait for that, or for the end of the process.
+            if not ended and request_id in child.pending:
+                child.send({"id": request_id, "cancel": True})
                 while not isinstance(frame := await queue.get(), UserError) and "ended" not in frame:
                     pass
-            child.pending.pop(number, None)
+            child.pending.pop(request_id, None)
 
     async def generate(self, request: GenerationRequest) -> Completion:
+        """As `Engine.generate`."""
         return await collect_completion(self.stream(request))
 
     async def score(
         self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
     ) -> list[list[float]]:
+        """As `Engine.score`."""
         pairs = [[list(prompt), list(answer)] for prompt, answer in sequences]
         scores: list[list[float]] = await self._call("score", sequences=pairs, adapter_hash=adapter_hash)
         return scores
 
     async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        """As `Engine.embed`."""
         vectors: list[list[float]] = await self._call("embed", sequences=[list(ids) for ids in sequences])
         return vectors
 
     async def load_adapter(self, path: Path) -> str:
+        """As `Engine.load_adapter`. The adapter is loaded again after a restart."""
         adapter_hash: str = await self._call("load_adapter", path=str(path))
         self._adapters[adapter_hash] = path
         return adapter_hash
 
     async def unload_adapter(self, adapter_hash: str) -> None:
+        """As `Engine.unload_adapter`."""
         self._adapters.pop(adapter_hash, None)
         await self._call("unload_adapter", adapter_hash=adapter_hash)
 
     async def close(self) -> None:
+        """End the process; running requests raise Unavailable."""
         self._closed = True
         self._ready.clear()
         if self._restart_task is not None:
@@ -191,38 +209,36 @@ class SupervisedEngine:
     async def _call(self, method: str, **arguments: Any) -> Any:
         return await self._call_in(await self._wait_until_ready(), method, arguments)
 
-    async def _call_in(self, child: _EngineProcess, method: str, arguments: dict[str, Any]) -> Any:
-        number, queue = self._send_request(child, {"call": method, "arguments": arguments})
+    async def _call_in(self, child: _EngineProcess, method: str, arguments: WireFrame) -> Any:
+        request_id, queue = self._send_request(child, {"call": method, "arguments": arguments})
         try:
             frame = await queue.get()
             if isinstance(frame, UserError):
                 raise frame
             if "error" in frame:
-                raise wire.error_from_json(frame["error"])
+                raise error_from_json(frame["error"])
             return frame["result"]
         finally:
-            if child.pending.pop(number, None) is not None:
-                child.send({"id": number, "cancel": True})
+            if child.pending.pop(request_id, None) is not None:
+                child.send({"id": request_id, "cancel": True})
 
-    def _send_request(
-        self, child: _EngineProcess, frame: dict[str, Any]
-    ) -> tuple[int, asyncio.Queue[dict[str, Any] | UserError]]:
-        number = next(self._request_ids)
-        queue: asyncio.Queue[dict[str, Any] | UserError] = asyncio.Queue()
+    def _send_request(self, child: _EngineProcess, frame: WireFrame) -> tuple[int, asyncio.Queue[WireFrame | UserError]]:
+        request_id = next(self._request_ids)
+        queue: asyncio.Queue[WireFrame | UserError] = asyncio.Queue()
         if not child.pending:
             child.last_progress_s = time.monotonic()
-        child.pending[number] = queue
-        child.send({"id": number} | frame)
-        return number, queue
+        child.pending[request_id] = queue
+        child.send({"id": request_id} | frame)
+        return request_id, queue
 
     async def _wait_until_ready(self) -> _EngineProcess:
-        """The process that takes new requests, after a restart if need be. Raises Unavailable when there is none to wait for."""
+        """The process that accepts requests, after a restart if necessary. Raises Unavailable if there is none."""
         if self._closed:
             raise Unavailable("The engine is closed.")
         if not self._ready.is_set():
             if self._failures >= MAX_FAILED_STARTS or self._restart_task is None:
-                why = f" {self._last_error.message}" if self._last_error else ""
-                raise Unavailable(f"The engine is not running.{why}", advice="See `yearling doctor` and the server's log.")
+                reason = f" {self._last_error.message}" if self._last_error else ""
+                raise Unavailable(f"The engine is not running.{reason}", advice="Run `yearling doctor` and see the server's log.")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ready.wait(), self._start_timeout_s)
         if self._child is None or self._closed:
@@ -230,7 +246,7 @@ class SupervisedEngine:
         return self._child
 
     async def _restart_on_failure(self, child: _EngineProcess) -> None:
-        """Watch the process; when it ends, start another, for as long as this engine is open."""
+        """Watch the process and start another whenever it ends, as long as this engine is open."""
         while True:
             error = await self._dispatch_frames(child)
             self._ready.clear()
@@ -249,14 +265,14 @@ class SupervisedEngine:
             self.restarts += 1
 
     async def _dispatch_frames(self, child: _EngineProcess) -> Unavailable:
-        """Hand frames to their requests until the process is gone; returns why it went."""
+        """Pass frames to their requests until the process has ended; returns the error for the requests that it left."""
         stall = asyncio.create_task(self._kill_on_stall(child))
         try:
             while line := await child.reader.readline():
-                frame = wire.decode_frame(line)
+                frame = decode_frame(line)
                 child.last_progress_s = time.monotonic()
                 if "delta" in frame or "result" in frame:
-                    # Work got done in this process, so the next crash is a first one again.
+                    # The process has done work, so the next crash counts as a first one.
                     self._failures = 0
                 if (queue := child.pending.get(frame.get("id", -1))) is not None:
                     queue.put_nowait(frame)
@@ -268,7 +284,7 @@ class SupervisedEngine:
         status = await child.exit_status()
         return Unavailable(
             f"The engine {child.kill_reason or _describe(status)} while it answered.{_last_line(child.lines)}",
-            advice="It is being restarted: try again.",
+            advice="It is being restarted. Try again.",
         )
 
     async def _kill_on_stall(self, child: _EngineProcess) -> None:
@@ -280,21 +296,24 @@ class SupervisedEngine:
                 return
 
     async def _spawn(self) -> _EngineProcess:
-        """A new process whose engine is ready, with its adapters. Raises what opening it raises, Unavailable when it dies."""
-        ours, theirs = socket.socketpair()
-        with theirs:
+        """Start a process and wait until its engine is ready, with its adapters.
+
+        Raises what opening the engine raises, and Unavailable if the process ends or takes too long.
+        """
+        server_socket, worker_socket = socket.socketpair()
+        with worker_socket:
             process = await asyncio.to_thread(
                 subprocess.Popen,
-                [sys.executable, "-m", "yearling.inference.worker", str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
+                [sys.executable, "-m", "yearling.inference.worker", str(worker_socket.fileno())],
+                pass_fds=(worker_socket.fileno(),),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                # Its own session: Ctrl-C in the terminal is for the server alone.
+                # A session of its own, so that Ctrl-C in the terminal reaches the server only.
                 start_new_session=True,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | self._spec.environment,
             )
-        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=wire.MAX_FRAME_BYTES)
+        reader, writer = await asyncio.open_unix_connection(sock=server_socket, limit=MAX_FRAME_BYTES)
         lines: deque[str] = deque(maxlen=50)
         listener = threading.Thread(target=_capture_output, args=(process, lines), name="engine-log", daemon=True)
         listener.start()
@@ -305,11 +324,11 @@ class SupervisedEngine:
             if not line:
                 status = await child.exit_status()
                 raise Unavailable(f"The engine {_describe(status)} while it started.{_last_line(child.lines)}")
-            frame = wire.decode_frame(line)
+            frame = decode_frame(line)
             if "error" in frame:
-                raise wire.error_from_json(frame["error"])
+                raise error_from_json(frame["error"])
             self.name, self.model_hash = frame["ready"]["name"], frame["ready"]["model_hash"]
-            self.capabilities = wire.capabilities_from_json(frame["ready"]["capabilities"])
+            self.capabilities = capabilities_from_json(frame["ready"]["capabilities"])
             await self._reload_adapters(child)
         except TimeoutError:
             await self._terminate(child, Unavailable("The engine did not start."))
@@ -322,17 +341,17 @@ class SupervisedEngine:
         return child
 
     async def _reload_adapters(self, child: _EngineProcess) -> None:
-        """Answers to calls are read here: nobody else reads from a process that is not ready yet."""
-        # Those whose files are gone were removed by a person: who asks for one is told that it is not loaded.
-        self._adapters = {one: path for one, path in self._adapters.items() if path.exists()}
+        """Load the adapters again. Replies are read here, because nothing else reads from a process that is not ready."""
+        # An adapter without a file was removed by a person; requests for it will find that it is not loaded.
+        self._adapters = {adapter_hash: path for adapter_hash, path in self._adapters.items() if path.exists()}
         for path in self._adapters.values():
             child.send({"id": next(self._request_ids), "call": "load_adapter", "arguments": {"path": str(path)}})
-            while "ended" not in (frame := wire.decode_frame(await child.reader.readline())):
+            while "ended" not in (frame := decode_frame(await child.reader.readline())):
                 if "error" in frame:
-                    raise wire.error_from_json(frame["error"])
+                    raise error_from_json(frame["error"])
 
     async def _terminate(self, child: _EngineProcess, error: UserError) -> None:
-        """Fail what is under way, then end the process: politely for a moment, then not."""
+        """Fail the running requests, then end the process, by force after two seconds."""
         for queue in child.pending.values():
             queue.put_nowait(error)
         child.writer.close()
@@ -345,7 +364,7 @@ class SupervisedEngine:
 
 
 def _capture_output(process: subprocess.Popen[bytes], lines: deque[str]) -> None:
-    """In a thread of its own, until the process ends: what it prints must never fill the pipe and block it."""
+    """Capture the output until the process ends, in a separate thread, so that a full pipe never blocks the process."""
     if process.stdout is None:
         raise RuntimeError("the engine's process has no standard output")
     with process.stdout as output:
@@ -361,4 +380,4 @@ def _describe(status: int) -> str:
 
 def _last_line(lines: Sequence[str]) -> str:
     last = next((line for line in reversed(lines) if line.strip()), "")
-    return f" It last said: {last[:300]}" if last else ""
+    return f" Its last output was: {last[:300]}" if last else ""

@@ -1,8 +1,8 @@
-"""How fast an engine is: tokens per second by the number of sequences that share its steps, prefill, time to the first token.
+"""How fast an engine is: tokens per second by the number of concurrent sequences, prefill speed, and time to the first token.
 
-Everything is measured through the `Engine` protocol, as the server uses it. Prompts are never repeated, so that no prefix cache
-flatters; engines that are compared take turns within each round, so that a machine that slows down slows all of them; the result
-is the median of the rounds. Knows nothing of tables or files.
+Everything is measured through the `Engine` protocol, as the server uses it. Prompts never repeat, so that no prefix cache
+distorts the result. Engines that are compared take turns within each round, so that a slower machine slows all of them; the
+result is the median of the rounds. Tables and files are not this module's concern.
 """
 
 from __future__ import annotations
@@ -20,33 +20,34 @@ from yearling.inference.engine import Engine, GenerationRequest
 from yearling.records import SamplingSettings
 
 PREFILL_TOKENS = 512
+"""Length of the prompt of a prefill measurement."""
 PROMPT_TOKENS = 40
 """Length of the prompts of the throughput measurements."""
 
 _PROMPT_TOKEN_IDS = range(40, 240)
-"""Single bytes, more or less, in every vocabulary that we know: a prompt of them hardly ever ends its answer at once."""
+"""Mostly single bytes in every vocabulary that we know: answers to a prompt of them rarely end at once."""
 
 _prompt_seeds = itertools.count(time.time_ns() % 10**9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSpeed:
-    """One engine's figures: medians over rounds. Rates are tokens per second."""
+    """Speed of one engine: medians over rounds. Rates are in tokens per second."""
 
     tokens_per_s: dict[int, float]
-    """New tokens of all sequences together, by the number of sequences at once."""
+    """New tokens of all sequences together, by the number of concurrent sequences."""
     prefill_tokens_per_s: float
     first_token_s: float
-    """From the request to the first token of a short prompt, on an idle engine."""
+    """Time from the request to the first token of a short prompt, on an idle engine."""
     spread: dict[int, float]
-    """The slowest sequence's duration over the fastest one's, by the number of sequences."""
+    """Duration of the slowest sequence divided by that of the fastest, by the number of concurrent sequences."""
     peak_memory_bytes: int | None = None
     rounds: int = 1
 
 
 @dataclass(eq=False, slots=True)
 class BenchmarkedEngine:
-    """An engine under measurement, and what was found so far. `pid` is the process whose memory counts."""
+    """An engine under measurement, with its results so far. `pid` returns the process whose memory is measured."""
 
     label: str
     engine: Engine
@@ -57,15 +58,15 @@ class BenchmarkedEngine:
     first_token_s: list[float] = field(default_factory=list)
 
     def median_speed(self) -> EngineSpeed:
-        """The medians. Raises ValueError before the first round."""
+        """The medians. Raises ValueError if no round has been measured."""
         if not self.prefill_tokens_per_s:
-            raise ValueError(f"{self.label} has not been measured")
+            raise ValueError(f"{self.label} has not been measured yet")
         pid = self.pid()
         return EngineSpeed(
-            tokens_per_s={count: median(found) for count, found in self.tokens_per_s.items()},
+            tokens_per_s={count: median(values) for count, values in self.tokens_per_s.items()},
             prefill_tokens_per_s=median(self.prefill_tokens_per_s),
             first_token_s=median(self.first_token_s),
-            spread={count: median(found) for count, found in self.spreads.items()},
+            spread={count: median(values) for count, values in self.spreads.items()},
             peak_memory_bytes=None if pid is None else peak_memory_bytes(pid),
             rounds=len(self.prefill_tokens_per_s),
         )
@@ -73,7 +74,7 @@ class BenchmarkedEngine:
 
 @dataclass(frozen=True, slots=True)
 class RequestTiming:
-    """One answer: seconds to its first token and to its end, and how many tokens it had."""
+    """One answer: seconds to its first token and to its end, and its number of tokens."""
 
     first_token_s: float
     duration_s: float
@@ -88,11 +89,13 @@ async def measure_engine(
     prefill_tokens: int = 128,
     rounds: int = 1,
 ) -> EngineSpeed:
-    """A quick measurement of one engine, for choosing at start-up: about two seconds with a small model on two cores."""
-    subject = BenchmarkedEngine("engine", engine)
-    counts = [count for count in sequences if count <= engine.capabilities.max_sequences]
-    await measure_interleaved([subject], sequences=counts, new_tokens=new_tokens, repeat=rounds, prefill_tokens=prefill_tokens)
-    return subject.median_speed()
+    """A quick measurement of one engine, for the choice at start: about two seconds with a small model on two cores."""
+    benchmarked = BenchmarkedEngine("engine", engine)
+    sequence_counts = [count for count in sequences if count <= engine.capabilities.max_sequences]
+    await measure_interleaved(
+        [benchmarked], sequences=sequence_counts, new_tokens=new_tokens, repeat=rounds, prefill_tokens=prefill_tokens
+    )
+    return benchmarked.median_speed()
 
 
 async def measure_interleaved(
@@ -104,9 +107,9 @@ async def measure_interleaved(
     prefill_tokens: int = PREFILL_TOKENS,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> None:
-    """Measure all subjects in `repeat` rounds, taking turns; what is found is added to them.
+    """Measure all engines in `repeat` rounds, in turns; adds the results to `subjects`.
 
-    `progress(what, done, total)` is called before each measurement.
+    Calls `progress(what, done, total)` before each measurement.
     """
     for subject in subjects:
         await time_request(subject.engine, PROMPT_TOKENS, 2)
@@ -132,30 +135,31 @@ async def measure_interleaved(
 
 
 async def time_concurrent_requests(engine: Engine, count: int, new_tokens: int) -> tuple[float, float]:
-    """`count` answers at once: (new tokens per second, the slowest answer's duration over the fastest full-length one's)."""
+    """(new tokens per second, slowest over fastest duration of the full-length answers) for `count` concurrent answers."""
     started = time.perf_counter()
-    runs = await asyncio.gather(*(time_request(engine, PROMPT_TOKENS, new_tokens) for _ in range(count)))
-    rate = sum(run.num_tokens for run in runs) / (time.perf_counter() - started)
-    whole = [run.duration_s for run in runs if run.num_tokens == new_tokens] or [run.duration_s for run in runs]
-    return rate, max(whole) / min(whole)
+    timings = await asyncio.gather(*(time_request(engine, PROMPT_TOKENS, new_tokens) for _ in range(count)))
+    rate = sum(timing.num_tokens for timing in timings) / (time.perf_counter() - started)
+    full_length = [timing.duration_s for timing in timings if timing.num_tokens == new_tokens]
+    durations = full_length or [timing.duration_s for timing in timings]
+    return rate, max(durations) / min(durations)
 
 
 async def time_request(engine: Engine, prompt_tokens: int, new_tokens: int) -> RequestTiming:
-    """One answer to a prompt that nobody sent before. Raises what the engine raises."""
-    number = next(_prompt_seeds)
-    prompt = tuple(random.Random(number).choices(_PROMPT_TOKEN_IDS, k=prompt_tokens))
-    request = GenerationRequest(prompt_ids=prompt, sampling=SamplingSettings(temperature=1.0, max_tokens=new_tokens, seed=number))
+    """One answer to a prompt that was never sent before. Raises what the engine raises."""
+    seed = next(_prompt_seeds)
+    prompt = tuple(random.Random(seed).choices(_PROMPT_TOKEN_IDS, k=prompt_tokens))
+    request = GenerationRequest(prompt_ids=prompt, sampling=SamplingSettings(temperature=1.0, max_tokens=new_tokens, seed=seed))
     started = time.perf_counter()
-    first_s, tokens = 0.0, 0
+    first_token_s, num_tokens = 0.0, 0
     async for delta in engine.stream(request):
-        if delta.tokens and not tokens:
-            first_s = time.perf_counter() - started
-        tokens += len(delta.tokens)
-    return RequestTiming(first_s, time.perf_counter() - started, tokens)
+        if delta.tokens and not num_tokens:
+            first_token_s = time.perf_counter() - started
+        num_tokens += len(delta.tokens)
+    return RequestTiming(first_token_s, time.perf_counter() - started, num_tokens)
 
 
 def peak_memory_bytes(pid: int) -> int | None:
-    """The most memory that a process ever held (VmHWM), or None where the system does not tell."""
+    """The most memory that a process has ever held (VmHWM), or None if the system does not report it."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -165,6 +169,6 @@ def peak_memory_bytes(pid: int) -> int | None:
 
 
 def _rotated(subjects: Sequence[BenchmarkedEngine], by: int) -> list[BenchmarkedEngine]:
-    """Another one begins in each round."""
+    """A different engine starts each round."""
     by %= max(1, len(subjects))
     return [*subjects[by:], *subjects[:by]]

@@ -1,14 +1,13 @@
 """The torch engine: batched sampling with exact log-probabilities, for rollouts, exams and machines without a faster engine.
 
-It owns the decoder and the thread that steps it, and speaks the `Engine` protocol; what a step does is `torch_core.py`'s. The
-log-probability of a token comes from the very logits that the token was drawn from, in fp32, and `score` finds the same value
-again up to the rounding of a differently shaped batch.
+Owns the decoder and the thread that steps it, and implements the `Engine` protocol; `torch_core.py` does the steps. The
+log-probability of a token comes from the logits that the token was sampled from, in float32, and `score` returns the same value
+up to the rounding of a differently shaped batch.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ import psutil
 import torch
 
 from yearling.errors import BadInput, ContextLengthExceeded
+from yearling.files.reading import hash_file
 from yearling.inference.engine import (
     Completion,
     Delta,
@@ -26,11 +26,12 @@ from yearling.inference.engine import (
     collect_completion,
     validate_request,
 )
+from yearling.inference.engine_choice import cpu_flags, default_threads
 from yearling.inference.engine_thread import EngineThread
 from yearling.inference.served_model import TokenizerLike
 from yearling.inference.torch_core import TorchCore
 from yearling.inference.torch_scoring import embed_sequences, score_sequences
-from yearling.inference.torch_weights import copy_sharing_weights, pack_linears, preferred_weight_dtype
+from yearling.inference.torch_weights import choose_weight_dtype, copy_sharing_weights, pack_linears
 from yearling.models import Decoder, ModelLibrary, attach_adapter, load_adapter, load_decoder
 from yearling.models import Tokenizer as ModelTokenizer
 
@@ -42,11 +43,11 @@ KV_CACHE_MEMORY_FRACTION = 0.25
 MAX_SEQUENCES = 64
 
 PACKED_WEIGHTS_MEMORY_FRACTION = 0.25
-"""Weights are packed when the copy takes at most this part of the memory that is free at start."""
+"""Weights are packed if the copy takes at most this part of the memory that is free at start."""
 
 
 class TorchEngine:
-    """An `Engine` in this process. Build with `open`; use from the event loop that built it."""
+    """An `Engine` in this process. Build it with `open`; use it from the event loop that built it."""
 
     name = "torch"
 
@@ -59,6 +60,7 @@ class TorchEngine:
         context_tokens: int,
         max_sequences: int,
         source_hash: str = "",
+        repeats_only_alone: bool = False,
     ) -> None:
         self.model_hash = model_hash
         self._source_hash = source_hash
@@ -69,6 +71,7 @@ class TorchEngine:
             embed=True,
             adapters=True,
             grammar=True,
+            repeats_only_alone=repeats_only_alone,
             context_tokens=context_tokens,
             max_sequences=max_sequences,
         )
@@ -88,20 +91,23 @@ class TorchEngine:
         source_hash: str = "",
         budget_tokens: int | None = None,
     ) -> TorchEngine:
-        """Load the network in the engine's own thread. `context_tokens` 0 is what it was trained for; `budget_tokens` None sizes
-        the caches by memory. `source_hash` is that of the published file that the weights were laid out from: adapters for it fit
-        too. Raises what `load` raises."""
+        """Load the network in the engine's own thread.
+
+        `context_tokens` 0 means the context that the model was trained for; `budget_tokens` None sizes the caches by memory.
+        `source_hash` is the hash of the published file that the weights were converted from: adapters for that file fit too.
+        Raises what `load` raises.
+        """
 
         def build() -> TorchCore:
             decoder = load()
-            free = int(KV_CACHE_MEMORY_FRACTION * psutil.virtual_memory().available / kv_bytes_per_token(decoder))
+            affordable_tokens = int(KV_CACHE_MEMORY_FRACTION * psutil.virtual_memory().available / kv_bytes_per_token(decoder))
             context = min(context_tokens or decoder.config.context_tokens, decoder.config.context_tokens)
             return TorchCore(
                 decoder,
                 tokenizer,
                 max_rows=max_sequences,
                 context_tokens=context,
-                budget_tokens=max(context, free if budget_tokens is None else budget_tokens),
+                budget_tokens=max(context, affordable_tokens if budget_tokens is None else budget_tokens),
             )
 
         thread = EngineThread(build, name="torch")
@@ -117,14 +123,16 @@ class TorchEngine:
             context_tokens=core.context_tokens,
             max_sequences=max_sequences,
             source_hash=source_hash,
+            repeats_only_alone=core.decoder.dtype != torch.float32,
         )
 
     @property
     def steps(self) -> int:
-        """Grows with every step and every scoring pass: a watcher sees that work goes on."""
+        """Number of finished steps and scoring passes, for the supervisor."""
         return self._thread.steps + self._passes
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
+        """As `Engine.stream`."""
         limit = validate_request(request, self.capabilities)
         stream = self._thread.stream(request, limit, self._tokenizer)
         try:
@@ -134,27 +142,34 @@ class TorchEngine:
             await stream.aclose()
 
     async def generate(self, request: GenerationRequest) -> Completion:
+        """As `Engine.generate`."""
         return await collect_completion(self.stream(request))
 
     async def score(
         self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
     ) -> list[list[float]]:
+        """As `Engine.score`. Raises BadInput for an answer without a prompt, ContextLengthExceeded for a text that is
+        too long.
+        """
         for prompt, answer in sequences:
             self._check_length(len(prompt) + len(answer))
         return await self._run_generator(lambda core: score_sequences(core.decoder_for(adapter_hash), sequences))
 
     async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
+        """As `Engine.embed`. Raises BadInput for an empty text."""
         for ids in sequences:
             self._check_length(len(ids))
         return await self._run_generator(lambda core: embed_sequences(core.decoder, sequences))
 
     async def load_adapter(self, path: Path) -> str:
-        """A PEFT folder, its safetensors file, or a GGUF adapter. Loading what is loaded already changes nothing."""
+        """As `Engine.load_adapter`; takes a PEFT folder, its safetensors file or a GGUF adapter. Loading an adapter twice
+        changes nothing.
+        """
         load = partial(_load_adapter, path=path, base_sha256=self.model_hash, source_sha256=self._source_hash)
         return await self._thread.run_between_steps(load)
 
     async def unload_adapter(self, adapter_hash: str) -> None:
-        """Requests that run with it end as they began. Raises NotFound."""
+        """As `Engine.unload_adapter`. Running requests keep the adapter. Raises NotFound if it is not loaded."""
 
         def drop(core: TorchCore) -> None:
             core.decoder_for(adapter_hash)
@@ -163,10 +178,11 @@ class TorchEngine:
         await self._thread.run_between_steps(drop)
 
     async def close(self) -> None:
+        """As `Engine.close`."""
         await self._thread.close()
 
     async def _run_generator(self, start: Callable[[TorchCore], Generator[None, None, T]]) -> T:
-        """Run a generator of the engine's thread to its end, one piece between two steps."""
+        """Run a generator to its end in the engine's thread, one part between two steps."""
         work = await self._thread.run_between_steps(start)
         while True:
             done, result = await self._thread.run_between_steps(lambda _: _advance(work))
@@ -177,8 +193,8 @@ class TorchEngine:
     def _check_length(self, tokens: int) -> None:
         if tokens > self.capabilities.context_tokens:
             raise ContextLengthExceeded(
-                f"The text has {tokens} tokens, and the context of this model holds {self.capabilities.context_tokens}.",
-                advice="Shorten it.",
+                f"The text has {tokens} tokens. The context of this model holds {self.capabilities.context_tokens}.",
+                advice="Shorten the text.",
                 param="input",
             )
 
@@ -196,32 +212,40 @@ def _load_adapter(core: TorchCore, *, path: Path, base_sha256: str, source_sha25
     if adapter_hash not in core.adapter_decoders:
         decoder = copy_sharing_weights(core.decoder)
         adapter = load_adapter(path, decoder, base_sha256=base_sha256, source_sha256=source_sha256)
-        attach_adapter(decoder, adapter, base_sha256=adapter.base_sha256)  # another layout's hash may stand here, checked above
+        attach_adapter(
+            decoder, adapter, base_sha256=adapter.base_sha256
+        )  # `load_adapter` checked this, and it may be another layout's hash
         core.adapter_decoders[adapter_hash] = decoder
     return adapter_hash
 
 
 def hash_adapter(path: Path) -> str:
-    """SHA-256 of an adapter's content: of its GGUF file, or of PEFT's two files, since the scale stands in the description."""
+    """SHA-256 of an adapter's content: of its GGUF file, or of PEFT's two files together, because the config file holds the
+    scale.
+
+    Raises BadInput if a file cannot be read.
+    """
     folder = path if path.is_dir() else path.parent
     peft = path.is_dir() or path.suffix == ".safetensors"
     files = [folder / "adapter_config.json", folder / "adapter_model.safetensors"] if peft else [path]
     try:
-        hashes = [hashlib.sha256(file.read_bytes()).digest() for file in files]
+        hashes = [hash_file(file) for file in files]
     except OSError as error:
         raise BadInput(f"The adapter cannot be read: {error}.", advice="Check the path.") from None
-    return hashes[0].hex() if len(hashes) == 1 else hashlib.sha256(b"".join(hashes)).hexdigest()
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256(bytes.fromhex("".join(hashes))).hexdigest()
 
 
 async def open_torch(
     *, folder: str, threads: int = 0, context_tokens: int = 0, max_sequences: int | None = None, dtype: str = "auto"
 ) -> TorchEngine:
-    """The factory for `Supervised`: opens an installed model, given by its folder.
+    """The factory for a supervised process: opens the installed model in `folder`.
 
-    `threads` 0 means one per physical core, `context_tokens` 0 what the model was trained for, `dtype` is `auto`, `float32` or
-    `bfloat16`. Raises what `yearling.models.load_decoder` raises.
+    `threads` 0 means one per physical core, `context_tokens` 0 the context that the model was trained for. `dtype` is `auto`
+    (see `choose_weight_dtype`), `float32` or `bfloat16`. Raises what `yearling.models.load_decoder` raises.
     """
-    model = ModelLibrary(Path(folder).parent).get(Path(folder).name)
+    model = ModelLibrary.open_folder(Path(folder))
+    if dtype == "auto":
+        dtype = choose_weight_dtype(model.parameters, available_bytes=psutil.virtual_memory().available, cpu_flags=cpu_flags())
     return await TorchEngine.open(
         partial(load_serving_decoder, model.weights, threads=threads, dtype=dtype),
         ModelTokenizer.load(model),
@@ -233,11 +257,11 @@ async def open_torch(
 
 
 def load_serving_decoder(weights: Path, *, threads: int, dtype: str) -> Decoder:
-    """Open the network; called in the thread that will step it."""
-    torch.set_num_threads(threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1)
-    # Denormal numbers are computed in microcode, a hundred times slower, and mean nothing here.
+    """Load the network; call it in the thread that will step it."""
+    torch.set_num_threads(threads or default_threads())
+    # Arithmetic with denormal numbers is a hundred times slower, and they do not matter here.
     torch.set_flush_denormal(True)
-    decoder = load_decoder(weights, dtype=preferred_weight_dtype() if dtype == "auto" else dtype)
+    decoder = load_decoder(weights, dtype=dtype)
     size_bytes = sum(weight.numel() * weight.element_size() for weight in decoder.parameters())
     if torch.backends.mkldnn.enabled and size_bytes <= PACKED_WEIGHTS_MEMORY_FRACTION * psutil.virtual_memory().available:
         pack_linears(decoder)
@@ -245,7 +269,7 @@ def load_serving_decoder(weights: Path, *, threads: int, dtype: str) -> Decoder:
 
 
 def kv_bytes_per_token(decoder: Decoder) -> int:
-    """What one more position costs in the cache, measured on two small caches. At least 1."""
+    """Bytes per position of the key/value cache, measured on two small caches; at least 1."""
     sizes = []
     for capacity in (8, 16):
         cache = decoder.new_cache(num_slots=1, capacity_tokens=capacity)

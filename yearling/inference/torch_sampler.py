@@ -1,191 +1,164 @@
-"""From logits to a token and its exact log-probability: pure functions of tensors, one row per sequence.
+"""Sample one token per sequence from a batch of logits, in torch, with exact log-probabilities.
 
-Knows nothing of models, caches or requests in flight. A row's token depends on its logits, its settings and its own random
-numbers only, so it does not matter who shares the batch. Two distributions are kept apart:
+The rules are those of `numpy_sampler.py`, which also holds the state of a sequence; they are written twice because one works on
+batches on any device and the other without torch. A row's token depends on its logits, its settings and its own random numbers
+only, never on the other rows of the batch. This module knows nothing of models, caches or requests.
 
-- the *reported* one: the model's whole distribution at temperature 1, from the untouched logits, in fp32;
-- the one the token is *drawn* from, made of the same logits in this order: logit bias, presence and frequency penalty, grammar
-  mask, temperature, top-k, top-p, min-p (the order of the OpenAI API's published description; vLLM and transformers agree).
-
-Shapes: `B` sequences, `V` vocabulary.
+Shapes: `B` sequences, `V` vocabulary, `K` candidate tokens, `N` blocks.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from yearling.inference.engine import Token
+from yearling.inference.numpy_sampler import GREEDY_TEMPERATURE, NOT_FINITE, NOTHING_ALLOWED, SamplerState
 from yearling.records import SamplingSettings
 
-GREEDY_TEMPERATURE = 1e-5
-"""Temperatures below this are greedy: dividing by them would leave the range of fp32."""
-
 _BLOCK = 256
-"""Entries per block of the two-level search for the drawn token."""
-
-
-@dataclass(slots=True)
-class TorchSamplerState:
-    """What the sampler must remember of one sequence: its random numbers and how often it emitted each token."""
-
-    settings: SamplingSettings
-    token_counts: Counter[int] = field(default_factory=Counter)
-    _random: np.random.Generator | None = None
-
-    def next_uniform(self) -> float:
-        """The next number in [0, 1) of this sequence's own stream, which its seed alone decides."""
-        if self._random is None:
-            self._random = np.random.Generator(np.random.Philox(key=self.settings.seed % 2**128))
-        return float(self._random.random())
-
-
-@dataclass(frozen=True, slots=True)
-class SampledToken:
-    """One drawn token; `logprob` and `top` are of the whole distribution at temperature 1, in nats."""
-
-    id: int
-    logprob: float
-    top_logprobs: tuple[tuple[int, float], ...] = ()
+"""Entries per block of the two-level search for the sampled token."""
 
 
 def sample_tokens(
     logits_BV: Tensor,
-    states: Sequence[TorchSamplerState],
+    states: Sequence[SamplerState],
     *,
     allowed: Sequence[Tensor | None] | None = None,
     num_top: Sequence[int] | None = None,
-) -> list[SampledToken]:
-    """Draw one token per row and count it in the row's state.
+) -> list[Token]:
+    """Sample one token per row and count it in the row's state.
 
-    `allowed[b]` is a boolean mask (V,) of the tokens that the grammar permits, or None; `num_top[b]` says how many of the
-    likeliest tokens to report. Raises ValueError when a row is not finite or permits no token.
+    `allowed[b]` is a boolean mask (V,) of the tokens that the grammar allows, or None; `num_top[b]` is how many of the likeliest
+    tokens to report (at most V). Raises ValueError if the largest logit of a row is not finite or a row allows no token.
     """
     logits_BV = logits_BV.float()
     log_total_B = logits_BV.logsumexp(-1)
     if not bool(torch.isfinite(log_total_B).all()):
-        raise ValueError("The model's logits are not finite.")
+        raise ValueError(NOT_FINITE)
     masks = allowed or [None] * len(states)
-    ids = _choose(process_logits(logits_BV, states, masks), states)
-    picked_B = logits_BV.gather(1, torch.tensor(ids, device=logits_BV.device)[:, None])[:, 0]
-    logprobs = (picked_B - log_total_B).tolist()
-    tops = _likeliest(logits_BV, log_total_B, num_top or [0] * len(states))
+    ids = _sample_ids(process_logits(logits_BV, states, masks), states)
+    sampled_B = logits_BV.gather(1, torch.tensor(ids, device=logits_BV.device)[:, None])[:, 0]
+    logprobs = (sampled_B - log_total_B).tolist()
+    top_logprobs = _top_logprobs(logits_BV, log_total_B, num_top or [0] * len(states))
     for state, token_id in zip(states, ids, strict=True):
         state.token_counts[token_id] += 1
-    return [SampledToken(*row) for row in zip(ids, logprobs, tops, strict=True)]
+    return [
+        Token(id=token_id, logprob=logprob, top_logprobs=top)
+        for token_id, logprob, top in zip(ids, logprobs, top_logprobs, strict=True)
+    ]
 
 
-def process_logits(logits_BV: Tensor, states: Sequence[TorchSamplerState], masks: Sequence[Tensor | None]) -> Tensor:
-    """Logits after bias, penalties and grammar; the input itself where nothing applies, else a changed copy. (B, V)"""
-    adjusted_BV = logits_BV
+def process_logits(logits_BV: Tensor, states: Sequence[SamplerState], masks: Sequence[Tensor | None]) -> Tensor:
+    """Logits after bias, penalties and grammar: a changed copy, or the input itself if nothing applies. (B, V)"""
+    processed_BV = logits_BV
     for row, (state, mask) in enumerate(zip(states, masks, strict=True)):
-        settings = state.settings
-        penalised = bool(state.token_counts) and bool(settings.presence_penalty or settings.frequency_penalty)
-        if not settings.logit_bias and not penalised and mask is None:
+        penalties = state.penalties()
+        if not state.settings.logit_bias and penalties is None and mask is None:
             continue
-        if adjusted_BV is logits_BV:
-            adjusted_BV = logits_BV.clone()
-        row_V = adjusted_BV[row]
-        for token_id, bias in settings.logit_bias:
+        if processed_BV is logits_BV:
+            processed_BV = logits_BV.clone()
+        row_V = processed_BV[row]
+        for token_id, bias in state.settings.logit_bias:
             row_V[token_id] += bias
-        if penalised:
-            at = torch.tensor(list(state.token_counts), device=row_V.device)
-            times = torch.tensor(list(state.token_counts.values()), dtype=row_V.dtype, device=row_V.device)
-            row_V[at] -= settings.presence_penalty + settings.frequency_penalty * times
+        if penalties is not None:
+            ids, amounts = penalties
+            row_V[torch.from_numpy(ids).to(row_V.device)] -= torch.from_numpy(amounts).to(row_V)
         if mask is not None:
             row_V.masked_fill_(~mask, -torch.inf)
-    return adjusted_BV
+    return processed_BV
 
 
 def sampling_probabilities(logits_BV: Tensor, settings: Sequence[SamplingSettings]) -> Tensor:
-    """The distribution that tokens are drawn from, after temperature, top-k, top-p and min-p; greedy rows are one-hot. (B, V)"""
+    """The distribution that is sampled: after temperature, top-k, top-p and min-p. Greedy rows are one-hot. (B, V)"""
     temperature_B1 = torch.tensor(
-        [[1.0 if one.temperature < GREEDY_TEMPERATURE else one.temperature] for one in settings], device=logits_BV.device
+        [[1.0 if row.temperature < GREEDY_TEMPERATURE else row.temperature] for row in settings], device=logits_BV.device
     )
     shifted_BV = logits_BV - logits_BV.amax(-1, keepdim=True)
     probs_BV = torch.softmax(shifted_BV.div_(temperature_B1), -1)
-    for row, one in enumerate(settings):
-        if one.temperature < GREEDY_TEMPERATURE:
+    for row, row_settings in enumerate(settings):
+        if row_settings.temperature < GREEDY_TEMPERATURE:
             probs_BV[row] = F.one_hot(logits_BV[row].argmax(), logits_BV.shape[1])
-        elif one.top_k or one.top_p < 1 or one.min_p:
-            probs_BV[row] = truncate_probabilities(probs_BV[row], one)
+        elif row_settings.top_k or row_settings.top_p < 1 or row_settings.min_p:
+            probs_BV[row] = truncate_probabilities(probs_BV[row], row_settings)
     return probs_BV
 
 
 def truncate_probabilities(probs_V: Tensor, settings: SamplingSettings) -> Tensor:
-    """Top-k, then the smallest set of likeliest tokens that holds `top_p` of what is left, then min-p; renormalised. (V,)
+    """Probabilities after top-k, top-p and min-p, renormalised. (V,)
 
-    Of equals at an edge the lower id stays, but which of them are in top-k is arbitrary. One token always stays.
+    Top-p keeps the smallest set of likeliest tokens that holds `top_p` of the mass that top-k leaves. Of equally likely tokens at
+    the edge of top-p the lower ids stay; which of them are in top-k is arbitrary. At least one token stays.
     """
-    vocabulary = probs_V.shape[0]
-    if 0 < settings.top_k < vocabulary:
+    vocab_size = probs_V.shape[0]
+    if 0 < settings.top_k < vocab_size:
         ids_K = probs_V.topk(settings.top_k).indices.sort().values
     else:
-        # Tokens below (1 - top_p) / V together hold less than 1 - top_p, so none of them is in the set: no need to sort them.
-        # The half leaves room for rounding.
-        floor = max(0.5 * (1 - settings.top_p) / vocabulary, settings.min_p * float(probs_V.amax()))
+        # Tokens below (1 - top_p) / V together hold less than 1 - top_p, so none of them is in the set and none needs sorting.
+        # The factor 0.5 leaves room for rounding.
+        floor = max(0.5 * (1 - settings.top_p) / vocab_size, settings.min_p * float(probs_V.amax()))
         ids_K = (probs_V >= floor).nonzero()[:, 0]
     sorted_K, order_K = probs_V[ids_K].sort(descending=True, stable=True)
     ids_K = ids_K[order_K]
     keep_K = torch.ones_like(sorted_K, dtype=torch.bool)
     if settings.top_p < 1:
-        # Within top-k the mass is that of the k tokens.
+        # With top-k, `top_p` is a share of the mass of the k tokens.
         total = sorted_K.sum(dtype=torch.float64) if settings.top_k else 1.0
-        before_K = sorted_K.cumsum(0, dtype=torch.float64) - sorted_K
-        keep_K &= before_K < settings.top_p * total
+        mass_before_K = sorted_K.cumsum(0, dtype=torch.float64) - sorted_K
+        keep_K &= mass_before_K < settings.top_p * total
     if settings.min_p:
         keep_K &= sorted_K >= settings.min_p * sorted_K[0]
     keep_K[0] = True
-    kept_V = torch.zeros_like(probs_V)
-    kept_V[ids_K[keep_K]] = sorted_K[keep_K]
-    return kept_V / kept_V.sum()
+    truncated_V = torch.zeros_like(probs_V)
+    truncated_V[ids_K[keep_K]] = sorted_K[keep_K]
+    return truncated_V / truncated_V.sum()
 
 
-def _choose(logits_BV: Tensor, states: Sequence[TorchSamplerState]) -> list[int]:
+def _sample_ids(logits_BV: Tensor, states: Sequence[SamplerState]) -> list[int]:
     if bool(torch.isneginf(logits_BV.amax(-1)).any()):
-        raise ValueError("No token is permitted here.")
+        raise ValueError(NOTHING_ALLOWED)
     ids = logits_BV.argmax(-1).tolist()
-    rows = [row for row, state in enumerate(states) if state.settings.temperature >= GREEDY_TEMPERATURE]
+    rows = [row for row, state in enumerate(states) if not state.is_greedy]
     if rows:
-        chosen_BV = logits_BV if len(rows) == len(states) else logits_BV[rows]
-        probs_BV = sampling_probabilities(chosen_BV, [states[row].settings for row in rows])
-        drawn = sample_inverse_cdf(probs_BV, [states[row].next_uniform() for row in rows])
-        for row, token_id in zip(rows, drawn, strict=True):
+        random_BV = logits_BV if len(rows) == len(states) else logits_BV[rows]
+        probs_BV = sampling_probabilities(random_BV, [states[row].settings for row in rows])
+        sampled_ids = sample_inverse_cdf(probs_BV, [states[row].next_uniform() for row in rows])
+        for row, token_id in zip(rows, sampled_ids, strict=True):
             ids[row] = token_id
     return [int(token_id) for token_id in ids]
 
 
 def sample_inverse_cdf(probs_BV: Tensor, uniforms: Sequence[float]) -> list[int]:
-    """The token at which each row's cumulative probability first exceeds its uniform number.
+    """The first token of each row at which the cumulative probability exceeds the row's uniform number.
 
-    In two levels, blocks and then entries, with fp64 sums: one cumulative sum in fp32 over the whole vocabulary would lose the
-    tail. A token of probability zero is never chosen.
+    The search has two levels, blocks and then entries, with float64 sums: a single float32 cumulative sum over the whole
+    vocabulary would lose the tail. A token of probability zero is never sampled.
     """
     padded_BV = F.pad(probs_BV, (0, -probs_BV.shape[1] % _BLOCK))
     blocks_BNK = padded_BV.view(padded_BV.shape[0], -1, _BLOCK)
     edges_BN = blocks_BNK.sum(-1, dtype=torch.float64).cumsum(-1)
-    target_B1 = torch.tensor(uniforms, dtype=torch.float64, device=probs_BV.device)[:, None] * edges_BN[:, -1:]
+    total_B1 = edges_BN[:, -1:]
+    target_B1 = torch.tensor(uniforms, dtype=torch.float64, device=probs_BV.device)[:, None] * total_B1
+    target_B1 = torch.minimum(target_B1, torch.nextafter(total_B1, torch.zeros_like(total_B1)))
     block_B1 = torch.searchsorted(edges_BN, target_B1, right=True).clamp_(max=edges_BN.shape[1] - 1)
     before_B1 = F.pad(edges_BN, (1, 0)).gather(1, block_B1)
     rows_B = torch.arange(probs_BV.shape[0], device=probs_BV.device)
     within_BK = blocks_BNK[rows_B, block_B1[:, 0]].double()
     cumulative_BK = within_BK.cumsum(-1)
-    # Rounding may put the target a hair past the block's own sum; the last token with any mass is then the right one.
+    # Rounding may put the target slightly past the block's own sum; the last token with any mass is then the right one.
     limit_B1 = torch.nextafter(cumulative_BK[:, -1:], torch.zeros_like(target_B1))
-    place_B1 = torch.searchsorted(cumulative_BK, torch.minimum(target_B1 - before_B1, limit_B1), right=True)
-    return [int(token) for token in (block_B1 * _BLOCK + place_B1)[:, 0].tolist()]
+    entry_B1 = torch.searchsorted(cumulative_BK, torch.minimum(target_B1 - before_B1, limit_B1), right=True)
+    return [int(token) for token in (block_B1 * _BLOCK + entry_B1)[:, 0].tolist()]
 
 
-def _likeliest(logits_BV: Tensor, log_total_B: Tensor, num_top: Sequence[int]) -> list[tuple[tuple[int, float], ...]]:
-    most = max(num_top, default=0)
-    if most == 0:
+def _top_logprobs(logits_BV: Tensor, log_total_B: Tensor, num_top: Sequence[int]) -> list[tuple[tuple[int, float], ...]]:
+    max_top = max(num_top, default=0)
+    if max_top == 0:
         return [()] * len(num_top)
-    values_BK, ids_BK = logits_BV.topk(min(most, logits_BV.shape[1]))
+    values_BK, ids_BK = logits_BV.topk(min(max_top, logits_BV.shape[1]))
     logprobs_BK = (values_BK - log_total_B[:, None]).tolist()
     return [
         tuple(zip(ids[:count], logprobs[:count], strict=True))

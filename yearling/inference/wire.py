@@ -1,22 +1,26 @@
-"""What goes over the pipe between the server and an engine's process: one JSON object per line.
+"""The protocol between the server and an engine's process: one JSON object per line.
 
-Both ends are this program, started by the same user, and nothing but JSON is read: no pickle, no code. Frames to the engine:
-`{"id", "stream": request}`, `{"id", "cancel": true}`, `{"id", "call": method, "arguments": {...}}`. Frames back:
-`{"ready": ...}`, `{"id", "delta": ...}`, `{"id", "result": ...}`, `{"id", "error": ...}`, `{"id", "ended": true}`, and
-`{"steps": n}` as a sign of life.
+Both ends are this program, started by the same user. Only JSON is read: no pickle, no code. Frames to the engine: `{"id",
+"stream": request}`, `{"id", "cancel": true}`, `{"id", "call": method, "arguments": {...}}`. Frames back: `{"ready": ...}`,
+`{"id", "delta": ...}`, `{"id", "result": ...}`, `{"id", "error": ...}`, `{"id", "ended": true}`, and the heartbeat `{"steps":
+n}`.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeAlias
 
 from yearling import errors
 from yearling.inference.engine import Delta, Engine, EngineCapabilities, GenerationRequest, Token
 from yearling.records import SamplingSettings
 
+WireFrame: TypeAlias = dict[str, Any]
+"""One JSON object, or a part of one."""
+
 MAX_FRAME_BYTES = 1 << 30
+"""Longest frame that is read."""
 
 _ERRORS: dict[str, type[errors.UserError]] = {
     kind.__name__: kind
@@ -33,33 +37,36 @@ _ERRORS: dict[str, type[errors.UserError]] = {
 }
 
 
-def encode_frame(frame: dict[str, Any]) -> bytes:
-    """One line; JSON never contains a line break outside an escape."""
+def encode_frame(frame: WireFrame) -> bytes:
+    """One line of JSON; line breaks in strings are escaped."""
     return json.dumps(frame, separators=(",", ":")).encode() + b"\n"
 
 
-def decode_frame(line: bytes) -> dict[str, Any]:
-    frame: dict[str, Any] = json.loads(line)
+def decode_frame(line: bytes) -> WireFrame:
+    """The object of one line. Raises ValueError if it is not JSON."""
+    frame: WireFrame = json.loads(line)
     return frame
 
 
-def request_to_json(request: GenerationRequest) -> dict[str, Any]:
+def request_to_json(request: GenerationRequest) -> WireFrame:
+    """A request as JSON values."""
     fields = {name: getattr(request, name) for name in GenerationRequest.__dataclass_fields__}
     return fields | {"sampling": asdict(request.sampling)}
 
 
-def request_from_json(fields: dict[str, Any]) -> GenerationRequest:
+def request_from_json(fields: WireFrame) -> GenerationRequest:
+    """The inverse of `request_to_json`."""
     sampling = dict(fields["sampling"])
     sampling["logit_bias"] = tuple((int(token), float(bias)) for token, bias in sampling["logit_bias"])
     sampling["stop"] = tuple(sampling["stop"])
-    rest: dict[str, Any] = {
+    rest: WireFrame = {
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.items() if name != "sampling"
     }
     return GenerationRequest(sampling=SamplingSettings(**sampling), **rest)
 
 
 def delta_to_json(delta: Delta) -> list[Any]:
-    """Positional, and short for the common case of one token, since there is one per token."""
+    """A delta as a list of positional fields, short for the common case of one token, because one is sent per token."""
     tokens = [
         [token.id, token.logprob, token.top_logprobs] if token.top_logprobs else [token.id, token.logprob]
         for token in delta.tokens
@@ -71,9 +78,10 @@ def delta_to_json(delta: Delta) -> list[Any]:
 
 
 def delta_from_json(fields: list[Any]) -> Delta:
+    """The inverse of `delta_to_json`."""
     tokens = tuple(
-        Token(id=one[0], logprob=one[1], top_logprobs=tuple((i, p) for i, p in one[2]) if len(one) > 2 else ())
-        for one in fields[1]
+        Token(id=token[0], logprob=token[1], top_logprobs=tuple((i, p) for i, p in token[2]) if len(token) > 2 else ())
+        for token in fields[1]
     )
     if len(fields) == 2:
         return Delta(text=fields[0], tokens=tokens)
@@ -89,17 +97,21 @@ def delta_from_json(fields: list[Any]) -> Delta:
     )
 
 
-def engine_to_json(engine: Engine) -> dict[str, Any]:
+def engine_to_json(engine: Engine) -> WireFrame:
+    """An engine's name, model hash and capabilities as JSON values."""
     return {"name": engine.name, "model_hash": engine.model_hash, "capabilities": asdict(engine.capabilities)}
 
 
-def capabilities_from_json(fields: dict[str, Any]) -> EngineCapabilities:
+def capabilities_from_json(fields: WireFrame) -> EngineCapabilities:
+    """The capabilities that `engine_to_json` wrote."""
     return EngineCapabilities(**fields)
 
 
-def error_to_json(error: errors.UserError) -> dict[str, Any]:
+def error_to_json(error: errors.UserError) -> WireFrame:
+    """A user-facing error as JSON values."""
     return {"kind": type(error).__name__, "message": error.message, "advice": error.advice, "param": error.param}
 
 
-def error_from_json(fields: dict[str, Any]) -> errors.UserError:
+def error_from_json(fields: WireFrame) -> errors.UserError:
+    """The inverse of `error_to_json`."""
     return _ERRORS[fields["kind"]](fields["message"], advice=fields["advice"], param=fields["param"])

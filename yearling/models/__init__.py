@@ -1,11 +1,11 @@
-"""Model files: catalogue, library, formats, tokenizer, chat template, network."""
+"""Model files: catalogue, library, file formats, tokenizer, chat template, network, adapters."""
 
 from yearling.files.progress import Progress
-from yearling.models.adapter import Adapter
+from yearling.models.adapter import Adapter, adapter_fit
 from yearling.models.adapter_library import AdapterLibrary, PublishedAdapter
-from yearling.models.artefacts import fetch_file
 from yearling.models.catalogue import CatalogueEntry, known_models
 from yearling.models.chat_template import ChatTemplate
+from yearling.models.fetch import fetch_file
 from yearling.models.local_model import Layout, LocalModel
 from yearling.models.merging import install_decoder, merge_into_library
 from yearling.models.model_library import ModelLibrary
@@ -43,6 +43,7 @@ __all__ = [
     "StreamDecoder",
     "Tokenizer",
     "adapter_disabled",
+    "adapter_fit",
     "attach_adapter",
     "detach_adapter",
     "export_decoder",

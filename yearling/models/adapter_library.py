@@ -3,11 +3,11 @@
     <adapters_dir>/<sha256>/adapter.gguf                what the engines load; its SHA-256 is the adapter's name
     <adapters_dir>/<sha256>/adapter_model.safetensors   the same factors as PEFT writes them, with adapter_config.json
     <adapters_dir>/<sha256>/manifest.json               base, run, and the SHA-256 of every file
-    <adapters_dir>/.incoming-*                          being written; renamed when complete and flushed
+    <adapters_dir>/.incoming-*                          being written; renamed when complete and synced
 
-A name stands for one content for ever: nothing here is changed after it appeared, so whatever an engine cached under a name stays
-true. An adapter fits the very weights that it was trained on, and other layouts of the same published file (requantised weights),
-on which it gives other log-probabilities by as much as the layouts differ. Reading needs no torch and no lock.
+A name always stands for the same content: nothing changes after it was published, so whatever an engine caches under a name
+stays valid. An adapter fits the weights that it was trained on, and other layouts of the same published file (requantised
+weights); on those its log-probabilities differ by as much as the layouts do. Reading needs no torch and no lock.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, Untrusted
 from yearling.files.disk import translate_disk_errors
 from yearling.files.folders import publish_directory, remove_directory, staging_directory
 from yearling.files.reading import hash_file
-from yearling.models.adapter import Adapter
+from yearling.models.adapter import Adapter, adapter_fit
 from yearling.models.local_model import LocalModel
 from yearling.models.torch_facade import save_adapter
 
@@ -42,7 +42,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedAdapter:
-    """One adapter that engines may load."""
+    """One adapter that engines can load."""
 
     sha256: str
     folder: Path
@@ -55,45 +55,46 @@ class PublishedAdapter:
     num_parameters: int
     size_bytes: int
     run: str
-    """Id of the run that made it; empty for one that came from elsewhere."""
+    """Id of the run that made it; empty if it came from elsewhere."""
     step: int
     created_utc: datetime
     files: Mapping[str, str]
 
     @property
     def weights(self) -> Path:
+        """The file that the engines load."""
         return self.folder / WEIGHTS_FILENAME
 
     def fits(self, model: LocalModel) -> Literal["same", "layout", ""]:
-        """`same` for the very weights that it was trained on, `layout` for another layout of their source, else empty."""
-        if self.base_sha256 == model.sha256:
-            return "same"
-        sources = (self.base_source_sha256, self.base_sha256)
-        return "layout" if model.source_sha256 and model.source_sha256 in sources else ""
+        """`same` for the weights that it was trained on, `layout` for another layout of their source, otherwise empty."""
+        return adapter_fit(
+            self.base_sha256, self.base_source_sha256, model_sha256=model.sha256, source_sha256=model.source_sha256
+        )
 
     def served_name(self, model: str) -> str:
-        """Under which name this adapter on that model answers: `smollm2-135m-instruct+0123456789ab`."""
+        """The name under which this adapter on that model is served: `smollm2-135m-instruct+0123456789ab`."""
         return f"{model}+{self.sha256[:SHORT]}"
 
-    def describe(self) -> dict[str, Any]:
-        """All of it as JSON values."""
+    def describe(self) -> dict[str, object]:
+        """All fields as JSON values."""
         return _to_json(self) | {"folder": str(self.folder)}
 
 
 class AdapterLibrary:
-    """The adapters in one folder. Cheap to make; nothing is written before the first publication."""
+    """The adapters in one folder. Cheap to create; nothing is written before the first adapter is published."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def publish(self, adapter: Adapter, decoder: Decoder, base: LocalModel, *, run: str = "", step: int = 0) -> PublishedAdapter:
-        """Write an adapter in both formats; durable on return, and visible to running servers at once.
+        """Write an adapter in both formats. It is durable on return, and running servers can use it at once.
 
-        `decoder` is the network that it belongs to, for its shape. The same content again gives what is there already. Raises
-        Untrusted when the adapter was made for other weights than `base`, StorageFailed."""
+        `decoder` is the network that it belongs to, for its shape. Publishing the same content again returns the existing
+        adapter. Raises Untrusted if the adapter was made for other weights than `base`, StorageFailed if the disk fails.
+        """
         if adapter.base_sha256 != base.sha256:
             raise Untrusted(
-                f"The adapter was made for the weights {adapter.base_sha256[:12]}, and {base.name} has {base.sha256[:12]}.",
+                f"The adapter was made for the weights {adapter.base_sha256[:12]}, but {base.name} has {base.sha256[:12]}.",
                 advice="Publish it for the model that it was trained on.",
             )
         adapter = replace(adapter, base_source_sha256=base.source_sha256)
@@ -113,20 +114,20 @@ class AdapterLibrary:
         return replace(published, folder=target)
 
     def list(self) -> list[PublishedAdapter]:
-        """All that are usable, oldest first. Hashes are not computed anew."""
+        """All usable adapters, oldest first. Hashes are not verified."""
         if not self.folder.is_dir():
             return []
-        found = []
+        adapters = []
         for path in self.folder.iterdir():
             if _SHA256.fullmatch(path.name):
                 try:
-                    found.append(_read(path))
+                    adapters.append(_read(path))
                 except Untrusted:
-                    continue  # `damaged` tells of it
-        return sorted(found, key=lambda one: (one.created_utc, one.sha256))
+                    continue  # `list_damaged` reports it
+        return sorted(adapters, key=lambda adapter: (adapter.created_utc, adapter.sha256))
 
     def list_damaged(self) -> dict[str, Untrusted]:
-        """Those that cannot be used, with the reason."""
+        """The adapters that cannot be used, with the reason."""
         reasons = {}
         for path in sorted(self.folder.glob("*")):
             if _SHA256.fullmatch(path.name):
@@ -137,19 +138,22 @@ class AdapterLibrary:
         return reasons
 
     def get(self, name: str) -> PublishedAdapter:
-        """By its hash, or the first digits of it, or a served name (`model+digits`). Raises NotFound, BadInput, Untrusted."""
+        """The adapter with this hash, the first digits of it, or a served name (`model+digits`).
+
+        Raises NotFound, BadInput if several adapters match, and Untrusted if its folder is damaged.
+        """
         digits = name.rpartition("+")[2].lower()
         if not re.fullmatch(r"[0-9a-f]{4,64}", digits):
-            raise NotFound(f"There is no adapter {name!r}.", advice="`yearling model adapters` lists them.", param="adapter")
-        found = [path for path in self.folder.glob(f"{digits}*") if _SHA256.fullmatch(path.name)]
-        if not found:
-            raise NotFound(f"There is no adapter {name!r}.", advice="`yearling model adapters` lists them.", param="adapter")
-        if len(found) > 1:
-            raise BadInput(f"{len(found)} adapters begin with {digits}.", advice="Give more digits.", param="adapter")
-        return _read(found[0])
+            raise NotFound(f"There is no adapter {name!r}.", advice="List them with `yearling model adapters`.", param="adapter")
+        matches = [path for path in self.folder.glob(f"{digits}*") if _SHA256.fullmatch(path.name)]
+        if not matches:
+            raise NotFound(f"There is no adapter {name!r}.", advice="List them with `yearling model adapters`.", param="adapter")
+        if len(matches) > 1:
+            raise BadInput(f"{len(matches)} adapters start with {digits}.", advice="Give more digits.", param="adapter")
+        return _read(matches[0])
 
     def verify(self, sha256: str) -> PublishedAdapter:
-        """One adapter, after hashing every file of it. Raises NotFound, and Untrusted that names the file that was changed."""
+        """The adapter, after hashing all its files. Raises NotFound, and Untrusted if a file was changed."""
         published = self.get(sha256)
         for name, expected in published.files.items():
             path = published.folder / name
@@ -198,11 +202,11 @@ def _read(folder: Path) -> PublishedAdapter:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Untrusted(f"The manifest of the adapter {folder.name} cannot be read: {error}.", advice=advice) from None
     if published.sha256 != folder.name or published.files.get(WEIGHTS_FILENAME) != folder.name or not published.weights.is_file():
-        raise Untrusted(f"The folder {folder.name} does not hold the adapter that it is named by.", advice=advice)
+        raise Untrusted(f"The folder {folder.name} does not hold the adapter with that hash.", advice=advice)
     return published
 
 
-def _to_json(published: PublishedAdapter) -> dict[str, Any]:
+def _to_json(published: PublishedAdapter) -> dict[str, object]:
     fields = asdict(published)
     fields.pop("folder")
     return fields | {"created_utc": published.created_utc.isoformat(), "files": dict(published.files)}

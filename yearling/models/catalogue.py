@@ -1,6 +1,6 @@
-"""The artefacts that Yearling knows by name: where each comes from, its pinned SHA-256, its licence.
+"""The artefacts that Yearling knows by name: source, pinned SHA-256, licence.
 
-Knows nothing of fetching or of what is installed. The entries are in `catalogue.toml`; a mistake there is an error at load.
+Knows nothing of fetching or of what is installed. The entries are in `catalogue.toml`; an invalid entry is an error at load.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,94}[a-z0-9])?")
 
 
 class CatalogueEntry(BaseModel):
-    """One artefact. `sha256` and `size_bytes` are of the file that `source` names, before any conversion."""
+    """One artefact. `sha256` and `size_bytes` describe the file that `source` names, before any conversion."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,22 +54,25 @@ class CatalogueEntry(BaseModel):
 
     @property
     def parsed_source(self) -> Source:
+        """`source` as data."""
         return parse_source(self.source)
 
 
 def check_model_name(name: str) -> str:
-    """`name` itself, if it can name a model and its folder: lower case letters, digits, `.`, `_` and `-`. Raises BadInput."""
+    """Return `name` if it can name a model and its folder: lower case letters, digits, `.`, `_` and `-`. Raises BadInput
+    otherwise.
+    """
     if not _SLUG.fullmatch(name) or ".." in name:
         raise BadInput(
-            f"{name!r} cannot name a model.",
-            advice="Use up to 96 lower case letters, digits, dots, dashes and underscores, with a letter or digit at both ends.",
+            f"{name!r} is not a valid name for a model.",
+            advice="Use up to 96 lower case letters, digits, dots, dashes and underscores. Start and end with a letter or digit.",
             param="name",
         )
     return name
 
 
 def parse_catalogue(text: str) -> Mapping[str, CatalogueEntry]:
-    """The entries of a catalogue in TOML, by name. Raises BadInput that names the entry and what is wrong with it."""
+    """The entries of a catalogue in TOML, by name. Raises BadInput, which names the entry and the mistake."""
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -77,19 +80,19 @@ def parse_catalogue(text: str) -> Mapping[str, CatalogueEntry]:
     entries: dict[str, CatalogueEntry] = {}
     for name, table in tables.items():
         if not isinstance(table, dict) or "name" in table:
-            raise BadInput(f"The catalogue entry {name!r} is not a table, or has a name inside it.")
+            raise BadInput(f"The catalogue entry {name!r} is not a table, or contains a name.")
         try:
             entries[name] = CatalogueEntry(**table | {"name": name})
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise BadInput(f"The catalogue entry {name!r} is wrong at {where!r}: {first['msg']}.") from None
+            problem = error.errors()[0]
+            location = ".".join(str(part) for part in problem["loc"])
+            raise BadInput(f"The catalogue entry {name!r} is invalid at {location!r}: {problem['msg']}.") from None
         except UserError as error:
-            raise BadInput(f"The catalogue entry {name!r} is wrong: {error.message}", advice=error.advice) from None
+            raise BadInput(f"The catalogue entry {name!r} is invalid: {error.message}", advice=error.advice) from None
     return MappingProxyType(entries)
 
 
 @cache
 def known_models() -> Mapping[str, CatalogueEntry]:
-    """The built-in catalogue, by name, in the order of the file."""
+    """The built-in catalogue by name, in the order of the file."""
     return parse_catalogue((Path(__file__).parent / "catalogue.toml").read_text(encoding="utf-8"))

@@ -1,8 +1,9 @@
-"""Messages to the text, and to the token ids, that a chat model was trained on.
+"""Messages to the text, and the token ids, that a chat model was trained on.
 
-Knows a model's Jinja template and its tokenizer; nothing of tools' meaning or of HTTP. Templates come with model files and are
-foreign code: they run in Jinja's immutable sandbox, with a budget for steps and for text. What people write can never become a
-control token: `encode` marks control-token names inside the messages before rendering and spells them out afterwards.
+Knows a model's Jinja template and its tokenizer; nothing of what tools mean, or of HTTP. Templates come with model files and
+are untrusted code: they run in Jinja's immutable sandbox, with a budget for steps and for text. What people write never becomes
+a control token: `encode` marks the names of control tokens inside messages before rendering and encodes them as plain text
+afterwards.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ from jinja2 import TemplateError, TemplateSyntaxError, meta
 
 from yearling.errors import BadInput
 from yearling.models.jinja_sandbox import TemplateRefusal, make_sandbox, parse_within_budget, render_within_budget
-from yearling.models.tokenizer import ModelFiles, Tokenizer, cached_template_metadata, read_optional_json, special_token_text
+from yearling.models.tokenizer import Tokenizer
+from yearling.models.tokenizer_metadata import (
+    ModelFiles,
+    TemplateMetadata,
+    folder_template_metadata,
+    gguf_template_metadata,
+    read_cached_template,
+)
 
 _PRIVATE_USE = range(0x100000, 0x10FFFE)
 _TEMPLATE_ERRORS = (
@@ -33,14 +41,15 @@ _TEMPLATE_ERRORS = (
 
 
 class ChatTemplate:
-    """One model's chat template.
+    """The chat template of one model.
 
-    `supports_tools`: the template reads `tools`. `thinking`: it knows `enable_thinking` or `<think>`.
+    `supports_tools`: the template reads `tools`. `supports_thinking`: it reads `enable_thinking` or contains `<think>`.
     """
 
     def __init__(self, source: str, *, tool_source: str = "", special_tokens: Mapping[str, str] | None = None) -> None:
-        """`tool_source` is a second template for requests with tools, which a few models have. `special_tokens` are the variables
-        `bos_token`, `eos_token` and the like. Raises BadInput for a template that is not valid Jinja."""
+        """`tool_source` is a second template for requests with tools, which few models have. `special_tokens` are the variables
+        `bos_token`, `eos_token` and the like. Raises BadInput if a template is not valid Jinja.
+        """
         self.source = source
         self._special_tokens = dict(special_tokens or {})
         self._template, variables, self._literals = _compile(source)
@@ -53,22 +62,23 @@ class ChatTemplate:
 
     @classmethod
     def load(cls, model: ModelFiles) -> ChatTemplate:
-        """The template of an imported model. Raises BadInput when it has none."""
+        """The template of an installed model. Raises BadInput if it has none."""
         if model.format == "gguf":
-            facts = cached_template_metadata(model)
-            return cls.from_gguf(model.weights) if facts is None else _from_facts(facts, model.weights.name)
+            cached = read_cached_template(model)
+            return cls.from_gguf(model.weights) if cached is None else _from_metadata(cached, model.weights.name)
         return cls.from_hf_folder(model.weights if model.weights.is_dir() else model.weights.parent)
 
     @classmethod
     def from_gguf(cls, path: Path) -> ChatTemplate:
+        """From the metadata of a GGUF file. Raises BadInput if it holds no template."""
         from yearling.models.gguf import read_gguf
 
-        return _from_facts(gguf_template_metadata(read_gguf(path).metadata), path.name)
+        return _from_metadata(gguf_template_metadata(read_gguf(path).metadata), path.name)
 
     @classmethod
     def from_hf_folder(cls, path: Path) -> ChatTemplate:
-        """From chat_template.jinja, or `chat_template` in tokenizer_config.json (a string, or a list of named templates)."""
-        return _from_facts(folder_template_metadata(path), path.name)
+        """From a Hugging Face folder (see `folder_template_metadata`). Raises BadInput if it holds no template."""
+        return _from_metadata(folder_template_metadata(path), path.name)
 
     def render(
         self,
@@ -80,13 +90,18 @@ class ChatTemplate:
     ) -> str:
         """The prompt as text. Further `kwargs` (`enable_thinking`, ...) become variables of the template.
 
-        Raises BadInput with the template's own words when it refuses the messages, fails, or runs away."""
+        Raises BadInput, with the template's own message, if it refuses the messages, fails or exceeds its budget.
+        """
         template = self._tool_template if tools else self._template
         try:
-            # Templates may not see a missing `content` as a crash: a tool call has none.
-            given = [{**message, "content": message.get("content") or ""} for message in messages]
-            own = {"messages": given, "tools": list(tools) if tools else None, "add_generation_prompt": add_generation_prompt}
-            return render_within_budget(template, {**self._special_tokens, **kwargs, **own})
+            # A tool call has no content, and templates fail on a missing one.
+            messages_with_content = [{**message, "content": message.get("content") or ""} for message in messages]
+            variables = {
+                "messages": messages_with_content,
+                "tools": list(tools) if tools else None,
+                "add_generation_prompt": add_generation_prompt,
+            }
+            return render_within_budget(template, {**self._special_tokens, **kwargs, **variables})
         except TemplateRefusal as error:
             raise BadInput(f"The model's chat template refuses these messages: {error}.", param="messages") from None
         except _TEMPLATE_ERRORS as error:
@@ -105,8 +120,9 @@ class ChatTemplate:
         add_generation_prompt: bool = True,
         **kwargs: Any,
     ) -> list[int]:
-        """The prompt as token ids: `tokenizer.encode(render(...), special=True)`, except that names of control tokens inside the
-        messages and tools stay plain text. Raises what `render` raises."""
+        """The prompt as token ids: `tokenizer.encode(render(...), special=True)`, except that names of control tokens inside
+        messages and tools stay plain text. Raises what `render` raises.
+        """
         options = {"add_generation_prompt": add_generation_prompt, **kwargs}
         names = self._guarded_names(tokenizer)
         pattern = _any_of(names)
@@ -118,7 +134,9 @@ class ChatTemplate:
         return _encode_marked(tokenizer, rendered, names, opening, closing)
 
     def _guarded_names(self, tokenizer: Tokenizer) -> list[str]:
-        """Control tokens, and ordinary added tokens that the template itself writes (`<tool_call>`): they carry structure too."""
+        """Control tokens, and ordinary added tokens that the template itself writes (`<tool_call>`), because they carry
+        structure too.
+        """
         return [
             text
             for text, control in tokenizer.added_tokens().items()
@@ -126,42 +144,13 @@ class ChatTemplate:
         ]
 
 
-def gguf_template_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """What a template needs of GGUF metadata: `default`, `tool_use`, `special_tokens`."""
-    tokens = metadata.get("tokenizer.ggml.tokens", [])
-    special = {}
-    for variable, key in (("bos_token", "bos"), ("eos_token", "eos"), ("unk_token", "unknown"), ("pad_token", "padding")):
-        index = metadata.get(f"tokenizer.ggml.{key}_token_id")
-        if index is not None and 0 <= index < len(tokens):
-            special[variable] = tokens[index]
-    return {
-        "default": metadata.get("tokenizer.chat_template", ""),
-        "tool_use": metadata.get("tokenizer.chat_template.tool_use", ""),
-        "special_tokens": special,
-    }
-
-
-def folder_template_metadata(path: Path) -> dict[str, Any]:
-    """The same of a Hugging Face folder."""
-    config = read_optional_json(path / "tokenizer_config.json")
-    listed = config.get("chat_template")
-    named = {item["name"]: item["template"] for item in listed} if isinstance(listed, list) else {"default": listed or ""}
-    file = path / "chat_template.jinja"
-    if file.is_file():
-        named["default"] = file.read_text(encoding="utf-8")
-    special = {
-        key: special_token_text(value) for key, value in config.items() if key.endswith("_token") and special_token_text(value)
-    }
-    return {"default": named.get("default", ""), "tool_use": named.get("tool_use", ""), "special_tokens": special}
-
-
-def _from_facts(facts: Mapping[str, Any], name: str) -> ChatTemplate:
-    if not facts["default"]:
+def _from_metadata(metadata: TemplateMetadata, name: str) -> ChatTemplate:
+    if not metadata.default:
         raise BadInput(
-            f"The model {name} has no chat template, so it cannot take part in a chat.",
+            f"The model {name} has no chat template, so it cannot be used for chat.",
             advice="Use an instruction-tuned model, or add a chat_template.jinja to its folder and import it again.",
         )
-    return ChatTemplate(facts["default"], tool_source=facts["tool_use"], special_tokens=facts["special_tokens"])
+    return ChatTemplate(metadata.default, tool_source=metadata.tool_use, special_tokens=metadata.special_tokens)
 
 
 def _compile(source: str) -> tuple[Any, set[str], list[str]]:
@@ -197,7 +186,7 @@ def _any_of(names: Sequence[str]) -> re.Pattern[str]:
 
 
 def _unused_characters(texts: Iterator[str]) -> tuple[str, str]:
-    """Two private-use characters that occur in none of the texts, so that nothing in them can pass for a mark."""
+    """Two private-use characters that none of the texts contains, so that no text can contain a mark."""
     used = {character for text in texts for character in text if ord(character) >= _PRIVATE_USE.start}
     free = (chr(code) for code in _PRIVATE_USE if chr(code) not in used)
     return next(free), next(free)
@@ -205,7 +194,7 @@ def _unused_characters(texts: Iterator[str]) -> tuple[str, str]:
 
 def _mark(value: Any, pattern: re.Pattern[str], opening: str, closing: str) -> Any:
     if isinstance(value, str):
-        return pattern.sub(lambda found: f"{opening}{found[0]}{closing}", value)
+        return pattern.sub(lambda match: f"{opening}{match[0]}{closing}", value)
     if isinstance(value, Mapping):
         return {_mark(key, pattern, opening, closing): _mark(item, pattern, opening, closing) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -214,32 +203,32 @@ def _mark(value: Any, pattern: re.Pattern[str], opening: str, closing: str) -> A
 
 
 def _encode_marked(tokenizer: Tokenizer, rendered: str, names: Sequence[str], opening: str, closing: str) -> list[int]:
-    """Ids of a text whose marked names are plain text and whose unmarked names are the template's own tokens.
+    """Ids of a text in which marked names are plain text and unmarked names are the template's own tokens.
 
-    A template that cuts or changes strings may tear a pair of marks apart; a lone mark still keeps the text on its two sides from
-    joining into a name, and is dropped from what is encoded.
+    A template that cuts or changes strings may separate a pair of marks. A single mark still keeps the text on its two sides
+    from forming a name; it is dropped before encoding.
     """
     control = {text for text, is_control in tokenizer.added_tokens().items() if is_control}
     token = _any_of(names).pattern
     scanner = re.compile(f"{opening}(?P<plain>{token}){closing}|(?P<token>{token})")
     ids: list[int] = []
-    run: list[str] = []  # plain text since the last token that the template wrote
+    plain_parts: list[str] = []  # plain text since the template's last token
     position = 0
-    for found in scanner.finditer(rendered):
-        run.append(rendered[position : found.start()])
-        position = found.end()
-        name = found["token"] or found["plain"]
-        if found["token"]:
-            ids += _encode_run(tokenizer, run, opening, closing) + tokenizer.encode(name, special=True)
-            run = []
+    for match in scanner.finditer(rendered):
+        plain_parts.append(rendered[position : match.start()])
+        position = match.end()
+        name = match["token"] or match["plain"]
+        if match["token"]:
+            ids += _encode_run(tokenizer, plain_parts, opening, closing) + tokenizer.encode(name, special=True)
+            plain_parts = []
         elif name in control:
-            run.append(name)
-        else:  # an ordinary added token is matched in any text: cut, it no longer is
-            ids += _encode_run(tokenizer, [*run, name[:1]], opening, closing)
-            run = [name[1:]]
-    return ids + _encode_run(tokenizer, [*run, rendered[position:]], opening, closing)
+            plain_parts.append(name)
+        else:  # an ordinary added token is matched in any text, unless it is cut
+            ids += _encode_run(tokenizer, [*plain_parts, name[:1]], opening, closing)
+            plain_parts = [name[1:]]
+    return ids + _encode_run(tokenizer, [*plain_parts, rendered[position:]], opening, closing)
 
 
-def _encode_run(tokenizer: Tokenizer, run: Sequence[str], opening: str, closing: str) -> list[int]:
-    text = "".join(run).replace(opening, "").replace(closing, "")
+def _encode_run(tokenizer: Tokenizer, parts: Sequence[str], opening: str, closing: str) -> list[int]:
+    text = "".join(parts).replace(opening, "").replace(closing, "")
     return tokenizer.encode(text, special=False) if text else []

@@ -1,6 +1,7 @@
-"""What every causal network in torch offers, whichever code computes it: hidden states, logits, and a cache of ragged rows.
+"""The interface of every causal network in torch: hidden states, logits, and a cache with rows of different lengths.
 
-Holds the interface and the bookkeeping that all share; `network.py` is the Llama family, `fallback.py` everything else.
+Holds the interface and the bookkeeping that all networks share. `llama_decoder.py` is the Llama family,
+`transformers_decoder.py` everything else.
 
 Shapes: B sequences, T new tokens, E model width, V vocabulary, S cache slots.
 """
@@ -20,7 +21,8 @@ from yearling.models.decoder_config import DecoderShape
 class Cache(ABC):
     """The past of S sequences, each with its own length: nothing is padded on the left.
 
-    `lengths[slot]` tokens of a slot are valid. Sequences need not start or end together: `rows` picks the slots of one step.
+    The first `lengths[slot]` tokens of a slot are valid. Sequences need not start or end together: `rows` selects the slots of
+    one step.
     """
 
     def __init__(self, *, num_slots: int, capacity_tokens: int) -> None:
@@ -28,12 +30,15 @@ class Cache(ABC):
         self.lengths = [0] * num_slots
 
     def rows(self, slots: Sequence[int], num_new: Sequence[int] | None = None) -> CacheRows:
-        """The slots that take part in one step, in the order of its batch. `num_new[i]` of the T tokens given for slot i are
-        real, the rest is padding on the right; None means all. Neighbouring slots in rising order are read without a copy."""
+        """The slots that take part in one step, in the order of its batch.
+
+        `num_new[i]` of the T tokens of slot i are real, the rest is padding on the right; None means all. Adjacent slots in
+        rising order are read without a copy.
+        """
         return CacheRows(self, tuple(slots), None if num_new is None else tuple(num_new))
 
     def reset(self, slot: int, length: int = 0) -> None:
-        """Forget all but the first `length` tokens of a slot."""
+        """Drop all but the first `length` tokens of a slot. Raises ValueError if it holds fewer."""
         if not 0 <= length <= self.lengths[slot]:
             raise ValueError(f"slot {slot} holds {self.lengths[slot]} tokens, not {length}")
         self.lengths[slot] = length
@@ -57,11 +62,11 @@ class CacheRows:
 
     @property
     def lengths(self) -> list[int]:
-        """Tokens that each row holds before the step."""
+        """Number of tokens of each row before the step."""
         return [self.cache.lengths[slot] for slot in self.slots]
 
     def new_tokens(self, batch: int, tokens: int) -> list[int]:
-        """How many of the T tokens of each row are real. Raises ValueError when the step does not fit the slots."""
+        """How many of the T tokens of each row are real. Raises ValueError if the step does not fit the slots."""
         new = list(self.num_new or [tokens] * batch)
         fits = len(self.slots) == len(new) == len(set(self.slots)) == batch
         if not fits or not 0 <= min(new) <= max(new) <= tokens:
@@ -71,20 +76,24 @@ class CacheRows:
         return new
 
     def advance(self, new: Sequence[int]) -> None:
+        """Record that each row has grown by so many tokens."""
         for slot, count in zip(self.slots, new, strict=True):
             self.cache.lengths[slot] += count
 
 
 class Decoder(nn.Module, ABC):
-    """A causal language model. `lm_head` turns hidden states into logits; callers that need log-probabilities of many tokens call
-    `hidden` and apply `lm_head` to chunks."""
+    """A causal language model. `lm_head` turns hidden states into logits; callers that need log-probabilities of many tokens
+    call `hidden` and apply `lm_head` to chunks.
+    """
 
     config: DecoderShape
     lm_head: nn.Module
 
     @property
     @abstractmethod
-    def dtype(self) -> torch.dtype: ...
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        ...
 
     @abstractmethod
     def new_cache(self, *, num_slots: int, capacity_tokens: int) -> Cache:
@@ -101,10 +110,10 @@ class Decoder(nn.Module, ABC):
     ) -> Tensor:
         """The final hidden states after the last norm, (B, T, E).
 
-        Without a cache, token t sees tokens 0 to t of its row, or what `mask` (boolean, broadcastable to (B, T, T), true where a
-        token may look; `packed` makes one) says; a layer's sliding window applies to positions in both cases. With `cache` rows
-        the tokens follow what the slots hold, are appended to them, and see all of it; `positions_BT` and `mask` are then not
-        allowed. Raises ValueError when arguments contradict each other or the cache is full.
+        Without a cache, token t sees tokens 0 to t of its row, or what `mask` allows (boolean, broadcastable to (B, T, T), true
+        where a token may look; see `pack_sequences`). A layer's sliding window applies to positions in both cases. With `cache`
+        rows, the tokens follow what the slots hold, are appended to them and see all of it; `positions_BT` and `mask` are then
+        not allowed. Raises ValueError if arguments contradict each other or the cache is full.
         """
 
     def forward(
@@ -115,13 +124,13 @@ class Decoder(nn.Module, ABC):
         cache: CacheRows | None = None,
         mask: Tensor | None = None,
     ) -> Tensor:
-        """Logits (B, T, V), in the network's own type; arguments as in `hidden`."""
+        """Logits (B, T, V) in the type of the weights; arguments as in `hidden`."""
         logits: Tensor = self.lm_head(self.hidden(ids_BT, positions_BT=positions_BT, cache=cache, mask=mask))
         return logits
 
 
 def pack_sequences(lengths: Sequence[int], *, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-    """(positions (1, T), mask (1, T, T)) for sequences of these lengths laid end to end in one row: each sees only itself."""
+    """(positions (1, T), mask (1, T, T)) of sequences of these lengths placed end to end in one row: each sees only itself."""
     sizes = torch.tensor(lengths, device=device)
     owner = torch.repeat_interleave(torch.arange(len(lengths), device=device), sizes)
     starts = torch.repeat_interleave(sizes.cumsum(0) - sizes, sizes)
@@ -131,9 +140,9 @@ def pack_sequences(lengths: Sequence[int], *, device: torch.device | str = "cpu"
 
 
 def additive_mask(allowed: Tensor, dtype: torch.dtype) -> Tensor:
-    """What attention adds to its scores, (B or 1, 1, T, K), for a boolean mask (T, K) or (B, T, K)."""
+    """The bias that attention adds to its scores, (B or 1, 1, T, K), from a boolean mask (T, K) or (B, T, K)."""
     if allowed.dim() == 2:
         allowed = allowed[None]
-    # Half of the lowest number: adding a score cannot overflow, and a row that sees nothing stays finite.
+    # Half of the lowest number: adding a score cannot overflow, and a row without any allowed key stays finite.
     lowest = torch.finfo(dtype).min / 2
     return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(~allowed, lowest)[:, None]

@@ -1,7 +1,7 @@
-"""The shape of a Llama-family decoder, read from and written to what model files say of it.
+"""The shape of a Llama-family decoder, read from and written to the descriptions in model files.
 
-Knows the two vocabularies (a Hugging Face config.json, GGUF metadata) and refuses whatever would need other arithmetic than
-`network.py` has: a model is loaded exactly or not at all. Holds no tensors and needs no torch.
+Knows the two formats (a Hugging Face config.json, GGUF metadata) and refuses anything that would need other arithmetic than
+that of `llama_decoder.py`: a model is loaded exactly or not at all. Holds no tensors and needs no torch.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 from yearling.errors import Unsupported, Untrusted
 
 SUPPORTED_FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
-"""`model_type` of config.json. GGUF says `llama` for Mistral too. SmolLM2 is a Llama."""
+"""`model_type` of config.json. GGUF calls Mistral `llama` too; SmolLM2 is a Llama."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecoderShape:
-    """What all networks tell. `family` is `model_type` of its config.json, `source` that file's contents if there is one."""
+    """What all networks report. `family` is `model_type` of config.json, `hf_config` that file's content if there is one."""
 
     family: str
     vocab_size: int
@@ -31,8 +31,11 @@ class DecoderShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecoderConfig(DecoderShape):
-    """Sizes and switches. `rope_factors` divide the rotary frequencies one by one (Llama 3's scaling and linear scaling alike);
-    `windows` holds, per layer, how many tokens back it sees, or None for all."""
+    """Sizes and switches of a Llama-family decoder.
+
+    `rope_factors` divide the rotary frequencies one by one (Llama 3's scaling and linear scaling alike). `windows` holds, per
+    layer, how many tokens back it sees, or None for all.
+    """
 
     num_heads: int
     num_kv_heads: int
@@ -51,14 +54,15 @@ class DecoderConfig(DecoderShape):
     def __post_init__(self) -> None:
         sizes = (self.vocab_size, self.hidden_size, self.num_layers, self.num_heads, self.num_kv_heads, self.head_dim)
         if min(*sizes, self.ffn_size, self.context_tokens) <= 0 or self.num_heads % self.num_kv_heads or self.head_dim % 2:
-            raise Untrusted("The model's description gives impossible sizes.", advice="Fetch the model again.")
+            raise Untrusted("The model's configuration has impossible sizes.", advice="Fetch the model again.")
 
     def window(self, layer: int) -> int | None:
+        """How many tokens back a layer sees; None for all."""
         return self.windows[layer] if self.windows else None
 
     @property
     def num_parameters(self) -> int:
-        """How many weights the network has; a tied embedding counts once."""
+        """Number of weights of the network; a tied embedding counts once."""
         query, key = self.num_heads * self.head_dim, self.num_kv_heads * self.head_dim
         attention = self.hidden_size * (2 * query + 2 * key) + self.qkv_bias * (query + 2 * key)
         attention += self.output_bias * self.hidden_size + self.qk_norm * 2 * self.head_dim
@@ -68,7 +72,9 @@ class DecoderConfig(DecoderShape):
 
 
 def config_from_hf(config: Mapping[str, Any]) -> DecoderConfig:
-    """From a config.json. Raises Unsupported for another family or a feature that we do not compute."""
+    """From a config.json. Raises Unsupported for another family or a feature that we do not compute, Untrusted if fields are
+    missing or wrong.
+    """
     family = config.get("model_type", "")
     if family not in SUPPORTED_FAMILIES:
         raise Unsupported(f"The architecture {family!r} is not of the Llama family.")
@@ -103,11 +109,14 @@ def config_from_hf(config: Mapping[str, Any]) -> DecoderConfig:
             hf_config=dict(config),
         )
     except (KeyError, TypeError, ZeroDivisionError) as error:
-        raise Untrusted(f"The model's config.json is incomplete or wrong ({error}).", advice="Fetch the model again.") from None
+        raise Untrusted(f"The model's config.json is incomplete or invalid ({error}).", advice="Fetch the model again.") from None
 
 
 def config_from_gguf(metadata: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], rope_factors: Any) -> DecoderConfig:
-    """From GGUF metadata, the tensors' shapes by name, and the values of `rope_freqs.weight` (None without it)."""
+    """From GGUF metadata, the shapes of the tensors by name, and the values of `rope_freqs.weight` (None without it).
+
+    Raises Unsupported for another family or a feature that we do not compute, Untrusted if metadata is missing.
+    """
     family = metadata.get("general.architecture", "")
     if family not in SUPPORTED_FAMILIES - {"mistral"}:
         raise Unsupported(
@@ -115,17 +124,17 @@ def config_from_gguf(metadata: Mapping[str, Any], shapes: Mapping[str, tuple[int
         )
 
     def value(key: str, default: Any = None) -> Any:
-        found = metadata.get(f"{family}.{key}", default)
-        if found is None:
-            raise Untrusted(f"The GGUF file says nothing of {family}.{key}.", advice="Fetch the model again.")
-        return found
+        result = metadata.get(f"{family}.{key}", default)
+        if result is None:
+            raise Untrusted(f"The GGUF file has no {family}.{key}.", advice="Fetch the model again.")
+        return result
 
     if value("expert_count", 0):
         raise Unsupported("Mixtures of experts cannot be opened in torch.", advice="Serve it with llama.cpp.")
     heads, hidden = value("attention.head_count"), value("embedding_length")
     head_dim = value("attention.key_length", hidden // heads)
     if value("rope.dimension_count", head_dim) != head_dim or value("attention.value_length", head_dim) != head_dim:
-        raise Unsupported("Heads that are rotated in part cannot be opened in torch.", advice="Serve it with llama.cpp.")
+        raise Unsupported("Partially rotated heads cannot be opened in torch.", advice="Serve it with llama.cpp.")
     return DecoderConfig(
         family=family,
         vocab_size=shapes["token_embd.weight"][0],
@@ -157,7 +166,7 @@ def config_to_hf(config: DecoderConfig) -> dict[str, Any]:
         "qwen2": "Qwen2ForCausalLM",
         "qwen3": "Qwen3ForCausalLM",
     }
-    described: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "architectures": [names[config.family]],
         "model_type": config.family,
         "vocab_size": config.vocab_size,
@@ -178,18 +187,21 @@ def config_to_hf(config: DecoderConfig) -> dict[str, Any]:
     if config.rope_factors is not None:
         if len(set(config.rope_factors)) > 1:
             raise Unsupported(
-                "The model scales its rotary frequencies one by one, which a config.json made from a GGUF file cannot say.",
+                "The model scales its rotary frequencies one by one, which a config.json made from a GGUF file cannot express.",
                 advice="Export to GGUF, or start from the model's Hugging Face folder.",
             )
-        described["rope_scaling"] = {"rope_type": "linear", "factor": config.rope_factors[0]}
-    return described
+        fields["rope_scaling"] = {"rope_type": "linear", "factor": config.rope_factors[0]}
+    return fields
 
 
 def config_to_gguf(config: DecoderConfig) -> tuple[str, dict[str, Any]]:
-    """(architecture, metadata). A sliding window, which llama.cpp does not know for these families, limits the context."""
+    """(architecture, metadata). llama.cpp has no sliding window for these families, so a window limits the context instead.
+
+    Raises Unsupported for a mixture of biases that GGUF cannot express.
+    """
     architecture = "llama" if config.family == "mistral" else config.family
     if config.family == "llama" and config.qkv_bias and not config.output_bias:
-        raise Unsupported("GGUF has no name for this mixture of biases.")
+        raise Unsupported("GGUF cannot express this mixture of biases.")
     windows = [window for window in config.windows if window is not None]
     values = {
         "context_length": min([config.context_tokens, *windows]),
@@ -209,12 +221,12 @@ def config_to_gguf(config: DecoderConfig) -> tuple[str, dict[str, Any]]:
 
 
 def _hf_rope(config: Mapping[str, Any], head_dim: int) -> tuple[float, tuple[float, ...] | None]:
-    """(theta, factors) from `rope_parameters` (transformers 5) or `rope_theta` and `rope_scaling` (before)."""
+    """(theta, factors) from `rope_parameters` (transformers 5) or `rope_theta` and `rope_scaling` (earlier versions)."""
     rope = dict(config.get("rope_parameters") or config.get("rope_scaling") or {})
     theta = float(rope.get("rope_theta") or config.get("rope_theta") or 10000.0)
     kind = rope.get("rope_type") or rope.get("type") or "default"
     if rope.get("partial_rotary_factor", config.get("partial_rotary_factor", 1.0)) not in (None, 1.0):
-        raise Unsupported("Heads that are rotated in part are not supported.")
+        raise Unsupported("Partially rotated heads are not supported.")
     if kind == "default":
         return theta, None
     if kind == "linear":
@@ -228,8 +240,9 @@ def _hf_rope(config: Mapping[str, Any], head_dim: int) -> tuple[float, tuple[flo
 
 
 def _llama3_factors(theta: float, head_dim: int, factor: float, low: float, high: float, original: int) -> tuple[float, ...]:
-    """What Llama 3.1 divides each frequency by (meta-llama/llama-models, `apply_scaling`): 1 for waves much shorter than the
-    original context, `factor` for longer ones, and a smooth passage between them."""
+    """The divisor of each frequency in Llama 3.1 (meta-llama/llama-models, `apply_scaling`): 1 for waves much shorter than the
+    original context, `factor` for longer ones, and a smooth transition between them.
+    """
     factors = []
     for index in range(0, head_dim, 2):
         wavelength = 2 * math.pi * theta ** (index / head_dim)

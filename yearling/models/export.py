@@ -1,6 +1,6 @@
-"""Write models for others to load: a GGUF file for llama.cpp, a folder for everything that reads Hugging Face's format.
+"""Write models for other programs: a GGUF file for llama.cpp, a folder for everything that reads Hugging Face's format.
 
-Knows layouts and vocabularies' names; nothing of training. The same weights and the same source give the same bytes.
+Knows layouts and the names of vocabularies; nothing of training. The same weights and the same source give the same bytes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from yearling.models.decoder_weights import gguf_tensors, open_decoder
 from yearling.models.gguf import read_gguf, write_gguf
 from yearling.models.gguf_tokenizer import build_tokenizer, stop_ids
 from yearling.models.gguf_tokenizer_export import folder_to_gguf_vocabulary
+from yearling.models.hf_folder import HF_FILENAMES
 from yearling.models.llama_decoder import LlamaDecoder
 from yearling.models.lora import LoRALinear
 from yearling.models.safetensors_files import write_safetensors
@@ -30,30 +31,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 QUANTISATIONS = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 7, "BF16": 32}
-"""Layouts that `export_gguf` writes, with llama.cpp's number for a file of them (`general.file_type`)."""
+"""Layouts that `export_gguf` writes, with llama.cpp's number for a file in each (`general.file_type`)."""
 
 _BLOCK = 32
-_TOKENIZER_FILES = (
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "generation_config.json"),
-    *("chat_template.jinja", "vocab.json", "merges.txt", "tokenizer.model"),
-)
+_TOKENIZER_FILES = tuple(name for name in HF_FILENAMES if name != "config.json")
 
 
 def export_gguf(source: Path, target: Path, quantisation: str = "Q8_0") -> None:
-    """Turn a Hugging Face folder (or a GGUF file) of the Llama family into a GGUF file.
+    """Convert a Hugging Face folder (or a GGUF file) of the Llama family to a GGUF file.
 
-    Raises BadInput for an unknown quantisation, Unsupported for architectures, tokenizers or biases that GGUF or we have no
-    words for, and what `load_decoder` raises."""
+    Raises BadInput for an unknown layout, Unsupported for architectures, tokenizers or biases that GGUF cannot express, and
+    what `load_decoder` raises.
+    """
     decoder = open_decoder(source)
     export_decoder_gguf(decoder, target, quantisation, vocabulary=read_gguf_vocabulary(source, decoder.config.vocab_size))
 
 
 def export_decoder_gguf(decoder: Decoder, target: Path, quantisation: str, *, vocabulary: Mapping[str, Any]) -> None:
-    """Write a network in memory with a vocabulary from `vocabulary_of`. Raises as `export_gguf`."""
+    """Write a network in memory with a vocabulary from `read_gguf_vocabulary`. Raises as `export_gguf`."""
     network = _require_bare_llama(decoder)
     kind = quantisation.upper()
     if kind not in QUANTISATIONS:
-        raise BadInput(f"{quantisation!r} is no layout for weights.", advice=f"Use one of {', '.join(QUANTISATIONS)}.")
+        raise BadInput(
+            f"{quantisation!r} is not a supported layout for weights.", advice=f"Use one of {', '.join(QUANTISATIONS)}."
+        )
     architecture, metadata = config_to_gguf(network.config)
     metadata = {
         "general.type": "model",
@@ -67,27 +68,28 @@ def export_decoder_gguf(decoder: Decoder, target: Path, quantisation: str, *, vo
 
 
 def export_hf(decoder: Decoder, folder: Path, *, source: Path) -> None:
-    """Write model.safetensors, config.json and the tokenizer and chat template of `source` (a GGUF file or a folder).
+    """Write model.safetensors, config.json, and the tokenizer and chat template of `source` (a GGUF file or a folder).
 
-    Weights keep the network's type. Raises Unsupported for an attached adapter or a config that cannot be said in config.json."""
+    The weights keep their type. Raises Unsupported for an attached adapter or a configuration that config.json cannot express.
+    """
     network = _require_bare_llama(decoder)
-    described = config_to_hf(network.config) | {"dtype": str(network.dtype).removeprefix("torch.")}
-    described.pop("torch_dtype", None)
+    config = config_to_hf(network.config) | {"dtype": str(network.dtype).removeprefix("torch.")}
+    config.pop("torch_dtype", None)
     folder.mkdir(parents=True, exist_ok=True)
     if source.is_file() and source.suffix != ".safetensors":
-        _write_gguf_tokenizer(read_gguf(source).metadata, folder, described)
+        _write_gguf_tokenizer(read_gguf(source).metadata, folder, config)
     else:
         origin = source if source.is_dir() else source.parent
         for name in _TOKENIZER_FILES:
             if (origin / name).is_file():
                 shutil.copyfile(origin / name, folder / name)
-    _write_json(folder / "config.json", described)
+    _write_json(folder / "config.json", config)
     tensors = {name: parameter.detach().cpu() for name, parameter in network.named_parameters()}
     write_safetensors(folder / "model.safetensors", tensors, {"format": "pt"})
 
 
 def read_gguf_vocabulary(source: Path, vocab_size: int) -> dict[str, Any]:
-    """GGUF's `tokenizer.*` metadata for a GGUF file (as it is there) or a Hugging Face folder (converted)."""
+    """GGUF's `tokenizer.*` metadata of a GGUF file (as it is) or a Hugging Face folder (converted)."""
     if source.is_file() and source.suffix != ".safetensors":
         metadata = read_gguf(source).metadata
         return {key: value for key, value in metadata.items() if key.startswith("tokenizer.")}
@@ -96,7 +98,7 @@ def read_gguf_vocabulary(source: Path, vocab_size: int) -> dict[str, Any]:
 
 def _require_bare_llama(decoder: Decoder) -> LlamaDecoder:
     if not isinstance(decoder, LlamaDecoder):
-        raise Unsupported(f"The architecture {decoder.config.family!r} cannot be exported.", advice="Serve its folder as it is.")
+        raise Unsupported(f"The architecture {decoder.config.family!r} cannot be exported.", advice="Serve its folder unchanged.")
     if any(isinstance(module, LoRALinear) for module in decoder.modules()):
         raise Unsupported("The network has an adapter attached.", advice="Merge it, or export the adapter by itself.")
     return decoder
@@ -108,8 +110,9 @@ def _iter_encoded_tensors(network: LlamaDecoder, kind: str) -> Iterator[tuple[st
 
 
 def _layout(name: str, tensor: Tensor, kind: str) -> str:
-    """Norms, biases and rotary factors stay float32, as llama.cpp wants them; embeddings and rows that blocks do not divide are
-    kept finer than a 4-bit file's other weights."""
+    """The layout of one tensor. Norms, biases and rotary factors stay float32, as llama.cpp requires; embeddings, and rows that
+    blocks do not divide, keep a finer layout than the other weights of a 4-bit file.
+    """
     if tensor.dim() == 1 or kind == "F32":
         return "F32"
     if kind == "Q4_0" and name in ("token_embd.weight", "output.weight"):
@@ -117,23 +120,23 @@ def _layout(name: str, tensor: Tensor, kind: str) -> str:
     if kind.startswith("Q") and tensor.shape[-1] % _BLOCK:
         kind = "F16"
     if kind == "F16" and tensor.abs().max() > torch.finfo(torch.float16).max:
-        raise Unsupported(f"The tensor {name} holds numbers too large for F16.", advice="Export as BF16.")
+        raise Unsupported(f"The tensor {name} has numbers that are too large for F16.", advice="Export as BF16.")
     return kind
 
 
-def _write_gguf_tokenizer(metadata: Mapping[str, Any], folder: Path, described: dict[str, Any]) -> None:
+def _write_gguf_tokenizer(metadata: Mapping[str, Any], folder: Path, config: dict[str, Any]) -> None:
     tokens = metadata["tokenizer.ggml.tokens"]
     build_tokenizer(metadata).save(str(folder / "tokenizer.json"))
-    words: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
-    for ours, theirs in (("bos", "bos"), ("eos", "eos"), ("unk", "unknown"), ("pad", "padding")):
-        index = metadata.get(f"tokenizer.ggml.{theirs}_token_id")
+    tokenizer_config: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+    for name, gguf_name in (("bos", "bos"), ("eos", "eos"), ("unk", "unknown"), ("pad", "padding")):
+        index = metadata.get(f"tokenizer.ggml.{gguf_name}_token_id")
         if index is not None:
-            words[f"{ours}_token"] = tokens[index]
-            if ours in ("bos", "eos", "pad"):
-                described[f"{ours}_token_id"] = index
+            tokenizer_config[f"{name}_token"] = tokens[index]
+            if name in ("bos", "eos", "pad"):
+                config[f"{name}_token_id"] = index
     if "tokenizer.chat_template" in metadata:
-        words["chat_template"] = metadata["tokenizer.chat_template"]
-    _write_json(folder / "tokenizer_config.json", words)
+        tokenizer_config["chat_template"] = metadata["tokenizer.chat_template"]
+    _write_json(folder / "tokenizer_config.json", tokenizer_config)
     _write_json(folder / "generation_config.json", {"eos_token_id": sorted(stop_ids(metadata))})
 
 

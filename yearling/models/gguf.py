@@ -1,8 +1,8 @@
 """Read and write GGUF files: metadata, and tensors as float32.
 
-Knows the container and nothing of what the tensors mean (`network.py`, `export.py`) or of where files come from. The reader
-is our own because the library's builds a numpy view per string, which takes seconds for a vocabulary; block formats are the
-library's. A file is hostile until it is read: every length and offset is checked against the file before it is used.
+Knows the container, not what the tensors mean (`llama_decoder.py`, `export.py`) or where files come from. The reader is our own
+because the library's builds a numpy view per string, which takes seconds for a vocabulary; block formats are the library's. A
+file is untrusted until it is read: every length and offset is checked against the file before it is used.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -32,7 +32,7 @@ _REFETCH_ADVICE = "Fetch it again, and check its SHA-256."
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """Where a tensor lies. `shape` is in row-major (torch) order, the reverse of GGUF's own."""
+    """Position and type of a tensor. `shape` is in row-major (torch) order, the reverse of GGUF's own."""
 
     name: str
     shape: tuple[int, ...]
@@ -42,9 +42,9 @@ class TensorInfo:
 
 
 class GGUFFile:
-    """An opened GGUF file: `metadata` by key, `tensors` by name. Tensor data stays on disk until `tensor` asks for it.
+    """An open GGUF file: `metadata` by key, `tensors` by name. Tensor data stays on disk until it is requested.
 
-    `value_offsets` says where each metadata value begins, `table_offset` where the table of tensors does, both in bytes.
+    `value_offsets` gives the byte offset of each metadata value, `table_offset` that of the table of tensors.
     """
 
     def __init__(
@@ -67,18 +67,18 @@ class GGUFFile:
         self._data = data
 
     def header_bytes(self) -> bytes:
-        """The file as it is before the table of tensors: magic, version, counts and metadata."""
+        """The file up to the table of tensors: magic, version, counts and metadata."""
         return self._data[: self.table_offset]
 
     def raw_bytes(self, name: str) -> NDArray[np.uint8]:
-        """The tensor's bytes as stored, `(size_bytes,)`, as a read-only view of the file."""
+        """The stored bytes of a tensor, `(size_bytes,)`, as a read-only view of the file."""
         import numpy as np
 
         info = self.tensors[name]
         return np.frombuffer(self._data, dtype=np.uint8, count=info.size_bytes, offset=info.offset)
 
     def read_tensor(self, name: str) -> NDArray[np.float32]:
-        """The tensor dequantised to float32, in `shape`. Raises Unsupported for a block format that is not known."""
+        """The tensor dequantised to float32, in `shape`. Raises Unsupported for an unknown block format."""
         import numpy as np
         from gguf import GGMLQuantizationType
         from gguf.quants import dequantize
@@ -102,7 +102,7 @@ class GGUFFile:
 
 
 def read_gguf(path: Path) -> GGUFFile:
-    """Open and check a GGUF file. Raises Untrusted when it is none or is cut short, Unsupported for what we cannot read."""
+    """Open and check a GGUF file. Raises Untrusted if it is not GGUF or is truncated, Unsupported if we cannot read it."""
     size = path.stat().st_size
     if size < 24:
         raise Untrusted(f"{path.name} is too short to be a GGUF file.", advice=_REFETCH_ADVICE)
@@ -119,10 +119,10 @@ def read_gguf(path: Path) -> GGUFFile:
 def write_gguf(
     path: Path, architecture: str, metadata: Mapping[str, Any], tensors: Iterable[tuple[str, NDArray[np.float32], str]]
 ) -> None:
-    """Write `(name, float32 array in torch order, format)` tensors, format being a GGML type name such as `Q8_0`.
+    """Write `(name, float32 array in torch order, format)` tensors, where format is a GGML type name such as `Q8_0`.
 
-    Metadata values that are ints become uint32 (lists of ints int32), floats float32; strings, booleans and lists of one kind
-    keep their kind. The same arguments give the same bytes. The file appears whole or not at all.
+    Metadata ints become uint32 (lists of ints int32), floats float32; strings, booleans and homogeneous lists keep their type.
+    The same arguments give the same bytes. The file appears complete or not at all.
     """
     import gguf
     from gguf.quants import quantize
@@ -174,7 +174,7 @@ class _Parser:
     def parse(self) -> GGUFFile:
         version = self.scalar("<I")
         if version not in (2, 3):
-            raise Unsupported(f"{self.path.name} has GGUF version {version}; versions 2 and 3 can be read.")
+            raise Unsupported(f"{self.path.name} has GGUF version {version}. Versions 2 and 3 are supported.")
         num_tensors, num_keys = self.scalar("<Q"), self.scalar("<Q")
         self.check(max(num_tensors, num_keys) * 8)
         metadata: dict[str, Any] = {}
@@ -185,13 +185,13 @@ class _Parser:
             metadata[key] = self.value(kind)
         if metadata.get("split.count", 0) > 1:
             raise Unsupported(
-                f"{self.path.name} is one part of a split model.", advice="Join the parts with llama-gguf-split --merge first."
+                f"{self.path.name} is one part of a split model.", advice="First join the parts with llama-gguf-split --merge."
             )
         table_offset = self.offset
         heads = [self.tensor_head() for _ in range(num_tensors)]
         alignment = metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
         if not isinstance(alignment, int) or alignment <= 0:
-            raise Untrusted(f"{self.path.name} has an impossible alignment.", advice=_REFETCH_ADVICE)
+            raise Untrusted(f"{self.path.name} has an invalid alignment.", advice=_REFETCH_ADVICE)
         start = -(-self.offset // alignment) * alignment
         tensors = {name: self.locate_tensor(name, shape, kind, start + offset) for name, shape, kind, offset in heads}
         return GGUFFile(
@@ -227,7 +227,7 @@ class _Parser:
         if kind == _ARRAY:
             return self.array()
         if kind not in _SCALARS:
-            raise Untrusted(f"{self.path.name} holds metadata of the unknown type {kind}.", advice=_REFETCH_ADVICE)
+            raise Untrusted(f"{self.path.name} has metadata of the unknown type {kind}.", advice=_REFETCH_ADVICE)
         return self.scalar(_SCALARS[kind])
 
     def array(self) -> list[Any]:
@@ -241,12 +241,12 @@ class _Parser:
         self.check(count * 8)
         if kind == _STRING:
             return [self.string() for _ in range(count)]
-        raise Unsupported(f"{self.path.name} holds nested metadata arrays, which no model that we serve needs.")
+        raise Unsupported(f"{self.path.name} has nested metadata arrays, which are not supported.")
 
     def tensor_head(self) -> tuple[str, tuple[int, ...], int, int]:
         name, num_dims = self.string(), self.scalar("<I")
         if num_dims > 4:
-            raise Untrusted(f"{self.path.name} holds a tensor with {num_dims} dimensions.", advice=_REFETCH_ADVICE)
+            raise Untrusted(f"{self.path.name} has a tensor with {num_dims} dimensions.", advice=_REFETCH_ADVICE)
         shape = tuple(reversed([self.scalar("<Q") for _ in range(num_dims)]))
         return name, shape, self.scalar("<I"), self.scalar("<Q")
 
@@ -257,11 +257,11 @@ class _Parser:
             raise Untrusted(f"The tensor {name} of {self.path.name} does not fill its blocks.", advice=_REFETCH_ADVICE)
         size = _rows(shape) * width // block_length * block_bytes
         if offset + size > len(self.data):
-            raise Untrusted(f"{self.path.name} is truncated: the tensor {name} lies beyond its end.", advice=_REFETCH_ADVICE)
+            raise Untrusted(f"{self.path.name} is truncated: the tensor {name} is beyond its end.", advice=_REFETCH_ADVICE)
         return TensorInfo(name, shape, kind, offset, size)
 
 
-# (values, bytes) per block, by GGML type number: the ones that the header needs without importing the library.
+# (values, bytes) per block of the commonest types, by GGML type number, so that reading a header need not import the library.
 _BLOCKS = {0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 8: (32, 34), 30: (1, 2)}
 
 
@@ -273,5 +273,5 @@ def _block(kind: int, path: Path) -> tuple[int, int]:
     try:
         sizes: tuple[int, int] = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
     except (ValueError, KeyError):
-        raise Unsupported(f"{path.name} holds tensors of the unknown type {kind}.", advice="Update Yearling.") from None
+        raise Unsupported(f"{path.name} has tensors of the unknown type {kind}.", advice="Update Yearling.") from None
     return sizes

@@ -1,8 +1,8 @@
-"""Turn the vocabulary in a GGUF file's metadata into a `tokenizers` pipeline.
+"""Build a `tokenizers` pipeline from the vocabulary in a GGUF file's metadata.
 
-Knows llama.cpp's conventions (which pre-tokenizer a name stands for, which tokens are special) and nothing of chat or of
-files. Names, patterns and rules follow llama.cpp's `src/llama-vocab.cpp`; where it rewrote a pattern for its own regex engine,
-the model's original is used here.
+Knows llama.cpp's conventions (which pre-tokenizer a name stands for, which tokens are special); nothing of chat or of files.
+Names, patterns and rules follow llama.cpp's `src/llama-vocab.cpp`; where it rewrote a pattern for its own regex engine, the
+model's original is used here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ END_OF_TURN_TOKENS = frozenset(
         *("_<EOT>", "[EOT]", "[EOS]", "</s>", "<eos>", "<|return|>", "<end_of_utterance>", "<｜end▁of▁sentence｜>"),
     }
 )
-"""Names of special tokens that end an answer whatever the file's own eos id says, as llama.cpp has it."""
+"""Special tokens that end an answer whatever the file's own eos id is, as in llama.cpp."""
 
 _SPACE_RULES = r"\s*[\r\n]+|\s+(?!\S)|\s+"
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -36,7 +36,7 @@ _TEKKEN = (
     rf"|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]*|{_SPACE_RULES}"
 )
 
-# The patterns that cut text, one after the other, by `tokenizer.ggml.pre`.
+# The patterns that split text, applied in turn, by `tokenizer.ggml.pre`.
 _PATTERNS: dict[str, tuple[str, ...]] = {
     "default": (r"[\p{P}$+<=>^~|]+", _GPT2, r"\p{N}+", r"[0-9][0-9][0-9]"),
     **dict.fromkeys(("gpt-2", "phi-2", "mpt", "olmo"), (_GPT2,)),
@@ -51,15 +51,15 @@ _NFC = frozenset({"qwen2", "deepseek-r1-qwen"})
 
 
 PRE_TOKENIZERS = ("smollm", "qwen2", "llama-bpe", "tekken", "gpt-2", "default")
-"""One name of each rule, for finding the name of a rule that is only known by what it does."""
+"""One name per rule, to find the name of a rule that is known only by its effect."""
 
 
 def build_tokenizer(metadata: Mapping[str, Any]) -> Tokenizer:
-    """The tokenizer that GGUF metadata describes. Raises Unsupported for one that we do not know, Untrusted for a broken one."""
+    """The tokenizer that GGUF metadata describes. Raises Unsupported for an unknown kind, Untrusted for damaged metadata."""
     kind = metadata.get("tokenizer.ggml.model")
     tokens = metadata.get("tokenizer.ggml.tokens")
     if not isinstance(tokens, list) or not tokens:
-        raise Untrusted("The model file holds no vocabulary.", advice="Import a complete model, not a bare weights file.")
+        raise Untrusted("The model file has no vocabulary.", advice="Import a complete model, not a bare weights file.")
     types = metadata.get("tokenizer.ggml.token_type") or [NORMAL] * len(tokens)
     if kind == "gpt2":
         tokenizer = _byte_level(metadata, tokens)
@@ -68,7 +68,7 @@ def build_tokenizer(metadata: Mapping[str, Any]) -> Tokenizer:
     else:
         raise Unsupported(
             f"The model's tokenizer is of the kind {kind!r}, which is not supported.",
-            advice="Kinds 'gpt2' (byte-level BPE) and 'llama' (SentencePiece) are.",
+            advice="Supported kinds are 'gpt2' (byte-level BPE) and 'llama' (SentencePiece).",
         )
     special = [token for token, type_ in zip(tokens, types, strict=True) if type_ in (CONTROL, UNKNOWN)]
     ordinary = [token for token, type_ in zip(tokens, types, strict=True) if type_ == USER_DEFINED]
@@ -100,7 +100,7 @@ def _byte_level(metadata: Mapping[str, Any], tokens: Sequence[str]) -> Tokenizer
     pre = metadata.get("tokenizer.ggml.pre", "default")
     if pre not in _PATTERNS:
         raise Unsupported(
-            f"The model cuts text by the rule {pre!r} (tokenizer.ggml.pre), which is not known here.",
+            f"The model splits text by the rule {pre!r} (tokenizer.ggml.pre), which is not supported.",
             advice="Import the model's Hugging Face folder instead, which carries its own tokenizer.json.",
         )
     merges = [_pair(line) for line in metadata.get("tokenizer.ggml.merges", ())]
@@ -120,7 +120,7 @@ def _pair(line: str) -> tuple[str, str]:
 
 
 def _bpe(tokens: Sequence[str], merges: Sequence[tuple[str, str]], **options: Any) -> models.BPE:
-    # A repeated text keeps its first id, as in llama.cpp's own table the later ones cannot be produced from text either.
+    # A repeated text keeps its first id; in llama.cpp's own table, too, text cannot produce the later ones.
     vocab: dict[str, int] = {}
     for index, token in enumerate(tokens):
         vocab.setdefault(token, index)
@@ -131,7 +131,7 @@ def _bpe(tokens: Sequence[str], merges: Sequence[tuple[str, str]], **options: An
 def _sentencepiece(metadata: Mapping[str, Any], tokens: Sequence[str], types: Sequence[int]) -> Tokenizer:
     scores = metadata.get("tokenizer.ggml.scores")
     if not scores:
-        raise Untrusted("The model file holds a SentencePiece vocabulary without scores.")
+        raise Untrusted("The model file has a SentencePiece vocabulary without scores.")
     unknown = metadata.get("tokenizer.ggml.unknown_token_id", 0)
     merges = _merges_by_score(tokens, scores, types)
     model = _bpe(tokens, merges, unk_token=tokens[unknown], fuse_unk=True, byte_fallback=BYTE in types)
@@ -145,13 +145,13 @@ def _sentencepiece(metadata: Mapping[str, Any], tokens: Sequence[str], types: Se
 
 
 def _merges_by_score(tokens: Sequence[str], scores: Sequence[float], types: Sequence[int]) -> list[tuple[str, str]]:
-    """SentencePiece joins the adjacent pair whose joint piece scores best: the same as BPE with merges ordered by that score."""
+    """SentencePiece joins the adjacent pair whose joint piece scores best, which equals BPE with merges ordered by that score."""
     score_of = {token: score for token, score, type_ in zip(tokens, scores, types, strict=True) if type_ == NORMAL}
-    found = [
+    merges = [
         (score, len(token[:cut]), token[:cut], token[cut:])
         for token, score in score_of.items()
         for cut in range(1, len(token))
         if token[:cut] in score_of and token[cut:] in score_of
     ]
-    found.sort(key=lambda item: (item[0], item[1]), reverse=True)
-    return [(left, right) for _, _, left, right in found]
+    merges.sort(key=lambda item: (item[0], item[1]), reverse=True)
+    return [(left, right) for _, _, left, right in merges]

@@ -1,7 +1,8 @@
-"""A Hugging Face folder's tokenizer in the words of GGUF metadata: the inverse of `vocabulary.py`.
+"""Write a Hugging Face folder's tokenizer as GGUF metadata: the inverse of `gguf_tokenizer.py`.
 
-GGUF names how text is cut instead of spelling it out, so the name is found by trying: the rule that cuts a probing text as the
-folder's tokenizer does. The result is checked before it is given out; a tokenizer that cannot be said is refused.
+GGUF names the rule that splits text instead of spelling it out, so the name is found by trial: the rule that splits a probe
+text as the folder's tokenizer does. The result is checked before it is returned; a tokenizer that GGUF cannot express is
+refused.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer as Pipeline
+from tokenizers import Tokenizer as TokenizersPipeline
 
 from yearling.errors import Unsupported, Untrusted
-from yearling.models.chat_template import folder_template_metadata
 from yearling.models.gguf_tokenizer import BYTE, CONTROL, NORMAL, PRE_TOKENIZERS, UNKNOWN, UNUSED, USER_DEFINED, build_tokenizer
-from yearling.models.tokenizer import folder_tokenizer_metadata, read_optional_json, read_tokenizer_json
+from yearling.models.hf_folder import read_json_object
+from yearling.models.tokenizer_metadata import folder_template_metadata, folder_tokenizer_metadata, read_tokenizer_json
 
 PROBE = (
     "Hello world!  It's 3.14159 o'clock, WE'LL see;\n\n\tif (x == 10) { return y+='z'; }\r\n   https://a.b/c?d=1&e=2 naïve café "
@@ -25,7 +26,7 @@ PROBE = (
 
 
 def folder_to_gguf_vocabulary(folder: Path, vocab_size: int) -> dict[str, Any]:
-    """`tokenizer.*` metadata for a folder whose network has `vocab_size` rows. Raises Unsupported when GGUF cannot say it."""
+    """`tokenizer.*` metadata for a folder whose network has `vocab_size` rows. Raises Unsupported if GGUF cannot express it."""
     pipeline = read_tokenizer_json(folder / "tokenizer.json")
     state = json.loads(pipeline.to_str())
     if state["model"]["type"] != "BPE":
@@ -47,13 +48,13 @@ def folder_to_gguf_vocabulary(folder: Path, vocab_size: int) -> dict[str, Any]:
         if build_tokenizer(metadata).encode(PROBE, add_special_tokens=False).ids == expected:
             return metadata
     raise Unsupported(
-        "The folder's tokenizer cuts text in a way that has no name in GGUF.",
-        advice="Serve the folder as it is, with the torch engine.",
+        "The folder's tokenizer splits text in a way that has no name in GGUF.",
+        advice="Serve the folder unchanged, with the torch engine.",
     )
 
 
-def _pre_tokenizes_equally(metadata: dict[str, Any], pipeline: Pipeline) -> bool:
-    """Whether the rule cuts the probe as the pipeline does: ids alone could agree by chance where merges are few."""
+def _pre_tokenizes_equally(metadata: dict[str, Any], pipeline: TokenizersPipeline) -> bool:
+    """Whether the rule splits the probe as the pipeline does. Equal ids alone could be a coincidence if there are few merges."""
     if pipeline.pre_tokenizer is None:
         return False
     bare = {**metadata, "tokenizer.ggml.merges": []}
@@ -65,13 +66,13 @@ def _pre_tokenizes_equally(metadata: dict[str, Any], pipeline: Pipeline) -> bool
     return same_cuts and same_words and same_form
 
 
-def _tokens(pipeline: Pipeline, state: dict[str, Any], vocab_size: int) -> tuple[list[str], list[int]]:
+def _tokens(pipeline: TokenizersPipeline, state: dict[str, Any], vocab_size: int) -> tuple[list[str], list[int]]:
     by_id = {index: text for text, index in pipeline.get_vocab(with_added_tokens=True).items()}
     added = pipeline.get_added_tokens_decoder()
     unknown = state["model"].get("unk_token")
     if max(by_id) >= vocab_size:
         raise Untrusted(
-            f"The tokenizer knows the token {max(by_id)} but the network has {vocab_size} rows.", advice="Fetch the model again."
+            f"The tokenizer has the token {max(by_id)}, but the network has {vocab_size} rows.", advice="Fetch the model again."
         )
     tokens, types = [], []
     for index in range(vocab_size):
@@ -92,12 +93,12 @@ def _tokens(pipeline: Pipeline, state: dict[str, Any], vocab_size: int) -> tuple
 
 
 def _sentencepiece(state: dict[str, Any], tokens: list[str], merges: list[tuple[str, ...]]) -> dict[str, Any]:
-    """Scores in the order of the merges: what is joined earlier scores better."""
+    """Scores in the order of the merges: an earlier merge scores better."""
     rank: dict[str, int] = {}
     for index, (left, right) in enumerate(merges):
         rank.setdefault(left + right, index)
-    described = json.dumps([state.get("normalizer"), state.get("pre_tokenizer")])
-    prefix = '"Prepend"' in described or ('"Metaspace"' in described and '"prepend_scheme": "never"' not in described)
+    components = json.dumps([state.get("normalizer"), state.get("pre_tokenizer")])
+    prefix = '"Prepend"' in components or ('"Metaspace"' in components and '"prepend_scheme": "never"' not in components)
     return {
         "tokenizer.ggml.model": "llama",
         "tokenizer.ggml.pre": "default",
@@ -106,23 +107,23 @@ def _sentencepiece(state: dict[str, Any], tokens: list[str], merges: list[tuple[
     }
 
 
-def _ids_and_template(folder: Path, pipeline: Pipeline) -> dict[str, Any]:
-    facts, template = folder_tokenizer_metadata(folder, pipeline), folder_template_metadata(folder)
-    eos = pipeline.token_to_id(template["special_tokens"].get("eos_token", ""))
+def _ids_and_template(folder: Path, pipeline: TokenizersPipeline) -> dict[str, Any]:
+    ids, template = folder_tokenizer_metadata(folder, pipeline), folder_template_metadata(folder)
+    eos = pipeline.token_to_id(template.special_tokens.get("eos_token", ""))
     unknown = pipeline.model.unk_token
-    found = {
-        "bos_token_id": facts["bos_id"],
-        "eos_token_id": eos if eos is not None else next(iter(facts["stop_ids"]), None),
-        "eot_token_id": next((index for index in facts["stop_ids"] if index != eos), None),
-        "padding_token_id": read_optional_json(folder / "config.json").get("pad_token_id"),
+    token_ids = {
+        "bos_token_id": ids.bos_id,
+        "eos_token_id": eos if eos is not None else next(iter(ids.stop_ids), None),
+        "eot_token_id": next((index for index in ids.stop_ids if index != eos), None),
+        "padding_token_id": read_json_object(folder / "config.json", missing_ok=True).get("pad_token_id"),
         "unknown_token_id": pipeline.token_to_id(unknown) if unknown else None,
     }
-    described: dict[str, Any] = {
-        f"tokenizer.ggml.{key}": value for key, value in found.items() if value is not None and value >= 0
+    metadata: dict[str, Any] = {
+        f"tokenizer.ggml.{key}": value for key, value in token_ids.items() if value is not None and value >= 0
     }
-    described["tokenizer.ggml.add_bos_token"] = facts["adds_bos"]
-    if template["default"]:
-        described["tokenizer.chat_template"] = template["default"]
-    if template["tool_use"]:
-        described["tokenizer.chat_template.tool_use"] = template["tool_use"]
-    return described
+    metadata["tokenizer.ggml.add_bos_token"] = ids.adds_bos
+    if template.default:
+        metadata["tokenizer.chat_template"] = template.default
+    if template.tool_use:
+        metadata["tokenizer.chat_template.tool_use"] = template.tool_use
+    return metadata

@@ -1,7 +1,7 @@
-"""A model folder in Hugging Face's format: which files make the model, what they say of it, one hash for all of them.
+"""A model folder in Hugging Face's format: which files make up the model, what they state, and one hash of all of them.
 
-Knows nothing of libraries or of loading. Only names in a fixed list and safetensors files are ever looked at; Python files and
-pickled weights are not.
+Knows nothing of libraries or of loading. Only files from a fixed list of names and safetensors files are read; Python files and
+pickled weights never are.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
-
-from safetensors import SafetensorError, safe_open
 
 from yearling.errors import BadInput, Untrusted
 from yearling.files.reading import hash_file
@@ -33,54 +31,70 @@ HF_FILENAMES = (
     "merges.txt",
     "tokenizer.model",
 )
-"""What is taken over from a Hugging Face folder beside the weights. Python files never are."""
+"""Files that belong to a model besides its weights. Python files never do."""
+
+WEIGHTS_INDEX_FILENAME = "model.safetensors.index.json"
+"""Names the file of each tensor, if there are several."""
 
 
 def hash_model_files(files: list[Path]) -> str:
-    """SHA-256 over the lines `HASH  NAME` of several files, sorted by name; `sha256sum FILES | sha256sum` gives the same."""
+    """SHA-256 of the lines `HASH  NAME` of several files, sorted by name; equals `sha256sum FILES | sha256sum`."""
     lines = [f"{hash_file(file)}  {file.name}\n" for file in sorted(files, key=lambda file: file.name)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def list_model_files(folder: Path) -> list[Path]:
-    """The files of a Hugging Face folder that make the model, by name.
+    """The files of a Hugging Face folder that make up the model, sorted by name.
 
-    Raises Untrusted (only pickled weights, damaged JSON, a shard outside the folder) and BadInput (a part is missing).
+    Raises Untrusted if the weights are pickled, a JSON file is damaged or a shard is outside the folder, BadInput if a file is
+    missing.
     """
     if not (folder / "config.json").is_file():
         raise BadInput(
             f"{folder} has no config.json, so it is not a model in Hugging Face's format.",
             advice="Give a GGUF file, or a folder with config.json, tokenizer.json and safetensors files.",
         )
-    weights = _hf_weights(folder)
+    weights = list_weight_files(folder)
     if not (folder / "tokenizer.json").is_file():
         raise BadInput(
             f"{folder} has no tokenizer.json.",
             advice="Load its tokenizer with transformers (AutoTokenizer) and save it there with save_pretrained.",
         )
-    found = [folder / name for name in HF_FILENAMES if (folder / name).is_file()]
-    return sorted([*found, *weights], key=lambda file: file.name)
+    files = [folder / name for name in (*HF_FILENAMES, WEIGHTS_INDEX_FILENAME) if (folder / name).is_file()]
+    return sorted([*files, *weights], key=lambda file: file.name)
 
 
-def _hf_weights(folder: Path) -> list[Path]:
-    index = folder / "model.safetensors.index.json"
+def list_weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a Hugging Face folder, sorted by name.
+
+    Raises Untrusted if the weights are pickled or the index names a file outside the folder, BadInput if a file is missing.
+    """
+    index = folder / WEIGHTS_INDEX_FILENAME
     if index.is_file():
-        names = sorted({str(name) for name in read_required_json(index).get("weight_map", {}).values()})
+        weight_map = read_json_object(index).get("weight_map")
+        if not isinstance(weight_map, dict) or not weight_map:
+            raise Untrusted(f"{index.name} names no weight files.", advice="Fetch the model again.")
+        names = sorted({str(name) for name in weight_map.values()})
         if outside := [name for name in names if Path(name).name != name or "\\" in name or not name.endswith(".safetensors")]:
             raise Untrusted(f"{index.name} names a file outside the folder: {outside[0]!r}.", advice="Do not trust this model.")
         if missing := [name for name in names if not (folder / name).is_file()]:
-            raise BadInput(f"{folder} lacks {len(missing)} of its {len(names)} weight files, {missing[0]} first.")
-        return [index, *(folder / name for name in names)]
+            raise BadInput(f"{folder} lacks {len(missing)} of its {len(names)} weight files, such as {missing[0]}.")
+        return [folder / name for name in names]
     single = folder / "model.safetensors"
     if single.is_file():
         return [single]
     for file in sorted(folder.iterdir()):
         refuse_pickle(file.name)
-    raise BadInput(f"{folder} has no model.safetensors.", advice="Give a folder with the weights as safetensors, or a GGUF file.")
+    raise BadInput(f"{folder} has no model.safetensors.", advice="Give a folder with safetensors weights, or a GGUF file.")
 
 
 def inspect_safetensors(files: list[Path]) -> tuple[int, str]:
-    """(number of weights, their commonest dtype) from the headers, which are checked against the sizes of the files."""
+    """(number of weights, their commonest dtype) from the headers, checked against the sizes of the files.
+
+    Raises Untrusted if a file is damaged or there are no weights.
+    """
+    from safetensors import SafetensorError, safe_open
+
     weights: Counter[str] = Counter()
     for file in files:
         try:
@@ -91,26 +105,32 @@ def inspect_safetensors(files: list[Path]) -> tuple[int, str]:
         except (SafetensorError, OSError, ValueError) as error:
             raise Untrusted(f"{file.name} is truncated or damaged: {error}.", advice="Fetch the file again.") from None
     if not weights:
-        raise Untrusted("The safetensors files hold no weights.", advice="Fetch them again.")
+        raise Untrusted("The safetensors files have no weights.", advice="Fetch them again.")
     return weights.total(), weights.most_common(1)[0][0]
 
 
-def read_required_json(path: Path) -> dict[str, Any]:
+def read_json_object(path: Path, *, missing_ok: bool = False) -> dict[str, Any]:
+    """The JSON object in one of a model's files; `{}` for a missing file if `missing_ok`.
+
+    Raises FileNotFoundError if the file is missing and `missing_ok` is false, Untrusted if it does not hold a JSON object.
+    """
+    if missing_ok and not path.is_file():
+        return {}
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise Untrusted(f"{path.name} is not valid JSON: {error}.", advice="Fetch the file again.") from None
+    except (ValueError, RecursionError) as error:
+        raise Untrusted(f"The model's {path.name} is not valid JSON: {error}.", advice="Fetch the model again.") from None
     if not isinstance(value, dict):
-        raise Untrusted(f"{path.name} is not a JSON object.", advice="Fetch the file again.")
+        raise Untrusted(f"The model's {path.name} is not a JSON object.", advice="Fetch the model again.")
     return value
 
 
 def read_readme_licence(folder: Path) -> str:
-    """The `license:` of a model card's front matter."""
+    """The `license:` of a model card's front matter; empty if it states none."""
     card = folder / "README.md"
     if not card.is_file():
         return ""
     text = card.read_text(encoding="utf-8", errors="replace")
     front = re.match(r"---\s*\n(.*?)\n---\s*\n", text, re.DOTALL)
-    found = re.search(r"^license:\s*[\"']?([\w.+-]+)", front[1], re.MULTILINE) if front else None
-    return found[1] if found else ""
+    match = re.search(r"^license:\s*[\"']?([\w.+-]+)", front[1], re.MULTILINE) if front else None
+    return match[1] if match else ""

@@ -1,10 +1,13 @@
-"""Files from web servers: resumable, atomic, and with errors that say what to do.
+"""Downloads from web servers: resumable, atomic, and with errors that tell the user what to do.
 
-`download` writes to `DESTINATION.part` and keeps the server's validator beside it, so that an interrupted download goes on where
-it stopped (RFC 9110: `Range` with `If-Range`) and one whose file changed meanwhile starts anew. What is complete is flushed and
-renamed. Whether it is the *right* file is for the caller to check. Knows nothing of models.
+`download` writes to `DESTINATION.part` and stores the server's validator beside it, so that an interrupted download resumes
+where it stopped (RFC 9110: `Range` with `If-Range`), and starts again if the file has changed. A complete file is synced and
+renamed. The caller checks whether it is the *right* file. Knows nothing of models.
 
-The outside world's own conventions (proxy, certificate and pip variables) are read in `Web.from_environment`, nowhere else.
+`NetworkConfig.from_environment` is the only place that reads the conventional variables for certificates, pip and Hugging Face;
+httpx reads those for proxies. `huggingface_hub` is not used: it accepts a file whose content differs from the hash that the hub
+states, follows a public server's redirect into the private network, and would be a second way to do what wheels and plain URLs
+need anyway.
 """
 
 from __future__ import annotations
@@ -30,8 +33,8 @@ from yearling.models.pip_config import PackageIndexes
 from yearling.models.sources import redact_url
 
 OFFLINE_ADVICE = (
-    "Check the network and try again (what was fetched is kept), "
-    "or copy the file here by other means and run `yearling model import PATH`."
+    "Check the network and try again; the download resumes where it stopped. "
+    "Or copy the file here by other means and run `yearling model import PATH`."
 )
 
 
@@ -40,7 +43,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:
-    """How this machine reaches the world. `ca_file` is a bundle of certificate authorities; empty means the built-in one."""
+    """How this machine reaches the network. `ca_file` is a bundle of certificate authorities; empty means the built-in one."""
 
     indexes: PackageIndexes = field(default_factory=PackageIndexes)
     hf_endpoint: str = "https://huggingface.co"
@@ -48,13 +51,13 @@ class NetworkConfig:
     ca_file: str = ""
     timeout_s: float = 30.0
     attempts: int = 4
-    """How many attempts in a row may bring nothing before a call gives up."""
+    """Attempts in a row without any new bytes after which a call gives up."""
     pause_s: float = 1.0
-    """Wait after an attempt that brought something; doubles with each that did not."""
+    """Pause after an attempt that brought new bytes; doubles after each one that did not."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> NetworkConfig:
-        """What the environment and pip's configuration files say."""
+        """From the environment variables and pip's configuration files."""
         environ = os.environ if environ is None else environ
         indexes = PackageIndexes.from_environment(environ)
         bundles = (environ.get(name, "") for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE"))
@@ -66,7 +69,7 @@ class NetworkConfig:
         )
 
     def client(self) -> httpx.Client:
-        """A client for a few requests; close it. Raises BadInput when the certificate bundle cannot be read."""
+        """A client for a few requests; the caller closes it. Raises BadInput if the certificate bundle cannot be read."""
         verify: ssl.SSLContext | bool = True
         if self.ca_file:
             try:
@@ -84,7 +87,7 @@ class NetworkConfig:
 
 
 def download(
-    web: NetworkConfig,
+    network: NetworkConfig,
     url: str,
     destination: Path,
     *,
@@ -92,16 +95,16 @@ def download(
     phase: str = "Downloading",
     progress: Progress = ignore_progress,
 ) -> None:
-    """Puts what `url` serves at `destination`, taking up an earlier, interrupted download of the same URL and file.
+    """Put the file that `url` serves at `destination`, resuming an interrupted download of the same URL and file.
 
-    Raises NotFound, BadInput (not allowed), Unavailable (no network, server trouble) and StorageFailed; all but NotFound and
-    BadInput leave the part in place for the next call.
+    Does nothing if `destination` exists. Raises NotFound, BadInput if access is refused, Unavailable if the network or the
+    server fails, StorageFailed if the disk does. All but NotFound and BadInput keep the part for the next call.
     """
     if destination.exists():
         return
     part = destination.with_name(destination.name + ".part")
     _with_retries(
-        web,
+        network,
         url,
         lambda client: _resume_download(client, url, destination, headers or {}, phase, progress),
         lambda: part.stat().st_size if part.exists() else 0,
@@ -109,41 +112,43 @@ def download(
 
 
 def http_get(
-    web: NetworkConfig, url: str, headers: Mapping[str, str], *, method: str = "GET", follow: bool = True
+    network: NetworkConfig, url: str, headers: Mapping[str, str], *, method: str = "GET", follow: bool = True
 ) -> httpx.Response:
-    """One small answer. Raises as `download` does; redirects are answers when `follow` is false."""
+    """One small response. With `follow=False` a redirect is returned, not followed. Raises as `download` does."""
 
-    def ask(client: httpx.Client) -> httpx.Response:
+    def send_request(client: httpx.Client) -> httpx.Response:
         response = client.request(method, url, headers=headers, follow_redirects=follow)
         if follow or not response.is_redirect:
             _check_status(response, url)
         return response
 
-    return _with_retries(web, url, ask)
+    return _with_retries(network, url, send_request)
 
 
-def _with_retries(web: NetworkConfig, url: str, action: Callable[[httpx.Client], T], have: Callable[[], int] = lambda: 0) -> T:
-    """Tries again after a break, up to `web.attempts` times in a row that brought nothing more than `have` told before."""
-    pause_s, vain = web.pause_s, 0
-    with web.client() as client:
+def _with_retries(
+    network: NetworkConfig, url: str, action: Callable[[httpx.Client], T], have: Callable[[], int] = lambda: 0
+) -> T:
+    """Repeat `action` with pauses; gives up after `network.attempts` in a row for which `have()` (bytes so far) did not grow."""
+    pause_s, failures = network.pause_s, 0
+    with network.client() as client:
         while True:
-            had = have()
+            bytes_before = have()
             try:
                 return action(client)
             except (httpx.TransportError, _RetryableError) as error:
-                pause_s, vain = (web.pause_s, 0) if have() > had else (pause_s * 2, vain + 1)
-                if vain >= web.attempts:
-                    raise _unreachable(url, error) from None
+                pause_s, failures = (network.pause_s, 0) if have() > bytes_before else (pause_s * 2, failures + 1)
+                if failures >= network.attempts:
+                    raise _unreachable_error(url, error) from None
             except (httpx.InvalidURL, httpx.TooManyRedirects, httpx.UnsupportedProtocol) as error:
                 raise BadInput(f"{redact_url(url)} is not a usable address: {error}.") from None
             time.sleep(pause_s)
 
 
 def _refuse_private_redirect(response: httpx.Response) -> None:
-    """A server on the public network may not send us into the private one: there it could ask what only this machine can.
+    """Refuse redirects from the public into the private network, where a server could reach what only this machine can.
 
-    What somebody named may be anywhere, such as a mirror of their own, and may redirect there. Behind a proxy that alone resolves
-    names, only bare addresses can be told. Raises BadInput.
+    An address that the user named may be private, such as a mirror, and may redirect within the private network. If only a
+    proxy resolves names, just numeric addresses can be checked. Raises BadInput.
     """
     if not response.has_redirect_location:
         return
@@ -151,23 +156,23 @@ def _refuse_private_redirect(response: httpx.Response) -> None:
     if _is_public(response.url) and not _is_public(target):
         raise BadInput(
             f"{redact_url(str(response.url))} redirects to {target.host}, which is not public.",
-            advice="Name that address yourself if you trust it.",
+            advice="Use that address directly if you trust it.",
         )
 
 
 def _is_public(url: httpx.URL) -> bool:
-    """Whether this leads to the public network, as far as can be told here."""
+    """Whether this address leads to the public network, as far as this machine can tell."""
     try:
         resolve_public_addresses(url.host, url.port or 443)
     except BadInput:
         return False
     except Unavailable:
-        return True  # a name that a proxy resolves, or nobody
+        return True  # a name that only a proxy can resolve, or an unknown one
     return True
 
 
 class _RetryableError(Exception):
-    """The server broke off or asks to come again; the same request may work in a moment."""
+    """The server broke off or asked to try later; the same request may succeed soon."""
 
 
 def _resume_download(
@@ -182,16 +187,16 @@ def _resume_download(
         request_headers |= {"Range": f"bytes={have}-", "If-Range": validator}
     with client.stream("GET", url, headers=request_headers) as response:
         if response.status_code == 416:
-            # The validator holds (else the whole file would come), so a part of the full length is the file.
+            # The validator matches (otherwise the whole file would follow), so a part of full length is the file.
             if response.headers.get("content-range") == f"bytes */{have}":
                 _finish(part, note, destination)
                 return
             part.unlink(missing_ok=True)
-            raise _RetryableError("the range is not there any more")
+            raise _RetryableError("the server no longer has this range")
         _check_status(response, url)
         start, total = _extent(response, have)
         if start and response.headers.get("etag", validator) != validator and validator.startswith('"'):
-            part.unlink()  # a server that ignores If-Range: this would be the tail of another file
+            part.unlink()  # the server ignores If-Range: this is the tail of another file
             raise _RetryableError("the file was changed on the server")
         with translate_disk_errors(part.parent, None if total is None else total - start):
             if total is not None:
@@ -202,12 +207,12 @@ def _resume_download(
             with part.open("ab") as out:
                 done = start
                 progress(phase, done, total)
-                for chunk in response.iter_raw():  # unbuffered, so that what came is on disk when the connection breaks
+                for chunk in response.iter_raw():  # unbuffered, so that all received bytes are on disk if the connection breaks
                     out.write(chunk)
                     done += len(chunk)
                     progress(phase, done, total)
             if total is not None and done != total:
-                raise _RetryableError(f"{done} of {total} bytes came")
+                raise _RetryableError(f"only {done} of {total} bytes arrived")
             _finish(part, note, destination)
 
 
@@ -221,45 +226,45 @@ def _extent(response: httpx.Response, have: int) -> tuple[int, int | None]:
     if response.status_code == 206:
         match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("content-range", ""))
         if not match or int(match[1]) != have:
-            raise _RetryableError("the server answered with another range than asked for")
+            raise _RetryableError("the server sent another range than the one requested")
         return have, None if match[2] == "*" else int(match[2])
     length = response.headers.get("content-length", "")
     return 0, int(length) if length.isdigit() else None
 
 
 def _check_status(response: httpx.Response, url: str) -> None:
-    status, where = response.status_code, redact_url(url)
+    status, shown_url = response.status_code, redact_url(url)
     if status in (200, 206):
         return
     if status in (404, 410):
-        raise NotFound(f"There is nothing at {where} ({status}).", advice="Check the spelling and the revision.")
+        raise NotFound(f"{shown_url} does not exist ({status}).", advice="Check the spelling and the revision.")
     if status in (401, 403, 407, 451):
         raise BadInput(
-            f"{where} may not be read without permission ({status}).",
-            advice="For a gated Hugging Face repository accept its terms and set HF_TOKEN; else check the credentials.",
+            f"Access to {shown_url} was refused ({status}).",
+            advice="For a gated Hugging Face repository, accept its terms and set HF_TOKEN; otherwise check the credentials.",
         )
     if status in (408, 425, 429) or status >= 500:
         raise _RetryableError(f"the server answered {status}")
-    raise Unavailable(f"{where} answered {status}.", advice=OFFLINE_ADVICE)
+    raise Unavailable(f"{shown_url} answered {status}.", advice=OFFLINE_ADVICE)
 
 
 def _read_validator(note: Path, url: str) -> str:
-    """What `If-Range` may carry for the part of this URL; empty when the part must not be taken up."""
+    """The value for `If-Range` of the part of this URL; empty if the part must not be resumed."""
     try:
-        kept = json.loads(note.read_text(encoding="utf-8"))
-        return str(kept["validator"]) if kept["url"] == redact_url(url) else ""
+        record = json.loads(note.read_text(encoding="utf-8"))
+        return str(record["validator"]) if record["url"] == redact_url(url) else ""
     except (OSError, ValueError, KeyError, TypeError):
-        return ""  # no note, or one that a crash cut short: start anew
+        return ""  # no note, or one that a crash cut short: start again
 
 
 def _write_validator(note: Path, url: str, response: httpx.Response) -> None:
     etag = response.headers.get("etag", "")
-    # A weak validator promises no equal bytes (RFC 9110, section 13.1.5), so such a part is never taken up.
+    # A weak validator does not promise equal bytes (RFC 9110, section 13.1.5), so such a part is never resumed.
     validator = "" if etag.startswith("W/") else etag
     validator = validator or response.headers.get("last-modified", "")
     note.write_text(json.dumps({"url": redact_url(url), "validator": validator}), encoding="utf-8")
 
 
-def _unreachable(url: str, error: Exception) -> UserError:
-    why = str(error) or type(error).__name__
-    return Unavailable(f"{redact_url(url)} cannot be reached: {why.rstrip('.')}.", advice=OFFLINE_ADVICE)
+def _unreachable_error(url: str, error: Exception) -> UserError:
+    reason = str(error) or type(error).__name__
+    return Unavailable(f"{redact_url(url)} cannot be reached: {reason.rstrip('.')}.", advice=OFFLINE_ADVICE)

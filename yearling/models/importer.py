@@ -1,8 +1,8 @@
-"""Turns a file or folder as its publisher ships it into the folder of an installed model.
+"""Turn a published file or folder into the folder of an installed model.
 
-Three kinds come in: a GGUF file (rewritten when its layout is a slow one), a folder in Hugging Face's format (config.json,
-safetensors, tokenizer.json), and an ONNX file that the catalogue vouches for. `build` fills a folder that nobody reads yet;
-making it visible, locks and downloads are the library's business. Nothing of what is imported is ever executed.
+There are three kinds: a GGUF file (rewritten if its layout is slow), a folder in Hugging Face's format (config.json,
+safetensors, tokenizer.json), and an ONNX file from the catalogue. `build_model_folder` fills a folder that nobody reads yet;
+`ModelLibrary` handles locks and downloads and makes the folder visible. Nothing that is imported is ever executed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from gguf import GGML_QUANT_SIZES
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, Unsupported, Untrusted
@@ -25,32 +27,32 @@ from yearling.models.hf_folder import (
     hash_model_files,
     inspect_safetensors,
     list_model_files,
+    read_json_object,
     read_readme_licence,
-    read_required_json,
 )
 from yearling.models.local_model import Layout, LocalModel, write_manifest
-from yearling.models.quantise import dominant_type, requantise_gguf, requantised_size, resolve_layout
+from yearling.models.quantise import LAYOUT_TYPES, dominant_type, requantise_gguf, requantised_size, resolve_layout
 from yearling.models.sources import refuse_pickle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOrigin:
-    """Where the artefact came from. `licence` overrides what the artefact says of itself; empty leaves it the word."""
+    """Where the artefact came from. `licence` overrides what the artefact states; empty keeps that."""
 
     source: str
     source_sha256: str
     entry: CatalogueEntry | None = None
     licence: str = ""
     is_linkable: bool = False
-    """The file is the library's own download, so a hard link may stand for a copy."""
+    """The file is the library's own download, so a hard link can replace a copy."""
 
 
 def build_model_folder(
     path: Path, folder: Path, name: str, origin: ModelOrigin, *, layout: Layout = "auto", progress: Progress = ignore_progress
 ) -> LocalModel:
-    """Fills `folder` (which exists, empty) from `path` and writes its manifest. Publishing the folder makes it durable.
+    """Fill the existing, empty `folder` from `path` and write its manifest. Publishing the folder makes it durable.
 
-    Raises Untrusted (truncated, pickle), Unsupported (not a model that can be served), BadInput (a layout that does not apply)
+    Raises Untrusted (truncated, pickled), Unsupported (not a model that can be served), BadInput (a layout that does not apply)
     and StorageFailed.
     """
     with translate_disk_errors(folder.parent):
@@ -67,7 +69,7 @@ def build_model_folder(
 
 
 def hash_source(path: Path) -> str:
-    """SHA-256 of a file, or `folder_hash` of a folder's model files. Raises NotFound, and as `hf_files` does."""
+    """SHA-256 of a file, or `hash_model_files` of a folder. Raises NotFound, and what `list_model_files` raises."""
     try:
         if path.is_dir():
             return hash_model_files(list_model_files(path))
@@ -110,19 +112,19 @@ def _from_gguf(path: Path, folder: Path, name: str, origin: ModelOrigin, layout:
 
 
 def _servable_architecture(reader: GGUFFile, path: Path) -> str:
-    """The architecture of a GGUF file that holds one whole model."""
+    """The architecture of a GGUF file that holds one complete model."""
     architecture = _text(reader, "general.architecture")
     if not architecture:
-        raise Untrusted(f"{path.name} does not say which architecture it is.", advice="Fetch the file again.")
+        raise Untrusted(f"{path.name} does not state its architecture.", advice="Fetch the file again.")
     if empty := [tensor.name for tensor in reader.tensors.values() if not tensor.shape or 0 in tensor.shape]:
-        raise Untrusted(f"{path.name} holds tensors of no size, {empty[0]!r} first.", advice="Fetch the file again.")
+        raise Untrusted(f"{path.name} has empty tensors, such as {empty[0]!r}.", advice="Fetch the file again.")
     if (kind := _text(reader, "general.type") or "model") != "model":
-        raise Unsupported(f"{path.name} is no model but of type {kind!r}.", advice="Import the model that it belongs to.")
+        raise Unsupported(f"{path.name} is of type {kind!r}, not a model.", advice="Import the model that it belongs to.")
     return architecture
 
 
 def _text(reader: GGUFFile, key: str) -> str:
-    """A word of the metadata; empty when there is none, or what is there could not be shown in a terminal."""
+    """A string of the metadata; empty if it is missing or not printable."""
     value = reader.metadata.get(key)
     return value if isinstance(value, str) and value.isprintable() else ""
 
@@ -134,9 +136,9 @@ def _count(reader: GGUFFile, key: str) -> int:
 
 def _from_onnx(path: Path, folder: Path, name: str, origin: ModelOrigin, layout: Layout, progress: Progress) -> LocalModel:
     if origin.entry is None:
-        raise Unsupported(f"{path.name} is an ONNX file, which no engine here serves.", advice="Import GGUF or safetensors.")
+        raise Unsupported(f"{path.name} is an ONNX file, which no engine serves.", advice="Import GGUF or safetensors.")
     if layout not in ("auto", "keep"):
-        raise BadInput("An ONNX file cannot be rewritten.", advice="Leave out --layout.", param="layout")
+        raise BadInput("An ONNX file cannot be converted to another layout.", advice="Leave out --layout.", param="layout")
     weights = folder / "model.onnx"
     _copy(path, weights, origin, progress)
     entry = origin.entry
@@ -156,7 +158,7 @@ def _from_onnx(path: Path, folder: Path, name: str, origin: ModelOrigin, layout:
 
 def _from_hf_folder(path: Path, folder: Path, name: str, origin: ModelOrigin, layout: Layout, progress: Progress) -> LocalModel:
     files = list_model_files(path)
-    config = read_required_json(path / "config.json")
+    config = read_json_object(path / "config.json")
     parameters, dtype = inspect_safetensors([file for file in files if file.suffix == ".safetensors"])
     nested = config.get("text_config")
     context_tokens = (nested if isinstance(nested, dict) else config).get("max_position_embeddings")
@@ -178,9 +180,9 @@ def _from_hf_folder(path: Path, folder: Path, name: str, origin: ModelOrigin, la
 
 
 def _convert_to_gguf(path: Path, target: Path, layout: str, parameters: int, *, optional: bool, progress: Progress) -> bool:
-    """Writes the folder's model as GGUF, the one format that every engine here serves.
+    """Write the folder's model as GGUF, the one format that every engine serves; returns whether that was possible.
 
-    False when the architecture has no GGUF form and the caller can do without (`optional`): the folder is then kept as it is,
+    False if the architecture has no GGUF form and the caller can do without (`optional`); the folder is then kept unchanged,
     for torch. Raises BadInput without torch, which reads the weights.
     """
     if importlib.util.find_spec("torch") is None:
@@ -190,7 +192,7 @@ def _convert_to_gguf(path: Path, target: Path, layout: str, parameters: int, *, 
         )
     from yearling.models.export import export_gguf
 
-    block, block_bytes = {"q8_0": (32, 34), "q4_0": (32, 18), "bf16": (1, 2)}[layout]
+    block, block_bytes = GGML_QUANT_SIZES[LAYOUT_TYPES[layout]]
     needed_bytes = parameters // block * block_bytes
     library = target.parent.parent
     require_space(library, needed_bytes)
@@ -230,13 +232,13 @@ def _model(name: str, folder: Path, weights: Path, origin: ModelOrigin, **facts:
 
 
 def _copy(path: Path, destination: Path, origin: ModelOrigin, progress: Progress) -> None:
-    """Copies one file, or links to it where it is the library's own and the file system can."""
+    """Copy one file, or link it if it is the library's own and the file system supports that."""
     if origin.is_linkable:
         try:
             os.link(path, destination)
             return
         except OSError:
-            pass  # a file system without hard links: copy
+            pass  # no hard links on this file system: copy
     size = path.stat().st_size
     library = destination.parent.parent
     require_space(library, size)
@@ -249,15 +251,15 @@ def _copy(path: Path, destination: Path, origin: ModelOrigin, progress: Progress
 
 
 def _cache_tokenizer(model: LocalModel) -> None:
-    """Has the tokenizer converted once, so that later starts load it in a moment."""
+    """Convert the tokenizer once, so that later starts load it quickly."""
     if model.kind != "chat":
         return
-    from yearling.models.tokenizer import cache_tokenizer
+    from yearling.models.tokenizer_metadata import cache_tokenizer
 
     try:
         cache_tokenizer(model)
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as error:
-        # The vocabulary is a stranger's data: of the wrong type, not text, or pointing at tokens that are not there.
+        # The vocabulary is untrusted data: values may have the wrong type or point at missing tokens.
         raise Untrusted(
-            f"The vocabulary in {model.weights.name} makes no sense ({type(error).__name__}).", advice="Fetch the file again."
+            f"The vocabulary in {model.weights.name} is invalid ({type(error).__name__}).", advice="Fetch the file again."
         ) from error

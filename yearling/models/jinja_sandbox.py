@@ -1,8 +1,8 @@
-"""A Jinja environment in which a stranger's chat template can do no harm.
+"""A Jinja environment in which an untrusted chat template can do no harm.
 
-Knows Jinja and budgets; nothing of chat. On top of Jinja's immutable sandbox (no attributes beyond data, no mutation) every
-loop turn, macro call and produced text is charged to a budget, so that a template can neither spin nor fill memory. Extensions
-and options are those with which transformers renders chat templates, so that the same template gives the same text.
+Knows Jinja and budgets; nothing of chat. Beyond Jinja's immutable sandbox (data attributes only, no mutation), every loop
+iteration, macro call and produced text is charged to a budget, so that a template can neither run for ever nor fill memory.
+Extensions and options are those with which transformers renders chat templates, so that the same template gives the same text.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -23,9 +23,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 MAX_TEXT_LENGTH = 32_000_000
-"""Characters of the longest text, and items of the longest list, that a template may make; twice that in all per rendering."""
+"""Characters of the longest text, and items of the longest list, that a template may create; twice that in total per
+rendering.
+"""
 MAX_LOOP_ITERATIONS = 200_000
+"""Loop iterations and macro calls per rendering."""
 MAX_DURATION_S = 10.0
+"""Longest duration of a rendering."""
 
 _WIDE = re.compile(r"\d{5,}")
 _WIDTH_FROM_VALUE = re.compile(r"%[^%a-zA-Z]*\*|\{[^{}]*\{")
@@ -33,22 +37,26 @@ _PADDING_METHODS = frozenset({"center", "ljust", "rjust", "zfill", "expandtabs"}
 
 
 class TemplateRefusal(TemplateError):
-    """The template called `raise_exception`: the messages are not what the model was made for."""
+    """The template called `raise_exception`: the messages are not of a form that the model was made for."""
 
 
 class _RenderBudget:
+    """What one rendering has used so far."""
+
     def __init__(self) -> None:
         self.num_iterations = 0
         self.text_length = 0
         self.deadline = time.monotonic() + MAX_DURATION_S
 
     def charge_iteration(self, literal_length: int) -> None:
+        """Charge one loop iteration and its literal text. Raises SecurityError at the limit."""
         self.num_iterations += 1
         self.charge_text(literal_length)
         if self.num_iterations > MAX_LOOP_ITERATIONS or time.monotonic() > self.deadline:
             raise SecurityError("the template runs too long")
 
     def charge_text(self, length: int) -> None:
+        """Charge produced text. Raises SecurityError at the limit."""
         self.text_length += length
         if self.text_length > 2 * MAX_TEXT_LENGTH:
             raise SecurityError("the template produces too much text")
@@ -58,7 +66,7 @@ _budget: ContextVar[_RenderBudget] = ContextVar("budget")
 
 
 def render_within_budget(template: Template, variables: Mapping[str, Any]) -> str:
-    """Render under a fresh budget. Raises TemplateRefusal, or whatever a template can cause (SecurityError at the budget)."""
+    """Render with a new budget. Raises TemplateRefusal, SecurityError at the limit, or any error that a template can cause."""
     token = _budget.set(_RenderBudget())
     try:
         return template.render(variables)
@@ -67,7 +75,7 @@ def render_within_budget(template: Template, variables: Mapping[str, Any]) -> st
 
 
 def make_sandbox(global_functions: Mapping[str, Callable[..., Any]]) -> Environment:
-    """A fresh environment with `raise_exception`, a plain `tojson` and the given functions."""
+    """A new environment with `raise_exception`, a plain `tojson` and the given functions."""
     environment = _Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation], finalize=_count_output)
     environment.filters.update(tojson=_to_json, join=_join, replace=_replace, format=_format)
     del environment.filters["center"]
@@ -77,7 +85,7 @@ def make_sandbox(global_functions: Mapping[str, Callable[..., Any]]) -> Environm
 
 
 def parse_within_budget(environment: Environment, source: str) -> tuple[nodes.Template, list[str]]:
-    """(the tree with the budget's checks in it, the literal texts of the source). Raises TemplateSyntaxError."""
+    """(the syntax tree with the budget's checks, the literal texts of the source). Raises TemplateSyntaxError."""
     tree = environment.parse(source)
     literals = [node.data for node in tree.find_all(nodes.TemplateData)]
     literals += [node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)]
@@ -127,7 +135,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 
 class _BudgetInstrumenter(NodeTransformer):
-    """Charges each loop turn and macro call, with the literal text inside it, and the length of each `~`."""
+    """Charges each loop iteration and macro call, with the literal text inside, and the length of each `~`."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
         self.generic_visit(node)
@@ -159,7 +167,7 @@ def _call(name: str, arguments: list[nodes.Expr], line: int) -> nodes.Call:
 
 
 class _Generation(Extension):
-    """`{% generation %}` marks the assistant's words for training; for rendering it is transparent."""
+    """`{% generation %}` marks the assistant's text for training; when rendering it has no effect."""
 
     tags = {"generation"}  # noqa: RUF012  # an instance variable in Jinja's own types
 
@@ -173,14 +181,14 @@ def _turn(literal_length: int) -> str:
     return ""
 
 
-def _joined(*parts: Any) -> str:
+def _joined(*parts: object) -> str:
     texts = [str(part) for part in parts]
     _check_length(sum(map(len, texts)))
     return "".join(texts)
 
 
-def _count_output(value: Any) -> Any:
-    budget = _budget.get(None)  # none at compile time, when Jinja folds constants
+def _count_output(value: object) -> object:
+    budget = _budget.get(None)  # unset at compile time, when Jinja folds constants
     if budget is not None:
         budget.charge_text(len(value) if isinstance(value, str) else 16)
     return value
@@ -193,22 +201,22 @@ def _refuse(message: object) -> None:
 def _to_json(
     value: Any, ensure_ascii: bool = False, indent: int | None = None, separators: Any = None, sort_keys: bool = False
 ) -> str:
-    """JSON without the HTML escapes of Jinja's own filter, which models never saw."""
+    """JSON without the HTML escapes of Jinja's own filter, which models never saw in training."""
     if isinstance(indent, int) and indent > 64:
         raise SecurityError("the indentation is too wide")
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
-def _length(value: Any) -> int:
+def _length(value: object) -> int:
     return len(value) if isinstance(value, str | list | tuple) else 0
 
 
 def _check_length(length: int) -> None:
     if length > MAX_TEXT_LENGTH:
-        raise SecurityError("the template makes a text that is too long")
+        raise SecurityError("the template creates a text that is too long")
 
 
-def _check_widths(form: str, values: Any) -> None:
+def _check_widths(form: str, values: object) -> None:
     numbers = values if isinstance(values, list | tuple) else [values]
     if isinstance(values, dict):
         numbers = list(values.values())
@@ -217,18 +225,18 @@ def _check_widths(form: str, values: Any) -> None:
         raise SecurityError("the format is too wide")
 
 
-def _check_replace(text: str, old: Any, new: Any) -> None:
+def _check_replace(text: str, old: object, new: object) -> None:
     _check_length(len(text) + (text.count(str(old)) + 1) * len(str(new)))
 
 
-def _bounded_list(items: Any, separator_length: int) -> list[Any]:
-    kept = []
+def _bounded_list(items: Iterable[object], separator_length: int) -> list[object]:
+    bounded = []
     total = 0
     for item in items:
         total += len(str(item)) + separator_length
         _check_length(total)
-        kept.append(item)
-    return kept
+        bounded.append(item)
+    return bounded
 
 
 @pass_eval_context

@@ -1,12 +1,12 @@
 """A Llama-family decoder: Llama (with Llama 3's rotary scaling), SmolLM2, Qwen2, Qwen2.5, Qwen3, Mistral.
 
-Plain torch that reads like the papers: pre-norm blocks of grouped-query attention with rotary positions and a gated MLP. It knows
-neither files (`weights.py`), nor sampling nor losses. Parameter names are those of Hugging Face checkpoints.
+Plain torch that follows the papers: pre-norm blocks of grouped-query attention with rotary positions and a gated MLP. Knows
+neither files (`decoder_weights.py`) nor sampling nor losses. Parameter names are those of Hugging Face checkpoints.
 
-Shapes: B sequences, T new tokens, K keys (old and new tokens), E model width, H query heads, G key/value heads, D head width,
-V vocabulary, S cache slots, C cache capacity.
+Shapes: B sequences, T new tokens, K keys (old and new tokens), E model width, H query heads, G key/value heads, D head width, V
+vocabulary, S cache slots, C cache capacity.
 
-Norms and rotary angles are computed in float32 (norms in float64 for float64 weights) whatever the weights' type.
+Norms and rotary angles are computed in float32 (norms in float64 for float64 weights) whatever the type of the weights.
 Sources: 2302.13971 (Llama), 2104.09864 (rotary), 2305.13245 (grouped queries), 1910.07467 (RMSNorm), 2002.05202 (SwiGLU).
 """
 
@@ -24,7 +24,7 @@ from yearling.models.decoder_config import DecoderConfig
 
 
 class KVCache(Cache):
-    """Keys and values of S sequences; what lies beyond a slot's length is never attended to."""
+    """Keys and values of S sequences. Positions beyond a slot's length are never attended to."""
 
     def __init__(
         self,
@@ -36,12 +36,13 @@ class KVCache(Cache):
         device: torch.device | str = "cpu",
     ) -> None:
         super().__init__(num_slots=num_slots, capacity_tokens=capacity_tokens)
-        # One position more than the capacity takes what the padding of a ragged step writes; it is never read.
+        # One extra position receives what the padding of a ragged step writes; it is never read.
         shape = (config.num_layers, num_slots, config.num_kv_heads, capacity_tokens + 1, config.head_dim)
         self.keys = torch.zeros(shape, dtype=dtype, device=device)
         self.values = torch.zeros(shape, dtype=dtype, device=device)
 
     def copy(self, source: int, targets: Sequence[int]) -> None:
+        """As `Cache.copy`."""
         length = self.lengths[source]
         for target in targets:
             self.keys[:, target, :, :length] = self.keys[:, source, :, :length]
@@ -49,8 +50,9 @@ class KVCache(Cache):
             self.lengths[target] = length
 
     def copy_from(self, slot: int, other: Cache, source: int) -> None:
+        """As `Cache.copy_from`."""
         if not isinstance(other, KVCache):
-            raise ValueError("the cache was made for another kind of network")
+            raise ValueError("the cache belongs to another kind of network")
         length = min(other.lengths[source], self.capacity_tokens)
         self.keys[:, slot, :, :length] = other.keys[:, source, :, :length]
         self.values[:, slot, :, :length] = other.values[:, source, :, :length]
@@ -80,12 +82,15 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
+        """The normalised input, in its own type."""
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
         return self.weight * wide.to(x.dtype)
 
 
 class Attention(nn.Module):
+    """Grouped-query attention with rotary positions (2305.13245)."""
+
     def __init__(self, config: DecoderConfig, layer: int) -> None:
         super().__init__()
         self.heads, self.kv_heads, self.head_dim = config.num_heads, config.num_kv_heads, config.head_dim
@@ -99,6 +104,7 @@ class Attention(nn.Module):
         self.k_norm = RMSNorm(self.head_dim, config.norm_eps) if config.qk_norm else None
 
     def forward(self, x_BTE: Tensor, step: _ForwardContext) -> Tensor:
+        """The attention output, (B, T, E)."""
         batch, tokens, _ = x_BTE.shape
         q = self.q_proj(x_BTE).view(batch, tokens, self.heads, self.head_dim)
         k = self.k_proj(x_BTE).view(batch, tokens, self.kv_heads, self.head_dim)
@@ -115,9 +121,9 @@ class Attention(nn.Module):
         return out
 
     def _update_cache(self, k: Tensor, v: Tensor, step: _ForwardContext) -> tuple[Tensor, Tensor]:
-        """Write the new keys and values; give back all that the sequences hold, (B, G, K, D)."""
+        """Write the new keys and values; returns all that the sequences hold, (B, G, K, D)."""
         if step.cache is None or step.cache_positions is None:
-            raise RuntimeError("a step with a cache has places in it")
+            raise RuntimeError("a step with a cache has no cache positions")
         keys, values = step.cache.keys[self.layer], step.cache.values[self.layer]
         slot, position = step.cache_positions
         keys[slot, :, position] = k.detach().transpose(1, 2)
@@ -128,6 +134,8 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
+    """The gated feed-forward network, SwiGLU (2002.05202)."""
+
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         self.gate_proj = nn.Linear(config.hidden_size, config.ffn_size, bias=config.mlp_bias)
@@ -135,11 +143,14 @@ class MLP(nn.Module):
         self.down_proj = nn.Linear(config.ffn_size, config.hidden_size, bias=config.mlp_bias)
 
     def forward(self, x_BTE: Tensor) -> Tensor:
+        """The output, (B, T, E)."""
         out: Tensor = self.down_proj(F.silu(self.gate_proj(x_BTE)) * self.up_proj(x_BTE))
         return out
 
 
 class DecoderBlock(nn.Module):
+    """One pre-norm block: attention, then the MLP."""
+
     def __init__(self, config: DecoderConfig, layer: int) -> None:
         super().__init__()
         self.input_layernorm = RMSNorm(config.hidden_size, config.norm_eps)
@@ -148,12 +159,15 @@ class DecoderBlock(nn.Module):
         self.mlp = MLP(config)
 
     def forward(self, x_BTE: Tensor, step: _ForwardContext) -> Tensor:
+        """The hidden states after the block, (B, T, E)."""
         x_BTE = x_BTE + self.self_attn(self.input_layernorm(x_BTE), step)
         out: Tensor = x_BTE + self.mlp(self.post_attention_layernorm(x_BTE))
         return out
 
 
 class DecoderTrunk(nn.Module):
+    """Embeddings, blocks and the final norm, under the names of Hugging Face checkpoints."""
+
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
@@ -162,7 +176,7 @@ class DecoderTrunk(nn.Module):
 
 
 class LlamaDecoder(Decoder):
-    """The network; the interface is `Decoder`'s."""
+    """The network; see `Decoder` for its interface."""
 
     config: DecoderConfig
 
@@ -177,11 +191,12 @@ class LlamaDecoder(Decoder):
         self._frequencies = rotary_frequencies(config)
 
     def tie_embeddings(self) -> None:
-        """Make the output projection the embedding itself (needed again after parameters were replaced)."""
+        """Make the output projection the embedding itself. Call it again after parameters were replaced."""
         self.lm_head.weight = self.model.embed_tokens.weight
 
     @property
     def dtype(self) -> torch.dtype:
+        """Type of the weights."""
         return self.model.embed_tokens.weight.dtype
 
     def new_cache(self, *, num_slots: int, capacity_tokens: int) -> KVCache:
@@ -199,6 +214,7 @@ class LlamaDecoder(Decoder):
         cache: CacheRows | None = None,
         mask: Tensor | None = None,
     ) -> Tensor:
+        """As `Decoder.hidden`."""
         step = self._prepare(ids_BT, positions_BT, cache, mask)
         x_BTE: Tensor = self.model.embed_tokens(ids_BT)
         for block in self.model.layers:
@@ -213,7 +229,7 @@ class LlamaDecoder(Decoder):
     ) -> _ForwardContext:
         if rows is not None:
             if positions_BT is not None or mask is not None:
-                raise ValueError("with a cache, positions and mask follow from it")
+                raise ValueError("positions and mask must not be given with a cache")
             return self._prepare_cached(ids_BT, rows)
         batch, tokens = ids_BT.shape
         order_T = torch.arange(tokens, device=ids_BT.device)
@@ -232,13 +248,13 @@ class LlamaDecoder(Decoder):
         batch, tokens = ids_BT.shape
         rows.new_tokens(batch, tokens)
         if not isinstance(rows.cache, KVCache):
-            raise ValueError("the cache was made for another kind of network")
+            raise ValueError("the cache belongs to another kind of network")
         device, capacity, longest = ids_BT.device, rows.cache.capacity_tokens, max(rows.lengths)
         positions = torch.tensor(rows.lengths, device=device)[:, None] + torch.arange(tokens, device=device)
         places = (torch.tensor(rows.slots, device=device)[:, None], positions.clamp(max=capacity))
         fresh = longest == 0
         num_keys = tokens if fresh else min(longest + tokens, capacity + 1)
-        level = tokens == 1 and min(rows.lengths) == longest  # one new token each after equal pasts: all see everything
+        level = tokens == 1 and min(rows.lengths) == longest  # one new token each after pasts of equal length: all see everything
         keys = torch.arange(num_keys, device=device).expand(batch, num_keys)
         biases: dict[int | None, Tensor | None] = {}
         for window in self._windows:
@@ -254,7 +270,7 @@ class LlamaDecoder(Decoder):
         return {self.config.window(layer) for layer in range(self.config.num_layers)}
 
     def _bias(self, allowed: Tensor, positions_BT: Tensor, keys_BK: Tensor, window: int | None) -> Tensor:
-        """The additive mask (B or 1, 1, T, K) of a boolean one, narrowed to the window."""
+        """The additive mask (B or 1, 1, T, K) of a boolean one, limited to the window."""
         if window is not None:
             allowed = allowed & (keys_BK[:, None] > positions_BT[:, :, None] - window)
         return additive_mask(allowed, self.dtype)
@@ -276,7 +292,7 @@ def rotary_frequencies(config: DecoderConfig) -> Tensor:
 
 
 def apply_rotary(x_BHTD: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn each pair (d, d + D/2) by its angle: Hugging Face's order of the rotary dimensions."""
+    """Rotate each pair (d, d + D/2) by its angle: Hugging Face's order of the rotary dimensions."""
     left, right = x_BHTD.chunk(2, dim=-1)
     return x_BHTD * cos + torch.cat((-right, left), dim=-1) * sin
 
@@ -286,7 +302,7 @@ def grouped_query_attention(q_BHTD: Tensor, k_BGKD: Tensor, v_BGKD: Tensor, bias
     batch, heads, tokens, width = q_BHTD.shape
     groups = k_BGKD.shape[1]
     if tokens == 1 and groups != heads:
-        # The queries of a group look at the same keys: as rows of one query matrix they need no copies of them.
+        # The queries of a group share their keys: as rows of one query matrix they need no copies of them.
         grouped = q_BHTD.view(batch, groups, heads // groups, width)
         return F.scaled_dot_product_attention(grouped, k_BGKD, v_BGKD, attn_mask=bias).reshape(batch, heads, 1, width)
     causal = is_causal and bias is None

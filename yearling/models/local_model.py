@@ -1,6 +1,6 @@
-"""One installed model: what it is, where its files are, and the manifest (`model.json`) that says so.
+"""One installed model: its properties, its files, and the manifest (`model.json`) that records them.
 
-The manifest is written once, at import, and never changed. It holds two hashes: that of the source, as published, and that of the
+The manifest is written once, at import, and never changes. It holds two hashes: that of the published source, and that of the
 weights that are served, which is the `model_hash` of every record.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from yearling.errors import Untrusted
 
@@ -21,7 +21,9 @@ MODEL_MANIFEST_VERSION = 1
 WeightsFormat = Literal["gguf", "safetensors", "onnx"]
 
 Layout = Literal["auto", "keep", "q8_0", "q4_0", "bf16"]
-"""How weights are stored after an import: as they came, in a named layout, or in the one that is fastest at equal quality."""
+"""How weights are stored after an import: unchanged (`keep`), in a named layout, or in the fastest one of equal quality
+(`auto`).
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +35,10 @@ class LocalModel:
     weights: Path
     format: WeightsFormat
     sha256: str
-    """Of the served weights: of the file, or `hf_folder.folder_hash` of a Hugging Face folder."""
+    """Hash of the served weights: of the file, or `hash_model_files` of a Hugging Face folder."""
     source: str
     source_sha256: str
+    """Hash of the published file or folder."""
     licence: str
     architecture: str
     parameters: int
@@ -43,26 +46,26 @@ class LocalModel:
     quantisation: str
     """The layout of most weights: `Q8_0`, `BF16`, ..."""
     size_bytes: int
-    """Of the served weights."""
+    """Size of the served weights."""
     created_utc: datetime
     kind: Literal["chat", "embedding"] = "chat"
     files: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 of every file of the folder but the manifest."""
+    """SHA-256 of every file in the folder except the manifest."""
 
-    def describe(self) -> dict[str, Any]:
-        """All of it as JSON values; paths are absolute."""
+    def describe(self) -> dict[str, object]:
+        """All fields as JSON values, with absolute paths."""
         plain = _to_json(self)
         return plain | {"folder": str(self.folder), "weights": str(self.weights)}
 
 
 def write_manifest(model: LocalModel) -> None:
-    """Writes `model.json` into the model's folder. Paths are kept relative, so that the folder may be moved."""
+    """Write `model.json` into the model's folder. Paths are relative, so that the folder can be moved."""
     text = json.dumps({"version": MODEL_MANIFEST_VERSION} | _to_json(model), indent=2, ensure_ascii=False) + "\n"
     (model.folder / MODEL_MANIFEST_FILENAME).write_text(text, encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> LocalModel:
-    """The model in `folder`. Raises Untrusted when the manifest or the weights are missing, damaged or of a newer version."""
+    """The model in `folder`. Raises Untrusted if the manifest or the weights are missing, damaged or of another version."""
     advice = f"Run `yearling model remove {folder.name}`, then pull or import it again."
     try:
         fields = json.loads((folder / MODEL_MANIFEST_FILENAME).read_text(encoding="utf-8"))
@@ -75,15 +78,15 @@ def read_manifest(folder: Path) -> LocalModel:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Untrusted(f"The manifest of the model {folder.name!r} cannot be read: {error}.", advice=advice) from None
     if model.name != folder.name:
-        raise Untrusted(f"The folder {folder.name!r} holds the manifest of {model.name!r}.", advice="Rename the folder back.")
+        raise Untrusted(f"The folder {folder.name!r} contains the manifest of {model.name!r}.", advice="Rename the folder back.")
     if weights.resolve() != folder.resolve() and weights.resolve().parent != folder.resolve():
-        raise Untrusted(f"The manifest of the model {folder.name!r} points out of its folder.", advice=advice)
+        raise Untrusted(f"The manifest of the model {folder.name!r} points outside its folder.", advice=advice)
     if not weights.exists():
         raise Untrusted(f"The weights of the model {folder.name!r} are missing: {weights}.", advice=advice)
     return model
 
 
-def _to_json(model: LocalModel) -> dict[str, Any]:
+def _to_json(model: LocalModel) -> dict[str, object]:
     return {
         "name": model.name,
         "kind": model.kind,

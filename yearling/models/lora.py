@@ -1,7 +1,7 @@
-"""LoRA: low-rank changes beside the frozen linear layers of a decoder (2106.09685).
+"""LoRA: low-rank changes to the frozen linear layers of a decoder (2106.09685).
 
-Knows adapters in memory: make, attach, switch off, merge, take off again. Files are `lora_files.py`'s; training is not known
-here. The network with the adapter switched off or taken off computes bit for bit what it did before: it is its own reference.
+Handles adapters in memory: create, attach, disable, merge, detach. `lora_files.py` handles files; training happens elsewhere.
+With the adapter disabled or detached, the network computes bit for bit what it did before, so it is its own reference.
 
 Shapes: R rank, I input width, O output width of a layer.
 """
@@ -17,14 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from yearling.errors import BadInput, Unsupported, Untrusted
-from yearling.models.adapter import LORA_TARGETS, Adapter
+from yearling.models.adapter import LORA_TARGETS, Adapter, adapter_fit
 from yearling.models.decoder import Decoder
 from yearling.models.decoder_config import DecoderConfig
 from yearling.models.llama_decoder import LlamaDecoder
 
 
 class LoRALinear(nn.Module):
-    """A linear layer with its low-rank change: base(x) + scale · b a x. The factors may be of a wider type than the base."""
+    """A linear layer with a low-rank change: base(x) + scale · b a x. The factors may have a wider type than the base."""
 
     def __init__(self, base: nn.Linear, a_RI: Tensor, b_OR: Tensor, scale: float) -> None:
         super().__init__()
@@ -35,6 +35,7 @@ class LoRALinear(nn.Module):
         self.enabled = True
 
     def forward(self, x: Tensor) -> Tensor:
+        """The layer's output, with the change unless it is disabled."""
         out: Tensor = self.base(x)
         if not self.enabled:
             return out
@@ -45,10 +46,14 @@ class LoRALinear(nn.Module):
 def new_adapter(
     decoder: Decoder, *, rank: int, alpha: float, base_sha256: str, seed: int, targets: tuple[str, ...] = LORA_TARGETS
 ) -> Adapter:
-    """A fresh float32 adapter that changes nothing yet: `a` random in ±1/√I as a linear layer's weights are, `b` zero."""
+    """A new float32 adapter that changes nothing yet: `a` is random in ±1/√I like the weights of a linear layer, `b` is zero.
+
+    Raises BadInput for a rank below 1 or unknown layers, Unsupported for a network that cannot have adapters.
+    """
     if rank < 1 or not set(targets) <= set(LORA_TARGETS):
         raise BadInput(
-            f"No adapter of rank {rank} on {', '.join(targets)} can be made.", advice=f"Layers: {', '.join(LORA_TARGETS)}."
+            f"An adapter of rank {rank} on {', '.join(targets)} is not possible.",
+            advice=f"Use a rank of at least 1 and layers from: {', '.join(LORA_TARGETS)}.",
         )
     generator = torch.Generator().manual_seed(seed)
     factors = {}
@@ -61,11 +66,10 @@ def new_adapter(
 
 
 def attach(decoder: Decoder, adapter: Adapter, *, base_sha256: str) -> Adapter:
-    """Put the adapter into the network, in place; everything but its factors is frozen. Gives back the adapter as attached, whose
-    factors are the parameters to train.
+    """Insert the adapter into the network, in place, and freeze everything but its factors.
 
-    Raises Untrusted when it was made for other weights than `base_sha256`, BadInput when its layers do not fit or one is attached
-    already.
+    Returns the attached adapter, whose factors are the parameters to train. Raises Untrusted if it was made for other weights
+    than `base_sha256`, BadInput if its layers do not fit or an adapter is attached already.
     """
     network = _require_llama(decoder)
     check_adapter_base(adapter, base_sha256)
@@ -87,28 +91,28 @@ def attach(decoder: Decoder, adapter: Adapter, *, base_sha256: str) -> Adapter:
 
 
 def detach(decoder: Decoder) -> None:
-    """Take the adapter out again: the network is the bare model, with all of its parameters frozen as before."""
+    """Remove the adapter: the network is the bare model again, with all parameters still frozen."""
     network = _require_llama(decoder)
     for name, layer in _adapted_layers(network).items():
         network.set_submodule(name, layer.base)
 
 
 def merge(decoder: Decoder) -> None:
-    """Add the attached adapter's change to the weights for good, W + scale · b a, computed in float32 or wider."""
+    """Add the attached adapter's change to the weights permanently: W + scale · b a, computed in float32 or wider."""
     network = _require_llama(decoder)
     with torch.no_grad():
         for layer in _adapted_layers(network).values():
             weight = layer.base.weight
             wide = torch.promote_types(weight.dtype, torch.float32)
             change = (layer.lora_b.to(wide) @ layer.lora_a.to(wide)) * layer.scale
-            # Assigned, not changed in place: whoever else holds the old tensor keeps the bare model.
+            # Assigned, not changed in place: other users of the old tensor keep the bare model.
             layer.base.weight = nn.Parameter((weight.to(wide) + change).to(weight.dtype), requires_grad=False)
     detach(network)
 
 
 @contextmanager
 def disabled(decoder: Decoder) -> Iterator[None]:
-    """Inside, the network is the bare model: the reference of a KL term costs no second copy."""
+    """Inside the block, the network is the bare model, so that the reference of a KL term needs no second copy."""
     layers = list(_adapted_layers(_require_llama(decoder)).values())
     before = [layer.enabled for layer in layers]
     for layer in layers:
@@ -121,10 +125,10 @@ def disabled(decoder: Decoder) -> Iterator[None]:
 
 
 def check_adapter_base(adapter: Adapter, base_sha256: str, source_sha256: str = "") -> None:
-    """Raises Untrusted when the adapter was made for other weights: neither for these nor, where `source_sha256` is given, for
-    another layout of the same source."""
-    kin = bool(source_sha256) and source_sha256 in (adapter.base_source_sha256, adapter.base_sha256)
-    if adapter.base_sha256 != base_sha256 and not kin:
+    """Raises Untrusted if the adapter was made for other weights: neither these nor, if `source_sha256` is given, another
+    layout of the same source.
+    """
+    if not adapter_fit(adapter.base_sha256, adapter.base_source_sha256, model_sha256=base_sha256, source_sha256=source_sha256):
         made_for = adapter.base_sha256[:12] or "an unnamed model"
         raise Untrusted(
             f"The adapter was made for the weights {made_for}, not for {base_sha256[:12]}.",
@@ -133,7 +137,7 @@ def check_adapter_base(adapter: Adapter, base_sha256: str, source_sha256: str = 
 
 
 def llama_config(decoder: Decoder) -> DecoderConfig:
-    """The shape of a decoder that can have adapters. Raises Unsupported for others."""
+    """The configuration of a decoder that can have adapters. Raises Unsupported for others."""
     return _require_llama(decoder).config
 
 

@@ -1,7 +1,7 @@
 """Adapters as files: PEFT's folder (adapter_config.json, adapter_model.safetensors) and llama.cpp's GGUF.
 
-Knows both layouts and that an adapter belongs to one base: the hash of the base's weights stands in the file as
-`yearling.base_sha256`. Nothing pickled is opened.
+Knows both formats, and that an adapter belongs to one base: the file holds the hash of the base's weights as
+`yearling.base_sha256`. Pickled files are never opened.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from yearling.models.decoder_weights import (
     to_interleaved_rotary,
 )
 from yearling.models.gguf import read_gguf, write_gguf
+from yearling.models.hf_folder import read_json_object
 from yearling.models.lora import check_adapter_base
-from yearling.models.safetensors_files import read_safetensors, read_safetensors_metadata, refuse_pickled_file, write_safetensors
-from yearling.models.tokenizer import read_optional_json
+from yearling.models.safetensors_files import read_safetensors, read_safetensors_metadata, write_safetensors
+from yearling.models.sources import refuse_pickle
 
 BASE_SHA256_KEY = "yearling.base_sha256"
 BASE_SOURCE_SHA256_KEY = "yearling.base_source_sha256"
@@ -38,14 +39,14 @@ _UNSUPPORTED_OPTIONS = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pa
 
 
 def save_peft(adapter: Adapter, folder: Path) -> None:
-    """Write a folder that PEFT, vLLM and transformers load. The same adapter gives the same bytes."""
+    """Write a folder that PEFT, vLLM and transformers can load. The same adapter gives the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
     for name, (a, b) in adapter.factors.items():
         tensors[f"base_model.model.{name}.lora_A.weight"] = a
         tensors[f"base_model.model.{name}.lora_B.weight"] = b
     write_safetensors(folder / _WEIGHTS, tensors, {"format": "pt", **_lineage(adapter)})
-    described = {
+    peft_config = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": None,
@@ -57,11 +58,11 @@ def save_peft(adapter: Adapter, folder: Path) -> None:
         "target_modules": sorted({name.rpartition(".")[2] for name in adapter.factors}),
         **_lineage(adapter),
     }
-    (folder / _CONFIG).write_text(json.dumps(described, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    (folder / _CONFIG).write_text(json.dumps(peft_config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def save_gguf(adapter: Adapter, path: Path, config: DecoderConfig) -> None:
-    """Write a file that llama.cpp loads beside the base model. The same adapter gives the same bytes."""
+    """Write a file that llama.cpp loads alongside the base model. The same adapter gives the same bytes."""
     architecture, _ = config_to_gguf(config)
     metadata = {
         "general.type": "adapter",
@@ -80,13 +81,13 @@ def save_gguf(adapter: Adapter, path: Path, config: DecoderConfig) -> None:
 
 
 def load_adapter(path: Path, config: DecoderConfig, *, base_sha256: str, source_sha256: str = "") -> Adapter:
-    """From a PEFT folder, its adapter_model.safetensors, or a GGUF file, for the decoder of this shape.
+    """Read a PEFT folder, its adapter_model.safetensors or a GGUF file, for a decoder with this configuration.
 
-    Raises Untrusted when the file is damaged, is not safetensors or GGUF, or names no base or another base than `base_sha256`,
-    which may be another layout of the file `source_sha256` if that is given;
-    Unsupported for variants of LoRA that change more than the linear layers of the blocks.
+    `source_sha256`, if given, also accepts adapters made for another layout of that published file. Raises Untrusted if the
+    file is damaged, is neither safetensors nor GGUF, or names no base or another one than `base_sha256`; Unsupported for
+    variants of LoRA that change more than the linear layers of the blocks; BadInput if there is no such file.
     """
-    refuse_pickled_file(path)
+    refuse_pickle(path.name)
     if path.is_dir():
         path = path / _WEIGHTS
     if not path.is_file():
@@ -102,26 +103,28 @@ def _lineage(adapter: Adapter) -> dict[str, str]:
 
 
 def _from_peft(path: Path) -> Adapter:
-    described = read_optional_json(path.parent / _CONFIG)
-    if described.get("peft_type") != "LORA":
-        raise Unsupported(f"The adapter is of the kind {described.get('peft_type')!r}; only LoRA is supported.")
-    used = [part for part in _UNSUPPORTED_OPTIONS if described.get(part)]
-    if described.get("bias", "none") != "none":
-        used.append("bias")
-    if used:
-        raise Unsupported(f"The adapter uses {', '.join(used)}, which is not supported.", advice="Merge it with PEFT instead.")
-    rank, alpha = _number(described, "r"), _number(described, "lora_alpha")
-    if described.get("use_rslora"):
+    peft_config = read_json_object(path.parent / _CONFIG, missing_ok=True)
+    if peft_config.get("peft_type") != "LORA":
+        raise Unsupported(f"The adapter is of type {peft_config.get('peft_type')!r}. Only LoRA is supported.")
+    unsupported = [part for part in _UNSUPPORTED_OPTIONS if peft_config.get(part)]
+    if peft_config.get("bias", "none") != "none":
+        unsupported.append("bias")
+    if unsupported:
+        raise Unsupported(
+            f"The adapter uses {', '.join(unsupported)}, which is not supported.", advice="Merge it with PEFT instead."
+        )
+    rank, alpha = _number(peft_config, "r"), _number(peft_config, "lora_alpha")
+    if peft_config.get("use_rslora"):
         alpha *= math.sqrt(rank)
-    halves: dict[str, dict[str, Tensor]] = {}
+    factors_by_layer: dict[str, dict[str, Tensor]] = {}
     for name, tensor in read_safetensors(path):
-        found = _PEFT_NAME.fullmatch(name)
-        if found is None:
-            raise Unsupported(f"The adapter holds {name}, which is not a LoRA factor of a linear layer.")
-        halves.setdefault(found["layer"], {})[found["factor"].lower()] = tensor.float()
+        match = _PEFT_NAME.fullmatch(name)
+        if match is None:
+            raise Unsupported(f"The adapter contains {name}, which is not a LoRA factor of a linear layer.")
+        factors_by_layer.setdefault(match["layer"], {})[match["factor"].lower()] = tensor.float()
     metadata = read_safetensors_metadata(path)
     base, source = metadata.get(BASE_SHA256_KEY, ""), metadata.get(BASE_SOURCE_SHA256_KEY, "")
-    return Adapter(_pair_factors(halves, int(rank)), int(rank), alpha, base, source)
+    return Adapter(_pair_factors(factors_by_layer, int(rank)), int(rank), alpha, base, source)
 
 
 def _from_gguf(path: Path, config: DecoderConfig) -> Adapter:
@@ -132,37 +135,37 @@ def _from_gguf(path: Path, config: DecoderConfig) -> Adapter:
         raise BadInput(f"{path.name} is not a LoRA adapter.", advice="Import whole models with `yearling model import`.")
     if metadata.get("general.architecture") != architecture:
         raise Untrusted(f"The adapter was made for the architecture {metadata.get('general.architecture')!r}.")
-    halves: dict[str, dict[str, Tensor]] = {}
+    factors_by_layer: dict[str, dict[str, Tensor]] = {}
     for name in file.tensors:
-        target, _, factor = name.rpartition(".lora_")
-        ours = from_gguf_name(target)
-        if ours is None or factor not in ("a", "b"):
-            raise Unsupported(f"The adapter holds {name}, which is not a LoRA factor of a linear layer.")
+        gguf_name, _, factor = name.rpartition(".lora_")
+        parameter_name = from_gguf_name(gguf_name)
+        if parameter_name is None or factor not in ("a", "b"):
+            raise Unsupported(f"The adapter contains {name}, which is not a LoRA factor of a linear layer.")
         tensor = torch.from_numpy(file.read_tensor(name))
-        heads = num_permuted_heads(config, ours)
+        heads = num_permuted_heads(config, parameter_name)
         if factor == "b" and heads:
             tensor = to_half_split_rotary(tensor, heads)
-        halves.setdefault(ours.removesuffix(".weight"), {})[factor] = tensor
-    ranks = {pair["a"].shape[0] for pair in halves.values() if "a" in pair}
+        factors_by_layer.setdefault(parameter_name.removesuffix(".weight"), {})[factor] = tensor
+    ranks = {pair["a"].shape[0] for pair in factors_by_layer.values() if "a" in pair}
     if len(ranks) != 1:
         raise Unsupported("The adapter has layers of different ranks, which is not supported.")
     rank = ranks.pop()
-    alpha = _number(metadata, "adapter.lora.alpha") or float(rank)  # llama.cpp reads 0 as 'scale 1'
+    alpha = _number(metadata, "adapter.lora.alpha") or float(rank)  # llama.cpp reads 0 as scale 1
     base, source = str(metadata.get(BASE_SHA256_KEY, "")), str(metadata.get(BASE_SOURCE_SHA256_KEY, ""))
-    return Adapter(_pair_factors(halves, rank), rank, alpha, base, source)
+    return Adapter(_pair_factors(factors_by_layer, rank), rank, alpha, base, source)
 
 
-def _pair_factors(halves: dict[str, dict[str, Tensor]], rank: int) -> dict[str, tuple[Tensor, Tensor]]:
-    for layer, pair in halves.items():
+def _pair_factors(factors_by_layer: dict[str, dict[str, Tensor]], rank: int) -> dict[str, tuple[Tensor, Tensor]]:
+    for layer, pair in factors_by_layer.items():
         if layer.rpartition(".")[2] not in LORA_TARGETS:
             raise Unsupported(f"The adapter changes {layer}, which is not a linear layer of a block.")
         if pair.keys() != {"a", "b"} or pair["a"].shape[0] != rank or pair["b"].shape[-1] != rank:
-            raise Untrusted(f"The adapter's factors of {layer} do not belong together.", advice="Fetch or make it again.")
-    return {layer: (pair["a"], pair["b"]) for layer, pair in sorted(halves.items())}
+            raise Untrusted(f"The adapter's factors of {layer} do not match.", advice="Fetch or export it again.")
+    return {layer: (pair["a"], pair["b"]) for layer, pair in sorted(factors_by_layer.items())}
 
 
-def _number(described: dict[str, Any], key: str) -> float:
-    value = described.get(key)
+def _number(peft_config: dict[str, Any], key: str) -> float:
+    value = peft_config.get(key)
     if not isinstance(value, int | float) or value < 0 or (key == "r" and value < 1):
-        raise Untrusted(f"The adapter's description gives no usable {key}.", advice="Fetch or make it again.")
+        raise Untrusted(f"The adapter's configuration has no valid {key}.", advice="Fetch or export it again.")
     return float(value)

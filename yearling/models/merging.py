@@ -1,4 +1,4 @@
-"""A new model made of a base and an adapter, or of weights trained as a whole, with its lineage in its manifest."""
+"""Install a new model made from a base and an adapter, or from a trained network, with its lineage in its manifest."""
 
 from __future__ import annotations
 
@@ -29,10 +29,12 @@ def merge_into_library(
     layout: Layout = "q8_0",
     progress: Progress | None = None,
 ) -> LocalModel:
-    """Install base + adapter as a model of its own. The sum is taken in float32, then laid out anew: the new weights differ from
-    the sum by that layout's rounding. `source` of the new model names the hashes of both parents.
+    """Install base + adapter as a new model. Its `source` names the hashes of both parents.
 
-    Raises Untrusted when the adapter was made for another base, Conflict for a taken name, StorageFailed."""
+    The sum is computed in float32 and then stored in `layout`, so the new weights differ from the sum by that layout's
+    rounding. Raises Untrusted if the adapter was made for another base, Conflict if the name is taken, StorageFailed if the
+    disk fails.
+    """
     if not adapter.fits(base):
         raise Untrusted(
             f"The adapter {adapter.sha256[:12]} was made for the weights {adapter.base_sha256[:12]}, not for {base.name}.",
@@ -57,7 +59,9 @@ def install_decoder(
     layout: Layout = "q8_0",
     progress: Progress | None = None,
 ) -> LocalModel:
-    """Install a network in memory as a model, with the tokenizer, template and licence of `base`. Raises as above."""
+    """Install a network in memory as a model, with the tokenizer, template and licence of `base`. Raises as
+    `merge_into_library`.
+    """
     size_bytes = 4 * sum(parameter.numel() for parameter in decoder.parameters())
     with _scratch_folder(library, size_bytes) as folder:
         export_decoder(decoder, folder / "model.gguf", source=base.weights, quantisation="F32")
@@ -73,7 +77,7 @@ def install_decoder(
 
 @contextmanager
 def _scratch_folder(library: ModelLibrary, size_bytes: int) -> Iterator[Path]:
-    """A folder for the weights in float32, in the library, which sweeps it should a kill leave it behind."""
+    """A folder for the weights in float32, inside the library, which deletes it if a killed process leaves it behind."""
     with (
         translate_disk_errors(library.models_dir, size_bytes),
         staging_directory(library.models_dir / ".downloads", prefix="merge-") as folder,

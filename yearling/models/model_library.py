@@ -1,14 +1,15 @@
-"""The models of this machine: one folder each, complete or not there at all.
+"""The models of this machine: one folder each, either complete or absent.
 
     <models_dir>/<name>/             model.json, the weights, the tokenizer
-    <models_dir>/.incoming-<name>-*  being built; renamed to its name when complete and flushed
+    <models_dir>/.incoming-<name>-*  being built; renamed to its name when complete and synced
     <models_dir>/.outgoing-<name>-*  being deleted
-    <models_dir>/.downloads/<key>/   what was fetched so far; taken up by the next pull of the same source
-    <models_dir>/.locks/             one writer at a time per model and per download, also across processes
+    <models_dir>/.downloads/<key>/   partial downloads; the next pull of the same source resumes them
+    <models_dir>/.locks/             one writer at a time per model and per download, across processes
 
-A kill at any moment leaves the old state or the new one; leftovers are swept by the next pull or import. Installed folders are
-never changed, only added and removed, so an engine may keep a model's files mapped. Reading needs no lock and no write access.
-What only pulls and imports need (an HTTP client, numpy) is imported there, so that a server starts quickly.
+If a process is killed at any moment, the old state or the new one remains; the next pull or import deletes the leftovers.
+Installed folders are never changed, only added and removed, so an engine may keep a model's files mapped. Reading needs no lock
+and no write access. Modules that only pulls and imports need (an HTTP client, numpy) are imported there, so that a server
+starts quickly.
 """
 
 from __future__ import annotations
@@ -38,45 +39,50 @@ if TYPE_CHECKING:
     from yearling.models.importer import ModelOrigin
 
 ABANDONED_DOWNLOAD_S = 30 * 24 * 3600.0
-"""Downloads that nobody took up for this long are swept."""
+"""Age at which an unfinished download is deleted."""
 
 
 class ModelLibrary:
-    """The models in one folder. Cheap to make; nothing is written before the first pull or import. Safe to use from threads."""
+    """The models in one folder. Cheap to create; nothing is written before the first pull or import. Thread-safe."""
 
-    def __init__(self, models_dir: Path, *, web: NetworkConfig | None = None) -> None:
+    def __init__(self, models_dir: Path, *, network: NetworkConfig | None = None) -> None:
         self.models_dir = models_dir
-        self._web = web
+        self._network = network
 
     def names(self) -> list[str]:
-        """The installed models by name, sorted, damaged ones included."""
+        """Names of the installed models, sorted, including damaged ones."""
         if not self.models_dir.is_dir():
             return []
         return sorted(path.name for path in self.models_dir.iterdir() if path.is_dir() and not path.name.startswith("."))
 
     def list(self) -> list[LocalModel]:
-        """The installed models that are usable; `damaged` tells of the others."""
+        """The usable models; `list_damaged` reports the others."""
         return [model for model in map(self._try, self.names()) if isinstance(model, LocalModel)]
 
     def list_damaged(self) -> dict[str, Untrusted]:
         """Installed models that cannot be used, with the reason."""
-        return {name: why for name in self.names() if isinstance(why := self._try(name), Untrusted)}
+        return {name: error for name in self.names() if isinstance(error := self._try(name), Untrusted)}
 
     def get(self, name: str) -> LocalModel:
-        """One installed model. Raises NotFound, and Untrusted when its folder is damaged. Hashes are not computed anew."""
+        """One installed model. Raises NotFound, and Untrusted if its folder is damaged. Hashes are not verified."""
         if name not in self.names():
             raise self._not_found(name)
         return read_manifest(self.models_dir / name)
 
+    @classmethod
+    def open_folder(cls, folder: Path) -> LocalModel:
+        """The installed model in a folder. Raises as `get`."""
+        return cls(folder.parent).get(folder.name)
+
     def verify(self, name: str) -> LocalModel:
-        """Hashes every file of the model. Raises Untrusted that names the first one which is not what was imported."""
+        """Hash every file of the model. Raises Untrusted, which names the first file that was changed."""
         model = self.get(name)
         for file, expected in model.files.items():
             path = model.folder / file
-            found = hash_file(path) if path.is_file() else "no file"
-            if found != expected:
+            actual = hash_file(path) if path.is_file() else "no file"
+            if actual != expected:
                 raise Untrusted(
-                    f"{path} was changed after the import: expected SHA-256 {expected}, got {found}.",
+                    f"{path} was changed after the import: expected SHA-256 {expected}, got {actual}.",
                     advice=f"Run `yearling model remove {name}`, then pull or import it again.",
                 )
         return model
@@ -90,10 +96,10 @@ class ModelLibrary:
         layout: Layout = "auto",
         progress: Progress | None = None,
     ) -> LocalModel:
-        """Fetches, verifies and installs a model of the catalogue, or any source of the forms in `sources`.
+        """Fetch, verify and install a model of the catalogue, or from any source of the forms in `sources.py`.
 
-        One that is installed already is returned as it is. Raises NotFound (unknown name), BadInput (no hash to check against),
-        Conflict (the name is taken by something else), Untrusted, Unavailable and StorageFailed.
+        A model that is installed already is returned unchanged. Raises NotFound (unknown name), BadInput (no hash to check
+        against), Conflict (the name is taken), Untrusted, Unavailable and StorageFailed.
         """
         from yearling.models.fetch import fetch_source, scratch_key
         from yearling.models.http_download import NetworkConfig
@@ -105,14 +111,18 @@ class ModelLibrary:
         pinned = _pinned(sha256, entry)
         progress = progress or ignore_progress
         with self._locked_for_writing(name):
-            if (there := self._existing(name)) and there.source == str(source) and (not pinned or there.source_sha256 == pinned):
-                return _require_same_layout(there, layout)
-            if there:
+            if (
+                (existing := self._existing(name))
+                and existing.source == str(source)
+                and (not pinned or existing.source_sha256 == pinned)
+            ):
+                return _require_same_layout(existing, layout)
+            if existing:
                 raise _name_taken(name)
             key = scratch_key(source, pinned)
             with self._lock(f"fetch-{key}"):
-                web = self._web or NetworkConfig.from_environment()
-                fetched = fetch_source(source, self.models_dir / ".downloads" / key, web, sha256=pinned, progress=progress)
+                network = self._network or NetworkConfig.from_environment()
+                fetched = fetch_source(source, self.models_dir / ".downloads" / key, network, sha256=pinned, progress=progress)
                 origin = ModelOrigin(
                     source=str(source),
                     source_sha256=fetched.sha256,
@@ -134,10 +144,10 @@ class ModelLibrary:
         licence: str = "",
         progress: Progress | None = None,
     ) -> LocalModel:
-        """Installs a local GGUF file or Hugging Face folder; what is there is copied and left alone.
+        """Install a local GGUF file or Hugging Face folder, by copying it.
 
-        `source` and `licence` are recorded instead of the path and of what the file says, for files that we made ourselves. The
-        same content under the same name is returned as it is. Raises as `pull`.
+        `source` and `licence` are recorded in place of the path and of what the file states, for files that we made ourselves.
+        The same content under the same name is returned unchanged. Raises as `pull`.
         """
         from yearling.models.importer import ModelOrigin, hash_source
 
@@ -145,9 +155,9 @@ class ModelLibrary:
         name = check_model_name(name or slugify(path.name))
         sha256 = hash_source(path)
         with self._locked_for_writing(name):
-            if (there := self._existing(name)) and there.source_sha256 == sha256:
-                return _require_same_layout(there, layout)
-            if there:
+            if (existing := self._existing(name)) and existing.source_sha256 == sha256:
+                return _require_same_layout(existing, layout)
+            if existing:
                 raise _name_taken(name)
             origin = ModelOrigin(
                 source=source or f"file:{path}", source_sha256=sha256, entry=_entry_of_hash(sha256), licence=licence
@@ -155,7 +165,7 @@ class ModelLibrary:
             return self._install(path, name, origin, layout, progress or ignore_progress)
 
     def remove(self, name: str) -> None:
-        """Deletes an installed model, usable or not. Raises NotFound."""
+        """Delete an installed model, usable or not. Raises NotFound."""
         if name not in self.names():
             raise self._not_found(name)
         with self._locked_for_writing(name):
@@ -165,7 +175,7 @@ class ModelLibrary:
                 raise self._not_found(name) from None
 
     def _install(self, path: Path, name: str, origin: ModelOrigin, layout: Layout, progress: Progress) -> LocalModel:
-        """Builds beside, then renames. The caller holds the lock of the name."""
+        """Build the folder beside its place, then rename it. The caller holds the lock of the name."""
         from yearling.models.importer import build_model_folder
 
         folder = self.models_dir / name
@@ -197,13 +207,13 @@ class ModelLibrary:
         installed = ", ".join(self.names()) or "none"
         return NotFound(
             f"There is no model {name!r}.{guess}",
-            advice=f"Installed: {installed}. `yearling model list` shows what can be pulled.",
+            advice=f"Installed: {installed}. `yearling model list` shows which models can be pulled.",
             param="model",
         )
 
     @contextmanager
     def _locked_for_writing(self, name: str) -> Iterator[None]:
-        """Holds the lock of one model, in a library that exists and was swept."""
+        """Hold the lock of one model, in a library that exists and has no leftovers."""
         with translate_disk_errors(self.models_dir):
             (self.models_dir / ".locks").mkdir(parents=True, exist_ok=True)
             with self._lock(name):
@@ -216,7 +226,9 @@ class ModelLibrary:
             yield
 
     def _sweep(self, held: str) -> None:
-        """Deletes what interrupted imports and removals left: of `held`, whose lock is ours, and of names nobody has locked."""
+        """Delete what interrupted imports and removals left behind: of `held`, whose lock we hold, and of names that are not
+        locked.
+        """
         for path in self.models_dir.glob(".incoming-*"):
             owner = path.name.removeprefix(".incoming-").rpartition("-")[0]
             if owner == held:
@@ -239,7 +251,7 @@ class ModelLibrary:
 
 
 def slugify(filename: str) -> str:
-    """A model name made of a file or folder name: `SmolLM2-135M.Q8_0.gguf` becomes `smollm2-135m.q8_0`."""
+    """A model name from a file or folder name: `SmolLM2-135M.Q8_0.gguf` becomes `smollm2-135m.q8_0`."""
     stem = re.sub(r"\.(gguf|onnx|safetensors)$", "", filename, flags=re.IGNORECASE)
     return re.sub(r"\.{2,}", ".", re.sub(r"[^a-z0-9._-]+", "-", stem.lower())).strip("._-")[:96].rstrip("._-")
 
@@ -251,7 +263,7 @@ def _entry(name_or_source: str) -> CatalogueEntry | None:
 
 
 def _entry_of_hash(sha256: str) -> CatalogueEntry | None:
-    """A file of the catalogue that came by another way keeps its kind and licence."""
+    """The catalogue entry with this hash: a file that came another way keeps its kind and licence."""
     return next((entry for entry in known_models().values() if entry.sha256 == sha256), None)
 
 
@@ -266,16 +278,16 @@ def _pinned(sha256: str, entry: CatalogueEntry | None) -> str:
     return entry.sha256 if entry else sha256
 
 
-def _require_same_layout(there: LocalModel, layout: Layout) -> LocalModel:
-    asked = {"q8_0": "Q8_0", "q4_0": "Q4_0", "bf16": "BF16"}.get(layout, there.quantisation)
-    if layout == "keep" and there.sha256 != there.source_sha256:
-        asked = "its source's layout"
-    if asked != there.quantisation:
+def _require_same_layout(existing: LocalModel, layout: Layout) -> LocalModel:
+    requested = {"q8_0": "Q8_0", "q4_0": "Q4_0", "bf16": "BF16"}.get(layout, existing.quantisation)
+    if layout == "keep" and existing.sha256 != existing.source_sha256:
+        requested = "its source's layout"
+    if requested != existing.quantisation:
         raise Conflict(
-            f"The model {there.name!r} is installed already, in {there.quantisation} and not in {asked}.",
-            advice=f"Choose another name with --name, or run `yearling model remove {there.name}` first.",
+            f"The model {existing.name!r} is already installed in {existing.quantisation}, not in {requested}.",
+            advice=f"Choose another name with --name, or run `yearling model remove {existing.name}` first.",
         )
-    return there
+    return existing
 
 
 def _name_taken(name: str) -> Conflict:

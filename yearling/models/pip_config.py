@@ -1,8 +1,9 @@
 """Which package indexes this machine uses, from pip's own configuration: environment variables, then its files.
 
-Only what finding a wheel needs is read: `index-url`, `extra-index-url`, `find-links`, `no-index` and `cert` of `[global]`.
-Files and their order are pip's (https://pip.pypa.io/en/stable/topics/configuration/): site over user over global, environment
-over all. pip itself is not run; it is only asked for the index that it goes by when nothing is configured.
+Only the settings for finding a wheel are read: `index-url`, `extra-index-url`, `find-links`, `no-index` and `cert` of
+`[global]`. Files and their order are pip's (https://pip.pypa.io/en/stable/topics/configuration/): site over user over global,
+environment over all. `pip config list` would give the same, but needs a pip in this environment and a process; a test compares
+the two. Only the default index is taken from pip itself.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from yearling.errors import BadInput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageIndexes:
-    """Where wheels are looked for: `urls` are simple indexes (PEP 503, PEP 691), `links` folders or pages that list wheels.
+    """Where wheels are looked for: `urls` are simple indexes (PEP 503, PEP 691), `find_links` folders or pages that list
+    wheels.
 
-    URLs may hold credentials, hence no repr.
+    URLs may contain credentials, so they are left out of the repr.
     """
 
     urls: tuple[str, ...] = field(default=(), repr=False)
@@ -32,7 +34,7 @@ class PackageIndexes:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> PackageIndexes:
-        """What pip would use, given these environment variables and the files they lead to."""
+        """The settings that pip would use with these environment variables and the files that they name."""
         environ = os.environ if environ is None else environ
         settings: dict[str, str] = {}
         for path in config_files(environ):
@@ -51,45 +53,54 @@ class PackageIndexes:
 
 
 def default_index_url() -> str:
-    """The index of a pip that nobody configured. Raises BadInput in an environment without pip."""
+    """The index that an unconfigured pip uses. Raises BadInput in an environment without pip."""
     try:
         from pip._internal.models.index import PyPI
     except ImportError:
         raise BadInput(
-            "There is no pip here to say which package index to use.",
+            "No package index is configured, and pip is not installed to provide the default.",
             advice="Set PIP_INDEX_URL, or install pip into this environment.",
         ) from None
     return str(PyPI.simple_url)
 
 
 def config_files(environ: Mapping[str, str]) -> Iterator[Path]:
-    """pip's configuration files, weakest first. `PIP_CONFIG_FILE` naming the null device switches all of them off."""
+    """pip's configuration files, weakest first.
+
+    `PIP_CONFIG_FILE` replaces the user's files if it names an existing file, and switches all files off if it names the null
+    device.
+    """
     name = "pip.ini" if sys.platform == "win32" else "pip.conf"
-    chosen = environ.get("PIP_CONFIG_FILE", "")
-    if chosen == os.devnull:
+    config_file = environ.get("PIP_CONFIG_FILE", "")
+    if config_file == os.devnull:
         return
-    if sys.platform not in ("win32", "darwin"):
+    if sys.platform == "win32":
+        yield Path(environ.get("PROGRAMDATA", "C:\\ProgramData")) / "pip" / name
+    elif sys.platform == "darwin":
+        yield Path("/Library/Application Support/pip") / name
+    else:
         for folder in environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(os.pathsep):
             if folder:
                 yield Path(folder) / "pip" / name
         yield Path("/etc") / name
-    elif sys.platform == "win32":
-        yield Path(environ.get("PROGRAMDATA", "C:\\ProgramData")) / "pip" / name
-    else:
-        yield Path("/Library/Application Support/pip") / name
+    if not (config_file and Path(config_file).exists()):
+        yield from _user_config_files(environ, name)
+    yield Path(sys.prefix) / name
+    if config_file:
+        yield Path(config_file)
+
+
+def _user_config_files(environ: Mapping[str, str], name: str) -> Iterator[Path]:
     home = Path(environ.get("HOME") or Path.home())
     yield home / ("pip" if sys.platform == "win32" else ".pip") / name
     if sys.platform == "win32":
         yield Path(platformdirs.user_config_dir("pip", appauthor=False, roaming=True)) / name
     else:
         yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / name
-    yield Path(sys.prefix) / name
-    if chosen:
-        yield Path(chosen)
 
 
 def _global_section(path: Path) -> dict[str, str]:
-    """The `[global]` settings of one file; nothing when it is absent or cannot be read, of which pip itself warns."""
+    """The `[global]` settings of one file; empty if it is missing or cannot be read (pip itself warns about that)."""
     parser = configparser.RawConfigParser()
     try:
         parser.read(path, encoding="utf-8")

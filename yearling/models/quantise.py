@@ -1,11 +1,13 @@
-"""Rewrites a GGUF file in another weight layout, a few rows at a time.
+"""Rewrite a GGUF file in another weight layout, a few rows at a time.
 
-Why at all: engines have fast kernels for some layouts only; in llama.cpp a Q4_1 file takes longer to read a prompt than the same
-weights in Q8_0 (the measurements are in `dev/LOG.md`). Q8_0 stores 8-bit integers with one scale per 32 weights, which holds
-what Q4_1 can express almost exactly, so the answers stay those of the source.
+Engines have fast kernels for some layouts only: in llama.cpp a Q4_1 file takes longer to read a prompt than the same weights in
+Q8_0 (see the measurements in `dev/LOG.md`). Q8_0 stores 8-bit integers with one scale per 32 weights. It represents what Q4_1
+can express almost exactly, so the answers stay those of the source.
 
-The output depends on the input's bytes and the layout alone: metadata is copied byte for byte, save for the declared file type,
-and tensors keep their order. The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
+The output depends on the input's bytes and the layout alone: metadata is copied byte for byte except for the declared file
+type, and tensors keep their order. The library's `GGUFWriter` would give the same bytes (a test compares them), but it cannot
+write empty arrays or strings that are not UTF-8, which published files may contain. The format:
+https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 """
 
 from __future__ import annotations
@@ -34,10 +36,11 @@ from yearling.models.local_model import Layout
 SLOW_TYPES = frozenset({GGMLQuantizationType.Q4_1, GGMLQuantizationType.Q5_1})
 """Layouts that `auto` rewrites: llama.cpp's CPU backend has neither a repacked nor a blocked matrix kernel for them.
 
-Other layouts without one (Q3_K, the IQ family) are chosen to save memory, which Q8_0 would spend.
+Other layouts without one (Q3_K, the IQ family) are chosen to save memory, which Q8_0 would use up.
 """
 
 LAYOUT_TYPES = {"q8_0": GGMLQuantizationType.Q8_0, "q4_0": GGMLQuantizationType.Q4_0, "bf16": GGMLQuantizationType.BF16}
+"""The GGML type of each layout."""
 _FILE_TYPES = {
     "q8_0": LlamaFileType.MOSTLY_Q8_0,
     "q4_0": LlamaFileType.MOSTLY_Q4_0,
@@ -45,18 +48,18 @@ _FILE_TYPES = {
 }
 _UINT32 = 4  # the number of that type in GGUF
 _CHUNK_ELEMENTS = 1 << 23
-"""Weights held in float32 at a time."""
+"""Number of weights held in float32 at a time."""
 
 _PLAIN = frozenset({GGMLQuantizationType.F32, GGMLQuantizationType.F16, GGMLQuantizationType.BF16, GGMLQuantizationType.F64})
 _INTEGERS = frozenset({GGMLQuantizationType.I8, GGMLQuantizationType.I16, GGMLQuantizationType.I32, GGMLQuantizationType.I64})
-# Small matrices that every engine reads in full precision, as llama.cpp's own quantiser leaves them.
+# Small matrices that every engine reads in full precision; llama.cpp's own quantiser leaves them unchanged too.
 _PRECISE = re.compile(r"norm|ffn_gate_inp|ssm_|shortconv|time_mix|position_embd|token_types|attn_rel_b|altup|laurel")
 _EMBEDDINGS = ("token_embd.weight", "output.weight")
 
 
 @dataclass(frozen=True, slots=True)
 class _TensorPlan:
-    """What becomes of one tensor. `size_bytes` counts the rewritten data without padding."""
+    """The new layout of one tensor. `size_bytes` is the size of the rewritten data without padding."""
 
     tensor: TensorInfo
     source: GGMLQuantizationType
@@ -65,39 +68,39 @@ class _TensorPlan:
 
 
 def dominant_type(file: GGUFFile) -> GGMLQuantizationType:
-    """The layout that holds most of the weights. Raises Untrusted when there are none."""
+    """The layout of most weights. Raises Untrusted if there are none."""
     weights: Counter[int] = Counter()
     for tensor in file.tensors.values():
         weights[tensor.ggml_type] += prod(tensor.shape)
     if not weights:
-        raise Untrusted(f"{file.path.name} holds no weights.", advice="Fetch the file again.")
+        raise Untrusted(f"{file.path.name} has no weights.", advice="Fetch the file again.")
     return GGMLQuantizationType(weights.most_common(1)[0][0])
 
 
 def resolve_layout(file: GGUFFile, wanted: Layout) -> Literal["keep", "q8_0", "q4_0", "bf16"]:
-    """`wanted` with `auto` resolved: Q8_0 for a file in a slow layout, else as it is."""
+    """`wanted`, with `auto` resolved: Q8_0 for a file in a slow layout, otherwise `keep`."""
     if wanted != "auto":
         return wanted
     return "q8_0" if dominant_type(file) in SLOW_TYPES else "keep"
 
 
 def requantised_size(file: GGUFFile, layout: str) -> int:
-    """Size in bytes, to within the padding, of the file that `rewrite` would write."""
+    """Size in bytes, up to padding, of the file that `requantise_gguf` would write."""
     plans = _plan(file, layout)
-    return len(_head(file, layout, plans)) + sum(plan.size_bytes for plan in plans)
+    return len(_new_header(file, layout, plans)) + sum(plan.size_bytes for plan in plans)
 
 
 def requantise_gguf(file: GGUFFile, destination: Path, layout: str, progress: Progress = ignore_progress) -> None:
-    """Writes the file in `layout` (`q8_0`, `q4_0`, `bf16`) to `destination`, flushed to the disk.
+    """Write the file in `layout` (`q8_0`, `q4_0`, `bf16`) to `destination`.
 
-    Raises Unsupported for tensors that cannot be read; OSError as the disk gives it. Memory stays at a few chunks of
-    `_CHUNK_ELEMENTS`, whatever the size of the model.
+    Memory use stays at a few chunks of `_CHUNK_ELEMENTS`, whatever the size of the model. Raises Unsupported for tensors that
+    cannot be read, Untrusted for weights that are not finite, OSError if the disk fails.
     """
     plans = _plan(file, layout)
     total = sum(plan.size_bytes for plan in plans)
     done = 0
     with atomic_write(destination) as out:
-        out.write(_head(file, layout, plans))
+        out.write(_new_header(file, layout, plans))
         _pad(out, file.alignment)
         for plan in plans:
             for chunk in _convert(file, plan):
@@ -119,21 +122,21 @@ def _plan(file: GGUFFile, layout: str) -> list[_TensorPlan]:
 
 
 def _target(tensor: TensorInfo, source: GGMLQuantizationType, layout: str, mostly_float32: bool) -> GGMLQuantizationType:
-    wanted = LAYOUT_TYPES[layout]
+    target = LAYOUT_TYPES[layout]
     is_matrix = len(tensor.shape) > 1 and tensor.name.endswith("weight") and not _PRECISE.search(tensor.name)
-    # A matrix left in float32 among smaller ones is so on purpose.
+    # A matrix left in float32 among others in a smaller type is so on purpose.
     deliberate = source == GGMLQuantizationType.F32 and not mostly_float32
     if source in _INTEGERS or not is_matrix or deliberate:
         return source
     if layout == "q4_0" and tensor.name in _EMBEDDINGS:
-        wanted = GGMLQuantizationType.Q8_0  # four bits here cost the most answers for the fewest bytes
-    if tensor.shape[-1] % GGML_QUANT_SIZES[wanted][0]:
+        target = GGMLQuantizationType.Q8_0  # four bits here would change the most answers and save the fewest bytes
+    if tensor.shape[-1] % GGML_QUANT_SIZES[target][0]:
         return source if source in _PLAIN else GGMLQuantizationType.F16
-    return wanted
+    return target
 
 
 def _convert(file: GGUFFile, plan: _TensorPlan) -> Iterator[bytes]:
-    """The tensor's data in the target layout, in chunks of whole rows."""
+    """The tensor's data in the target layout, in chunks of complete rows."""
     width = plan.tensor.shape[-1]
     rows = file.raw_bytes(plan.tensor.name).reshape(prod(plan.tensor.shape[:-1]), -1)
     step = max(1, _CHUNK_ELEMENTS // width)
@@ -149,41 +152,41 @@ def _requantise(rows: NDArray[np.uint8], plan: _TensorPlan) -> NDArray[np.uint8]
         with np.errstate(all="ignore"):
             weights = dequantize(rows, plan.source)
         if not np.isfinite(weights).all():
-            raise Untrusted(f"{plan.tensor.name} holds weights that are not finite numbers.", advice="Fetch the file again.")
+            raise Untrusted(f"{plan.tensor.name} has weights that are not finite.", advice="Fetch the file again.")
         changed: NDArray[np.uint8] = quantize(weights, plan.target)
     except NotImplementedError:
         raise Unsupported(
-            f"The layout {plan.source.name} of {plan.tensor.name} cannot be rewritten.", advice="Import it with --layout keep."
+            f"The layout {plan.source.name} of {plan.tensor.name} cannot be converted.", advice="Import it with --layout keep."
         ) from None
     return changed
 
 
-def _head(file: GGUFFile, layout: str, plans: list[_TensorPlan]) -> bytes:
-    """Everything before the weights: the source's own metadata, with the file type set, and the new table of tensors."""
-    head = bytearray(file.header_bytes())
+def _new_header(file: GGUFFile, layout: str, plans: list[_TensorPlan]) -> bytes:
+    """Everything before the weights: the source's own metadata with the new file type, and the new table of tensors."""
+    header = bytearray(file.header_bytes())
     added = 0
     declared = {"general.file_type": int(_FILE_TYPES[layout])}
     if "general.quantization_version" not in file.metadata:
         declared["general.quantization_version"] = 2
     for key, value in declared.items():
         if offset := file.value_offsets.get(key):
-            if struct.unpack_from("<I", head, offset - 4) != (_UINT32,):
+            if struct.unpack_from("<I", header, offset - 4) != (_UINT32,):
                 raise Untrusted(
-                    f"{key} in {file.path.name} is not of the type that the format asks for.", advice="Do not trust it."
+                    f"{key} in {file.path.name} is not of the type that the format requires.", advice="Do not trust it."
                 )
-            struct.pack_into("<I", head, offset, value)
+            struct.pack_into("<I", header, offset, value)
         else:
-            head += struct.pack("<Q", len(key)) + key.encode() + struct.pack("<II", _UINT32, value)
+            header += struct.pack("<Q", len(key)) + key.encode() + struct.pack("<II", _UINT32, value)
             added += 1
-    (count,) = struct.unpack_from("<Q", head, 16)
-    struct.pack_into("<Q", head, 16, count + added)
+    (count,) = struct.unpack_from("<Q", header, 16)
+    struct.pack_into("<Q", header, 16, count + added)
     offset = 0
     for plan in plans:
         name, dims = plan.tensor.name.encode("utf-8", "surrogateescape"), plan.tensor.shape[::-1]
-        head += struct.pack("<Q", len(name)) + name + struct.pack("<I", len(dims))
-        head += struct.pack(f"<{len(dims)}Q", *dims) + struct.pack("<IQ", int(plan.target), offset)
+        header += struct.pack("<Q", len(name)) + name + struct.pack("<I", len(dims))
+        header += struct.pack(f"<{len(dims)}Q", *dims) + struct.pack("<IQ", int(plan.target), offset)
         offset += -(-plan.size_bytes // file.alignment) * file.alignment
-    return bytes(head)
+    return bytes(header)
 
 
 def _pad(out: BinaryIO, alignment: int) -> None:

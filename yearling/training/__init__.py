@@ -9,10 +9,11 @@ from yearling.training.methods.protocol import Method, TrainedPolicy
 from yearling.training.read_only_run import run_for_this_process
 from yearling.training.run import RunFolder, find_run, list_runs
 from yearling.training.seeding import step_generator
-from yearling.training.setup import METHODS, ArtefactStores, RunSetup, build_method, config_class, create_run
+from yearling.training.setup import METHOD_TABLE, METHODS, ArtefactStores, RunSetup, build_method, config_class, create_run
 
 __all__ = [
     "METHODS",
+    "METHOD_TABLE",
     "ArtefactStores",
     "Checkpoint",
     "CheckpointStore",

@@ -38,6 +38,8 @@ class MethodEntry:
     """Name of the method's class in the module."""
     config: str
     """Name of the dataclass of its settings in the module."""
+    summary: str
+    """What it does, in one sentence for the command line."""
     lessons: Literal["demonstrations", "pairs", "thumbs", ""] = ""
     """The lessons of a set that it learns from; empty for a method that learns from rollouts."""
     multi_process: bool = False
@@ -46,13 +48,51 @@ class MethodEntry:
 
 _METHODS = "yearling.training.methods"
 METHOD_TABLE: Mapping[str, MethodEntry] = {
-    "sft": MethodEntry(f"{_METHODS}.sft", "Sft", "SftConfig", lessons="demonstrations", multi_process=True),
-    "dpo": MethodEntry(f"{_METHODS}.dpo", "Dpo", "DpoConfig", lessons="pairs", multi_process=True),
-    "kto": MethodEntry(f"{_METHODS}.kto", "Kto", "KtoConfig", lessons="thumbs", multi_process=True),
-    "reward": MethodEntry(f"{_METHODS}.reward", "Reward", "RewardConfig", lessons="pairs"),
-    "grpo": MethodEntry(f"{_METHODS}.grpo", "Grpo", "GrpoConfig"),
-    "ppo": MethodEntry(f"{_METHODS}.ppo", "Ppo", "PpoConfig"),
-    "rejection": MethodEntry(f"{_METHODS}.rejection", "Rejection", "RejectionConfig"),
+    "sft": MethodEntry(
+        f"{_METHODS}.sft",
+        "Sft",
+        "SftConfig",
+        "Supervised fine-tuning: learn to imitate good answers.",
+        lessons="demonstrations",
+        multi_process=True,
+    ),
+    "dpo": MethodEntry(
+        f"{_METHODS}.dpo",
+        "Dpo",
+        "DpoConfig",
+        "Preference optimisation on pairs: prefer the answers that both sides prefer, weighted by their consensus.",
+        lessons="pairs",
+        multi_process=True,
+    ),
+    "kto": MethodEntry(
+        f"{_METHODS}.kto",
+        "Kto",
+        "KtoConfig",
+        "Preference optimisation on single answers that were rated good or bad.",
+        lessons="thumbs",
+        multi_process=True,
+    ),
+    "reward": MethodEntry(
+        f"{_METHODS}.reward", "Reward", "RewardConfig", "Train a reward model on pairs of answers.", lessons="pairs"
+    ),
+    "grpo": MethodEntry(
+        f"{_METHODS}.grpo",
+        "Grpo",
+        "GrpoConfig",
+        "Reinforcement learning on graded tasks; an answer is compared with the others to its prompt.",
+    ),
+    "ppo": MethodEntry(
+        f"{_METHODS}.ppo",
+        "Ppo",
+        "PpoConfig",
+        "Reinforcement learning on graded tasks with a value head, for long or multi-turn tasks.",
+    ),
+    "rejection": MethodEntry(
+        f"{_METHODS}.rejection",
+        "Rejection",
+        "RejectionConfig",
+        "Rejection sampling: try graded tasks, keep the solved answers and fine-tune on them.",
+    ),
 }
 """Every training method by its name in run.json and on the command line. The modules are imported on first use, as they need
 torch."""

@@ -266,7 +266,7 @@ async def test_ids_of_others_are_rejected_in_own_objects(start_api: ApiFactory) 
         requested = (await as_ben("POST", f"/v1/conversations/{own}/turns", text="Mine")).json()
         message = requested["question"]
         before = stored_data(world.api.store, world.ada.id)
-        attempts = (
+        attempts: tuple[tuple[str, str, dict[str, Any]], ...] = (
             ("PATCH", f"/v1/conversations/{own}", {"folder": ids["folder"]}),
             ("PATCH", f"/v1/conversations/{own}", {"leaf": ids["answer"]}),
             ("POST", f"/v1/conversations/{own}/turns", {"text": "x", "message": ids["answer"]}),

@@ -22,10 +22,14 @@ from yearling.store import Store
 CHAT = {"model": "fake-model", "messages": [{"role": "user", "content": "x"}]}
 Revoke = Callable[[Store, Person], object]
 
+
+def revoke_keys(store: Store, person: Person) -> None:
+    for key in store.api_keys.list(person.id):
+        store.api_keys.revoke(key.id, person_id=person.id)
+
+
 REVOCATIONS: dict[str, Revoke] = {
-    "the key is revoked": lambda store, ada: [
-        store.api_keys.revoke(key.id, person_id=ada.id) for key in store.api_keys.list(ada.id)
-    ],
+    "the key is revoked": revoke_keys,
     "the role is lowered": lambda store, ada: store.people.set_role(ada.id, "reader", actor="test"),
     "the account is closed": lambda store, ada: store.people.close_account(ada.id, actor="test"),
     "the person is deleted": lambda store, ada: store.delete_person(ada.id, actor="test"),

@@ -20,7 +20,8 @@ from yearling.inference import FakeEngine, ScriptedAnswer
 
 async def wait_until_ended(api: RunningApi, turn: dict[str, Any]) -> dict[str, Any]:
     await events_of(api.client, turn["id"])
-    return (await api.client.get(f"/v1/turns/{turn['id']}")).json()
+    ended: dict[str, Any] = (await api.client.get(f"/v1/turns/{turn['id']}")).json()
+    return ended
 
 
 async def test_turn_stores_question_and_answer(start_api: ApiFactory) -> None:
@@ -236,7 +237,7 @@ async def test_turn_ends_when_its_callback_fails(start_api: ApiFactory) -> None:
         api.app.state.services.turns._on_saved = broken
         with capture_logs() as logs:
             turn, events = await exchange(api.client)
-        assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["turn_not_closed"]
+        assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["turn_finalization_failed"]
         assert events[-1]["state"] == "failed"
         assert (await get_tree(api.client, turn["conversation"]))["tree"][1]["text"] == "Hi"
 
@@ -245,7 +246,7 @@ async def test_turn_ends_when_its_callback_fails(start_api: ApiFactory) -> None:
 async def test_continued_answer_equals_an_uncut_answer(served: str) -> None:
     headers = {"x-api-key": KEY}
     async with httpx.AsyncClient(base_url=served.removesuffix("/v1"), headers=headers, timeout=250) as client:
-        question = {"text": "Tell me a long story about a dog and a river.", "temperature": 0.0, "compare": False}
+        question: dict[str, Any] = {"text": "Tell me a long story about a dog and a river.", "temperature": 0.0, "compare": False}
         _, all_events = await exchange(client, **question, max_tokens=24)
         cut, first = await exchange(client, **question, max_tokens=12)
         conversation_id, answer = cut["conversation"], cut["answers"][0]["message"]

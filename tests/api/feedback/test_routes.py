@@ -12,7 +12,7 @@ import pytest
 
 from tests.api.auth_headers import add_person
 from tests.api.conftest import ApiFactory, RunningApi
-from tests.feedback.people import community, pour
+from tests.feedback.people import append_events, simulate_events
 from yearling.api.feedback import schemas
 from yearling.api.feedback.routes import normalize_item_id
 from yearling.feedback import FeedbackLog
@@ -170,7 +170,7 @@ async def test_rating_queue_contains_items_of_others(start_api: ApiFactory) -> N
 @pytest.mark.slow
 async def test_consensus_hides_scores_that_can_still_be_rated(start_api: ApiFactory) -> None:
     async with start_api() as api:
-        pour(FeedbackLog(api.store), community(num_raters=60, comparisons=20))
+        append_events(FeedbackLog(api.store), simulate_events(num_raters=60, comparisons=20))
         view = schemas.ConsensusView.model_validate(await get(api, "consensus"))
         decided = {item.item for item in view.items if item.status != "needs_more_ratings"}
         assert decided
@@ -193,7 +193,7 @@ async def test_consensus_hides_scores_that_can_still_be_rated(start_api: ApiFact
 @pytest.mark.slow
 async def test_rating_updates_the_score_within_a_second(start_api: ApiFactory) -> None:
     async with start_api() as api:
-        pour(FeedbackLog(api.store), community(num_raters=60))
+        append_events(FeedbackLog(api.store), simulate_events(num_raters=60))
         for number in range(12):  # enough ratings for a new person's ratings to count
             await post(api, "ratings", item=f"i{number}", value=1)
         deadline = time.monotonic() + 20
@@ -213,7 +213,7 @@ async def test_public_log_pages_form_a_hash_chain(start_api: ApiFactory) -> None
     async with start_api() as api:
         empty = schemas.LogPage.model_validate(await get(api, "consensus/log"))
         assert (empty.data, empty.entries, empty.has_more) == ([], 0, False)
-        pour(FeedbackLog(api.store), community(num_raters=10, num_items=5))
+        append_events(FeedbackLog(api.store), simulate_events(num_raters=10, num_items=5))
         head, after = "0" * 64, 0
         while True:
             page = schemas.LogPage.model_validate(await get(api, "consensus/log", after=after, limit=7))
@@ -242,7 +242,7 @@ async def test_administrators_remove_vouch_and_invite_juries(start_api: ApiFacto
         response = await api.client.post("/v1/feedback/juries", json={"item": answer})
         assert (response.status_code, response.json()["error"]["code"]) == (409, "conflict")  # there is nobody to draw
         assert (await api.client.get(f"/v1/feedback/juries/{answer}")).status_code == 404
-        pour(others, community())
+        append_events(others, simulate_events())
         jury = await post(api, "juries", item="i2")
         assert jury["event"]["jurors"]
         view = schemas.JuryView.model_validate(await get(api, "feedback/juries/i2"))

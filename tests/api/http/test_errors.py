@@ -79,7 +79,7 @@ async def test_unknown_paths_and_methods_are_rejected(start_api: ApiFactory) -> 
 )
 async def test_valid_request_id_is_echoed(start_api: ApiFactory, request_id: str, echoed: bool) -> None:
     async with start_api() as api:
-        response = await api.client.get("/healthz", headers={"x-request-id": request_id.encode()})
+        response = await api.client.get("/healthz", headers={b"x-request-id": request_id.encode()})
         assert (response.headers["x-request-id"] == request_id) == echoed
         assert response.headers["x-request-id"]
 

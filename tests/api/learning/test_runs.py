@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import httpx
 import pytest
@@ -63,7 +63,7 @@ async def test_metrics_are_streamed(start_api: ApiFactory, monkeypatch: pytest.M
     async with start_api() as api, on_a_socket(api.app) as address, httpx.AsyncClient(base_url=address) as client:
         run = make_run(api)
         run.append_metrics(0, {"loss": 1.0})
-        received: list[Any] = []
+        received: list[str] = []
 
         async def follow() -> None:
             async with client.stream("GET", "/v1/runs/a/metrics/stream", params={"after": 0}) as response:
@@ -72,12 +72,15 @@ async def test_metrics_are_streamed(start_api: ApiFactory, monkeypatch: pytest.M
                     if line.startswith("data: "):
                         received.append(line.removeprefix("data: "))
 
+        def is_streamed(step: int) -> bool:
+            return any(f'"step":{step},"time' in text.replace(" ", "") for text in received)
+
         with run.locked():
             run.write_status("running", step=0)
             following = asyncio.create_task(follow())
             for step in (1, 2):
                 run.append_metrics(step, {"loss": 1.0 / step})
-                await wait_until(lambda wanted=f'"step":{step},"time': any(wanted in text.replace(" ", "") for text in received))
+                await wait_until(partial(is_streamed, step))
             run.append_metrics(3, {"loss": 0.1})
             run.write_status("finished", step=3)
         async with asyncio.timeout(10):

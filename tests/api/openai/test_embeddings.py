@@ -18,14 +18,16 @@ async def embed(api: Any, inputs: Any, **fields: Any) -> Any:
 
 async def test_texts_and_token_ids_give_the_same_vectors(start_api: ApiFactory) -> None:
     async with start_api() as api:
-        vectors = []
+        vectors: list[list[float]] = []
         for inputs in ("ab", ["ab"], [97, 98], [[97, 98]]):
             body = schemas.EmbeddingList.model_validate_json((await embed(api, inputs)).content)
             assert [entry.index for entry in body.data] == [0]
             assert body.usage.total_tokens == 2
-            vectors.append(body.data[0].embedding)
-        assert all(vector == vectors[0] for vector in vectors)
-        assert sum(x * x for x in vectors[0]) == pytest.approx(1)  # type: ignore[operator]
+            vector = body.data[0].embedding
+            assert isinstance(vector, list)
+            vectors.append(vector)
+        assert all(other == vectors[0] for other in vectors)
+        assert sum(x * x for x in vectors[0]) == pytest.approx(1)
 
 
 async def test_several_inputs_keep_their_order(start_api: ApiFactory) -> None:

@@ -13,7 +13,8 @@ from tests.chat.helpers import ADD, CALL, prompt_of
 from yearling.api.openai import response_schemas as schemas
 from yearling.inference import FakeEngine, ScriptedAnswer
 
-TOOL = {"type": "function", **ADD["function"]}  # type: ignore[dict-item]
+ADD_FUNCTION: Any = ADD["function"]
+TOOL = {"type": "function", **ADD_FUNCTION}
 
 
 async def respond(api: RunningApi, input_items: Any = "Hi", **fields: Any) -> dict[str, Any]:

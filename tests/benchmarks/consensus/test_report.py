@@ -111,7 +111,7 @@ def test_textbook_fit_agrees_with_ours() -> None:
     assert np.corrcoef(plain, ours)[0, 1] > 0.95
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_fit_of_a_million_ratings_is_faster_than_the_textbook_method() -> None:
     plain, ours = (speed.measure_in_subprocess(what, 1_000_000) for what in ("plain", "ours"))
     assert float(ours["seconds"]) < float(plain["seconds"])
@@ -129,7 +129,7 @@ def real_conversations() -> Path:
     return (Path(shared) if shared else Path(__file__).parents[4] / "shared" / "data") / "polis"
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 @pytest.mark.skipif(not real_conversations().exists(), reason="the Polis conversations are not on this machine")
 def test_measurements_on_real_conversations_beat_the_baselines() -> None:
     _, untouched = report.split_tuned_and_untouched(polis.load_conversations(real_conversations()))

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.evals.sample_exams import make_exam, wrong_on
+from tests.feedback.people import open_feedback_log
 from tests.models.published import paper_model
-from tests.tasks.records import answer, find_consensus, opened, people
+from tests.tasks.records import add_answer, add_members, record_consensus_run
 from yearling.cli.exam_card import find_training_lineage
 from yearling.errors import NotFound
 from yearling.evals import (
@@ -40,15 +41,15 @@ def make_run(store: Store, name: str, *, lessons: str = "", base: str = BASE.sha
 
 
 async def test_card_counts_training_data_and_names_nobody(tmp_path: Path) -> None:
-    with opened(tmp_path) as log:
-        ann, bob = people(log, 2)
-        store, item = log.store, answer(log, ann.id, 1)
+    with open_feedback_log(tmp_path) as log:
+        ann, bob = add_members(log, 2)
+        store, item = log.store, add_answer(log, ann.id, 1)
         judgements = [
             log.rate(ann.id, item, 1.0),
             log.add_edit(bob.id, item, "Better words."),
-            log.rate(bob.id, answer(log, bob.id, 2), 1.0),
+            log.rate(bob.id, add_answer(log, bob.id, 2), 1.0),
         ]
-        find_consensus(log)
+        record_consensus_run(log)
         built = build_lesson_set(store, BuildConfig(heldout_share=0.0))
         keys = [lesson.key for lesson in built.lesson_set.lessons()]
         kinds = built.lesson_set.manifest["counts"]["train"]
@@ -86,7 +87,7 @@ async def test_card_counts_training_data_and_names_nobody(tmp_path: Path) -> Non
 
 
 def test_card_says_whether_the_training_history_is_complete(tmp_path: Path) -> None:
-    with opened(tmp_path) as log:
+    with open_feedback_log(tmp_path) as log:
         make_run(log.store, "0190-one", lessons="ef" * 32)
         for training in (
             TrainingHistory({"0190-one": 3}, is_complete=True),
@@ -119,7 +120,7 @@ def test_lineage_follows_adapters_merges_and_bases(tmp_path: Path) -> None:
             raise NotFound(f"There is no adapter {name}.")
         return adapters[name]
 
-    with opened(tmp_path) as log:
+    with open_feedback_log(tmp_path) as log:
         store = log.store
         make_run(store, "0190-one")
         make_run(store, "0190-two", adapter="first")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.store.examples import make_sample
@@ -59,7 +61,7 @@ def test_long_branch_is_listed_in_order(store: Store, ada: Person) -> None:
 def test_conversation_of_another_person_is_not_found(store: Store, ada: Person, bob: Person) -> None:
     conversation = store.conversations.create(ada.id, "private")
     message = add_message(store, ada, conversation.id, "secret")
-    attempts = [
+    attempts: list[Callable[[], object]] = [
         lambda: store.conversations.get(conversation.id, person_id=bob.id),
         lambda: store.conversations.delete(conversation.id, person_id=bob.id),
         lambda: store.conversations.list_messages(conversation.id, person_id=bob.id),

@@ -65,9 +65,9 @@ def filled(larger_once: Path, tmp_path: Path) -> Settings:
 
 
 def test_sqlite_connections_have_durable_settings(
-    tmp_path: Path, no_waiting_for_the_disk: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, unsynced_sqlite: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_prepare_sqlite", no_waiting_for_the_disk)
+    monkeypatch.setattr(database, "_prepare_sqlite", unsynced_sqlite)
     with Store.open(make_settings(tmp_path)) as store, store.database.read() as connection:
         settings = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
@@ -113,7 +113,8 @@ def test_reader_sees_one_consistent_state(store: Store) -> None:
     with store.database.read() as connection:
 
         def count() -> int:
-            return connection.exec_driver_sql("SELECT COUNT(*) FROM people").scalar_one()
+            number: int = connection.exec_driver_sql("SELECT COUNT(*) FROM people").scalar_one()
+            return number
 
         before = count()
         store.people.add("Ada")
@@ -298,7 +299,7 @@ async def test_full_disk_raises_and_loses_no_acknowledged_sample(mount: Mount) -
         filler.write_bytes(bytes(max(0, shutil.disk_usage(folder).free - 300_000)))
 
         attempts: list[Any] = [make_sample(owner.id, output_text="x" * 40_000) for _ in range(40)]
-        outcomes = []
+        outcomes: list[bool | BaseException] = []
         for attempt in attempts:
             outcomes.append(*await asyncio.gather(writer.add(attempt), return_exceptions=True))
         refused = [outcome for outcome in outcomes if outcome is not True]

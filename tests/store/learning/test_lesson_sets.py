@@ -76,4 +76,5 @@ def test_samples_and_conversations_of_all_people_by_sample_id(store: Store) -> N
     ids = [sample.id for sample in samples]
     assert store.samples.get_many([*ids, "unknown"]) == {sample.id: sample for sample in samples}
     assert store.conversations.conversation_ids_by_sample([*ids, "unknown"]) == {samples[1].id: conversation.id}
-    assert store.samples.get_many([]) == store.conversations.conversation_ids_by_sample([]) == {}
+    assert store.samples.get_many([]) == {}
+    assert store.conversations.conversation_ids_by_sample([]) == {}

@@ -105,7 +105,7 @@ def test_attention_mask_equals_the_definition(system: tuple[int, ...]) -> None:
             assert bool(mask[query, key]) == (key <= query and node_of[key] in ancestors), (query, key)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     sizes=st.lists(st.tuples(st.integers(1, 30), st.integers(1, 20), st.integers(1, 20)), min_size=1, max_size=12),
     budget=st.integers(1, 120),

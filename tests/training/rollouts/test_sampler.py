@@ -115,6 +115,16 @@ def test_samples_follow_the_distribution() -> None:
     assert float(((counts - expected) ** 2 / expected.clamp(min=1)).sum()) < 130
 
 
+def test_any_integer_is_a_seed() -> None:
+    policy = tiny_policy()
+    requests = [EpisodeRequest((5, 9, 11), seed, 8, 8) for seed in (-1, 2**128, 2**200, 0, 2**128 - 1)]
+    episodes = make_sampler(policy).sample(requests)
+    # Seeds are taken modulo 2**128.
+    assert episodes[1].ids == episodes[3].ids
+    assert episodes[0].ids == episodes[4].ids
+    assert episodes[0].ids != episodes[3].ids
+
+
 def test_shared_prompts_and_prefixes_are_computed_once() -> None:
     policy = tiny_policy()
     prompt = tuple(range(4, 34))

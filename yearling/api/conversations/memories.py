@@ -8,12 +8,12 @@ from fastapi import Path, Request
 
 from yearling.api.access.policy import current_person, require_role
 from yearling.api.conversations import memory_schemas as schemas
-from yearling.api.conversations.turn_inputs import get_personal_settings
 from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc
 from yearling.api.services import store_response
+from yearling.chat import get_personal_settings
 from yearling.store import UNCHANGED, Memory, Store
 
 router = ApiRouter(dependencies=[require_role("reader")])
@@ -85,7 +85,7 @@ async def delete_memory(request: Request, memory_id: MemoryId) -> JsonResponse:
 def _list_view(store: Store, person_id: str) -> JsonObject:
     memories = store.memories.list(person_id)
     sources = _source_conversations(store, memories)
-    is_on = bool(get_personal_settings(store, person_id)["memory"])
+    is_on = get_personal_settings(store, person_id).memory
     return {"object": "list", "on": is_on, "data": [_view(memory, sources) for memory in memories]}
 
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import Path, Request
 
 from yearling.api.access.policy import current_person, require_role
 from yearling.api.conversations import settings_schemas as schemas
-from yearling.api.conversations.turn_inputs import available_modes, get_mode, get_personal_settings
 from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc
 from yearling.api.services import store_response
-from yearling.chat import ANSWER_LANGUAGES, BUILTIN_MODES, REGULAR_MODE, AnswerMode
-from yearling.errors import BadInput
+from yearling.chat import AnswerMode, PersonalChatSettings, available_modes, change_personal_settings, get_personal_settings
+from yearling.chat import define_mode as define_answer_mode
 from yearling.store import Store
 
 router = ApiRouter(dependencies=[require_role("reader")])
-
-_LANGUAGE_ADVICE = f"Choose auto, or one of {', '.join(sorted(ANSWER_LANGUAGES))}."
 
 
 @router.get("/v1/modes", operation_id="list_modes", response_model=schemas.ModeList)
@@ -35,10 +33,7 @@ async def define_mode(request: Request, body: JsonBody[schemas.ModeRequest]) -> 
     person = current_person(request)
 
     def define(store: Store) -> JsonObject:
-        if body.name == REGULAR_MODE.name:
-            raise BadInput("The regular mode cannot be changed.", advice="Choose another name.", param="name")
-        builtin_version = next((mode.version for mode in BUILTIN_MODES if mode.name == body.name), 0)
-        record = store.modes.define(body.name, body.title, body.text, actor=person.id, after_version=builtin_version)
+        record = define_answer_mode(store, body.name, body.title, body.text, actor=person.id)
         mode = AnswerMode(name=record.name, version=record.version, title=record.title, text=record.text)
         return _mode_view(mode, format_utc(record.created_utc))
 
@@ -66,7 +61,7 @@ async def retire_mode(request: Request, name: Annotated[str, Path(description="N
 async def get_settings(request: Request) -> JsonResponse:
     """Return the caller's settings."""
     person = current_person(request)
-    return await store_response(request, lambda store: _settings_view(store, person.id))
+    return await store_response(request, lambda store: _settings_view(get_personal_settings(store, person.id)))
 
 
 @router.patch(
@@ -80,18 +75,13 @@ async def change_settings(request: Request, body: JsonBody[schemas.SettingsChang
     person = current_person(request)
 
     def change(store: Store) -> JsonObject:
-        if body.mode is not None:
-            get_mode(store, body.mode)
-        if body.language is not None and body.language != "auto" and body.language.partition("-")[0] not in ANSWER_LANGUAGES:
-            raise BadInput(f"The language {body.language!r} is not supported.", advice=_LANGUAGE_ADVICE, param="language")
-        store.personal_settings.update(person.id, body.model_dump(exclude_none=True))
-        return _settings_view(store, person.id)
+        return _settings_view(change_personal_settings(store, person.id, body.model_dump(exclude_none=True)))
 
     return await store_response(request, change)
 
 
-def _settings_view(store: Store, person_id: str) -> JsonObject:
-    return {"object": "settings", **get_personal_settings(store, person_id)}
+def _settings_view(settings: PersonalChatSettings) -> JsonObject:
+    return {"object": "settings", **asdict(settings)}
 
 
 def _mode_list_view(store: Store) -> JsonObject:

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from yearling.inference import make_decoding_view, refresh_decoding_view, sample_from_probabilities
+from yearling.inference import make_decoding_view, random_stream, refresh_decoding_view, sample_from_probabilities
 from yearling.models import Cache, Decoder
 from yearling.training.data.packing import common_prefix_length
 
@@ -144,7 +144,7 @@ class Sampler:
             cache.reset(slot)
             prompts.copy_to(job.prompt_ids, cache, slot)
             episode = Episode(list(job.prompt_ids), [False] * len(job.prompt_ids))
-            row = _Row(number, job, episode, np.random.Generator(np.random.Philox(key=job.seed)))
+            row = _Row(number, job, episode, random_stream(job.seed))
             rows.append(row)
             new_rows.append(row)
         logits = torch.stack([prompts.logits(row.request.prompt_ids) for row in new_rows]) if new_rows else torch.empty(0)
