@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ import uvicorn
 
 from tests.api.live import KEY
 from tests.api.openapi_responses import check_response
+from tests.loop_watchdog import WATCHDOG, LoopWatchdog, expected_to_burn
 from yearling.api import create_app
 from yearling.config import Settings
 from yearling.inference import EnginePool, FakeChatTemplate, FakeEngine, fake_served_model
@@ -28,6 +29,25 @@ from yearling.records import Sample
 from yearling.store import Store
 
 BASE = "http://127.0.0.1"
+
+
+@pytest.fixture(scope="session")
+def watched_loops() -> Iterator[LoopWatchdog]:
+    with WATCHDOG.watching():
+        yield WATCHDOG
+
+
+@pytest.fixture(autouse=True)
+def no_callback_burns(
+    request: pytest.FixtureRequest, watched_loops: LoopWatchdog, record_property: Callable[[str, object], None]
+) -> Iterator[None]:
+    """Fail each test of a server that keeps its event loop busy, but those that tests/loop_watchdog.py lists."""
+    watched_loops.burns.clear()
+    watched_loops.longest_stall_s = 0
+    yield
+    record_property("longest_stall_s", round(watched_loops.longest_stall_s, 3))
+    burns = [burn for burn in watched_loops.burns if not expected_to_burn(request.node.nodeid)]
+    assert not burns, "\n".join(map(str, burns))
 
 
 @dataclass
@@ -79,6 +99,7 @@ class ApiFactory:
             [fake_served_model("fake-model", engine, template=template), fake_served_model("other/model", FakeEngine(["Other."]))]
         )
         app = create_app(api_settings, store(opened_store) if store else opened_store, pool)
+        WATCHDOG.restart_callback()
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             hooks = {"response": [check_response]}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -55,3 +59,36 @@ def test_missing_model_ends_the_server_with_its_error(tmp_path: Path) -> None:
         serve(Settings(data_dir=tmp_path, port=0), pool, announce=lambda address, _: announced.append(address))
     assert engine.closed
     assert not announced
+
+
+HANGING_SERVER = """
+import sys, threading, time
+from pathlib import Path
+from yearling.api import serve
+from yearling.config import Settings
+from yearling.inference import EnginePool, fake_served_model
+
+class Hanging(EnginePool):
+    async def start(self):
+        threading.Thread(target=time.sleep, args=(100,)).start()  # outlives the main thread
+
+    async def close(self):
+        time.sleep(100)
+
+pool = Hanging.from_open_models([fake_served_model()])
+serve(Settings(data_dir=Path(sys.argv[1]), port=0), pool, announce=lambda address, _: print(address, flush=True))
+"""
+
+
+@pytest.mark.slow
+def test_a_stop_signal_ends_a_server_that_hangs(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HANGING_SERVER, str(tmp_path / "data")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("http")
+        begun_s = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - begun_s < 10
+    assert process.returncode == 1
+    assert "in close" in errors

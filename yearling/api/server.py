@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import faulthandler
+import os
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
+from types import FrameType
 from typing import Any, Protocol
 
 import uvicorn
@@ -26,8 +29,10 @@ from yearling.config import Settings
 from yearling.errors import BadInput, Conflict
 from yearling.store import Store
 
-_SHUTDOWN_GRACE_S = 10
+_SHUTDOWN_GRACE_S = 6
 """How long running answers may take to finish after a stop signal."""
+_SHUTDOWN_LIMIT_S = 9.5
+"""The process ends this long after a stop signal at the latest, whatever still runs: the store survives that like a crash."""
 
 
 class ManagedEnginePool(ApiEnginePool, Protocol):
@@ -48,7 +53,9 @@ def serve(
     *,
     announce: Callable[[str, str], None] = lambda address, model: None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM. Calls `announce(address, model)` with the default model once the server accepts requests.
+    """Serve until SIGINT or SIGTERM, and end within ten seconds of it, if need be by ending the process.
+
+    Calls `announce(address, model)` with the default model once the server accepts requests.
 
     Raises BadInput for a host that other machines could use without signing in, Conflict for a port in use, and what opening the
     store and starting the engines raise.
@@ -56,12 +63,21 @@ def serve(
     if not is_loopback(settings.host) and not settings.api_keys:
         with Store.open(settings) as store:
             check_binding(settings, has_accounts=store.people.has_accounts())
-    with closing(_listen(settings)) as listener, Store.open(settings) as store:
-        _run(_serve(settings, store, pool, listener, announce))
+    deadline = _Deadline()
+    try:
+        with closing(_listen(settings)) as listener, Store.open(settings) as store:
+            _run(_serve(settings, store, pool, listener, announce, deadline))
+    finally:
+        deadline.cancel()
 
 
 async def _serve(
-    settings: Settings, store: Store, pool: ManagedEnginePool, listener: socket.socket, announce: Callable[[str, str], None]
+    settings: Settings,
+    store: Store,
+    pool: ManagedEnginePool,
+    listener: socket.socket,
+    announce: Callable[[str, str], None],
+    deadline: _Deadline,
 ) -> None:
     configure_logging(settings.log_level)
     try:
@@ -78,7 +94,7 @@ async def _serve(
             timeout_graceful_shutdown=_SHUTDOWN_GRACE_S,
             backlog=1024,
         )
-        server = _Server(config, lambda: announce(_server_url(listener, settings), settings.model))
+        server = _Server(config, lambda: announce(_server_url(listener, settings), settings.model), deadline.start)
         with _absorb_stop_signals():
             await server.serve([listener])
     finally:
@@ -86,14 +102,39 @@ async def _serve(
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None], on_stop_signal: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_started = on_started
+        self._on_stop_signal = on_stop_signal
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._on_stop_signal()
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._on_started()
+
+
+class _Deadline:
+    """Ends the process a fixed time after the first stop signal, unless the server has ended by then."""
+
+    def __init__(self) -> None:
+        self._timer = threading.Timer(_SHUTDOWN_LIMIT_S, _end_process)
+        self._timer.daemon = True
+
+    def start(self) -> None:
+        if self._timer.ident is None:
+            self._timer.start()
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+
+def _end_process() -> None:
+    faulthandler.dump_traceback()  # tells what still runs
+    os._exit(1)
 
 
 def _listen(settings: Settings) -> socket.socket:

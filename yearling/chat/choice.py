@@ -6,9 +6,11 @@ as the answer. Each pass leaves a sample. Knows engines by their protocol only.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from yearling.chat.json_types import MessageDict, ToolCallDict
 from yearling.chat.output_parsing import OutputParser, ParsedOutput, PlainTextParser, TokenTextAligner, output_parser_for
@@ -140,20 +142,20 @@ class ChoiceGenerator:
         with self.recorder.store_on_exit(record):
             async with aclosing(self._stream_deltas(record)) as deltas:
                 async for delta in deltas:
-                    event = self._turn_event(delta, parser.push(delta.text), alignment)
+                    event = self._turn_event(delta, await _parse(parser, delta.text), alignment)
                     if event is not None:
                         yield event
                     if parser.ended:
                         record.finish = record.finish or "stop"
                         break
             reason = _finish_reason_of(record)
-            final_event = self._turn_event(Delta(), parser.flush(), alignment)
+            final_event = self._turn_event(Delta(), await _parse(parser, None), alignment)
             if final_event is not None:
                 yield final_event
             if reason == "stop" and self._num_tool_calls:
                 reason = "tool_calls"
             await self.recorder.store(record, reason)
-        self._check_schema_satisfied(record, reason)
+        await self._check_schema_satisfied(record, reason)
         tokens = (
             alignment.flush(all_tokens_are_text=not self._num_tool_calls and not self._was_cut_by_stop_string(record))
             if alignment
@@ -184,12 +186,12 @@ class ChoiceGenerator:
         """A remote engine's delta with the call id that `answer_message` derives from the stored sample."""
         return {**delta, "id": tool_call_id(self.sample_id, delta["index"])} if delta.get("id") else delta
 
-    def _check_schema_satisfied(self, record: GenerationRecord, reason: FinishReason) -> None:
+    async def _check_schema_satisfied(self, record: GenerationRecord, reason: FinishReason) -> None:
         """Raises SchemaNotSatisfied unless the answer satisfies its schema. An answer cut by its length is reported as cut."""
         schema = self.request.json_schema
         if schema is None or reason == "length":
             return
-        problem = json_text_violation(record.text, schema)
+        problem = await asyncio.to_thread(json_text_violation, record.text, schema)
         if problem:
             raise SchemaNotSatisfied(
                 f"The answer does not satisfy the JSON schema: {problem[:200]}.",
@@ -228,6 +230,12 @@ class ChoiceGenerator:
                 yield delta
         if record.finish in (None, "error", "cancelled"):
             raise Unavailable("The engine stopped in the middle of an answer.", advice="Try again.")
+
+
+async def _parse(parser: OutputParser, text: str | None) -> ParsedOutput:
+    """What a piece of the output adds, or its end (None); in a worker thread where that may evaluate a user's schema."""
+    step = parser.flush if text is None else partial(parser.push, text)
+    return await asyncio.to_thread(step) if parser.checks_schemas else step()
 
 
 def _finish_reason_of(record: GenerationRecord) -> FinishReason:

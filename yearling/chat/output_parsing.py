@@ -40,6 +40,11 @@ class OutputParser(Protocol):
     """Turns pieces of raw output into text and tool calls."""
 
     @property
+    def checks_schemas(self) -> bool:
+        """Whether a piece may be checked against a schema that a user supplies, which belongs in a worker thread."""
+        ...
+
+    @property
     def ended(self) -> bool:
         """Whether generation can stop: no further output would be used."""
         ...
@@ -57,6 +62,7 @@ class PlainTextParser:
     """Passes text through unchanged."""
 
     ended = False
+    checks_schemas = False
 
     def push(self, text: str) -> ParsedOutput:
         return ParsedOutput(text)
@@ -70,6 +76,7 @@ class OptionalToolCallParser:
 
     def __init__(self, tools: Sequence[ToolDict], *, parallel: bool) -> None:
         self._parser = ToolCallParser(tools, parallel=parallel)
+        self.checks_schemas = any(tool["function"].get("strict") for tool in tools)
 
     @property
     def ended(self) -> bool:
@@ -93,6 +100,7 @@ class ForcedToolCallParser:
     """Parses an output that a grammar forces to be one tool call. The call is returned by `flush`."""
 
     ended = False
+    checks_schemas = False
 
     def __init__(self) -> None:
         self._text = ""

@@ -8,9 +8,9 @@ from typing import Any
 
 from yearling.chat.json_types import MessageDict, SchemaDict, ToolDict
 from yearling.chat.reasoning_effort import REASONING_EFFORTS, ReasoningEffort
-from yearling.chat.structured_output import check_schema
-from yearling.chat.tools import tool_name
+from yearling.chat.tools import forced_call_schema, tool_name
 from yearling.errors import BadInput, Unsupported
+from yearling.json_schemas import check_schema
 
 MAX_CHOICES = 128
 
@@ -75,6 +75,11 @@ class TurnRequest:
         return [tool for tool in self.tools if self.forced_tool in ("*", tool_name(tool))]
 
     @property
+    def has_schemas(self) -> bool:
+        """Whether checking the request means work on schemas that a user supplies."""
+        return self.json_schema is not None or bool(self.tools)
+
+    @property
     def offered_tools_messages(self) -> list[MessageDict]:
         """The offered tools as a message of the sample; empty without tools."""
         if not self.offered_tools:
@@ -84,7 +89,10 @@ class TurnRequest:
 
 
 def check_request(request: TurnRequest) -> None:
-    """Raises BadInput for invalid or contradictory fields, Unsupported for combinations that no engine can do."""
+    """Raises BadInput for invalid or contradictory fields, Unsupported for combinations that no engine can do.
+
+    Call it from a worker thread for a request that `has_schemas`.
+    """
     if not request.messages:
         raise BadInput("There are no messages.", advice="Send at least one.", param="messages")
     if not 1 <= request.n <= MAX_CHOICES:
@@ -113,8 +121,10 @@ def _check_tools(request: TurnRequest) -> None:
     if len(set(names)) < len(names):
         raise BadInput("Two tools have the same name.", param="tools")
     for index, tool in enumerate(request.tools):
-        check_schema(tool["function"].get("parameters") or {}, param=f"tools.{index}.function.parameters")
+        check_schema(tool["function"].get("parameters") or {}, param=f"tools[{index}].function.parameters")
     if request.tool_choice.startswith("function:") and request.forced_tool not in names:
         raise BadInput("tool_choice names a function that is not in tools.", param="tool_choice")
     if request.tool_choice == "required" and not names:
         raise BadInput("tool_choice is required, but there are no tools.", param="tool_choice")
+    if len(request.forced_tools) > 1:
+        check_schema(forced_call_schema(request.forced_tools), param="tools")

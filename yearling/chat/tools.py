@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yearling.chat.json_types import MessageDict, SchemaDict, ToolDict
-from yearling.chat.structured_output import schema_violation
+from yearling.json_schemas import schema_violation
 
 TOOL_CALL_OPEN = "<tool_call>"
 TOOL_CALL_CLOSE = "</tool_call>"

@@ -84,7 +84,10 @@ class Assistant:
         Raises BadInput for an invalid request, NotFound for an unknown model, ContextLengthExceeded for a prompt that is too
         long, Unsupported for what the model or its engine cannot do.
         """
-        check_request(request)
+        if request.has_schemas:
+            await asyncio.to_thread(check_request, request)
+        else:
+            check_request(request)
         served = await self._pool.get(request.model)
         if served.template is not None:  # a remote endpoint has a default system message of its own
             request = with_spec_message(request)

@@ -21,8 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-
 from yearling.errors import NotFound, Unavailable, Unsupported
 from yearling.files.reading import hash_file
 from yearling.inference.detokenizer import IncrementalDetokenizer
@@ -36,6 +34,7 @@ from yearling.inference.engine import (
     validate_request,
 )
 from yearling.inference.served_model import ServedModel
+from yearling.json_schemas import check_schema, schema_violation
 from yearling.records import FinishReason
 
 SPECIAL_TOKENS = {"<|im_start|>": 256, "<|im_end|>": 257, "<|endoftext|>": 258}
@@ -341,13 +340,19 @@ def fake_served_model(
     )
 
 
+_MAX_EXAMPLE_LENGTH = 10_000
+"""Items or characters of an example, whatever its schema demands."""
+
+
 def example_for_schema(schema: dict[str, Any]) -> Any:
     """A small instance of the schema. Raises Unsupported if the fake engine cannot build one."""
-    example = _example(schema, schema)
+    check_schema(schema, param="response_format")
     try:
-        jsonschema.validate(example, schema)
-    except (jsonschema.ValidationError, jsonschema.SchemaError) as error:
-        raise Unsupported(f"The schema cannot be used: {error.message}", param="response_format") from None
+        example = _example(schema, schema)
+    except RecursionError:
+        raise Unsupported("The schema has no finite example.", param="response_format") from None
+    if problem := schema_violation(example, schema):
+        raise Unsupported(f"The schema cannot be used: {problem}", param="response_format")
     return example
 
 
@@ -373,9 +378,14 @@ def _example(schema: Any, root: dict[str, Any]) -> Any:
         required = schema.get("required", ())
         return {name: _example(part, root) for name, part in schema.get("properties", {}).items() if name in required}
     if kind == "array":
-        return [_example(schema.get("items", {}), root)] * int(schema.get("minItems", 1))
+        return [_example(schema.get("items", {}), root)] * min(_MAX_EXAMPLE_LENGTH, int(schema.get("minItems", 1)))
     minimum = schema.get("minimum", 0)
-    examples = {"string": "x" * max(1, schema.get("minLength", 1)), "integer": minimum, "number": minimum, "boolean": True}
+    examples = {
+        "string": "x" * min(_MAX_EXAMPLE_LENGTH, max(1, schema.get("minLength", 1))),
+        "integer": minimum,
+        "number": minimum,
+        "boolean": True,
+    }
     return examples.get(kind)
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from yearling.errors import Unsupported
 from yearling.inference.served_model import TokenizerLike
+from yearling.schema_limits import measure_schema
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +37,7 @@ class GrammarVocabulary:
         )
 
     def new_grammar(self, schema: dict[str, Any]) -> JsonSchemaGrammar:
-        """A new constraint. Raises Unsupported if the schema cannot be guaranteed."""
+        """A new constraint. Raises BadInput for a schema above a limit, Unsupported if it cannot be guaranteed."""
         return JsonSchemaGrammar(self, schema)
 
 
@@ -44,6 +45,7 @@ class JsonSchemaGrammar:
     """The progress of one answer through its schema."""
 
     def __init__(self, vocabulary: GrammarVocabulary, schema: dict[str, Any]) -> None:
+        measure_schema(schema, param="response_format")
         self._vocabulary = vocabulary
         try:
             source = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(schema), defaults={"whitespace_flexible": False})

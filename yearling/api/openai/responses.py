@@ -70,7 +70,7 @@ async def create_response(request: Request, body: JsonBody[schemas.ResponseReque
 async def get_response(request: Request, response_id: ResponseId) -> JsonResponse:
     """Return a stored response. Fields that are not stored are null."""
     sample = await _load_sample(get_services(request), current_person(request).id, response_id)
-    return JsonResponse(_stored_response(sample, response_id))
+    return JsonResponse(await asyncio.to_thread(_stored_response, sample, response_id))
 
 
 @router.delete(
@@ -155,7 +155,7 @@ async def _previous_messages(services: Services, person_id: str, response_id: st
     if response_id is None:
         return []
     sample = await _load_sample(services, person_id, response_id, param="previous_response_id")
-    return [*client_messages(sample), answer_message(sample)]
+    return [*client_messages(sample), await asyncio.to_thread(answer_message, sample)]
 
 
 async def _load_sample(services: Services, person_id: str, response_id: str, *, param: str = "response_id") -> Sample:
