@@ -34,12 +34,17 @@ _CHUNK_BYTES = 1 << 20
 
 @app.command("import")
 def import_conversations(
-    path: Path = typer.Argument(help="ChatGPT's zip or conversations.json, Open WebUI's JSON, or a Yearling's zip."),
+    path: Path = typer.Argument(
+        help="Zip or JSON that ChatGPT, Claude, LibreChat, llama.cpp or Open WebUI exported, or a Yearling's zip."
+    ),
     person: str | None = PERSON,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Take in the export of a chat program or of a Yearling. The same file again changes nothing."""
+    """Take in the export of a chat program or of a Yearling.
+
+    The same file again changes nothing; a newer one adds what is new.
+    """
     from yearling.api import import_personal_data, import_report_json
 
     if not path.is_file():
