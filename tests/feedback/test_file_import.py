@@ -379,3 +379,13 @@ def test_imports_published_data_sets(log: FeedbackLog, file: str, format: Any, r
     assert import_feedback_file(log.store, DATA / file, format).already_there == kept
     snapshot = run_and_record(log.store, log.index).snapshot
     assert all(pair.provisional for pair in snapshot.pairs)
+
+
+def test_halves_of_surrogate_pairs_in_texts_become_replacement_characters(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(json.dumps({"prompt": "Cut \ud83d", "chosen": "a \ude00", "rejected": "b"}) + "\n")
+    assert import_feedback_file(store, path, "pairs").num_kept == 1
+    assert import_feedback_file(store, path, "pairs").already_there == 1
+    contents = json.dumps([text.content for text in store.events.texts()])
+    assert "\\ufffd" in contents
+    assert "\\ud83d" not in contents
