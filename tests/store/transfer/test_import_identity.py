@@ -89,8 +89,8 @@ def test_conversations_of_older_versions_are_known(store: Store) -> None:
     import_json(store, [chatgpt_chat("a", "One"), chatgpt_chat("", "Two")])
     for chat in chats(store):
         tree = messages(store, chat)
-        for record in (chat, *tree):
-            del record.facts["source_id"]
+        for facts in (chat.facts, *(message.facts for message in tree)):
+            del facts["source_id"]
         store.conversations.merge_tree(chat, tree, [])
     result = import_json(store, [chatgpt_chat("a", "One"), chatgpt_chat("", "Two")])
     assert (result.known, result.conversations, len(chats(store))) == (2, 0, 2)

@@ -58,7 +58,7 @@ def open_archive(file: IO[bytes], max_bytes: int) -> Iterator[zipfile.ZipFile]:
     Raises BadInput for a damaged zip and above each ceiling, also while members are read within the block.
     """
     try:
-        with zipfile.ZipFile(_BoundedReads(file)) as archive:  # type: ignore[call-overload]
+        with zipfile.ZipFile(_BoundedReads(file)) as archive:
             members = archive.infolist()
             if len(members) > MAX_MEMBERS:
                 raise BadInput(f"The zip has more than {MAX_MEMBERS} members.", advice="Split the export.", param="file")

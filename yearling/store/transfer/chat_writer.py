@@ -122,9 +122,10 @@ class ChatWriter:
             return str(facts[SOURCE_ID_FACT])
         source = facts.get(SOURCE_FACT)
         for layer in (source, source.get("chat") if isinstance(source, dict) else None):
-            for name in _ID_NAMES if isinstance(layer, dict) else ():
-                if layer.get(name):
-                    return str(layer[name])
+            if isinstance(layer, dict):
+                own = next((layer[name] for name in _ID_NAMES if layer.get(name)), None)
+                if own is not None:
+                    return str(own)
         tree = self._store.conversations.list_messages(conversation_id, person_id=self._person_id)
         return hash_messages(message for message in tree if SOURCE_FACT in message.facts)
 
