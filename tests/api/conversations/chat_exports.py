@@ -33,7 +33,7 @@ PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4
 GIF = b"GIF89a\x01\x00\x01\x00\x00\xff\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x00;"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 CODE = {"content_type": "code", "language": "python", "text": "1+1"}
-CHATGPT = [
+CHATGPT: list[dict[str, Any]] = [
     {
         "title": "Trip to Kyoto 京都",
         "create_time": 1700000000.123456,
@@ -82,7 +82,7 @@ def webui_node(key: str, parent: str | None, children: list[str], role: str, tex
     return {**links, "role": role, "content": text, "timestamp": 1700000000 + int(key[1:]), **model, **fields}
 
 
-OPEN_WEBUI = [
+OPEN_WEBUI: list[dict[str, Any]] = [
     {
         "id": "owui-1",
         "user_id": "u",
