@@ -379,3 +379,12 @@ def test_imports_published_data_sets(log: FeedbackLog, file: str, format: Any, r
     assert import_feedback_file(log.store, DATA / file, format).already_there == kept
     snapshot = run_and_record(log.store, log.index).snapshot
     assert all(pair.provisional for pair in snapshot.pairs)
+
+
+def test_halves_of_surrogate_pairs_in_texts_become_replacement_characters(log: FeedbackLog, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "pairs.jsonl", [{"prompt": "Cut \ud83d", "chosen": "a \ude00", "rejected": "b"}])
+    assert import_feedback_file(log.store, path, "pairs").num_kept == 1
+    assert import_feedback_file(log.store, path, "pairs").already_there == 1
+    exported = export_log(log)
+    assert "\ufffd".encode() in exported or b"\\ufffd" in exported
+    assert b"\\ud83d" not in exported

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from yearling.api.access.live_request import request_state
 from yearling.api.access.oidc_client import OidcProvider
 from yearling.api.access.pending_sign_ins import PendingSignIns
 from yearling.api.access.registry import AccessRegistry
+from yearling.api.conversations.import_slots import ImportSlots
 from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.metrics import ServerMetrics
@@ -63,6 +64,7 @@ class Services:
     oidc_provider: OidcProvider | None
     assistant: Assistant | None = None
     turns: ConversationTurns | None = None
+    imports: ImportSlots = field(default_factory=ImportSlots)
     _consensus: LiveConsensus | None = None
 
     @property

@@ -35,13 +35,16 @@ _CHUNK_BYTES = 1 << 20
 @app.command("import")
 def import_conversations(
     path: Path = typer.Argument(
-        help="An export: a zip or conversations.json from ChatGPT, JSON from Open WebUI, or a zip from Yearling."
+        help="A zip or JSON that ChatGPT, Claude, LibreChat, llama.cpp or Open WebUI exported, or a zip from Yearling."
     ),
     person: str | None = PERSON,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Import conversations from another chat program or another Yearling. Importing a file twice changes nothing."""
+    """Import conversations from another chat program or another Yearling.
+
+    Importing a file twice changes nothing; a newer export adds what is new.
+    """
     from yearling.api import import_personal_data, import_report_json
 
     if not path.is_file():

@@ -17,7 +17,7 @@ from yearling.feedback.events import EVENT_TYPES, FeedbackEvent, event_from_dict
 from yearling.feedback.export_chain import chain_hashes, encode_json_line
 from yearling.feedback.log import ITEM_ID_PATTERN, validate_tags
 from yearling.feedback.pseudonyms import Pseudonyms
-from yearling.store import GENESIS_HASH, Store, TextRecord, make_text
+from yearling.store import GENESIS_HASH, Store, TextRecord, make_text, mend_surrogates
 
 EXPORT_FORMAT = "yearling-feedback"
 """The `format` field in the first line of an export."""
@@ -172,7 +172,7 @@ def _extract_act_text(
     values.setdefault(name, pseudonyms.event_id(source, identity, name))
     # The salt follows from the line under the key of this installation, so that reading the line again gives the same act.
     salt = pseudonyms.event_id(source, identity, "salt")[1:]
-    text = make_text(_require_string(values, name), kind, {"text": content}, salt=salt)
+    text = make_text(_require_string(values, name), kind, {"text": mend_surrogates(content)}, salt=salt)
     values["text_sha256"] = text.sha256
     return text
 

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from yearling.errors import BadInput
 from yearling.feedback.events import ComparisonOutcome
+from yearling.store import mend_surrogates_in_json
 
 UNKNOWN_ANNOTATOR = "unknown annotator"
 """Annotator of rows that name none. All such rows of a data set count as one rater, since nobody can show that there are more."""
@@ -65,7 +66,7 @@ def read_preference_pairs(data: bytes) -> Iterator[AnnotatedComparison | Unusabl
             yield row
             continue
         try:
-            prompt, chosen, rejected = _parse_pair(row)
+            prompt, chosen, rejected = _parse_pair(_mend(row))
         except _UnusableRowError as error:
             yield UnusableRow(row=number, reason=str(error))
             continue
@@ -94,9 +95,14 @@ def read_annotator_comparisons(data: bytes) -> Iterator[AnnotatedComparison | Un
         if not labels:
             yield UnusableRow(row=number, reason="a row without annotators")
             continue
+        try:
+            mended = _mend(row)
+        except _UnusableRowError as error:
+            yield UnusableRow(row=number, reason=str(error))
+            continue
         for annotator, label in sorted(labels.items()):
             try:
-                prompt, answers = _parse_prompt(row), tuple(_parse_answer(row, name) for name in ("response1", "response2"))
+                prompt, answers = _parse_prompt(mended), tuple(_parse_answer(mended, name) for name in ("response1", "response2"))
                 outcome = _parse_outcome(label)
             except _UnusableRowError as error:
                 yield UnusableRow(row=number, reason=str(error), detail=f"annotator {annotator}")
@@ -130,6 +136,15 @@ def _parse_rows(data: bytes) -> Iterator[tuple[int, Row | UnusableRow]]:
                 yield number, UnusableRow(row=number, reason="not JSON", detail=str(error))
                 continue
         yield number, row if isinstance(row, dict) else UnusableRow(row=number, reason="a row that is no object")
+
+
+def _mend(row: Row) -> Row:
+    """The row without halves of surrogate pairs. Its hash is that of the row as it is."""
+    try:
+        mended: Row = mend_surrogates_in_json(row)
+    except RecursionError:
+        raise _UnusableRowError("a row that is nested too deeply") from None
+    return mended
 
 
 def _parse_pair(row: Row) -> tuple[PromptMessages, str, str]:

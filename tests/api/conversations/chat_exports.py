@@ -82,7 +82,7 @@ def webui_node(key: str, parent: str | None, children: list[str], role: str, tex
     return {**links, "role": role, "content": text, "timestamp": 1700000000 + int(key[1:]), **model, **fields}
 
 
-OPEN_WEBUI = [
+OPEN_WEBUI: list[dict[str, Any]] = [
     {
         "id": "owui-1",
         "user_id": "u",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import io
 import json
+import threading
 import zipfile
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -17,6 +21,7 @@ from tests.api.conversations.chat_exports import CHATGPT, GIF, OPEN_WEBUI, PNG, 
 from tests.api.turn_client import events_of, exchange, get_tree, start_turn
 from yearling.api.conversations import schemas
 from yearling.api.conversations.import_schemas import ConversationImportReport
+from yearling.api.conversations.import_slots import MAX_RUNNING_IMPORTS, ImportSlots
 from yearling.inference import FakeEngine
 from yearling.records import Conversation, Message
 
@@ -291,6 +296,52 @@ async def test_import_above_the_size_limit_is_rejected(start_api: ApiFactory) ->
     async with start_api(max_import_bytes=2000) as api:
         response = await api.client.post("/v1/import", content=b" " * 3000, headers={"content-type": "application/json"})
         assert response.status_code == 413
+
+
+async def test_one_import_of_a_person_runs_at_a_time(start_api: ApiFactory) -> None:
+    may_end = asyncio.Event()
+
+    async def slow_body() -> AsyncIterator[bytes]:
+        content = json.dumps(CHATGPT).encode()
+        yield content[:10]
+        await may_end.wait()
+        yield content[10:]
+
+    async with start_api() as api:
+        _, as_ben = add_person(api.store, "Ben")
+        first = asyncio.create_task(api.client.post("/v1/import", content=slow_body()))
+        await asyncio.sleep(0.2)
+        second = await api.client.post("/v1/import", content=json.dumps(OPEN_WEBUI).encode())
+        assert (second.status_code, second.json()["error"]["code"]) == (409, "import_running")
+        assert int(second.headers["retry-after"]) > 0
+        other = await api.client.post("/v1/import", content=json.dumps(OPEN_WEBUI).encode(), headers=as_ben)
+        assert other.status_code == 200, "an upload that is slow keeps nobody else waiting"
+        may_end.set()
+        assert (await first).json()["conversations"] == 1
+        assert (await import_file(api, json.dumps(CHATGPT).encode()))["known"] == 1
+
+
+async def test_two_imports_run_at_once_and_cancelling_frees_a_slot_when_the_work_ends() -> None:
+    slots, running, peak = ImportSlots(), 0, 0
+    may_end = threading.Event()
+
+    def work() -> None:
+        nonlocal running, peak
+        running += 1
+        peak = max(peak, running)
+        may_end.wait(30)
+        running -= 1
+
+    tasks = [asyncio.create_task(slots.run(work, ExitStack())) for _ in range(5)]
+    await asyncio.sleep(0.2)
+    assert running == MAX_RUNNING_IMPORTS
+    tasks[0].cancel()
+    await asyncio.sleep(0.1)
+    assert running == MAX_RUNNING_IMPORTS, "the cancelled import still works"
+    may_end.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(results[0], asyncio.CancelledError)
+    assert (peak, running) == (MAX_RUNNING_IMPORTS, 0)
 
 
 # Files

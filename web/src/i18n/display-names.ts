@@ -16,6 +16,9 @@ const NAMES = {
   },
   importSource: {
     chatgpt: ['ChatGPT', 'ChatGPT'],
+    claude: ['Claude', 'Claude'],
+    librechat: ['LibreChat', 'LibreChat'],
+    llamacpp: ['llama.cpp', 'llama.cpp'],
     open_webui: ['Open WebUI', 'Open WebUI'],
     yearling: ['Yearling', 'Yearling'],
   },

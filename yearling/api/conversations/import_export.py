@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack
+from functools import partial
 from typing import IO
 
 from fastapi import Request
@@ -41,20 +42,26 @@ _FILE = {"schema": {"type": "string", "format": "binary"}}
     },
 )
 async def import_conversations(request: Request) -> JsonResponse:
-    """Import an export of ChatGPT (the zip or its conversations.json), Open WebUI (JSON) or Yearling (zip).
+    """Import an export of ChatGPT or Claude (the zip or its conversations.json), LibreChat, llama.cpp, Open WebUI (JSON) or
+    Yearling (zip).
 
-    The body is the file itself. Importing the same file again changes nothing. Judgements that the feedback log does not have
-    are added as the caller's own, with the current time. Revoked share links stay revoked.
+    The body is the file itself. Importing the same file again changes nothing; a newer one adds what is new to the conversations
+    that exist. A conversation that is malformed is reported in `left_out`, and the others are imported. One import of a person
+    runs at a time (409 otherwise). Judgements that the feedback log does not have are added as the caller's own, with the current
+    time. Revoked share links stay revoked.
     """
     services, person = get_services(request), current_person(request)
-    with tempfile.SpooledTemporaryFile(_MAX_IN_MEMORY_BYTES) as file:
+    with ExitStack() as stack:
+        stack.enter_context(services.imports.reserve(person.id))
+        file = stack.enter_context(tempfile.SpooledTemporaryFile(_MAX_IN_MEMORY_BYTES))
         size_bytes = await receive_body(request, file.write, max_bytes=services.settings.max_import_bytes, name="file")
         if not size_bytes:
             raise ApiError(400, "The file is empty.", code="invalid_value")
         file.seek(0)
         consensus = services.running_consensus
         can_judge = get_caller(request).is_allowed("member", "feedback")
-        result = await asyncio.to_thread(import_personal_data, consensus.log, person.id, file, can_judge=can_judge)
+        work = partial(import_personal_data, consensus.log, person.id, file, can_judge=can_judge)
+        result = await services.imports.run(work, stack.pop_all())
     if result.judgements:
         consensus.request_run()
     return JsonResponse(import_report_json(result))

@@ -11,7 +11,7 @@ class SkippedItems(ResponseModel):
     """Objects in the file that were not imported."""
 
     what: str
-    """Kind of the objects."""
+    """Kind of the objects, or the name of one conversation or file."""
     reason: str
     """Why they were skipped."""
     count: int
@@ -23,7 +23,7 @@ class ConversationImportReport(ResponseModel):
 
     object: Literal["import"]
     """Always `import`."""
-    format: Literal["chatgpt", "open_webui", "yearling"]
+    format: Literal["chatgpt", "claude", "librechat", "llamacpp", "open_webui", "yearling"]
     """Program that the file comes from."""
     conversations: int
     """Number of imported conversations."""
@@ -42,6 +42,8 @@ class ConversationImportReport(ResponseModel):
     blobs: int
     """Number of imported files."""
     known: int
-    """Number of conversations that existed already."""
+    """Number of conversations that existed already, unchanged."""
+    updated: int
+    """Number of conversations that existed already and changed: they grew, were renamed or repaired, or got files."""
     left_out: list[SkippedItems]
     """Skipped objects, by kind and reason."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ MessageRecords = list[Message]
 
 UNCHANGED: Any = object()
 """The default of fields that an update leaves unchanged."""
+
+_FACTS_BATCH = 100
 
 MESSAGE_BLOB_KIND = "message"
 """The kind of blob references that messages have."""
@@ -200,6 +202,50 @@ class ConversationStore:
             index_messages(
                 connection, [(message.id, conversation.id, message.content) for message in tree], conversation.person_id
             )
+
+    def merge_tree(self, conversation: Conversation, changed: Sequence[Message], added: Sequence[Message]) -> None:
+        """Store a newer version of an imported conversation: its fields, messages that changed and messages that are new.
+
+        New messages come with parents first. Durable on return, all or nothing. Raises NotFound for a conversation that this
+        person does not have, Conflict if the id of a new message is in use or the parent of a message is not there.
+        """
+        own = sa.and_(conversations.c.id == conversation.id, conversations.c.person_id == conversation.person_id)
+        updated = ("title", "updated_utc", "leaf_id", "facts")
+        with self._database.write() as connection:
+            require_conversation(connection, conversation.id, conversation.person_id)
+            values = _conversation_values(conversation)
+            connection.execute(conversations.update().where(own).values({name: values[name] for name in updated}))
+            try:
+                for batch in in_batches(added):
+                    connection.execute(messages.insert(), [_message_values(message) for message in batch])
+                for message in changed:
+                    fields = {
+                        name: value
+                        for name, value in _message_values(message).items()
+                        if name in ("parent_id", "role", "content", "model", "facts")
+                    }
+                    here = sa.and_(messages.c.id == message.id, messages.c.conversation_id == conversation.id)
+                    connection.execute(messages.update().where(here).values(fields))
+            except sa.exc.IntegrityError:
+                raise Conflict(
+                    f"The conversation {conversation.id} cannot be merged: an id is in use, or a parent is missing."
+                ) from None
+            unindex_messages(connection, {message.id for message in changed})
+            rows = [(message.id, conversation.id, message.content) for message in (*changed, *added)]
+            index_messages(connection, rows, conversation.person_id)
+
+    def facts_by_conversation(self, person_id: str, origin: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(id, facts) of every conversation that a person imported from a program, oldest first, read in batches."""
+        query = sa.select(conversations.c.id, conversations.c.facts).order_by(conversations.c.id).limit(_FACTS_BATCH)
+        own = sa.and_(conversations.c.person_id == person_id, conversations.c.origin == origin)
+        last = ""
+        while True:
+            with self._database.read() as connection:
+                rows = connection.execute(query.where(own, conversations.c.id > last)).all()
+            if not rows:
+                return
+            yield from ((row.id, json.loads(row.facts)) for row in rows)
+            last = rows[-1].id
 
     def list_branch(self, leaf_message_id: str, person_id: str) -> MessageRecords:
         """The messages from the root of the tree to this one. Raises NotFound."""

@@ -1,35 +1,32 @@
 """Import of a person's data from a file: conversations from other programs, or one of our own exports.
 
-A chat export of another program is parsed by `chat_exports.py`, one of ours is imported by `yearling_export.py`.
+A chat export of another program is read record by record: `json_records.py` splits it, `chat_formats.py` parses a record and
+`chat_writer.py` stores it. A record that is malformed is reported with its name and the reason, and the others are imported. One
+of ours is imported by `yearling_export.py`.
 """
 
 from __future__ import annotations
 
-import json
 import zipfile
-from collections.abc import Iterable
-from dataclasses import replace
-from typing import IO, Any
+from collections.abc import Iterator
+from typing import IO
 
-import sqlalchemy as sa
-
-from yearling.errors import BadInput
-from yearling.records import Conversation
-from yearling.store.chats.attachments import ATTACHMENTS_FACT, describe_attachment
-from yearling.store.database.schema import conversations
+from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store.store import Store
-from yearling.store.transfer.chat_exports import Asset, detect_format, parse_chat_export
+from yearling.store.transfer.archives import DAMAGE_ERRORS, ArchiveFiles, open_archive
+from yearling.store.transfer.chat_formats import detect_format, parse_chat
+from yearling.store.transfer.chat_writer import ChatWriter
 from yearling.store.transfer.exporter import EXPORT_MANIFEST_MEMBER
-from yearling.store.transfer.yearling_export import (
-    ActImporter,
-    PersonImportResult,
-    SettingsValidator,
-    YearlingImporter,
-    parse_json,
-)
+from yearling.store.transfer.json_records import ImportBudget, RawRecord, RecordRejected, decode_record, iter_records
+from yearling.store.transfer.source_chats import build_conversation, clean_title
+from yearling.store.transfer.yearling_export import ActImporter, PersonImportResult, SettingsValidator, YearlingImporter
 
-_MAX_COMPRESSION_RATIO = 50
-"""A zip that unpacks to more than this many times its size is refused as a zip bomb."""
+MAX_NAMED_PROBLEMS = 1_000
+"""So many records that are not imported are reported by name. Further ones are counted by their reason."""
+
+_MAX_NAME_CHARS = 60
+_ASSET_PREFIXES = ("file-", "file_")
+"""How ChatGPT names the files of messages, which can be JSON as well."""
 
 
 def import_person_data(
@@ -41,107 +38,135 @@ def import_person_data(
     validate_settings: SettingsValidator,
     import_acts: ActImporter,
 ) -> PersonImportResult:
-    """Import an export of ChatGPT, Open WebUI or Yearling. Each conversation is stored completely or not at all.
+    """Import an export of ChatGPT, Claude, LibreChat, llama.cpp, Open WebUI or Yearling. Importing it again changes nothing.
 
-    Raises BadInput for any other file, Untrusted for a damaged export of ours, StorageFailed.
+    Each conversation is stored completely or not at all; those that cannot be are in `skipped` of the result, with their reason.
+    Work is linear in the file; the ceilings are in `docs/limits.md`. Raises BadInput for any other file, Untrusted for a damaged
+    export of ours, StorageFailed.
     """
-    if not zipfile.is_zipfile(file):
-        file.seek(0)
-        return _import_chat_export(store, person_id, parse_json(file.read()), _ArchiveFiles(store, None))
+    is_zip = zipfile.is_zipfile(file)
     file.seek(0)
-    try:
-        with zipfile.ZipFile(file) as archive:
-            _reject_zip_bomb(archive, max_bytes)
-            names = set(archive.namelist())
-            if EXPORT_MANIFEST_MEMBER in names:
-                return YearlingImporter(store, person_id, archive, validate_settings, import_acts).run()
-            chats = sorted(
-                name for name in names if name.rpartition("/")[2].startswith("conversations") and name.endswith(".json")
-            )
-            if not chats:
-                chats = sorted(name for name in names if name.endswith(".json"))[:1]
-            if not chats:
-                raise BadInput("There are no conversations in this zip.", param="file")
-            contents = [parse_json(archive.read(name)) for name in chats]
-            merged = [chat for content in contents for chat in (content if isinstance(content, list) else [content])]
-            return _import_chat_export(store, person_id, merged, _ArchiveFiles(store, archive))
-    except zipfile.BadZipFile as error:
-        raise BadInput(f"The zip is damaged: {error}.", advice="Export again.", param="file") from None
-
-
-def _reject_zip_bomb(archive: zipfile.ZipFile, max_bytes: int) -> None:
-    size_bytes = sum(info.file_size for info in archive.infolist())
-    packed_bytes = sum(info.compress_size for info in archive.infolist())
-    if size_bytes > max_bytes * 8 or size_bytes > max(packed_bytes, 1 << 20) * _MAX_COMPRESSION_RATIO:
-        raise BadInput(f"The zip would unpack to {size_bytes} bytes.", advice="Split the export.", param="file")
-
-
-def _import_chat_export(store: Store, person_id: str, content: Any, files: _ArchiveFiles) -> PersonImportResult:
-    result = PersonImportResult(detect_format(content))
-    for parsed in parse_chat_export(content, person_id, max_asset_bytes=files.max_bytes):
-        result.skipped.update(parsed.skipped)
-        if _was_imported(store, person_id, parsed.conversation):
-            result.known += 1
-            continue
-        with store.blobs.pause_collection():  # no message refers to the new blobs yet
-            attachments = {message_id: files.store_assets(assets, result) for message_id, assets in parsed.assets.items()}
-            tree = [
-                replace(message, facts={**message.facts, ATTACHMENTS_FACT: attachments[message.id]})
-                if attachments.get(message.id)
-                else message
-                for message in parsed.messages
-            ]
-            store.conversations.insert_tree(parsed.conversation, tree)
-            for message_id, entries in attachments.items():
-                store.attachments.add_references(message_id, [entry["sha256"] for entry in entries])
-        result.conversations += 1
-        result.messages += len(tree)
-        result.blobs += sum(map(len, attachments.values()))
-    return result
-
-
-def _was_imported(store: Store, person_id: str, conversation: Conversation) -> bool:
-    """Whether the same version of this conversation was imported before."""
-    source = conversation.facts["source"]
-    own = sa.and_(conversations.c.person_id == person_id, conversations.c.origin == conversation.origin)
-    same = sa.and_(own, conversations.c.created_utc == conversation.created_utc)
-    with store.database.read() as connection:
-        return any(
-            json.loads(facts).get("source") == source
-            for facts in connection.scalars(sa.select(conversations.c.facts).where(same))
+    importer = _ChatImporter(store, person_id)
+    if not is_zip:
+        importer.run(file, ArchiveFiles(store, None))
+        return importer.result()
+    with open_archive(file, max_bytes) as archive:
+        names = set(archive.namelist())
+        if EXPORT_MANIFEST_MEMBER in names and not _is_foreign_manifest(names):
+            return YearlingImporter(store, person_id, archive, validate_settings, import_acts).run()
+        files = ArchiveFiles(store, archive)
+        chats = sorted(
+            name for name in names if name.endswith(".json") and not name.rpartition("/")[2].startswith(_ASSET_PREFIXES)
         )
+        if not chats:
+            raise BadInput("There are no conversations in this zip.", param="file")
+        for name in chats:
+            with archive.open(name) as member:
+                importer.run(member, files, name)
+        return importer.result()
 
 
-class _ArchiveFiles:
-    """The files in an archive of another program, found by the beginning of their names."""
+def _is_foreign_manifest(names: set[str]) -> bool:
+    return "conversations.jsonl" not in names and any(name.endswith("conversations.json") for name in names)
 
-    def __init__(self, store: Store, archive: zipfile.ZipFile | None) -> None:
-        self.max_bytes = store.settings.max_attachment_bytes
-        self._store = store
-        self._archive = archive
-        self._members: dict[str, zipfile.ZipInfo] = {}
-        for info in archive.infolist() if archive else ():
-            base = info.filename.rpartition("/")[2]
-            for index, character in enumerate(base):
-                if character in "-.":
-                    self._members.setdefault(base[:index], info)
-            self._members[base] = info
 
-    def store_assets(self, assets: Iterable[Asset], result: PersonImportResult) -> list[dict[str, Any]]:
-        """Store the files that exist and are not too large as blobs. Returns their entries for the facts of a message."""
-        stored: dict[str, dict[str, Any]] = {}
-        for asset in assets:
-            content, info = asset.content, self._members.get(asset.key)
-            size = len(content) if content is not None else info.file_size if info else None
-            if size is None:
-                result.skipped[("attachment", "it is not in the file")] += 1
-            elif size > self.max_bytes:
-                result.skipped[("attachment", f"it is larger than {self.max_bytes} bytes")] += 1
-            else:
-                if content is None and self._archive and info:
-                    content = self._archive.read(info)
-                content = content or b""
-                name = asset.name or (info.filename.rpartition("/")[2] if info else "")
-                sha256 = self._store.blobs.put(content)
-                stored[sha256] = describe_attachment(sha256, name, content)
-        return list(stored.values())
+class _ChatImporter:
+    """Imports the records of one file, or of the files in one archive."""
+
+    def __init__(self, store: Store, person_id: str) -> None:
+        self._result = PersonImportResult("")
+        self._writer = ChatWriter(store, person_id, self._result)
+        self._person_id = person_id
+        self._budget = ImportBudget.start()
+        self._num_named = 0
+
+    def run(self, stream: IO[bytes], files: ArchiveFiles, name: str = "") -> None:
+        """Import the records of a file. `name` is its name in an archive, where a file may be something else.
+
+        Raises BadInput for a file outside an archive that is not JSON, StorageFailed.
+        """
+        unknown: list[tuple[str, str]] = []
+        has_chats = False
+        try:
+            for raw in iter_records(stream, self._budget):
+                what, reason, is_chat = self._import_record(raw, files, name)
+                has_chats |= is_chat
+                if reason and not has_chats and len(unknown) < MAX_NAMED_PROBLEMS and name:
+                    unknown.append((what, reason))
+                elif reason:
+                    self._report(what, reason)
+        except BadInput as error:
+            if not name:
+                raise
+            self._report(f"file {name}", error.message)
+            return
+        except DAMAGE_ERRORS as error:
+            self._report(f"file {name}", f"it is damaged in the zip: {error}")
+            return
+        if not name:
+            return
+        if has_chats or any(reason.endswith("not read") for _, reason in unknown):
+            for what, reason in unknown:
+                self._report(what, reason)
+        elif unknown:
+            self._report(f"file {name}", "it holds no conversations")
+
+    def result(self) -> PersonImportResult:
+        """The result. Raises BadInput if nothing in the file was a conversation of a known format."""
+        if not self._result.format:
+            reasons = [reason for _, reason in self._result.skipped]
+            raise BadInput(
+                "This file is not an export of ChatGPT, Claude, LibreChat, llama.cpp, Open WebUI or Yearling"
+                + (f": {reasons[0]}." if reasons else "."),
+                advice="Send the complete zip of the export, its conversations.json, or the JSON file of the chats.",
+                param="file",
+            )
+        return self._result
+
+    def _import_record(self, raw: RawRecord, files: ArchiveFiles, file_name: str) -> tuple[str, str, bool]:
+        """Import one record. Returns what it is called, why it was not imported ("" if it was), and whether it is a chat."""
+        what = f"record {raw.number}" + (f" of {file_name}" if file_name else "")
+        if raw.problem:
+            return what, raw.problem, False
+        format = None
+        try:
+            record = decode_record(raw.data)
+            format = detect_format(record)
+            if format is not None:
+                self._result.format = self._result.format or format
+                what = _name_of(record) or what
+            chat = parse_chat(record, max_asset_bytes=files.max_bytes)
+            self._writer.write(build_conversation(chat, self._person_id), files)
+        except RecordRejected as error:
+            return what, str(error), format is not None
+        except RecursionError:
+            return what, "it is nested too deeply", format is not None
+        except (BadInput, Conflict, NotFound) as error:
+            return what, error.message, format is not None
+        return what, "", True
+
+    def _report(self, what: str, reason: str) -> None:
+        self._num_named += 1
+        if self._num_named > MAX_NAMED_PROBLEMS:
+            what = "conversation"
+        self._result.skipped[(what, reason)] += 1
+
+
+def _name_of(record: object) -> str:
+    """What a conversation that is not imported is called in the report; empty if it has no title."""
+    layers = [record] if isinstance(record, dict) else []
+    layers += [layer[name] for layer in layers for name in ("chat", "conv") if isinstance(layer.get(name), dict)]
+    for title in _iter_titles(layers):
+        return f"conversation “{title}”"
+    return ""
+
+
+def _iter_titles(layers: list[dict[str, object]]) -> Iterator[str]:
+    for layer in layers:
+        for name in ("title", "name"):
+            try:
+                title = clean_title(layer.get(name))
+            except RecordRejected:
+                continue
+            if title:
+                yield title[:_MAX_NAME_CHARS]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,6 +28,7 @@ from yearling.store.chats.samples import sampling_from_json
 from yearling.store.database.schema import comparisons, conversations, parse_time, samples
 from yearling.store.store import Store
 from yearling.store.transfer.exporter import EXPORT_FORMAT, EXPORT_FORMAT_VERSION, EXPORT_MANIFEST_MEMBER
+from yearling.store.transfer.json_records import MAX_DURATION_S
 
 
 class ActImportCounts(Protocol):
@@ -48,6 +50,13 @@ SettingsValidator = Callable[[Mapping[str, Any]], dict[str, Any]]
 ActImporter = Callable[[Iterable[Any], Mapping[str, str]], ActImportCounts]
 """Imports judgements as an export has them. The mapping gives the new ids of answers whose id was replaced."""
 
+MAX_LINE_BYTES = 64 << 20
+"""Largest record of an export: one line."""
+MAX_LINE_VALUES = 4_000_000
+"""Largest number of commas and opening brackets in a line, which bounds the number of its values."""
+MAX_MANIFEST_BYTES = 16 << 20
+"""Largest manifest of an export."""
+
 _BATCH = 200
 
 
@@ -57,6 +66,8 @@ class PersonImportResult:
 
     format: str
     conversations: int = 0
+    updated: int = 0
+    """Conversations that existed and changed: they grew, were renamed or repaired, or got files."""
     messages: int = 0
     samples: int = 0
     folders: int = 0
@@ -68,12 +79,19 @@ class PersonImportResult:
     skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def parse_json(content: bytes) -> Any:
-    """Decode a file of an export. Raises BadInput."""
+def _parse_json(content: bytes, name: str, max_bytes: int) -> Any:
+    """Decode a file of an export, or a line of one. Raises BadInput for what is not JSON and above the ceilings."""
+    num_values = sum(content.count(mark) for mark in (b",", b"[", b"{"))
+    if len(content) > max_bytes or num_values > MAX_LINE_VALUES:
+        raise BadInput(
+            f"A record in {name} of this export is larger than {max_bytes} bytes or {MAX_LINE_VALUES} values.",
+            advice="Export again.",
+            param="file",
+        )
     try:
         return json.loads(content)
     except (ValueError, RecursionError):
-        raise BadInput("The file is not JSON.", advice="Send the zip or the JSON as it was exported.", param="file") from None
+        raise BadInput(f"{name} in this export is not JSON.", advice="Export again.", param="file") from None
 
 
 def _hash_member(archive: zipfile.ZipFile, name: str) -> str:
@@ -101,6 +119,7 @@ class YearlingImporter:
         self._person_id = person_id
         self._archive = archive
         self._names = frozenset(archive.namelist())
+        self._deadline_s = time.monotonic() + MAX_DURATION_S
         self._result = PersonImportResult("yearling")
         self._id_map: dict[str, str] = {}
         """Ids in the file and the ids that they get here."""
@@ -108,8 +127,8 @@ class YearlingImporter:
 
     def run(self) -> PersonImportResult:
         """Import everything. Raises BadInput, Untrusted, StorageFailed."""
-        self._verify_manifest()
         try:
+            self._verify_manifest()
             self._import_folders()
             self._import_samples()
             self._import_acts()
@@ -121,7 +140,7 @@ class YearlingImporter:
                 "settings", lambda row: self._store.personal_settings.update(self._person_id, self._settings_validator(row))
             )
             self._import_each("shares", self._import_share_link)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise BadInput(
                 "This export is not valid. The records before the invalid one are stored.",
                 advice="Export again.",
@@ -130,7 +149,9 @@ class YearlingImporter:
         return self._result
 
     def _verify_manifest(self) -> None:
-        manifest = parse_json(self._archive.read(EXPORT_MANIFEST_MEMBER))
+        with self._archive.open(EXPORT_MANIFEST_MEMBER) as member:
+            content = member.read(MAX_MANIFEST_BYTES + 1)
+        manifest = _parse_json(content, EXPORT_MANIFEST_MEMBER, MAX_MANIFEST_BYTES)
         if (
             not isinstance(manifest, dict)
             or manifest.get("format") != EXPORT_FORMAT
@@ -145,8 +166,10 @@ class YearlingImporter:
     def _read_rows(self, kind: str) -> Iterator[dict[str, Any]]:
         if f"{kind}.jsonl" in self._names:
             with self._archive.open(f"{kind}.jsonl") as member:
-                for line in member:
-                    yield json.loads(line)
+                while line := member.readline(MAX_LINE_BYTES + 1):
+                    if time.monotonic() > self._deadline_s:
+                        raise BadInput("The import ran out of time.", advice="Import the file again to continue.", param="file")
+                    yield _parse_json(line, f"{kind}.jsonl", MAX_LINE_BYTES)
 
     def _import_each(self, kind: str, import_row: Callable[[dict[str, Any]], object]) -> None:
         for row in self._read_rows(kind):

@@ -1,0 +1,80 @@
+"""What an import costs: memory has a ceiling, and work grows no faster than the file."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.api.conversations.chat_exports import make_zip
+from tests.store.examples import make_settings
+from tests.store.transfer.importing import Cost, chatgpt_chat, import_bytes, import_json
+from yearling.errors import BadInput
+from yearling.store import Store
+from yearling.store.database.packing import compact_json
+from yearling.store.transfer import json_records
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Store:
+    return Store.open(make_settings(tmp_path))
+
+
+def test_long_member_name_costs_its_length(local: Store) -> None:
+    file = make_zip({"conversations.json": json.dumps([chatgpt_chat("a", "Hi")]).encode(), "-" * 60_000: b""})
+    with local, Cost() as cost:
+        assert import_bytes(local, file).conversations == 1
+    assert cost.peak_bytes < 32 * MIB
+
+
+def test_many_small_records_have_a_memory_ceiling(local: Store) -> None:
+    with local, Cost() as cost, pytest.raises(BadInput):
+        import_bytes(local, b"[" + b"{}," * 1_000_000 + b"{}]")
+    assert cost.peak_bytes < 64 * MIB
+
+
+def test_one_record_with_many_values_is_skipped_and_the_rest_taken(local: Store) -> None:
+    huge = {"title": "Huge", "mapping": {}, "x": [{}] * 1_000_000}
+    content = json.dumps([chatgpt_chat("a", "Hi"), huge, chatgpt_chat("b", "Ho")]).encode()
+    with local, Cost() as cost:
+        result = import_bytes(local, content)
+    assert result.conversations == 2
+    assert result.skipped == {("record 2", "it has more than 500000 values"): 1}
+    assert cost.peak_bytes < 96 * MIB
+
+
+def test_largest_record_is_decoded_and_encoded_in_a_fraction_of_a_second() -> None:
+    """Each of these is one call that keeps all other threads waiting."""
+    content = json.dumps([{"a": [1, "b"], "c": {}} for _ in range(json_records.MAX_RECORD_VALUES // 6 - 1)]).encode()
+    [record] = json_records.iter_records(io.BytesIO(b"[" + content + b"]"), json_records.ImportBudget.start())
+    assert record.problem == ""
+    start_s = time.thread_time()
+    value = json_records.decode_record(record.data)
+    decoded_s = time.thread_time()
+    compact_json(value)
+    assert decoded_s - start_s < 1
+    assert time.thread_time() - decoded_s < 1
+
+
+@pytest.mark.parametrize("kind", ["equal times", "no times", "one growing tree"])
+def test_work_grows_no_faster_than_the_file(tmp_path: Path, kind: str) -> None:
+    def seconds(count: int) -> float:
+        if kind == "one growing tree":
+            export = [chatgpt_chat("a", *(f"message {index}" for index in range(count * 4)))]
+        else:
+            fields: dict[str, Any] = {"create_time": 1700000000.0} if kind == "equal times" else {}
+            export = [chatgpt_chat(f"c{index}", "Hi", **fields) for index in range(count)]
+        with Store.open(make_settings(tmp_path / str(count))) as store:
+            import_json(store, export)
+            start_s = time.process_time()
+            assert import_json(store, export).known == len(export)
+            return time.process_time() - start_s
+
+    small_s, large_s = seconds(150), seconds(600)
+    assert large_s < 4 * small_s * 2 + 0.2

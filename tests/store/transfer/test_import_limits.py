@@ -1,0 +1,96 @@
+"""The ceilings of imports that `docs/limits.md` lists, beyond those of `json_records`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.api.conversations.chat_exports import make_zip
+from tests.store.transfer.importing import chatgpt_chat, chats, import_bytes, import_json
+from yearling.errors import BadInput
+from yearling.store import Store
+from yearling.store.transfer import archives, importer, yearling_export
+
+ROOT = Path(__file__).parents[3]
+CHATS = json.dumps([chatgpt_chat("a", "Hi")]).encode()
+
+
+def test_long_title_is_cut(local_store: Store) -> None:
+    import_json(local_store, [chatgpt_chat("a", "Hi", title="x" * 1000)])
+    assert len(chats(local_store)[0].title) == 200
+
+
+def test_large_directory_is_refused(local_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MAX_DIRECTORY_BYTES", 1000)
+    assert import_bytes(local_store, make_zip({"conversations.json": CHATS})).conversations == 1
+    with pytest.raises(BadInput, match="directory"):
+        import_bytes(local_store, make_zip({"conversations.json": CHATS, "x" * 1000: b""}))
+
+
+def test_many_members_are_refused(local_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MAX_MEMBERS", 5)
+    with pytest.raises(BadInput, match="members"):
+        import_bytes(local_store, make_zip({f"{index}.json": CHATS for index in range(6)}))
+
+
+def test_other_packing_is_refused(local_store: Store) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("conversations.json", CHATS)
+    with pytest.raises(BadInput, match="method"):
+        import_bytes(local_store, file.getvalue())
+    encrypted = bytearray(make_zip({"conversations.json": CHATS}))
+    encrypted[encrypted.rindex(b"PK\x01\x02") + 8] |= 1
+    with pytest.raises(BadInput, match="encrypted"):
+        import_bytes(local_store, bytes(encrypted))
+
+
+def test_damaged_member_is_reported_and_the_rest_taken(local_store: Store) -> None:
+    content = make_zip({"a.json": CHATS, "b.json": CHATS.replace(b"Hi", b"Ho").replace(b'"a', b'"b')})
+    damaged = content.replace(b"Ho", b"Hx")
+    result = import_bytes(local_store, damaged)
+    assert any(what == "file b.json" and "damaged" in reason for what, reason in result.skipped)
+    assert [message.content for message in chats(local_store)][:0] == []
+
+
+def test_reports_have_a_ceiling(local_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importer, "MAX_NAMED_PROBLEMS", 3)
+    bad = [{"title": f"Bad {index}", "mapping": None} for index in range(8)]
+    result = import_json(local_store, [chatgpt_chat("a", "Hi"), *bad])
+    assert (len(result.skipped), sum(result.skipped.values())) == (4, 8)
+    assert result.skipped[("conversation", "the mapping is not an object")] == 5
+
+
+def own_export(manifest: object, **files: bytes) -> bytes:
+    return make_zip({"manifest.json": json.dumps(manifest).encode(), **{f"{name}.jsonl": data for name, data in files.items()}})
+
+
+@pytest.mark.parametrize("files", [None, [], {"a": 5}, {"a": []}, {"a": [1, 2, 3]}])
+def test_malformed_manifest_is_refused(local_store: Store, files: object) -> None:
+    with pytest.raises(BadInput):
+        import_bytes(local_store, own_export({"format": "yearling-export", "version": 1, "files": files}))
+
+
+@pytest.mark.parametrize("line", [b'{"x": "' + b"y" * 2000 + b'"}', b"[" * 1500 + b"]" * 1500, b"7", b"[" * 400 + b"," * 400])
+def test_large_line_of_our_own_export_is_refused(local_store: Store, monkeypatch: pytest.MonkeyPatch, line: bytes) -> None:
+    monkeypatch.setattr(yearling_export, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(yearling_export, "MAX_LINE_VALUES", 700)
+    files = {"folders.jsonl": [len(line), hashlib.sha256(line).hexdigest()]}
+    manifest = {"format": "yearling-export", "version": 1, "files": files}
+    with pytest.raises(BadInput):
+        import_bytes(local_store, own_export(manifest, folders=line))
+
+
+def test_page_of_limits_names_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "limits.md").read_text(encoding="utf-8").partition("## Imports")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`(test_\w+)`", page))
+    sources = [*Path(__file__).parent.glob("test_*.py"), ROOT / "tests/api/conversations/test_import_export.py"]
+    defined = set(re.findall(r"def (test_\w+)", "\n".join(path.read_text(encoding="utf-8") for path in sources)))
+    assert named
+    assert named <= defined
