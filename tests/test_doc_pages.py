@@ -1,4 +1,5 @@
 """The pages hang together: every page is in the navigation, every relative link leads somewhere, every command exists.
+The commands that the web client shows exist too.
 
 Needs nothing but the standard library and our own command line; `make docs` builds the site and checks anchors too.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ import pytest
 import typer.main
 
 from yearling.cli.main import app
+from yearling.evals import exam_entries
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+WEB_SOURCES = sorted((ROOT / "web" / "src").rglob("*.ts*"))
 
 ROOT_PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "dev/LOG.md": "measurements.md"}
 """Files of the repository that `docs/site_hooks.py` makes pages of."""
@@ -76,6 +80,7 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
     assert _leads_somewhere(DOCS / "index.md", "consensus.md#the-words")
 
 
+@cache
 def _command_tree() -> dict[str, Any]:
     def tree(command: Any) -> dict[str, Any]:
         return {name: tree(child) for name, child in getattr(command, "commands", {}).items()}
@@ -85,18 +90,20 @@ def _command_tree() -> dict[str, Any]:
 
 def _unknown_commands(text: str) -> list[str]:
     """Commands in code whose words do not lead through the command line; words after a whole command are arguments."""
+    return [command for code in _CODE.findall(text) for line in code.splitlines() for command in _unknown_commands_of_line(line)]
+
+
+def _unknown_commands_of_line(line: str) -> list[str]:
     tree, unknown = _command_tree(), []
-    for code in _CODE.findall(text):
-        for line in code.splitlines():
-            for words in _COMMAND.findall(line):
-                node = tree
-                for word in words.split():
-                    if not node:
-                        break
-                    if word not in node:
-                        unknown.append(f"yearling{words}")
-                        break
-                    node = node[word]
+    for words in _COMMAND.findall(line):
+        node = tree
+        for word in words.split():
+            if not node:
+                break
+            if word not in node:
+                unknown.append(f"yearling{words}")
+                break
+            node = node[word]
     return unknown
 
 
@@ -109,3 +116,11 @@ def test_a_command_that_does_not_exist_is_found() -> None:
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name not in ("LOG.md", "cli.md")], ids=_name)
 def test_every_command_exists(page: Path) -> None:
     assert _unknown_commands(page.read_text(encoding="utf-8")) == []
+
+
+def test_every_command_that_the_web_client_shows_exists() -> None:
+    lines = [line for source in WEB_SOURCES for line in source.read_text(encoding="utf-8").splitlines()]
+    assert [command for line in lines for command in _unknown_commands_of_line(line)] == []
+    exams = {name for line in lines for name in re.findall(r"\byearling exam run ([\w-]+)", line)}
+    assert exams
+    assert exams <= exam_entries().keys()

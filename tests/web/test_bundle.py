@@ -93,7 +93,7 @@ def test_every_code_of_an_error_has_words_in_the_page() -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "yearling" / "api").rglob("*.py"))
     codes = set(re.findall(r'\bcode(?:: str)?(?: \| None)? ?= ?"([a-z_]+)"', sources))
     codes |= set(re.findall(r'"(?:invalid_request_error|permission_error|server_error)", "([a-z_]+)"', sources))
-    codes |= set(re.findall(r'40[45]: "([a-z_]+)"', sources))
+    codes |= set(re.findall(r'40[45]: \("([a-z_]+)"', sources))
     assert {"not_found", "conflict", "rate_limit_exceeded", "method_not_allowed", "wrong_credentials"} <= codes
     words = (WEB / "src" / "i18n" / "strings-errors.ts").read_text(encoding="utf-8")
     assert sorted(codes - set(re.findall(r"^  ([a-z_]+):", words, re.MULTILINE))) == []

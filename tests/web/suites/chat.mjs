@@ -26,7 +26,7 @@ async function branches(tools, check) {
   await tools.ask('First question');
   await tools.answer();
   await page.locator('.question').hover();
-  await page.getByRole('button', { name: 'Edit' }).first().click();
+  await page.getByRole('button', { name: 'Edit', exact: true }).first().click();
   await page.locator('.edit-box textarea').fill('Second question');
   await page.locator('.edit-box').getByRole('button', { name: 'Send' }).click();
   await page.getByText('You said: Second question').waitFor();

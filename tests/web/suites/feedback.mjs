@@ -53,14 +53,14 @@ async function comparisonInAChat(tools, check) {
   check((await newest(tools, 'retraction')).event === (await newest(tools, 'comparison')).id, 'the choice is not retracted');
 }
 
-async function rewriting(tools, check) {
+async function editing(tools, check) {
   const { page } = tools;
   await tools.open('/');
-  await tools.ask('Rewrite me');
+  await tools.ask('Edit me');
   await tools.answer();
-  await page.getByRole('button', { name: 'Write a better answer' }).click();
+  await page.getByRole('button', { name: 'Edit the answer' }).click();
   await page.locator('.edit-box textarea').fill('Much better words.');
-  await page.getByRole('button', { name: 'Save as better answer' }).click();
+  await page.getByRole('button', { name: 'Save edit' }).click();
   await page.getByText('Edited by you').waitFor();
   await page.locator('.answer').getByText('Much better words.').waitFor();
   const event = await newest(tools, 'edit');
@@ -135,7 +135,7 @@ export const tests = {
   rating,
   comparison,
   comparison_in_a_chat: comparisonInAChat,
-  rewriting,
+  editing,
   note,
   note_rating: noteRating,
   dispute,

@@ -1,10 +1,13 @@
-/** A figure with its label. */
+/** A figure with its label, and what qualifies it. */
 
-export function Tile({ name, value, hint }: { name: string; value: string; hint?: string }) {
+export function Tile({ name, value, detail, hint }: { name: string; value: string; detail?: string; hint?: string }) {
   return (
     <div className="tile" title={hint}>
       <span className="small muted">{name}</span>
-      <strong className="num">{value}</strong>
+      <span>
+        <strong className="num">{value}</strong>
+        {detail && <span className="small muted num"> {detail}</span>}
+      </span>
     </div>
   );
 }

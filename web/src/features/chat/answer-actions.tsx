@@ -43,8 +43,8 @@ export function AnswerActions({
   temporary,
   isLast,
   onRegenerate,
-  onRewrite,
-}: MessageProps & { message: Message; text: string; onRewrite: () => void }) {
+  onEdit,
+}: MessageProps & { message: Message; text: string; onEdit: () => void }) {
   const t = useTranslation();
   const [dialog, setDialog] = useState<OpenDialog>(null);
   const [showTags, setShowTags] = useState(false);
@@ -92,7 +92,7 @@ export function AnswerActions({
             />
           </>
         )}
-        {!temporary && <IconButton icon={PencilLine} label={t('chat.rewrite')} size={16} disabled={running} onClick={onRewrite} />}
+        {!temporary && <IconButton icon={PencilLine} label={t('chat.editAnswer')} size={16} disabled={running} onClick={onEdit} />}
         <IconButton
           icon={RefreshCw}
           label={t('chat.regenerate')}

@@ -49,8 +49,8 @@ export function retractFeedback(event_id: string) {
   return api.delete('/v1/feedback/events/{event_id}', { params: { path: { event_id } } });
 }
 
-/** Adds a better version of an answer as a sibling branch, and shows it. */
-export async function submitRewrite(chat: Chat, message: Message, text: string): Promise<void> {
+/** Adds an edit of an answer as a sibling branch, and shows it. */
+export async function submitEdit(chat: Chat, message: Message, text: string): Promise<void> {
   try {
     const created = await api.post('/v1/conversations/{conversation_id}/messages/{message_id}/edit', {
       params: { path: { conversation_id: chat.id!, message_id: message.id } },
@@ -60,7 +60,7 @@ export async function submitRewrite(chat: Chat, message: Message, text: string):
     await chat.showBranch(created.message.id);
     const { event } = created;
     toast(
-      t('rating.rewritten'),
+      t('rating.edited'),
       event
         ? { label: t('undo'), run: () => void retractFeedback(event).then(() => toast(t('rating.retracted')), toastError) }
         : undefined,
@@ -71,8 +71,8 @@ export async function submitRewrite(chat: Chat, message: Message, text: string):
   }
 }
 
-/** Retracts a rewrite from the feedback log. Its branch stays. */
-export async function retractRewrite(chat: Chat, message: Message): Promise<void> {
+/** Retracts an edit from the feedback log. Its branch stays. */
+export async function retractEdit(chat: Chat, message: Message): Promise<void> {
   if (!message.edit_event) return;
   try {
     await retractFeedback(message.edit_event);

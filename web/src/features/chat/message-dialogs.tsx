@@ -71,7 +71,10 @@ export function NoteDialog({ item, answer, onClose }: { item: string; answer: st
       </Field>
       <label className="row nowrap">
         <input type="checkbox" checked={quote} onChange={(event) => setQuote(event.target.checked)} />
-        <span>{t('note.quote')}</span>
+        <span>
+          {t('note.quote')}
+          <span className="block small muted">{t('note.quoteHint')}</span>
+        </span>
       </label>
       <fieldset className="field">
         <legend>{t('note.sources')}</legend>

@@ -12,7 +12,7 @@ import { toast } from '../../ui/toast';
 import { AnswerActions } from './answer-actions';
 import { Branches } from './branches';
 import type { StreamingAnswer } from './chat';
-import { submitRewrite, retractRewrite } from './feedback';
+import { submitEdit, retractEdit } from './feedback';
 import type { MessageProps } from './message-props';
 import { MessageText } from './message-text';
 
@@ -108,7 +108,7 @@ function Answer(props: MessageProps) {
         <p className="row small">
           <span className="badge">{t('chat.editedByYou')}</span>
           {last.edit_event && (
-            <button type="button" className="link" onClick={() => void retractRewrite(chat, last)}>
+            <button type="button" className="link" onClick={() => void retractEdit(chat, last)}>
               {t('rating.retract')}
             </button>
           )}
@@ -116,7 +116,7 @@ function Answer(props: MessageProps) {
       )}
       {reasoning && <Reasoning text={reasoning} open={Boolean(streaming) && !text} />}
       {editing ? (
-        <Rewrite {...props} message={last} text={text} onDone={() => setEditing(false)} />
+        <EditAnswer {...props} message={last} text={text} onDone={() => setEditing(false)} />
       ) : (
         <MessageText text={text} streaming={Boolean(streaming)} />
       )}
@@ -149,7 +149,7 @@ function Answer(props: MessageProps) {
             </p>
           )}
           {settled ? (
-            <AnswerActions {...props} message={last} text={text} onRewrite={() => setEditing(true)} />
+            <AnswerActions {...props} message={last} text={text} onEdit={() => setEditing(true)} />
           ) : (
             <div className="actions" />
           )}
@@ -171,18 +171,18 @@ function Reasoning({ text, open }: { text: string; open: boolean }) {
   );
 }
 
-function Rewrite({ chat, message, text, onDone }: MessageProps & { message: Message; text: string; onDone: () => void }) {
+function EditAnswer({ chat, message, text, onDone }: MessageProps & { message: Message; text: string; onDone: () => void }) {
   const t = useTranslation();
   return (
     <div className="stack tight">
-      <p className="small muted">{t('chat.rewriteHint')}</p>
+      <p className="small muted">{t('chat.editAnswerHint')}</p>
       <EditBox
-        label={t('chat.rewrite')}
+        label={t('chat.editAnswer')}
         text={text}
-        action={t('chat.rewriteSave')}
+        action={t('chat.editAnswerSave')}
         onCancel={onDone}
-        onSave={async (rewritten) => {
-          await submitRewrite(chat, message, rewritten);
+        onSave={async (edited) => {
+          await submitEdit(chat, message, edited);
           onDone();
         }}
       />

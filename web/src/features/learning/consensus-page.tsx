@@ -13,6 +13,8 @@ import { ItemDialog } from './consensus-item-dialog';
 import { ConsensusPlot } from './consensus-plot';
 import { StatusBadge } from './rating-status';
 
+const MOST_COMMON_GROUND = 10;
+
 export default function ConsensusPage() {
   const t = useTranslation();
   const query = useQuery(consensusQuery);
@@ -42,7 +44,10 @@ function ConsensusOverview({ view, onItem }: { view: Consensus; onItem: (item: s
   const byId = new Map(view.items.map((one) => [one.item, one]));
   const counts = new Map<string, number>();
   for (const one of view.items) counts.set(one.status, (counts.get(one.status) ?? 0) + 1);
-  const pick = (ids: readonly string[]) => ids.map((id) => byId.get(id)).filter((one) => one !== undefined);
+  const helpful = view.items
+    .filter((one) => one.status === 'helpful' && one.bridging !== null)
+    .sort((a, b) => b.bridging! - a.bridging!)
+    .slice(0, MOST_COMMON_GROUND);
   return (
     <>
       <div className="tiles">
@@ -51,7 +56,8 @@ function ConsensusOverview({ view, onItem }: { view: Consensus; onItem: (item: s
         <Tile name={t('status.helpful')} value={formatNumber(counts.get('helpful') ?? 0)} />
         <Tile
           name={t('consensus.pairs')}
-          value={`${formatNumber(view.pairs.training)} / ${formatNumber(view.pairs.compared)}`}
+          value={formatNumber(view.pairs.training)}
+          detail={t('consensus.pairsDetail', { n: view.pairs.compared })}
           hint={t('consensus.pairsHint')}
         />
       </div>
@@ -60,7 +66,7 @@ function ConsensusOverview({ view, onItem }: { view: Consensus; onItem: (item: s
           <h2>{t('consensus.axis')}</h2>
           <p className="small muted">{t(view.division.seen ? 'consensus.axisSeen' : 'consensus.axisUnseen')}</p>
         </div>
-        <ConsensusPlot items={view.items} onItem={onItem} />
+        {view.division.seen && <ConsensusPlot items={view.items} onItem={onItem} />}
         <ul className="small stack tight" lang="en">
           {view.summary.map((line) => (
             <li key={line}>{line}</li>
@@ -71,14 +77,16 @@ function ConsensusOverview({ view, onItem }: { view: Consensus; onItem: (item: s
         <ItemList
           title={t('consensus.bridges')}
           lead={t('consensus.bridgesLead')}
-          items={pick(view.bridges)}
+          empty={t('consensus.bridgesNone')}
+          items={helpful}
           onItem={onItem}
           measure="bridging"
         />
         <ItemList
           title={t('consensus.divides')}
           lead={t('consensus.dividesLead')}
-          items={pick(view.divides)}
+          empty={t('consensus.dividesNone')}
+          items={view.divides.map((id) => byId.get(id)).filter((one) => one !== undefined)}
           onItem={onItem}
           measure="gap"
         />
@@ -115,12 +123,14 @@ function ConsensusOverview({ view, onItem }: { view: Consensus; onItem: (item: s
 function ItemList({
   title,
   lead,
+  empty,
   items,
   onItem,
   measure,
 }: {
   title: string;
   lead: string;
+  empty: string;
   items: ConsensusItem[];
   onItem: (item: string) => void;
   measure: 'bridging' | 'gap';
@@ -129,8 +139,8 @@ function ItemList({
   return (
     <section className="card stack tight">
       <h2>{title}</h2>
-      <p className="small muted">{lead}</p>
-      {items.length ? (
+      <p className="small muted">{items.length ? lead : empty}</p>
+      {items.length > 0 && (
         <ol className="list">
           {items.map((one) => (
             <li key={one.item}>
@@ -142,8 +152,6 @@ function ItemList({
             </li>
           ))}
         </ol>
-      ) : (
-        <p className="small muted">{t('consensus.nothingYet')}</p>
       )}
     </section>
   );

@@ -7,7 +7,7 @@ import { useWidth } from '../../ui/use-width';
 
 const WIDTH = 720;
 const HEIGHT = 300;
-const PAD = { left: 46, right: 16, top: 14, bottom: 44 };
+const PAD = { left: 46, right: 16, top: 34, bottom: 44 };
 const TONES: Record<string, string> = { helpful: 'good', not_helpful: 'bad' };
 
 export function ConsensusPlot({ items, onItem }: { items: readonly ConsensusItem[]; onItem: (item: string) => void }) {
@@ -23,6 +23,9 @@ export function ConsensusPlot({ items, onItem }: { items: readonly ConsensusItem
   return (
     <figure className="plot" ref={box}>
       <svg viewBox={`0 0 ${width} ${HEIGHT}`} role="group" aria-label={t('consensus.axis')}>
+        <text x={0} y={14}>
+          {t('consensus.bridgingAxis')}
+        </text>
         {[0, 0.25, 0.5, 0.75, 1].map((level) => (
           <g key={level}>
             <line className="grid" x1={PAD.left} x2={width - PAD.right} y1={y(level)} y2={y(level)} />
@@ -39,7 +42,7 @@ export function ConsensusPlot({ items, onItem }: { items: readonly ConsensusItem
           {t('side.b')} →
         </text>
         <text x={x(0)} y={HEIGHT - 14} textAnchor="middle">
-          {t('consensus.middle')}
+          {t('consensus.sideAxis')}
         </text>
         {points.map((one) => (
           <circle

@@ -40,9 +40,7 @@ export default function ExamsPage() {
               <ExamRuns examRuns={list.data} onOpen={setOpen} />
             ) : (
               <EmptyState icon={GraduationCap} title={t('exams.none')} text={t('exams.noneText')}>
-                <pre className="command" tabIndex={0}>
-                  yearling exam run own
-                </pre>
+                <pre className="command">yearling exam run constraints --limit 20</pre>
               </EmptyState>
             )
           }

@@ -11,6 +11,14 @@ import { QueryResult } from '../../ui/query-result';
 import { RunDetail } from './run-page';
 import { RunStateBadge } from './run-state-badge';
 
+const FIRST_RUN = [
+  '. .venv/bin/activate',
+  "pip install -c constraints.txt -e '.[train]'",
+  'yearling consensus run',
+  'yearling lessons build',
+  'yearling train kto --lessons latest',
+];
+
 export default function RunsPage({ id }: { id?: string }) {
   const t = useTranslation();
   const runs = useQuery(runsQuery);
@@ -30,9 +38,7 @@ export default function RunsPage({ id }: { id?: string }) {
               </ul>
             ) : (
               <EmptyState icon={ChartLine} title={t('runs.none')} text={t('runs.noneText')}>
-                <pre className="command" tabIndex={0}>
-                  yearling consensus run{'\n'}yearling lessons build{'\n'}yearling train dpo --lessons latest
-                </pre>
+                <pre className="command">{FIRST_RUN.join('\n')}</pre>
               </EmptyState>
             )
           }
