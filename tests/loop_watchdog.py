@@ -8,6 +8,7 @@ moment a heartbeat is posted and the moment it runs.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 import time
@@ -16,7 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-CPU_LIMIT_S = 0.25
+CPU_LIMIT_S = 0.25 if "PYTEST_XDIST_WORKER" not in os.environ else 1.0
+"""Tests that run side by side share caches and cores, which makes the same work cost more processor time."""
 _SAMPLE_S = 0.02
 
 EXPECTED_TO_BURN: dict[str, str] = {

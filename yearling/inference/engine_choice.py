@@ -139,7 +139,7 @@ def describe_engines(machine: MachineInfo | None = None) -> list[EngineReport]:
         EngineReport(
             kind=kind,
             available=kind in machine.installed,
-            reason="installed" if kind in machine.installed else _install_hint(kind),
+            reason="installed" if kind in machine.installed else f"not installed. {_install_hint(kind)}",
         )
         for kind in ENGINE_KINDS
     ]
@@ -214,4 +214,4 @@ def _format_speeds(speeds: Mapping[str, float]) -> str:
 
 def _install_hint(kind: str) -> str:
     extra = _REQUIREMENTS[kind][1]
-    return f"not installed. {install_advice(extra)}" if extra else "not installed: reinstall Yearling"
+    return install_advice(extra) if extra else "Install Yearling again."

@@ -49,6 +49,7 @@ def test_one_record_with_many_values_is_skipped_and_the_rest_taken(local: Store)
     assert cost.peak_bytes < 96 * MIB
 
 
+@pytest.mark.drill  # its seconds depend on the machine: not beside other tests
 def test_largest_record_is_decoded_and_encoded_in_a_fraction_of_a_second() -> None:
     """Each of these is one call that keeps all other threads waiting."""
     content = json.dumps([{"a": [1, "b"], "c": {}} for _ in range(json_records.MAX_RECORD_VALUES // 6 - 1)]).encode()
@@ -62,6 +63,7 @@ def test_largest_record_is_decoded_and_encoded_in_a_fraction_of_a_second() -> No
     assert time.thread_time() - decoded_s < 1
 
 
+@pytest.mark.drill  # its seconds depend on the machine: not beside other tests
 @pytest.mark.parametrize("kind", ["equal times", "no times", "one growing tree"])
 def test_work_grows_no_faster_than_the_file(tmp_path: Path, kind: str) -> None:
     def seconds(count: int) -> float:

@@ -9,6 +9,7 @@ export const CHINESE_ERRORS: Readonly<Record<string, string>> = {
   context_length_exceeded: '内容超出了模型的上下文长度。请缩短问题，或开始新的对话。',
   expired: '登录已超时，或是在另一个浏览器中开始的。请重新登录。',
   host_not_allowed: '服务器不接受来自此地址的访问。',
+  import_running: '你的另一次导入仍在进行，请稍后再试。',
   incomplete_body: '请求未能完整送达，请重试。',
   internal_error: '服务器内部出错，详情见其日志。',
   invalid_api_key: '登录已失效，请重新登录。',
