@@ -65,7 +65,7 @@ def test_exception_in_block_keeps_old_content(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(("target", "call"), [(os, "fsync"), (Path, "replace"), (Path, "open")])
+@pytest.mark.parametrize(("target", "call"), [(os, "fsync"), (Path, "replace"), (os, "open")])
 def test_failure_before_or_in_rename_keeps_old_content(path: Path, fail_call: FailCall, target: object, call: str) -> None:
     fail_call(target, call)
     with pytest.raises(OSError, match="No space left"):

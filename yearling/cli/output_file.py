@@ -20,8 +20,8 @@ _ADVICE = DiskAdvice(
 def write_lines(path: Path | None, lines: Iterable[bytes]) -> dict[str, object]:
     """Write lines to a file, which appears once it is complete, or to standard output without a path.
 
-    Returns `size_bytes` and `sha256` of the file, and nothing for standard output. Symbolic links are followed; devices and
-    pipes are written to directly. Raises StorageFailed.
+    Returns `size_bytes` and `sha256` of the file, and nothing for standard output. Only its owner can read the file, since
+    exports hold what people wrote. Symbolic links are followed; devices and pipes are written to directly. Raises StorageFailed.
     """
     if path is None:
         sys.stdout.buffer.writelines(lines)
@@ -30,7 +30,7 @@ def write_lines(path: Path | None, lines: Iterable[bytes]) -> dict[str, object]:
     with translate_disk_errors(path, advice=_ADVICE, all_errors=True):
         if path.exists() and not path.is_file() and not path.is_dir():
             return asdict(_write_to_device(path, lines))
-        return asdict(atomic_write_chunks(Path(os.path.realpath(path)), lines))
+        return asdict(atomic_write_chunks(Path(os.path.realpath(path)), lines, mode=0o600))
 
 
 def _write_to_device(path: Path, lines: Iterable[bytes]) -> WrittenFile:

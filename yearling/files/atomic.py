@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -53,10 +54,15 @@ def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_write(path: Path, *, durable: bool = True) -> Iterator[BufferedWriter]:
-    """Yield a binary file to write to, which takes the place of `path` when the block ends. Errors as in `atomic_path`."""
-    with atomic_path(path, durable=durable) as temporary, temporary.open("xb") as file:
-        yield file
+def atomic_write(path: Path, *, durable: bool = True, mode: int = 0o666) -> Iterator[BufferedWriter]:
+    """Yield a binary file to write to, which takes the place of `path` when the block ends. Errors as in `atomic_path`.
+
+    `mode` is the file's mode before the umask: 0o600 for what only its owner may read.
+    """
+    with atomic_path(path, durable=durable) as temporary:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
 
 
 def atomic_write_bytes(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -75,10 +81,10 @@ def atomic_write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     atomic_write_text(path, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n", durable=durable)
 
 
-def atomic_write_chunks(path: Path, chunks: Iterable[bytes], *, durable: bool = True) -> WrittenFile:
-    """Replace the content of a file by the chunks, which are hashed as they are written."""
+def atomic_write_chunks(path: Path, chunks: Iterable[bytes], *, durable: bool = True, mode: int = 0o666) -> WrittenFile:
+    """Replace the content of a file by the chunks, which are hashed as they are written. `mode` as in `atomic_write`."""
     hasher, size_bytes = hashlib.sha256(), 0
-    with atomic_write(path, durable=durable) as file:
+    with atomic_write(path, durable=durable, mode=mode) as file:
         for chunk in chunks:
             hasher.update(chunk)
             size_bytes += file.write(chunk)
