@@ -61,7 +61,7 @@ async function byInvitation(tools, check) {
   await fresh(tools);
   await page.goto('about:blank');
   await tools.open(`/signup#${facts.invitation}`);
-  await page.getByRole('alert').getByText('This invitation is not known').waitFor();
+  await page.getByRole('alert').getByText('This invitation is unknown').waitFor();
   check((await page.locator('form').count()) === 0, 'a used invitation still has a form');
   await page.getByRole('link', { name: /Sign in/ }).click();
   await page.locator('input[autocomplete=current-password]').waitFor();
