@@ -39,12 +39,12 @@ def serve(
 
 
 def _announce(address: str, model: str) -> None:
-    """Print the address of the server, and a first request to try."""
+    """Print the address of the page, and a first request to the API."""
     err.print(
-        f"\n[bold green]Yearling[/] serves [bold]{model}[/] on [bold]{address}[/]  (Ctrl-C stops it)\n",
+        f"\nOpen [bold green]{address}[/] in your browser to chat with [bold]{model}[/].  (Ctrl-C stops the server)\n",
         highlight=False,
         soft_wrap=True,
     )
     body = '{"messages": [{"role": "user", "content": "What is the capital of France?"}]}'
     command = f"curl {address}/v1/chat/completions -H 'Content-Type: application/json' \\\n     -d '{body}'"
-    err.print(f"Try it:\n\n{command}\n", markup=False, highlight=False, soft_wrap=True)
+    err.print(f"Or ask through the API:\n\n{command}\n", markup=False, highlight=False, soft_wrap=True)
