@@ -22,7 +22,7 @@ def graders(
     """Validate the graders: their agreement with people on labels that were not used to build them."""
     from yearling.evals import validate_answers, validate_refusals
 
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     for grader, agreements in (
         ("refusal", validate_refusals(data / "xstest")),
         ("short_answer", validate_answers(data / "nq_open" / "NQ-open.efficientqa.test.1.1.jsonl")),

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeGuard
 
-TaskMessage = dict[str, Any]
+TaskMessage = dict[str, object]
 """A message with `role` and `content`, as chat templates take it."""
-TranscriptMessage = Mapping[str, Any]
+TranscriptMessage = Mapping[str, object]
 Transcript = Sequence[TranscriptMessage]
 """The messages after the prompt: one assistant message, or assistant and environment in turn, assistant first."""
 

@@ -43,7 +43,7 @@ class PromptCodec(Protocol):
         """The ids that end an answer."""
         ...
 
-    def encode(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True) -> list[int]:
+    def encode(self, messages: Sequence[Mapping[str, object]], *, add_generation_prompt: bool = True) -> list[int]:
         """The token ids of messages, followed by the opening of the assistant's turn if `add_generation_prompt`."""
         ...
 
@@ -64,7 +64,7 @@ class TemplatePromptCodec:
         """See `PromptCodec`."""
         return self.tokenizer.stop_ids
 
-    def encode(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True) -> list[int]:
+    def encode(self, messages: Sequence[Mapping[str, object]], *, add_generation_prompt: bool = True) -> list[int]:
         """See `PromptCodec`."""
         return self.template.encode(self.tokenizer, messages, add_generation_prompt=add_generation_prompt)
 
@@ -106,7 +106,7 @@ class Rollout:
         """The rollout as a training example whose targets are the sampled tokens."""
         return TrainingExample(self.ids, self.sampled, self.group)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """JSON values. The key of `sampled` is `drawn`, its name when the format was defined."""
         values = asdict(self)
         sampled = [int(mark) for mark in values["sampled"]]
@@ -178,7 +178,7 @@ class RolloutRunner:
             EpisodeRequest(prompts[index], int(episode_seed), config.max_tokens, max_episode_tokens)
             for index, episode_seed in zip(task_indices, seeds, strict=True)
         ]
-        transcripts: list[list[dict[str, Any]]] = [[] for _ in requests]
+        transcripts: list[list[dict[str, object]]] = [[] for _ in requests]
 
         def reply(number: int, answer: Sequence[int]) -> Sequence[int] | None:
             return self._environment_reply(tasks[task_indices[number]][1], transcripts[number], answer)
@@ -201,7 +201,7 @@ class RolloutRunner:
             rollouts.append(rollout)
         return rollouts
 
-    def _environment_reply(self, task: Task, transcript: list[dict[str, Any]], answer: Sequence[int]) -> Sequence[int] | None:
+    def _environment_reply(self, task: Task, transcript: list[dict[str, object]], answer: Sequence[int]) -> Sequence[int] | None:
         """The ids of the environment's reply to an answer, None if the episode is over. Extends the transcript."""
         environment = self._get_environment(task.environment)
         transcript.append({"role": "assistant", "content": self._decode_answer(answer)})
@@ -211,12 +211,12 @@ class RolloutRunner:
         transcript.append(dict(reply))
         return self._encode_reply(task, reply)
 
-    def _encode_reply(self, task: Task, reply: Mapping[str, Any]) -> list[int]:
+    def _encode_reply(self, task: Task, reply: Mapping[str, object]) -> list[int]:
         """The ids between the end of an answer and the start of the next one: the rendered reply and the opening of a turn.
 
         They are cut out of a rendering with a placeholder answer, so that sampled ids are never encoded again. Raises BadInput if
         the chat template cannot continue after an answer."""
-        answered = [*task.messages, {"role": "assistant", "content": "."}]
+        answered: list[Mapping[str, object]] = [*task.messages, {"role": "assistant", "content": "."}]
         before = self._codec.encode(answered, add_generation_prompt=False)
         after = self._codec.encode([*answered, reply])
         ends = [index for index, token in enumerate(before) if token in self._codec.stop_ids]
@@ -227,7 +227,7 @@ class RolloutRunner:
             )
         return after[ends[-1] + 1 :]
 
-    def _score(self, task: Task, transcript: list[dict[str, Any]], prompt: Sequence[int], episode: Episode) -> float:
+    def _score(self, task: Task, transcript: list[dict[str, object]], prompt: Sequence[int], episode: Episode) -> float:
         environment = self._get_environment(task.environment)
         if not is_multi_turn(environment):
             transcript = [{"role": "assistant", "content": self._decode_answer(episode.ids[len(prompt) :])}]
