@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from yearling.errors import BadInput
 from yearling.evals.gate import GateResult, GateRule, PairedTestResult, decide_gate, difference_interval, paired_test_from_scores
@@ -105,7 +106,7 @@ def evaluate_gate(
     return decide_gate(_paired_by_exam(targets), _paired_by_exam(guards), rule)
 
 
-def gate_to_json(result: GateResult, runs: Mapping[str, ExamComparison]) -> dict[str, object]:
+def gate_to_json(result: GateResult, runs: Mapping[str, ExamComparison]) -> dict[str, Any]:
     """A decision with the numbers behind it, as plain JSON. `runs` maps each exam to its comparison."""
     return {
         "decision": result.decision,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from html import escape
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from yearling.evals.comparison import CasePair, ExamComparison, last_user_text
 from yearling.store import ExamRun, GradedSample
@@ -102,7 +102,7 @@ def render_comparison_page(comparison: ExamComparison) -> str:
     return render_page(f"{comparison.champion.settings['title']}: champion and challenger", body)
 
 
-def comparison_to_json(comparison: ExamComparison) -> dict[str, object]:
+def comparison_to_json(comparison: ExamComparison) -> dict[str, Any]:
     """A comparison as plain JSON, with the cases that changed most."""
     return {
         "exam": comparison.exam,

@@ -55,7 +55,7 @@ class SpecReport:
 
     outputs: tuple[SpecOutput, ...]
     summary: dict[str, Any]
-    settings: Mapping[str, object]
+    settings: Mapping[str, Any]
 
 
 def build_spec_exam(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from yearling.chat import BehaviourSpec, SpecCase
 from yearling.evals.spec.graders import GradedAnswer, grade_text, regrade_twins
@@ -131,7 +132,7 @@ def is_case_met(case: SpecCase, outputs: Sequence[SpecOutput]) -> bool | None:
     return True
 
 
-def summarise_spec(spec: BehaviourSpec, outputs: Sequence[SpecOutput]) -> dict[str, object]:
+def summarise_spec(spec: BehaviourSpec, outputs: Sequence[SpecOutput]) -> dict[str, Any]:
     """Counts of triages and labels, mean score and cases met: overall, by level, by language and by clause. Plain JSON."""
     cases = {case.id: case for case in spec.cases}
     levels = {clause.id: clause.level for clause in spec.clauses}

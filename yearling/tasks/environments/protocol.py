@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeGuard
 
-TaskMessage = dict[str, object]
+TaskMessage = dict[str, Any]
 """A message with `role` and `content`, as chat templates take it."""
 TranscriptMessage = Mapping[str, object]
 Transcript = Sequence[TranscriptMessage]

@@ -40,7 +40,7 @@ class BaseMethod:
         """The metrics of a step after the KL limit was exceeded, in which nothing is computed or changed."""
         return {"tokens": 0.0, "capped": 1.0}
 
-    def state_dict(self) -> Mapping[str, object]:
+    def state_dict(self) -> dict[str, object]:
         """The state of all parts by name, and the step that exceeded the KL limit."""
         return {name: _copied_state(part) for name, part in self._parts.items()} | {"capped_at": self.kl_stopped_at_step}
 
