@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -40,7 +39,7 @@ def graders(
     print_table(("Grader", "Data set", "Labels>", "Accuracy>", "Recall>", "Precision>"), cells)
 
 
-def _grader_metrics(metrics: Any) -> dict[str, float]:
+def _grader_metrics(metrics: object) -> dict[str, float]:
     return {name: getattr(metrics, name) for name in ("labels", "accuracy", "recall", "precision")}
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -164,7 +164,7 @@ def _pair_factors(factors_by_layer: dict[str, dict[str, Tensor]], rank: int) -> 
     return {layer: (pair["a"], pair["b"]) for layer, pair in sorted(factors_by_layer.items())}
 
 
-def _number(peft_config: dict[str, Any], key: str) -> float:
+def _number(peft_config: Mapping[str, object], key: str) -> float:
     value = peft_config.get(key)
     if not isinstance(value, int | float) or value < 0 or (key == "r" and value < 1):
         raise Untrusted(f"The adapter's configuration has no valid {key}.", advice="Fetch or export it again.")
