@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -208,7 +208,7 @@ def _model_row(model: LocalModel) -> dict[str, object]:
     return {"name": facts.pop("name"), "state": "installed", **facts}
 
 
-def _table_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _table_cells(row: dict[str, Any]) -> tuple[str, ...]:
     parameters, context = row.get("parameters"), row.get("context_tokens")
     size = row.get("size_bytes")
     return (
@@ -222,7 +222,7 @@ def _table_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _adapter_cells(row: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+def _adapter_cells(row: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     facts = (str(row["rank"]), format_size(row["size_bytes"]), row["run"][-12:], str(row["step"]))
     base_weights = {"same": "as trained on", "layout": "same weights, other layout"}
     for name, fit in row["served"].items():

@@ -89,7 +89,7 @@ class ChatTemplateLike(Protocol):
         tokenizer: Any,
         messages: Sequence[Mapping[str, object]],
         *,
-        tools: Sequence[Mapping[str, object]] | None = None,
+        tools: Sequence[dict[str, Any]] | None = None,
         **kwargs: Any,
     ) -> list[int]:
         """The prompt as token ids; text in messages never becomes a control token."""

@@ -34,9 +34,9 @@ class IgnoredFields(StrictModel):
     """Ignored. The API key or the session identifies the person."""
     metadata: object = None
     """Not stored. `/v1/responses` returns an object as it was sent."""
-    store: object = None
+    store: Any = None
     """Ignored. The setting `retention` decides what is stored."""
-    service_tier: object = None
+    service_tier: Any = None
     """Ignored. There is one service tier."""
     verbosity: object = None
     """Ignored. Ask for a length in the messages."""

@@ -27,7 +27,7 @@ class TextEncoder(Protocol):
 class PromptEncoder(Protocol):
     """The part of `models.ChatTemplate` that encoding needs."""
 
-    def encode(self, tokenizer: Any, messages: Sequence[Mapping[str, object]], **kwargs: Any) -> list[int]:
+    def encode(self, tokenizer: Any, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> list[int]:
         """The token ids of rendered messages."""
         ...
 

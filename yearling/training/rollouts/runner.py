@@ -43,7 +43,7 @@ class PromptCodec(Protocol):
         """The ids that end an answer."""
         ...
 
-    def encode(self, messages: Sequence[Mapping[str, object]], *, add_generation_prompt: bool = True) -> list[int]:
+    def encode(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True) -> list[int]:
         """The token ids of messages, followed by the opening of the assistant's turn if `add_generation_prompt`."""
         ...
 
@@ -64,7 +64,7 @@ class TemplatePromptCodec:
         """See `PromptCodec`."""
         return self.tokenizer.stop_ids
 
-    def encode(self, messages: Sequence[Mapping[str, object]], *, add_generation_prompt: bool = True) -> list[int]:
+    def encode(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True) -> list[int]:
         """See `PromptCodec`."""
         return self.template.encode(self.tokenizer, messages, add_generation_prompt=add_generation_prompt)
 
@@ -216,7 +216,7 @@ class RolloutRunner:
 
         They are cut out of a rendering with a placeholder answer, so that sampled ids are never encoded again. Raises BadInput if
         the chat template cannot continue after an answer."""
-        answered: list[Mapping[str, object]] = [*task.messages, {"role": "assistant", "content": "."}]
+        answered = [*task.messages, {"role": "assistant", "content": "."}]
         before = self._codec.encode(answered, add_generation_prompt=False)
         after = self._codec.encode([*answered, reply])
         ends = [index for index, token in enumerate(before) if token in self._codec.stop_ids]
