@@ -7,7 +7,7 @@ ever fetched. Both functions are for worker threads: they always end, and the li
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Any, Final
 
 import jsonschema_rs
 
@@ -26,7 +26,7 @@ MAX_PATTERN_BYTES: Final = 2_097_152
 _PATTERNS = jsonschema_rs.RegexOptions(size_limit=MAX_PATTERN_BYTES, dfa_size_limit=MAX_PATTERN_BYTES)
 
 
-def check_schema(schema: dict[str, object], *, param: str) -> None:
+def check_schema(schema: dict[str, Any], *, param: str) -> None:
     """Raises BadInput for what is no JSON schema (draft 2020-12), exceeds a limit, or points outside itself."""
     measure_schema(schema, param=param)
     try:
@@ -48,7 +48,7 @@ def check_schema(schema: dict[str, object], *, param: str) -> None:
         raise BadInput(f"The JSON schema is not valid: {str(error)[:200]}", param=param) from None
 
 
-def schema_violation(value: object, schema: dict[str, object]) -> str:
+def schema_violation(value: object, schema: dict[str, Any]) -> str:
     """Why a value does not satisfy the schema; empty when it does.
 
     A schema above a limit, and a value that is too large to be checked against its schema, count as violations.
@@ -73,5 +73,5 @@ def schema_violation(value: object, schema: dict[str, object]) -> str:
     return "a value does not fit its place in the schema"
 
 
-def _compile(schema: dict[str, object]) -> jsonschema_rs.Draft202012Validator:
+def _compile(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(schema, pattern_options=_PATTERNS, validate_formats=False, offline=True)

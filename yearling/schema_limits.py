@@ -265,7 +265,7 @@ def _check_text(schema: Mapping[str, object], param: str) -> None:
         raise BadInput(f"The schema {problem}.", advice="Simplify it: docs/limits.md lists the limits.", param=param)
 
 
-def measure_schema(schema: dict[str, object], *, param: str) -> SchemaSize:
+def measure_schema(schema: Mapping[str, object], *, param: str) -> SchemaSize:
     """What the schema costs. Raises BadInput for a schema above a limit, or with a reference that leads nowhere or outside."""
     try:
         chars = len(json.dumps(schema, ensure_ascii=False))

@@ -55,7 +55,7 @@ class GenerationRequest:
     prompt_ids: tuple[int, ...] | None = None
     messages: tuple[dict[str, Any], ...] | None = None
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
-    json_schema: dict[str, object] | None = None
+    json_schema: dict[str, Any] | None = None
     top_logprobs: int = 0
     """How many alternatives to report per token, 0 to `MAX_TOP_LOGPROBS`."""
     adapter_hash: str | None = None
