@@ -48,7 +48,7 @@ def check_schema(schema: dict[str, Any], *, param: str) -> None:
         raise BadInput(f"The JSON schema is not valid: {str(error)[:200]}", param=param) from None
 
 
-def schema_violation(value: Any, schema: dict[str, Any]) -> str:
+def schema_violation(value: object, schema: dict[str, Any]) -> str:
     """Why a value does not satisfy the schema; empty when it does.
 
     A schema above a limit, and a value that is too large to be checked against its schema, count as violations.

@@ -178,6 +178,6 @@ class AuditEntry:
     actor: str
     action: str
     subject: str
-    detail: dict[str, Any] = field(default_factory=dict)
+    detail: dict[str, object] = field(default_factory=dict)
     previous_hash: str
     hash: str

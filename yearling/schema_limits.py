@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote
 
 from yearling.errors import BadInput
@@ -70,7 +70,7 @@ class _Load:
 
 
 class _Walk:
-    def __init__(self, root: Any, param: str) -> None:
+    def __init__(self, root: object, param: str) -> None:
         self.root = root
         self.param = param
         self.steps = 0
@@ -78,7 +78,7 @@ class _Walk:
         self.recursive = False
         self._active: dict[int, _Place] = {}
 
-    def visit(self, schema: Any, place: _Place, depth: int, weight: int) -> dict[_Place, _Load]:
+    def visit(self, schema: object, place: _Place, depth: int, weight: int) -> dict[_Place, _Load]:
         """What the subschema demands at each place. Raises BadInput at the first limit."""
         self._count(weight)
         if depth > MAX_SCHEMA_DEPTH:
@@ -100,7 +100,7 @@ class _Walk:
         finally:
             del self._active[id(schema)]
 
-    def _visit_keywords(self, schema: dict[str, Any], place: _Place, depth: int, weight: int) -> dict[_Place, _Load]:
+    def _visit_keywords(self, schema: dict[str, object], place: _Place, depth: int, weight: int) -> dict[_Place, _Load]:
         loads: dict[_Place, _Load] = {place: self._own_load(schema)}
         # Unevaluated members are found by evaluating everything beside the keyword a second time.
         if "unevaluatedProperties" in schema or "unevaluatedItems" in schema:
@@ -121,7 +121,7 @@ class _Walk:
         if self.steps > MAX_SCHEMA_STEPS:
             raise self._too(f"has more than {MAX_SCHEMA_STEPS} subschemas once its references are followed")
 
-    def _own_load(self, schema: dict[str, Any]) -> _Load:
+    def _own_load(self, schema: dict[str, object]) -> _Load:
         named = schema.get("patternProperties")
         expressions = int("pattern" in schema) + (len(named) if isinstance(named, dict) else 0)
         self.patterns += expressions
@@ -141,7 +141,7 @@ class _Walk:
                     f"has a multipleOf, alone or with those beside it, above {MAX_MULTIPLE} units of its last decimal"
                 )
 
-    def _resolve(self, reference: str) -> Any:
+    def _resolve(self, reference: str) -> object:
         if not reference.startswith("#"):
             raise BadInput(
                 f"The schema refers to {reference[:100]!r}, outside itself.",
@@ -151,7 +151,7 @@ class _Walk:
         target = self.root
         for part in _pointer_parts(reference):
             try:
-                target = target[int(part)] if isinstance(target, list) else target[part]
+                target = _member(target, part)
             except (KeyError, IndexError, ValueError, TypeError):
                 raise BadInput(f"The schema refers to {reference[:100]!r}, which is not in it.", param=self.param) from None
         return target
@@ -160,7 +160,16 @@ class _Walk:
         return BadInput(f"The schema {problem}.", advice="Simplify it: docs/limits.md lists the limits.", param=self.param)
 
 
-def _multiples(value: Any) -> tuple[Fraction, ...]:
+def _member(value: object, name: str) -> object:
+    """The member of a JSON object or list. Raises KeyError, IndexError, ValueError or TypeError if there is none."""
+    if isinstance(value, list):
+        return value[int(name)]
+    if isinstance(value, dict):
+        return value[name]
+    raise TypeError("a scalar has no members")
+
+
+def _multiples(value: object) -> tuple[Fraction, ...]:
     """The number of a `multipleOf` as it is written in decimals; empty for what is no usable one."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         return ()
@@ -177,7 +186,7 @@ def _pointer_parts(reference: str) -> Iterator[str]:
         yield part.replace("~1", "/").replace("~0", "~")
 
 
-def _children(keyword: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _children(keyword: str, value: object) -> Iterator[tuple[str, object]]:
     """(step into the value, subschema) of each subschema under a keyword; the step is empty for those that apply in place."""
     if keyword in _IN_PLACE:
         yield "", value
@@ -217,11 +226,11 @@ def _multiple_of(load: _Load) -> int:
     return math.lcm(*(multiple.numerator for multiple in load.multiples))
 
 
-def _check_text(schema: Mapping[str, Any], param: str) -> None:
+def _check_text(schema: Mapping[str, object], param: str) -> None:
     """The limits that need no reference followed: iterative, so that no depth can hurt."""
     references = patterns = 0
     problem = ""
-    waiting: list[tuple[Any, int]] = [(schema, 1)]
+    waiting: list[tuple[Mapping[str, object] | list[object], int]] = [(schema, 1)]
     while waiting and not problem:
         node, depth = waiting.pop()
         if depth > MAX_SCHEMA_DEPTH:
@@ -232,7 +241,8 @@ def _check_text(schema: Mapping[str, Any], param: str) -> None:
             waiting += [(part, depth + 1) for part in node if isinstance(part, dict | list)]
         else:
             # A property may have the name of a keyword: its value is then no string.
-            expressions = [node["pattern"]] if isinstance(node.get("pattern"), str) else []
+            pattern = node.get("pattern")
+            expressions = [pattern] if isinstance(pattern, str) else []
             named = node.get("patternProperties")
             if isinstance(named, dict):
                 expressions += named
@@ -255,7 +265,7 @@ def _check_text(schema: Mapping[str, Any], param: str) -> None:
         raise BadInput(f"The schema {problem}.", advice="Simplify it: docs/limits.md lists the limits.", param=param)
 
 
-def measure_schema(schema: dict[str, Any], *, param: str) -> SchemaSize:
+def measure_schema(schema: Mapping[str, object], *, param: str) -> SchemaSize:
     """What the schema costs. Raises BadInput for a schema above a limit, or with a reference that leads nowhere or outside."""
     try:
         chars = len(json.dumps(schema, ensure_ascii=False))

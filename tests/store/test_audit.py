@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from yearling.config import Settings
 from yearling.errors import BadInput
 from yearling.store import Store
-from yearling.store.audit import hash_audit_entry
+from yearling.store.audit import AuditValues, hash_audit_entry
 
 
 def statements_without_guards(store: Store) -> list[str]:
@@ -99,7 +99,15 @@ def test_entry_forged_with_valid_hash_breaks_the_next_entry(store: Store) -> Non
     for number in range(3):
         store.audit.append("ada", "test", str(number))
     second = store.audit.entries()[1]
-    forged = {name: getattr(second, name) for name in second.__slots__ if name != "hash"} | {"subject": "forged"}
+    forged: AuditValues = {
+        "sequence": second.sequence,
+        "created_utc": second.created_utc,
+        "actor": second.actor,
+        "action": second.action,
+        "subject": "forged",
+        "detail": second.detail,
+        "previous_hash": second.previous_hash,
+    }
     tamper(store, f"UPDATE audit_log SET subject = 'forged', hash = '{hash_audit_entry(forged)}' WHERE sequence = 2")
     verification = store.audit.verify()
     assert verification.broken_at == 3

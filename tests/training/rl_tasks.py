@@ -50,7 +50,7 @@ class TwoTurnTask(LetterTask):
         return {"role": "user", "content": "go on"} if len(transcript) == 1 else None
 
     def reward(self, task: Task, transcript: Transcript) -> float:
-        return float(transcript[0]["content"][:1] != transcript[-1]["content"][:1])
+        return float(str(transcript[0]["content"])[:1] != str(transcript[-1]["content"])[:1])
 
 
 def letter_prompt_codec() -> TemplatePromptCodec:

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from types import FrameType
-from typing import Any, Protocol
+from typing import Protocol
 
 import uvicorn
 
@@ -190,7 +190,7 @@ def _absorb_stop_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _run(main: Coroutine[Any, Any, None]) -> None:
+def _run(main: Coroutine[object, None, None]) -> None:
     if sys.platform == "win32":
         asyncio.run(main)
         return

@@ -105,8 +105,8 @@ class _LineTrackingLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # typ
     """A safe YAML loader that records the line of each mapping and rejects duplicate keys."""
 
 
-def _construct_mapping(loader: Any, node: Any) -> dict[Any, Any]:
-    mapping: dict[Any, Any] = {_LINE_KEY: node.start_mark.line + 1}
+def _construct_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[str, object]:
+    mapping: dict[str, object] = {_LINE_KEY: node.start_mark.line + 1}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str) or key in mapping:
@@ -218,21 +218,21 @@ def _without_line_numbers(value: object) -> Any:
     return value
 
 
-def _read_text(item: dict[str, Any], key: str, line: int) -> str:
+def _read_text(item: Mapping[str, object], key: str, line: int) -> str:
     value = item.get(key)
     if not isinstance(value, str) or not value.strip():
         raise _InvalidCase(line, f"{key} must be text")
     return value
 
 
-def _read_labels(item: dict[str, Any], key: str, line: int) -> tuple[str, ...]:
+def _read_labels(item: Mapping[str, object], key: str, line: int) -> tuple[str, ...]:
     value = item.get(key, [])
     if not isinstance(value, list) or not all(isinstance(label, str) for label in value) or len(set(value)) < len(value):
         raise _InvalidCase(line, f"{key} must be a list of labels without duplicates")
     return tuple(value)
 
 
-def _read_label_numbers(item: dict[str, Any], key: str, line: int) -> dict[str, float]:
+def _read_label_numbers(item: Mapping[str, object], key: str, line: int) -> dict[str, float]:
     value = _without_line_numbers(item.get(key, {}))
     if not isinstance(value, dict) or not all(
         isinstance(number, int | float) and not isinstance(number, bool) for number in value.values()
@@ -241,7 +241,7 @@ def _read_label_numbers(item: dict[str, Any], key: str, line: int) -> dict[str, 
     return {label: float(number) for label, number in value.items()}
 
 
-def _read_flag(item: dict[str, Any], key: str, line: int) -> bool:
+def _read_flag(item: Mapping[str, object], key: str, line: int) -> bool:
     value = item.get(key, False)
     if not isinstance(value, bool):
         raise _InvalidCase(line, f"{key} must be true or false")

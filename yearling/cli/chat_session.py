@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from yearling.clock import new_id
 
@@ -28,12 +28,12 @@ class ChatSession:
     model: str | None
     system: str | None
     effort: ReasoningEffort | None
-    sampling: dict[str, Any]
+    sampling: dict[str, object]
     mode: str | None = None
     """Overrides the owner's mode; None follows their settings."""
     use_memories: bool = True
     """Whether memories may be used; the owner's settings can still forbid it."""
-    messages: list[dict[str, Any]] = field(default_factory=list)
+    messages: list[dict[str, str]] = field(default_factory=list)
     conversation_id: str | None = None
     leaf_id: str | None = None
     """The last stored message; the next one becomes its child."""
@@ -60,7 +60,7 @@ class ChatSession:
             async for event in events:
                 yield event
 
-    def _system_messages(self, runtime: AssistantRuntime) -> list[dict[str, Any]]:
+    def _system_messages(self, runtime: AssistantRuntime) -> list[dict[str, str]]:
         from yearling.chat import TurnInput, personalise_turn, system_messages
 
         if self.system:

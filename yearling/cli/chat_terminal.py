@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from yearling.cli.chat_session import ChatSession
 from yearling.cli.console import err, print_error
@@ -191,7 +191,7 @@ async def _stream_answer(runtime: AssistantRuntime, session: ChatSession) -> Non
 
 
 @contextmanager
-def _cancel_on_interrupt(task: asyncio.Task[Any] | None) -> Iterator[None]:
+def _cancel_on_interrupt(task: asyncio.Task[object] | None) -> Iterator[None]:
     """While active, Ctrl-C cancels the task instead of ending the program."""
     loop = asyncio.get_running_loop()
     if task is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -168,7 +168,7 @@ def _latest_run(store: Store) -> RecordedConsensusRun:
     return run
 
 
-def _run_dict(finished: RecordedConsensusRun) -> dict[str, Any]:
+def _run_dict(finished: RecordedConsensusRun) -> dict[str, object]:
     record, snapshot = finished.record, finished.snapshot
     statuses = [item.status for item in snapshot.items]
     return {

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, TypedDict
 
 import typer
 
@@ -120,17 +120,19 @@ def delete(
     """Delete conversations and everything that belongs to them: answers, files, memories, the person's edits and notes."""
     from yearling.api import delete_conversation
 
-    deleted: list[dict[str, Any]] = []
+    deleted: list[dict[str, str | int]] = []
+    num_messages = 0
     with _open_feedback_log(data_dir, person) as (log, person_id):
         titles = [log.store.conversations.get(id_, person_id=person_id).title or id_ for id_ in conversations]
         if not yes and not typer.confirm(f"Delete {', '.join(titles)}?", err=True):
             raise typer.Abort
         for id_ in conversations:
-            deleted.append({"id": id_, **delete_conversation(log, person_id, id_).counts})
+            counts = delete_conversation(log, person_id, id_).counts
+            deleted.append({"id": id_, **counts})
+            num_messages += counts["messages"]
     if as_json:
         print_json(deleted)
         return
-    num_messages = sum(counts["messages"] for counts in deleted)
     err.print(f"Deleted {len(deleted)} conversations with {num_messages} messages.")
 
 
@@ -163,7 +165,7 @@ def _print_conversations(
             row["title"],
             row["messages"],
             row["updated_utc"][:16].replace("T", " "),
-            row["snippet" if query else "folder"],
+            row["snippet"] if query else row["folder"],
         )
         for row in rows
     ]
@@ -172,7 +174,18 @@ def _print_conversations(
         err.print(f"There are more than {limit} conversations; use --limit to see them.")
 
 
-def _conversation_dict(entry: HistoryEntry, folders: dict[str, str]) -> dict[str, Any]:
+class _ConversationRow(TypedDict):
+    id: str
+    title: str
+    folder: str
+    origin: str
+    messages: int
+    updated_utc: str
+    message: str | None
+    snippet: str
+
+
+def _conversation_dict(entry: HistoryEntry, folders: dict[str, str]) -> _ConversationRow:
     conversation = entry.conversation
     return {
         "id": conversation.id,

@@ -24,7 +24,7 @@ def options_of_dataclass(config: type[Any]) -> list[inspect.Parameter]:
     ]
 
 
-def plain_settings(options: Mapping[str, Any]) -> dict[str, Any]:
+def plain_settings(options: Mapping[str, object]) -> dict[str, object]:
     """The values of such options as plain values: enumeration members become strings."""
     return {name: value.value if isinstance(value, StrEnum) else value for name, value in options.items()}
 

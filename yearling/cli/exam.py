@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -285,7 +285,7 @@ def _find_run_pair(store: Store, pair: str) -> tuple[str, str]:
     return _find_run(store, champion).id, _find_run(store, challenger).id
 
 
-def _run_dict(run: ExamRun) -> dict[str, Any]:
+def _run_dict(run: ExamRun) -> dict[str, object]:
     return {**asdict(run), "finished": run.finished_utc is not None}
 
 
@@ -300,7 +300,7 @@ def _run_row(run: ExamRun) -> tuple[str, ...]:
     return run.id[:13], run.exam, run.model, run.subject, _format_score(run), f"{run.created_utc:%Y-%m-%d %H:%M}"
 
 
-def _sample_dict(sample: GradedSample) -> dict[str, Any]:
+def _sample_dict(sample: GradedSample) -> dict[str, object]:
     names = ("case_key", "draw", "score", "label", "messages", "output_text", "finish_reason", "verdict", "error", "seed")
     return {name: getattr(sample, name) for name in names}
 

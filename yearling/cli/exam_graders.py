@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -22,7 +21,7 @@ def graders(
     """Validate the graders: their agreement with people on labels that were not used to build them."""
     from yearling.evals import validate_answers, validate_refusals
 
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     for grader, agreements in (
         ("refusal", validate_refusals(data / "xstest")),
         ("short_answer", validate_answers(data / "nq_open" / "NQ-open.efficientqa.test.1.1.jsonl")),
@@ -40,7 +39,7 @@ def graders(
     print_table(("Grader", "Data set", "Labels>", "Accuracy>", "Recall>", "Precision>"), cells)
 
 
-def _grader_metrics(metrics: Any) -> dict[str, float]:
+def _grader_metrics(metrics: object) -> dict[str, float]:
     return {name: getattr(metrics, name) for name in ("labels", "accuracy", "recall", "precision")}
 
 

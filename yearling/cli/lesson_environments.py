@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -50,7 +50,7 @@ def environments(
     out.print(f"\ncheck: {json.dumps(task.data, ensure_ascii=False)}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _parse_settings(text: str) -> dict[str, Any]:
+def _parse_settings(text: str) -> dict[str, object]:
     try:
         settings = json.loads(text)
     except ValueError:
@@ -62,7 +62,7 @@ def _parse_settings(text: str) -> dict[str, Any]:
     return settings
 
 
-def _environment_dict(info: EnvironmentInfo) -> dict[str, Any]:
+def _environment_dict(info: EnvironmentInfo) -> dict[str, object]:
     return {
         "name": info.name,
         "summary": info.summary,

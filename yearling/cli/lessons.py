@@ -239,7 +239,7 @@ def _print_lesson(lesson: Lesson) -> None:
     facts = lesson_as_dict(lesson)
     numbers = ", ".join(f"{name} {facts[name]:.2f}" for name in ("q", "weight") if name in facts)
     thumb = {True: "good", False: "bad"}[bool(facts["up"])] if "up" in facts else ""
-    heading = " ".join(part for part in (lesson.kind, lesson.key[:12], thumb, numbers, facts.get("environment", "")) if part)
+    heading = " ".join(part for part in (lesson.kind, lesson.key[:12], thumb, numbers, str(facts.get("environment", ""))) if part)
     out.print(heading, style="bold", markup=False, highlight=False)
     question = lesson.messages[-1].get("content") if lesson.messages else ""
     for label, content in (("question", question), *((name, facts.get(name)) for name in ("answer", "first", "second"))):
@@ -249,7 +249,7 @@ def _print_lesson(lesson: Lesson) -> None:
             out.print(f"  {label}: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _diff_dict(diff_result: LessonSetDiff) -> dict[str, Any]:
+def _diff_dict(diff_result: LessonSetDiff) -> dict[str, object]:
     from yearling.tasks import lesson_as_dict
 
     return {

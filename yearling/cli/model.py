@@ -202,7 +202,7 @@ def _print_installed(model: LocalModel, as_json: bool) -> None:
         )
 
 
-def _model_row(model: LocalModel) -> dict[str, Any]:
+def _model_row(model: LocalModel) -> dict[str, object]:
     facts = model.describe()
     facts.pop("files")
     return {"name": facts.pop("name"), "state": "installed", **facts}

@@ -9,7 +9,7 @@ import sys
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import typer
 
@@ -201,7 +201,7 @@ def create_key(
         scopes: list[KeyScope] = [choice.value for choice in scope]
         secret, key = store.api_keys.create(person.id, label, scopes, expires_utc=expires_utc, actor=_owner_id(store))
     if as_json:
-        print_json(_key_dict(key) | {"key": secret})
+        print_json({**_key_dict(key), "key": secret})
         return
     err.print(f"API key of {name} for {', '.join(_key_dict(key)['scopes'])}:")
     out.print(secret, soft_wrap=True, highlight=False)
@@ -261,7 +261,39 @@ def _owner_id(store: Store) -> str:
     return store.people.owner().id
 
 
-def _person_dict(store: Store, person: Person) -> dict[str, Any]:
+class _PersonRow(TypedDict):
+    id: str
+    name: str
+    role: str
+    created_utc: str
+    closed_utc: str | None
+    password: bool
+    providers: list[str]
+    sessions: int
+    keys: int
+
+
+class _InvitationRow(TypedDict):
+    id: str
+    role: str
+    state: str
+    note: str
+    used_by: str | None
+    created_utc: str
+    expires_utc: str
+
+
+class _KeyRow(TypedDict):
+    id: str
+    name: str
+    hint: str
+    scopes: list[KeyScope]
+    created_utc: str
+    used_utc: str | None
+    expires_utc: str | None
+
+
+def _person_dict(store: Store, person: Person) -> _PersonRow:
     return {
         "id": person.id,
         "name": person.name,
@@ -275,11 +307,11 @@ def _person_dict(store: Store, person: Person) -> dict[str, Any]:
     }
 
 
-def _sign_in_methods(row: dict[str, Any]) -> list[str]:
+def _sign_in_methods(row: _PersonRow) -> list[str]:
     return [*(["password"] if row["password"] else []), *row["providers"]]
 
 
-def _invitation_dict(invitation: Invitation) -> dict[str, Any]:
+def _invitation_dict(invitation: Invitation) -> _InvitationRow:
     unused_state = "ended" if invitation.expires_utc <= now_utc() else "open"
     return {
         "id": invitation.id,
@@ -292,7 +324,7 @@ def _invitation_dict(invitation: Invitation) -> dict[str, Any]:
     }
 
 
-def _key_dict(key: ApiKey) -> dict[str, Any]:
+def _key_dict(key: ApiKey) -> _KeyRow:
     return {
         "id": key.id,
         "name": key.name,

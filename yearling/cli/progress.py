@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from yearling.cli.console import err, format_size
 
@@ -64,10 +64,10 @@ def training_progress_bar(total_steps: int) -> Iterator[Callable[[TrainingProgre
 
         yield print_step
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn
     from rich.progress import Progress as Bars
 
-    columns: tuple[Any, ...] = (
+    columns: tuple[ProgressColumn, ...] = (
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[remaining]}"),

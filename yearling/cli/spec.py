@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import typer
 
@@ -136,7 +137,7 @@ def regrade(
 
 
 async def _run_spec(
-    settings: Settings, spec: BehaviourSpec, model: str | None, options: dict[str, Any]
+    settings: Settings, spec: BehaviourSpec, model: str | None, options: Mapping[str, Any]
 ) -> tuple[SpecRun, SpecReport]:
     from yearling.evals import run_spec
     from yearling.store import Store
@@ -172,7 +173,17 @@ def _print_result(spec: BehaviourSpec, saved_run: SpecRun, report: SpecReport, w
         _print_output(output)
 
 
-def _spec_dict(spec: BehaviourSpec) -> dict[str, Any]:
+class _SpecFacts(TypedDict):
+    version: str
+    cases_hash: str
+    num_clauses: int
+    num_cases: int
+    num_twins: int
+    languages: dict[str, int]
+    levels: dict[str, int]
+
+
+def _spec_dict(spec: BehaviourSpec) -> _SpecFacts:
     languages = Counter(case.language for case in spec.cases)
     return {
         "version": spec.version,
@@ -197,7 +208,7 @@ def _print_spec_summary(spec: BehaviourSpec) -> None:
     )
 
 
-def _case_dict(case: SpecCase) -> dict[str, Any]:
+def _case_dict(case: SpecCase) -> dict[str, object]:
     return {
         **asdict(case),
         "language": case.language,
@@ -224,19 +235,19 @@ def _print_clause(clause: Clause, cases: tuple[SpecCase, ...]) -> None:
             _print_plain(f"  {' / '.join(message['content'] for message in twin.messages)}")
 
 
-def _worst_output_dicts(report: SpecReport, count: int) -> list[dict[str, Any]]:
+def _worst_output_dicts(report: SpecReport, count: int) -> list[dict[str, object]]:
     from yearling.evals import worst_outputs
 
     return [_output_dict(output) for output in worst_outputs(report.outputs, count)]
 
 
-def _output_dict(output: SpecOutput) -> dict[str, Any]:
+def _output_dict(output: SpecOutput) -> dict[str, object]:
     names = ("id", "case_id", "clause", "twin", "draw", "triage", "label", "evidence", "score", "messages", "output_text")
     return {name: getattr(output, name) for name in names}
 
 
 def _print_report(spec: BehaviourSpec, saved_run: SpecRun, report: SpecReport) -> None:
-    def row(name: str, level: str, group: dict[str, Any]) -> tuple[Any, ...]:
+    def row(name: str, level: str, group: Mapping[str, Any]) -> tuple[object, ...]:
         mean = group["mean_score"]
         counts = tuple(group[triage] for triage in ("outputs", "passed", "policy", "bug", "gap", "person"))
         return (name, level, *counts, "" if mean is None else f"{mean:+.2f}", f"{group['cases_met']}/{group['cases']}")
@@ -251,7 +262,7 @@ def _print_report(spec: BehaviourSpec, saved_run: SpecRun, report: SpecReport) -
     _print_plain(f"Run {saved_run.id} of {saved_run.model} against spec {saved_run.spec_version}.")
 
 
-def _print_output(output: dict[str, Any]) -> None:
+def _print_output(output: Mapping[str, Any]) -> None:
     _print_plain()
     _print_plain(
         f"{output['case_id']}, twin {output['twin'] + 1}: {output['triage']}, {output['label']} ({output['evidence']})", "bold"

@@ -103,7 +103,7 @@ def _make_method_function(method: str) -> Callable[..., None]:
 
 def _create_and_run(
     method: str,
-    settings: dict[str, Any],
+    settings: dict[str, object],
     model: str | None = MODEL,
     lessons: str = typer.Option(
         "", "--lessons", help="Lesson set to train on: a version, the beginning of a hash, or `latest`; default: none."
@@ -354,7 +354,7 @@ def _find_run(data_dir: Path | None, name: str) -> RunFolder:
     return find_run(load_settings(data_dir=data_dir).runs_dir, name)
 
 
-def _run_dict(run: records.Run) -> dict[str, Any]:
+def _run_dict(run: records.Run) -> dict[str, object]:
     return {field.name: getattr(run, field.name) for field in fields(run) if field.name != "facts"}
 
 

@@ -59,7 +59,7 @@ class SubjectResponse:
     prompt_ids: tuple[int, ...] = ()
     output_ids: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
-    messages: tuple[dict[str, Any], ...] = ()
+    messages: tuple[Mapping[str, object], ...] = ()
     """What the model was shown: the messages of the case and those that the assistant adds."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -79,7 +79,7 @@ class Verdict:
     """The kind of answer in one word, such as `refusal` or `confident_wrong`."""
     ratios: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Further metrics as (numerator, denominator). Reports show the ratio of their sums under the name, with an interval."""
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, object] = field(default_factory=dict)
     """The evidence for the verdict, for people. Plain JSON."""
     error: str = ""
     error_source: ErrorSource | None = None

@@ -5,7 +5,7 @@
     yearling exam run ifeval --from-log logs/....eval       the answers of a log as a run of ours
 
 Grading and seeds come from the same functions as in our own runner, so the same answers get the same verdicts. Inspect is
-imported late, because loading it takes seconds. Its types are `Any` here, since it is an optional dependency.
+imported late, because loading it takes seconds.
 """
 
 from __future__ import annotations
@@ -14,13 +14,19 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from yearling.errors import BadInput, Unsupported, install_advice
 from yearling.evals.case import Case, Exam, SubjectResponse
 from yearling.evals.runner import grade_response, verdict_to_json
 from yearling.evals.subject import DEFAULT_CONCURRENCY, Subject
 from yearling.records import FinishReason, SamplingSettings
+
+if TYPE_CHECKING:
+    from inspect_ai import Task
+    from inspect_ai.model import ChatMessage, ModelOutput
+    from inspect_ai.scorer import Score, Scorer, Target
+    from inspect_ai.solver import Generate, Solver, TaskState
 
 _FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
@@ -32,7 +38,7 @@ _STOP_REASONS = {"stop": "stop", "length": "max_tokens", "tool_calls": "tool_cal
 _SHARED_SETTINGS = {"temperature", "top_p", "top_k", "max_tokens", "presence_penalty", "frequency_penalty"}
 
 
-def build_inspect_task(exam: Exam, subject: Subject | None = None, *, seed: int = 0) -> Any:
+def build_inspect_task(exam: Exam, subject: Subject | None = None, *, seed: int = 0) -> Task:
     """The exam as an Inspect `Task`: one sample per case and draw, answered by Inspect's model or by `subject` if given.
 
     Raises Unsupported without the extra, for options without a subject, and for sampling settings that Inspect lacks.
@@ -119,39 +125,39 @@ def _subject_metadata(subject: Subject) -> dict[str, str]:
     return {"subject": subject.kind, "model": subject.model, "model_hash": subject.model_hash}
 
 
-def _messages(case: Case) -> list[Any]:
+def _messages(case: Case) -> list[ChatMessage]:
     from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser
 
-    message_types: dict[str, Any] = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
+    message_types = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
     for message in case.messages:
         if message["role"] not in message_types or not isinstance(message["content"], str):
             raise Unsupported(f"Inspect does not support the message of role {message['role']!r} in the case {case.key!r}.")
     return [message_types[message["role"]](content=message["content"]) for message in case.messages]
 
 
-def _config(exam: Exam) -> dict[str, Any]:
+def _config(exam: Exam) -> dict[str, object]:
     settings = {("stop_seqs" if name == "stop" else name): value for name, value in exam.sampling.items()}
     if unknown := set(settings) - _SHARED_SETTINGS - {"stop_seqs"}:
         raise Unsupported(f"Inspect lacks the sampling setting {sorted(unknown)[0]} of the exam {exam.name}.")
     return settings
 
 
-def _model_solver(exam: Exam, draws_by_id: Mapping[str, tuple[Case, int]], seed: int) -> Any:
+def _model_solver(exam: Exam, draws_by_id: Mapping[str, tuple[Case, int]], seed: int) -> Solver:
     from inspect_ai.solver import solver
 
     config = _config(exam)
 
-    async def ask(state: Any, generate: Any) -> Any:
+    async def ask(state: TaskState, generate: Generate) -> TaskState:
         return await generate(state, seed=exam.sample_seed(seed, *draws_by_id[state.sample_id]), **config)
 
     return solver("ask")(lambda: ask)()
 
 
-def _subject_solver(exam: Exam, draws_by_id: Mapping[str, tuple[Case, int]], subject: Subject, seed: int) -> Any:
+def _subject_solver(exam: Exam, draws_by_id: Mapping[str, tuple[Case, int]], subject: Subject, seed: int) -> Solver:
     from inspect_ai.model import ModelOutput
     from inspect_ai.solver import solver
 
-    async def ask(state: Any, generate: Any) -> Any:
+    async def ask(state: TaskState, generate: Generate) -> TaskState:
         case, draw = draws_by_id[state.sample_id]
         sampling = replace(SamplingSettings(**dict(exam.sampling)), seed=exam.sample_seed(seed, case, draw))
         response = await subject.respond(case, sampling)
@@ -164,10 +170,10 @@ def _subject_solver(exam: Exam, draws_by_id: Mapping[str, tuple[Case, int]], sub
     return solver("ask")(lambda: ask)()
 
 
-def _scorer(exam: Exam, draws_by_id: Mapping[str, tuple[Case, int]]) -> Any:
+def _scorer(exam: Exam, draws_by_id: Mapping[str, tuple[Case, int]]) -> Scorer:
     from inspect_ai.scorer import Score, mean, scorer, stderr
 
-    async def score(state: Any, target: Any) -> Any:
+    async def score(state: TaskState, target: Target) -> Score:
         case, _ = draws_by_id[state.sample_id]
         response = _response_from_output(state.output)
         verdict = grade_response(exam.grader, case, response)
@@ -181,7 +187,7 @@ def _scorer(exam: Exam, draws_by_id: Mapping[str, tuple[Case, int]]) -> Any:
     return scorer(metrics=[mean(), stderr(cluster="cluster")], name=exam.grader.name)(lambda: score)()
 
 
-def _response_from_output(output: Any) -> SubjectResponse:
+def _response_from_output(output: ModelOutput) -> SubjectResponse:
     """The response in an Inspect output. Outputs of our own subjects hold all fields of a response as metadata."""
     metadata = dict(output.metadata or {})
     if "finish_reason" not in metadata:

@@ -33,8 +33,9 @@ def find_leaks(lessons: LessonSet, exams: Sequence[ExamFingerprint]) -> list[Les
 
 def _lesson_texts(lesson: Lesson) -> Iterable[str]:
     for message in lesson.messages:
-        if message.get("role") != "system" and isinstance(message.get("content"), str):
-            yield message["content"]
+        content = message.get("content")
+        if message.get("role") != "system" and isinstance(content, str):
+            yield content
     for name in ("answer", "first", "second"):
         if text := getattr(lesson, name, ""):
             yield text

@@ -9,7 +9,6 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +23,7 @@ _MIN_DISTINCT_SCORES = 20
 """With fewer distinct scores there is no tail to fit a forecast to."""
 
 
-def summarise(grader: Grader, samples: Sequence[GradedSample]) -> dict[str, Any]:
+def summarise(grader: Grader, samples: Sequence[GradedSample]) -> dict[str, object]:
     """The summary that is stored with a run, as plain JSON."""
     metrics = [score_metric(samples), *ratio_metrics(samples)]
     if isinstance(grader, SummarisingGrader):

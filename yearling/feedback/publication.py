@@ -35,7 +35,7 @@ class PublishedRun(TypedDict):
     up_to: int
     head: str
     code_hash: str
-    parameters: dict[str, Any]
+    parameters: dict[str, object]
     snapshot: str
     changes: int
 
@@ -44,7 +44,7 @@ class PublishedEntry(TypedDict):
     """An entry of the log in a publication."""
 
     sequence: int
-    event: dict[str, Any]
+    event: dict[str, object]
     hash: str
 
 
@@ -56,7 +56,7 @@ class PublicationHeader(TypedDict):
     entries: int
     head: str
     code_hash: str
-    parameters: dict[str, Any]
+    parameters: dict[str, object]
     runs: list[PublishedRun]
 
 

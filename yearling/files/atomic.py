@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedWriter
 from pathlib import Path
-from typing import Any
 
 from yearling.files.sync import sync_directory, sync_file
 
@@ -76,7 +75,7 @@ def atomic_write_text(path: Path, text: str, *, durable: bool = True) -> None:
     atomic_write_bytes(path, text.encode(), durable=durable)
 
 
-def atomic_write_json(path: Path, value: Any, *, durable: bool = True) -> None:
+def atomic_write_json(path: Path, value: object, *, durable: bool = True) -> None:
     """Replace the content of a file by indented JSON with sorted keys and a final newline."""
     atomic_write_text(path, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n", durable=durable)
 

@@ -14,7 +14,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from statistics import median
@@ -89,7 +89,7 @@ async def measure_api_overhead(
     base_url: str,
     *,
     prompt_ids: Sequence[int],
-    messages: Sequence[dict[str, Any]],
+    messages: Sequence[Mapping[str, object]],
     model: str,
     api_key: str = "",
     new_tokens: int = 4,
@@ -141,7 +141,7 @@ class BenchmarkClient:
         self._process = process
 
     @classmethod
-    async def connect(cls, url: str, body: dict[str, Any], api_key: str = "") -> BenchmarkClient:
+    async def connect(cls, url: str, body: Mapping[str, object], api_key: str = "") -> BenchmarkClient:
         """Start the process, which connects to the server."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", CLIENT_MODULE, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE

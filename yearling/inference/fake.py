@@ -16,7 +16,7 @@ import asyncio
 import hashlib
 import json
 import math
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,11 +107,11 @@ class FakeChatTemplate:
 
     def render(
         self,
-        messages: Sequence[dict[str, Any]],
+        messages: Sequence[Mapping[str, object]],
         *,
-        tools: Sequence[dict[str, Any]] | None = None,
+        tools: Sequence[Mapping[str, object]] | None = None,
         add_generation_prompt: bool = True,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> str:
         """The prompt as text."""
         return "".join(
@@ -121,11 +121,11 @@ class FakeChatTemplate:
     def encode(
         self,
         tokenizer: Any,
-        messages: Sequence[dict[str, Any]],
+        messages: Sequence[Mapping[str, object]],
         *,
-        tools: Sequence[dict[str, Any]] | None = None,
+        tools: Sequence[Mapping[str, object]] | None = None,
         add_generation_prompt: bool = True,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> list[int]:
         """The prompt as token ids; text in messages never becomes a special token."""
         ids: list[int] = []
@@ -135,10 +135,10 @@ class FakeChatTemplate:
 
     def _pieces(
         self,
-        messages: Sequence[dict[str, Any]],
-        tools: Sequence[dict[str, Any]] | None,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, object]] | None,
         add_generation_prompt: bool,
-        kwargs: dict[str, Any],
+        kwargs: Mapping[str, object],
     ) -> list[tuple[str, str]]:
         """Pairs of a special token and the text that follows it."""
         pieces: list[tuple[str, str]] = []

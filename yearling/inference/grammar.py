@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import llguidance
 import numpy as np
@@ -36,7 +36,7 @@ class GrammarVocabulary:
             llguidance.TokenizerWrapper(_LLGuidanceTokenizer(tokenizer, width)), eos_token=sorted(tokenizer.stop_ids)
         )
 
-    def new_grammar(self, schema: dict[str, Any]) -> JsonSchemaGrammar:
+    def new_grammar(self, schema: dict[str, object]) -> JsonSchemaGrammar:
         """A new constraint. Raises BadInput for a schema above a limit, Unsupported if it cannot be guaranteed."""
         return JsonSchemaGrammar(self, schema)
 
@@ -44,7 +44,7 @@ class GrammarVocabulary:
 class JsonSchemaGrammar:
     """The progress of one answer through its schema."""
 
-    def __init__(self, vocabulary: GrammarVocabulary, schema: dict[str, Any]) -> None:
+    def __init__(self, vocabulary: GrammarVocabulary, schema: dict[str, object]) -> None:
         measure_schema(schema, param="response_format")
         self._vocabulary = vocabulary
         try:

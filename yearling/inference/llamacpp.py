@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
@@ -223,7 +223,7 @@ class _ConstraintFactory:
         self._width = width
         self._vocabulary: GrammarVocabulary | None = None
 
-    def __call__(self, schema: dict[str, Any]) -> TokenConstraint:
+    def __call__(self, schema: dict[str, object]) -> TokenConstraint:
         from yearling.inference.grammar import GrammarVocabulary
 
         if self._vocabulary is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +68,7 @@ class LlamaCppCore:
         context_tokens: int,
         cells: int,
         threads: int,
-        constrain: Callable[[dict[str, Any]], TokenConstraint],
+        constrain: Callable[[dict[str, object]], TokenConstraint],
     ) -> None:
         self._model = model
         self._constrain = constrain

@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -123,7 +122,7 @@ class Batch(c.Structure):
 _LOG_CALLBACK = c.CFUNCTYPE(None, c.c_int, c.c_char_p, c.c_void_p)
 _POOLING_NONE = 0
 
-_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
+_FUNCTIONS: dict[str, tuple[type | None, list[type]]] = {
     "llama_backend_init": (None, []),
     "llama_log_set": (None, [_LOG_CALLBACK, c.c_void_p]),
     "llama_model_default_params": (ModelParams, []),
@@ -191,7 +190,7 @@ _log_callback = _LOG_CALLBACK(_keep_line)
 
 
 @cache
-def load_library() -> Any:
+def load_library() -> c.CDLL:
     """The library, initialised once. Raises Unavailable if it is missing or its structs are not those of the supported build."""
     advice = f"Install {SUPPORTED_BUILD.partition(' (')[0].replace(' ', '==')}, the version that this engine supports."
     spec = importlib.util.find_spec("xllamacpp")
@@ -224,7 +223,7 @@ class LlamaModel:
     """Weights in memory. Raises Untrusted if llama.cpp cannot read the file, BadInput for a recurrent model."""
 
     def __init__(self, path: Path) -> None:
-        self._library: Any = load_library()
+        self._library = load_library()
         self._model = self._library.llama_model_load_from_file(str(path).encode(), self._library.llama_model_default_params())
         if not self._model:
             reason = next((line for line in reversed(log_lines) if line), "no reason given")
@@ -261,7 +260,7 @@ class LlamaModel:
         """Free an adapter that no context uses."""
         self._library.llama_adapter_lora_free(handle)
 
-    def context(self, **options: Any) -> LlamaContext:
+    def context(self, **options: int) -> LlamaContext:
         """A new context; `options` are those of `LlamaContext`."""
         return LlamaContext(self._library, self._model, self.vocab_size, self.embedding_size, **options)
 
@@ -277,7 +276,7 @@ class LlamaContext:
 
     def __init__(
         self,
-        library: Any,
+        library: c.CDLL,
         model: int,
         vocab_size: int,
         embedding_size: int,

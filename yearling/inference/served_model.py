@@ -6,7 +6,7 @@ The protocols state what engines and `chat/` need from a tokenizer and a templat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -75,9 +75,9 @@ class ChatTemplateLike(Protocol):
 
     def render(
         self,
-        messages: Sequence[dict[str, Any]],
+        messages: Sequence[Mapping[str, object]],
         *,
-        tools: Sequence[dict[str, Any]] | None = None,
+        tools: Sequence[Mapping[str, object]] | None = None,
         add_generation_prompt: bool = True,
         **kwargs: Any,
     ) -> str:
@@ -87,7 +87,7 @@ class ChatTemplateLike(Protocol):
     def encode(
         self,
         tokenizer: Any,
-        messages: Sequence[dict[str, Any]],
+        messages: Sequence[Mapping[str, object]],
         *,
         tools: Sequence[dict[str, Any]] | None = None,
         **kwargs: Any,

@@ -120,7 +120,7 @@ def pack_linears(network: nn.Module) -> int:
 
 def copy_sharing_weights(network: Decoder) -> Decoder:
     """A copy of a network whose layers can be replaced one by one, while all tensors remain those of the original."""
-    shared: dict[int, Any] = {}
+    shared: dict[int, object] = {}
     for module in network.modules():
         for value in [*vars(module).values(), *module._parameters.values(), *module._buffers.values()]:
             if isinstance(value, Tensor):

@@ -7,7 +7,7 @@ that of `llama_decoder.py`: a model is loaded exactly or not at all. Holds no te
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,7 +112,9 @@ def config_from_hf(config: Mapping[str, Any]) -> DecoderConfig:
         raise Untrusted(f"The model's config.json is incomplete or invalid ({error}).", advice="Fetch the model again.") from None
 
 
-def config_from_gguf(metadata: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], rope_factors: Any) -> DecoderConfig:
+def config_from_gguf(
+    metadata: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], rope_factors: Iterable[float] | None
+) -> DecoderConfig:
     """From GGUF metadata, the shapes of the tensors by name, and the values of `rope_freqs.weight` (None without it).
 
     Raises Unsupported for another family or a feature that we do not compute, Untrusted if metadata is missing.
@@ -123,7 +125,7 @@ def config_from_gguf(metadata: Mapping[str, Any], shapes: Mapping[str, tuple[int
             f"GGUF files of the architecture {family!r} cannot be opened in torch.", advice="Serve it with llama.cpp."
         )
 
-    def value(key: str, default: Any = None) -> Any:
+    def value(key: str, default: object = None) -> Any:
         result = metadata.get(f"{family}.{key}", default)
         if result is None:
             raise Untrusted(f"The GGUF file has no {family}.{key}.", advice="Fetch the model again.")
@@ -156,7 +158,7 @@ def config_from_gguf(metadata: Mapping[str, Any], shapes: Mapping[str, tuple[int
     )
 
 
-def config_to_hf(config: DecoderConfig) -> dict[str, Any]:
+def config_to_hf(config: DecoderConfig) -> dict[str, object]:
     """A config.json for transformers. Raises Unsupported for rotary factors of which only the values are known."""
     if config.hf_config:
         return dict(config.hf_config)
@@ -166,7 +168,7 @@ def config_to_hf(config: DecoderConfig) -> dict[str, Any]:
         "qwen2": "Qwen2ForCausalLM",
         "qwen3": "Qwen3ForCausalLM",
     }
-    fields: dict[str, Any] = {
+    fields: dict[str, object] = {
         "architectures": [names[config.family]],
         "model_type": config.family,
         "vocab_size": config.vocab_size,
@@ -194,7 +196,7 @@ def config_to_hf(config: DecoderConfig) -> dict[str, Any]:
     return fields
 
 
-def config_to_gguf(config: DecoderConfig) -> tuple[str, dict[str, Any]]:
+def config_to_gguf(config: DecoderConfig) -> tuple[str, dict[str, int | float]]:
     """(architecture, metadata). llama.cpp has no sliding window for these families, so a window limits the context instead.
 
     Raises Unsupported for a mixture of biases that GGUF cannot express.
@@ -269,7 +271,9 @@ def _hf_windows(config: Mapping[str, Any]) -> tuple[int | None, ...]:
     return tuple(int(window) if layer >= config.get("max_window_layers", layers) else None for layer in range(layers))
 
 
-def _gguf_rope_factors(metadata: Mapping[str, Any], family: str, head_dim: int, factors: Any) -> tuple[float, ...] | None:
+def _gguf_rope_factors(
+    metadata: Mapping[str, Any], family: str, head_dim: int, factors: Iterable[float] | None
+) -> tuple[float, ...] | None:
     if factors is not None:
         return tuple(float(factor) for factor in factors)
     kind = metadata.get(f"{family}.rope.scaling.type", "none")

@@ -18,7 +18,7 @@ from yearling.errors import BadInput, Unsupported
 from yearling.models.decoder import Decoder
 from yearling.models.decoder_config import config_to_gguf, config_to_hf
 from yearling.models.decoder_weights import gguf_tensors, open_decoder
-from yearling.models.gguf import read_gguf, write_gguf
+from yearling.models.gguf import MetadataValue, read_gguf, write_gguf
 from yearling.models.gguf_tokenizer import build_tokenizer, stop_ids
 from yearling.models.gguf_tokenizer_export import folder_to_gguf_vocabulary
 from yearling.models.hf_folder import HF_FILENAMES
@@ -47,7 +47,7 @@ def export_gguf(source: Path, target: Path, quantisation: str = "Q8_0") -> None:
     export_decoder_gguf(decoder, target, quantisation, vocabulary=read_gguf_vocabulary(source, decoder.config.vocab_size))
 
 
-def export_decoder_gguf(decoder: Decoder, target: Path, quantisation: str, *, vocabulary: Mapping[str, Any]) -> None:
+def export_decoder_gguf(decoder: Decoder, target: Path, quantisation: str, *, vocabulary: Mapping[str, MetadataValue]) -> None:
     """Write a network in memory with a vocabulary from `read_gguf_vocabulary`. Raises as `export_gguf`."""
     network = _require_bare_llama(decoder)
     kind = quantisation.upper()
@@ -55,12 +55,12 @@ def export_decoder_gguf(decoder: Decoder, target: Path, quantisation: str, *, vo
         raise BadInput(
             f"{quantisation!r} is not a supported layout for weights.", advice=f"Use one of {', '.join(QUANTISATIONS)}."
         )
-    architecture, metadata = config_to_gguf(network.config)
-    metadata = {
+    architecture, sizes = config_to_gguf(network.config)
+    metadata: dict[str, MetadataValue] = {
         "general.type": "model",
         "general.file_type": QUANTISATIONS[kind],
         "general.quantization_version": 2,
-        **metadata,
+        **sizes,
         **vocabulary,
     }
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def export_hf(decoder: Decoder, folder: Path, *, source: Path) -> None:
     write_safetensors(folder / "model.safetensors", tensors, {"format": "pt"})
 
 
-def read_gguf_vocabulary(source: Path, vocab_size: int) -> dict[str, Any]:
+def read_gguf_vocabulary(source: Path, vocab_size: int) -> dict[str, MetadataValue]:
     """GGUF's `tokenizer.*` metadata of a GGUF file (as it is) or a Hugging Face folder (converted)."""
     if source.is_file() and source.suffix != ".safetensors":
         metadata = read_gguf(source).metadata
@@ -124,10 +124,10 @@ def _layout(name: str, tensor: Tensor, kind: str) -> str:
     return kind
 
 
-def _write_gguf_tokenizer(metadata: Mapping[str, Any], folder: Path, config: dict[str, Any]) -> None:
+def _write_gguf_tokenizer(metadata: Mapping[str, Any], folder: Path, config: dict[str, object]) -> None:
     tokens = metadata["tokenizer.ggml.tokens"]
     build_tokenizer(metadata).save(str(folder / "tokenizer.json"))
-    tokenizer_config: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+    tokenizer_config: dict[str, object] = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
     for name, gguf_name in (("bos", "bos"), ("eos", "eos"), ("unk", "unknown"), ("pad", "padding")):
         index = metadata.get(f"tokenizer.ggml.{gguf_name}_token_id")
         if index is not None:
@@ -140,5 +140,5 @@ def _write_gguf_tokenizer(metadata: Mapping[str, Any], folder: Path, config: dic
     _write_json(folder / "generation_config.json", {"eos_token_id": sorted(stop_ids(metadata))})
 
 
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+def _write_json(path: Path, value: Mapping[str, object]) -> None:
     path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from yearling.errors import Unsupported, Untrusted
 from yearling.files.atomic import atomic_path
 
 if TYPE_CHECKING:
+    import gguf
     import numpy as np
     from numpy.typing import NDArray
+
+MetadataValue: TypeAlias = bool | int | float | str | Sequence[bool] | Sequence[int] | Sequence[float] | Sequence[str]
+"""What a key of the metadata may hold when it is written."""
 
 _MAGIC = b"GGUF"
 _DEFAULT_ALIGNMENT = 32
@@ -117,7 +121,7 @@ def read_gguf(path: Path) -> GGUFFile:
 
 
 def write_gguf(
-    path: Path, architecture: str, metadata: Mapping[str, Any], tensors: Iterable[tuple[str, NDArray[np.float32], str]]
+    path: Path, architecture: str, metadata: Mapping[str, MetadataValue], tensors: Iterable[tuple[str, NDArray[np.float32], str]]
 ) -> None:
     """Write `(name, float32 array in torch order, format)` tensors, where format is a GGML type name such as `Q8_0`.
 
@@ -143,7 +147,7 @@ def write_gguf(
         writer.close()
 
 
-def _add_metadata(writer: Any, key: str, value: Any) -> None:
+def _add_metadata(writer: gguf.GGUFWriter, key: str, value: MetadataValue) -> None:
     if isinstance(value, bool):
         writer.add_bool(key, value)
     elif isinstance(value, int):
@@ -230,7 +234,7 @@ class _Parser:
             raise Untrusted(f"{self.path.name} has metadata of the unknown type {kind}.", advice=_REFETCH_ADVICE)
         return self.scalar(_SCALARS[kind])
 
-    def array(self) -> list[Any]:
+    def array(self) -> list[object]:
         kind, count = self.scalar("<I"), self.scalar("<Q")
         if kind in _SCALARS:
             form = _SCALARS[kind]

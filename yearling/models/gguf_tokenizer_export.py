@@ -8,12 +8,14 @@ refused.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer as TokenizersPipeline
 
 from yearling.errors import Unsupported, Untrusted
+from yearling.models.gguf import MetadataValue
 from yearling.models.gguf_tokenizer import BYTE, CONTROL, NORMAL, PRE_TOKENIZERS, UNKNOWN, UNUSED, USER_DEFINED, build_tokenizer
 from yearling.models.hf_folder import read_json_object
 from yearling.models.tokenizer_metadata import folder_template_metadata, folder_tokenizer_metadata, read_tokenizer_json
@@ -25,7 +27,7 @@ PROBE = (
 )
 
 
-def folder_to_gguf_vocabulary(folder: Path, vocab_size: int) -> dict[str, Any]:
+def folder_to_gguf_vocabulary(folder: Path, vocab_size: int) -> dict[str, MetadataValue]:
     """`tokenizer.*` metadata for a folder whose network has `vocab_size` rows. Raises Unsupported if GGUF cannot express it."""
     pipeline = read_tokenizer_json(folder / "tokenizer.json")
     state = json.loads(pipeline.to_str())
@@ -53,7 +55,7 @@ def folder_to_gguf_vocabulary(folder: Path, vocab_size: int) -> dict[str, Any]:
     )
 
 
-def _pre_tokenizes_equally(metadata: dict[str, Any], pipeline: TokenizersPipeline) -> bool:
+def _pre_tokenizes_equally(metadata: Mapping[str, object], pipeline: TokenizersPipeline) -> bool:
     """Whether the rule splits the probe as the pipeline does. Equal ids alone could be a coincidence if there are few merges."""
     if pipeline.pre_tokenizer is None:
         return False
@@ -92,7 +94,7 @@ def _tokens(pipeline: TokenizersPipeline, state: dict[str, Any], vocab_size: int
     return tokens, types
 
 
-def _sentencepiece(state: dict[str, Any], tokens: list[str], merges: list[tuple[str, ...]]) -> dict[str, Any]:
+def _sentencepiece(state: dict[str, Any], tokens: list[str], merges: list[tuple[str, ...]]) -> dict[str, MetadataValue]:
     """Scores in the order of the merges: an earlier merge scores better."""
     rank: dict[str, int] = {}
     for index, (left, right) in enumerate(merges):
@@ -107,7 +109,7 @@ def _sentencepiece(state: dict[str, Any], tokens: list[str], merges: list[tuple[
     }
 
 
-def _ids_and_template(folder: Path, pipeline: TokenizersPipeline) -> dict[str, Any]:
+def _ids_and_template(folder: Path, pipeline: TokenizersPipeline) -> dict[str, MetadataValue]:
     ids, template = folder_tokenizer_metadata(folder, pipeline), folder_template_metadata(folder)
     eos = pipeline.token_to_id(template.special_tokens.get("eos_token", ""))
     unknown = pipeline.model.unk_token
@@ -118,7 +120,7 @@ def _ids_and_template(folder: Path, pipeline: TokenizersPipeline) -> dict[str, A
         "padding_token_id": read_json_object(folder / "config.json", missing_ok=True).get("pad_token_id"),
         "unknown_token_id": pipeline.token_to_id(unknown) if unknown else None,
     }
-    metadata: dict[str, Any] = {
+    metadata: dict[str, MetadataValue] = {
         f"tokenizer.ggml.{key}": value for key, value in token_ids.items() if value is not None and value >= 0
     }
     metadata["tokenizer.ggml.add_bos_token"] = ids.adds_bos

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ from yearling.models.decoder_weights import (
     to_half_split_rotary,
     to_interleaved_rotary,
 )
-from yearling.models.gguf import read_gguf, write_gguf
+from yearling.models.gguf import MetadataValue, read_gguf, write_gguf
 from yearling.models.hf_folder import read_json_object
 from yearling.models.lora import check_adapter_base
 from yearling.models.safetensors_files import read_safetensors, read_safetensors_metadata, write_safetensors
@@ -64,7 +64,7 @@ def save_peft(adapter: Adapter, folder: Path) -> None:
 def save_gguf(adapter: Adapter, path: Path, config: DecoderConfig) -> None:
     """Write a file that llama.cpp loads alongside the base model. The same adapter gives the same bytes."""
     architecture, _ = config_to_gguf(config)
-    metadata = {
+    metadata: dict[str, MetadataValue] = {
         "general.type": "adapter",
         "adapter.type": "lora",
         "adapter.lora.alpha": float(adapter.alpha),
@@ -164,7 +164,7 @@ def _pair_factors(factors_by_layer: dict[str, dict[str, Tensor]], rank: int) -> 
     return {layer: (pair["a"], pair["b"]) for layer, pair in sorted(factors_by_layer.items())}
 
 
-def _number(peft_config: dict[str, Any], key: str) -> float:
+def _number(peft_config: Mapping[str, object], key: str) -> float:
     value = peft_config.get(key)
     if not isinstance(value, int | float) or value < 0 or (key == "r" and value < 1):
         raise Untrusted(f"The adapter's configuration has no valid {key}.", advice="Fetch or export it again.")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ from torch import Tensor
 from yearling.errors import Unsupported
 from yearling.models.decoder import Cache, CacheRows, Decoder, additive_mask
 from yearling.models.decoder_config import DecoderShape
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class TokenIdCache(Cache):
@@ -49,7 +52,7 @@ class TokenIdCache(Cache):
 class TransformersDecoder(Decoder):
     """A causal language model of transformers."""
 
-    def __init__(self, model: Any, config: DecoderShape) -> None:
+    def __init__(self, model: PreTrainedModel, config: DecoderShape) -> None:
         super().__init__()
         self.config = config
         self.inner = model

@@ -8,21 +8,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from datetime import UTC
-from typing import Any
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TypedDict
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from yearling.clock import now_utc
 from yearling.records import AuditEntry
 from yearling.store.database.database import Database
 from yearling.store.database.packing import pack_canonical_json
-from yearling.store.database.schema import audit_log, format_time
+from yearling.store.database.schema import TableRow, audit_log, format_time
 from yearling.store.hash_chain import CONTENT_CHANGED, GENESIS_HASH, ChainVerification, verify_chain
 
 _AUDIT_LOCK_KEY = 0x5965_6172_0001  # unique among our advisory locks
+
+
+class AuditValues(TypedDict):
+    """The fields of an entry that its hash covers."""
+
+    sequence: int
+    created_utc: datetime
+    actor: str
+    action: str
+    subject: str
+    detail: dict[str, object]
+    previous_hash: str
 
 
 class AuditLog:
@@ -31,7 +43,7 @@ class AuditLog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def append(self, actor: str, action: str, subject: str, detail: dict[str, Any] | None = None) -> AuditEntry:
+    def append(self, actor: str, action: str, subject: str, detail: Mapping[str, object] | None = None) -> AuditEntry:
         """Add an entry; durable on return. Raises BadInput if `detail` is not JSON, StorageFailed."""
         with self._database.write() as connection:
             return append_audit_entry(connection, actor, action, subject, detail)
@@ -54,7 +66,7 @@ class AuditLog:
 
 
 def append_audit_entry(
-    connection: Connection, actor: str, action: str, subject: str, detail: dict[str, Any] | None = None
+    connection: Connection, actor: str, action: str, subject: str, detail: Mapping[str, object] | None = None
 ) -> AuditEntry:
     """Add an entry within the write transaction that does what the entry records."""
     if connection.dialect.name == "postgresql":
@@ -62,7 +74,7 @@ def append_audit_entry(
     last = connection.execute(
         sa.select(audit_log.c.sequence, audit_log.c.hash).order_by(audit_log.c.sequence.desc()).limit(1)
     ).first()
-    values: dict[str, Any] = {
+    values: AuditValues = {
         "sequence": last.sequence + 1 if last else 1,
         "created_utc": now_utc(),
         "actor": actor,
@@ -76,7 +88,7 @@ def append_audit_entry(
     return entry
 
 
-def hash_audit_entry(values: dict[str, Any]) -> str:
+def hash_audit_entry(values: AuditValues) -> str:
     """SHA-256 of the canonical JSON of all fields except `hash`. The time is ISO 8601 with microseconds and `Z`."""
     created = format_time(values["created_utc"].astimezone(UTC))
     return hashlib.sha256(pack_canonical_json({**values, "created_utc": created}).encode()).hexdigest()
@@ -88,8 +100,16 @@ def verify_audit_chain(connection: Connection) -> ChainVerification:
 
 
 def _find_fault(entry: AuditEntry) -> str:
-    fields = ("sequence", "created_utc", "actor", "action", "subject", "detail", "previous_hash")
-    return "" if entry.hash == hash_audit_entry({name: getattr(entry, name) for name in fields}) else CONTENT_CHANGED
+    values: AuditValues = {
+        "sequence": entry.sequence,
+        "created_utc": entry.created_utc,
+        "actor": entry.actor,
+        "action": entry.action,
+        "subject": entry.subject,
+        "detail": entry.detail,
+        "previous_hash": entry.previous_hash,
+    }
+    return "" if entry.hash == hash_audit_entry(values) else CONTENT_CHANGED
 
 
 def _stream_entries(connection: Connection) -> Iterator[AuditEntry]:
@@ -97,5 +117,5 @@ def _stream_entries(connection: Connection) -> Iterator[AuditEntry]:
     return (_entry_from_row(row) for row in rows)
 
 
-def _entry_from_row(row: Row[Any]) -> AuditEntry:
+def _entry_from_row(row: TableRow) -> AuditEntry:
     return AuditEntry(**{**row._mapping, "detail": json.loads(row.detail)})

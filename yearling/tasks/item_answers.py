@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any
 
 from yearling.records import Sample
 from yearling.store import Store, TextRecord
@@ -118,13 +117,13 @@ def _answer_from_text(text: TextRecord) -> ItemAnswerOrReason:
     return ItemAnswer(messages=tuple(messages), text=content, origin=LessonOrigin(persons, frozenset([thread])))
 
 
-def first_user_content(messages: Sequence[Mapping[str, Any]]) -> object:
+def first_user_content(messages: Sequence[Mapping[str, object]]) -> object:
     """Return the content of the first user message, which identifies a conversation and all its continuations."""
     users = (message.get("content") for message in messages if message.get("role") == "user")
     return next(users, messages[0].get("content"))
 
 
-def last_user_message_text(messages: Sequence[Mapping[str, Any]]) -> str:
+def last_user_message_text(messages: Sequence[Mapping[str, object]]) -> str:
     """Return the text of the last user message, or of the last message if there is none."""
     users = (message.get("content") for message in reversed(messages) if message.get("role") == "user")
     return content_text(next(users, messages[-1].get("content") if messages else ""))

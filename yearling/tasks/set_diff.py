@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from yearling.store import LessonSource
 from yearling.tasks.lesson import Lesson, PreferencePair
@@ -74,7 +73,7 @@ def label_and_weight(lesson: Lesson) -> tuple[float, float]:
     return float(getattr(lesson, "up", True)), float(getattr(lesson, "weight", 1.0))
 
 
-def lesson_as_dict(lesson: Lesson) -> dict[str, Any]:
+def lesson_as_dict(lesson: Lesson) -> dict[str, object]:
     """Return a lesson as plain data without its token ids."""
     names = ("key", "messages", "answer", "first", "second", "q", "up", "weight", "environment", "task", "source")
     return {"kind": lesson.kind} | {name: getattr(lesson, name) for name in names if hasattr(lesson, name)}

@@ -49,7 +49,7 @@ class CheckpointStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save(self, step: int, state: Mapping[str, Any], *, score: float | None = None) -> Checkpoint:
+    def save(self, step: int, state: Mapping[str, object], *, score: float | None = None) -> Checkpoint:
         """Write the state after `step`, which is durable on return. Then delete all but the last two and the best checkpoint.
 
         Raises TypeError if the state holds anything but tensors and plain values, StorageFailed if the disk is full or fails."""
@@ -150,7 +150,7 @@ def load_state(checkpoint: Checkpoint) -> dict[str, Any]:
     return state
 
 
-def flatten_state(state: Any) -> tuple[Any, dict[str, Tensor]]:
+def flatten_state(state: object) -> tuple[object, dict[str, Tensor]]:
     """(JSON values, tensors by name). Tensors, tuples and dicts, whose keys may be numbers, are marked in the JSON values.
 
     Raises TypeError, with the path of the value, for anything that is neither a tensor nor a plain value."""
@@ -159,7 +159,7 @@ def flatten_state(state: Any) -> tuple[Any, dict[str, Tensor]]:
     tensors: dict[str, Tensor] = {}
     seen_storages: set[int] = set()
 
-    def visit(value: Any, path: str) -> Any:
+    def visit(value: object, path: str) -> object:
         if isinstance(value, torch.Tensor):
             name = f"{len(tensors):06d}"
             tensor = value.detach().cpu().contiguous()

@@ -64,7 +64,7 @@ class TrainingConfig:
                 )
         return cls(**values)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The settings as JSON values."""
         return asdict(self)
 

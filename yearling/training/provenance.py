@@ -13,7 +13,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import psutil
 
@@ -24,14 +24,23 @@ _PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "xll
 """The packages whose versions affect results."""
 
 
+class CodeFacts(TypedDict):
+    """Which code a run used. `dirty` says whether a git checkout differs from its commit."""
+
+    version: str
+    sha256: str
+    commit: NotRequired[str]
+    dirty: NotRequired[bool]
+
+
 @functools.cache
-def describe_code() -> dict[str, Any]:
+def describe_code() -> CodeFacts:
     """Version and hash of the package's source files; in a git checkout also the commit and whether it is dirty."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         digest.update(f"{path.relative_to(package).as_posix()}\0".encode() + path.read_bytes() + b"\0")
-    facts: dict[str, Any] = {"version": __version__, "sha256": digest.hexdigest()}
+    facts: CodeFacts = {"version": __version__, "sha256": digest.hexdigest()}
     if (package.parent / ".git").exists():
         commit = _run_git(package.parent, "rev-parse", "HEAD")
         if commit:
@@ -50,7 +59,7 @@ def describe_packages() -> dict[str, str]:
     return versions
 
 
-def describe_machine(threads: int, device: str = "cpu") -> dict[str, Any]:
+def describe_machine(threads: int, device: str = "cpu") -> dict[str, object]:
     """Device, threads, processor, platform and memory. `threads` 0 means one per physical core.
 
     Host names are left out, because run folders are shown and shared."""

@@ -38,7 +38,7 @@ class _ReadOnlyRunFolder(RunFolder):
     def sync_metrics(self) -> None:
         pass
 
-    def write_status(self, state: str, *, step: int, message: str = "", **extra: Any) -> None:
+    def write_status(self, state: str, *, step: int, message: str = "", **extra: object) -> None:
         pass
 
     def clear_stop(self) -> None:
@@ -49,7 +49,7 @@ class _ReadOnlyRunFolder(RunFolder):
 
 
 class _ReadOnlyCheckpointStore(CheckpointStore):
-    def save(self, step: int, state: Mapping[str, Any], *, score: float | None = None) -> Checkpoint:
+    def save(self, step: int, state: Mapping[str, object], *, score: float | None = None) -> Checkpoint:
         return Checkpoint(step=step, score=score, folder=self.folder, hashes={})
 
     def discard_after(self, step: int) -> None:

@@ -52,15 +52,15 @@ class RunFolder:
     def create(
         cls,
         folder: Path,
-        config: Mapping[str, Any],
+        config: Mapping[str, object],
         *,
         method: str,
         seed: int,
         total_steps: int = 0,
-        model: Mapping[str, Any] | None = None,
+        model: Mapping[str, object] | None = None,
         lesson_set: str = "",
-        setup: Mapping[str, Any] | None = None,
-        options: Mapping[str, Any] | None = None,
+        setup: Mapping[str, object] | None = None,
+        options: Mapping[str, object] | None = None,
         command: Sequence[str] = (),
         threads: int = 0,
         device: str = "cpu",
@@ -164,7 +164,7 @@ class RunFolder:
 
     # Rollouts
 
-    def record_rollouts(self, step: int, rollouts: Sequence[Mapping[str, Any]], *, attempt: int = 0) -> None:
+    def record_rollouts(self, step: int, rollouts: Sequence[Mapping[str, object]], *, attempt: int = 0) -> None:
         """Record, as JSON values, the rollouts that a step is about to learn from. They are durable on return.
 
         A step that is repeated after a kill learns from the recorded rollouts, even if sampling again would give others.
@@ -175,7 +175,7 @@ class RunFolder:
             path.parent.mkdir(exist_ok=True)
             atomic_write_bytes(path, gzip.compress(lines, compresslevel=3, mtime=0))
 
-    def read_rollouts(self, step: int, *, attempt: int = 0) -> list[dict[str, Any]] | None:
+    def read_rollouts(self, step: int, *, attempt: int = 0) -> list[dict[str, object]] | None:
         """The recorded rollouts of a step, or None if none were recorded. Raises Untrusted if the file is damaged."""
         path = self._rollouts_path(step, attempt)
         try:
@@ -191,7 +191,7 @@ class RunFolder:
 
     # Status and stopping
 
-    def write_status(self, state: str, *, step: int, message: str = "", **extra: Any) -> None:
+    def write_status(self, state: str, *, step: int, message: str = "", **extra: object) -> None:
         """Replace status.json. `state` is `running`, `stopped`, `finished` or `failed`; `extra` holds further JSON values."""
         status = {
             "state": state,

@@ -160,11 +160,11 @@ def method_class(method: str) -> Any:
 def create_run(
     folder: Path,
     method: str,
-    config: Mapping[str, Any],
+    config: Mapping[str, object],
     setup: RunSetup,
     stores: ArtefactStores,
     *,
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, object] | None = None,
     command: Sequence[str] = (),
     threads: int = 0,
 ) -> RunFolder:
@@ -344,7 +344,7 @@ def _parse_environment(spec: str) -> Environment:
     from yearling.tasks import open_environment
 
     name, *assignments = spec.split(",")
-    settings: dict[str, Any] = {}
+    settings: dict[str, object] = {}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals:

@@ -69,6 +69,7 @@ def test_depth_up_to_the_ceiling_is_decoded() -> None:
     [record] = split(b"[" + b"[" * levels + b"]" * levels + b"]")
     value = decode_record(record.data)
     for _ in range(levels - 1):
+        assert isinstance(value, list)
         [value] = value
     assert value == []
     assert problems(b"[" + b"[" * (levels + 1) + b"]" * (levels + 1) + b", 1]") == [

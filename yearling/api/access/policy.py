@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import APIRouter, Request, params
 from fastapi.routing import APIRoute
@@ -30,7 +29,7 @@ class RoutePolicy:
     scope: KeyScope = "read"
 
 
-_policy_by_dependency: dict[Callable[..., Any], RoutePolicy] = {}
+_policy_by_dependency: dict[Callable[..., object], RoutePolicy] = {}
 """The policy that each dependency of this module checks."""
 
 

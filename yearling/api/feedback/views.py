@@ -122,7 +122,7 @@ def _note_views(consensus: LiveConsensus, person_id: str, notes: Sequence[Note])
 def _public_texts(consensus: LiveConsensus, items: Sequence[str]) -> dict[str, str]:
     """The texts of those items that have a public one, by item."""
     records = consensus.log.store.texts.get_many(items)
-    return {item: record.content["text"] for item, record in records.items() if isinstance(record.content.get("text"), str)}
+    return {item: text for item, record in records.items() if isinstance(text := record.content.get("text"), str)}
 
 
 def _kind(consensus: LiveConsensus, item: str) -> str:

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -29,7 +29,7 @@ _HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 DONE = b"data: [DONE]\n\n"
 
 
-def format_event(data: Mapping[str, Any], *, name: str = "") -> bytes:
+def format_event(data: Mapping[str, object], *, name: str = "") -> bytes:
     """One event in wire format."""
     head = f"event: {name}\n".encode() if name else b""
     return head + b"data: " + to_json_bytes(data) + b"\n\n"
@@ -145,7 +145,7 @@ def client_disconnected_error() -> ApiError:
     return ApiError(499, "The client disconnected.", code="client_left")
 
 
-async def run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+async def run_until_disconnect(receive: Receive, work: Coroutine[object, None, T]) -> T:
     """The result of the work. If the client disconnects first, cancel the work and raise ApiError."""
     task = asyncio.create_task(work)
     if not await race_against(task, wait_for_disconnect(receive)):
@@ -153,7 +153,7 @@ async def run_until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -
     return task.result()
 
 
-async def race_against(task: asyncio.Task[Any], other: Coroutine[Any, Any, None]) -> bool:
+async def race_against(task: asyncio.Task[object], other: Coroutine[object, None, None]) -> bool:
     """Wait for the task, or cancel it when `other` ends first. Returns whether the task ended first; raises its exception."""
     rival = asyncio.create_task(other)
     finished_first = False

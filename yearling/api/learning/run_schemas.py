@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ConfigDict
 
@@ -50,7 +50,7 @@ class RunView(ResponseModel):
 class RunDetail(RunView):
     """A training run with its recorded facts."""
 
-    facts: dict[str, Any]
+    facts: dict[str, object]
     """Contents of the run's `run.json`: config, code, packages, machine and command."""
 
 

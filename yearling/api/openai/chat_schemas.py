@@ -125,7 +125,7 @@ class AssistantMessage(StrictModel):
     """Reasoning before the answer, as the server returned it."""
     name: str | None = None
     """Name of the author."""
-    annotations: Any = None
+    annotations: object = None
     """Ignored. Clients send it back from earlier answers."""
 
     @model_validator(mode="before")

@@ -29,9 +29,9 @@ class InputText(StrictModel):
     """The three types mean the same."""
     text: str
     """The text."""
-    annotations: Any = None
+    annotations: object = None
     """Ignored. Clients send it back from earlier responses."""
-    logprobs: Any = None
+    logprobs: object = None
     """Ignored. Clients send it back from earlier responses."""
 
 
@@ -89,11 +89,11 @@ class InputReasoning(StrictModel):
     """Always `reasoning`."""
     id: str | None = None
     """Ignored."""
-    summary: Any = None
+    summary: object = None
     """Ignored."""
-    content: Any = None
+    content: object = None
     """Ignored."""
-    encrypted_content: Any = None
+    encrypted_content: object = None
     """Ignored."""
     status: str | None = None
     """Ignored."""
@@ -157,7 +157,7 @@ class TextOptions(StrictModel):
 
     format: Annotated[TextFormat | JsonObjectFormat | ResponseJsonSchema, Field(discriminator="type")] | None = None
     """Format of the answer. Default: text."""
-    verbosity: Any = None
+    verbosity: object = None
     """Ignored. Ask for a length in the input."""
 
 
@@ -166,9 +166,9 @@ class ReasoningOptions(StrictModel):
 
     effort: ReasoningEffort | None = None
     """How much the model reasons. Default: the model decides."""
-    summary: Any = None
+    summary: object = None
     """Ignored. The response contains the whole reasoning."""
-    generate_summary: Any = None
+    generate_summary: object = None
     """Ignored. The response contains the whole reasoning."""
 
 

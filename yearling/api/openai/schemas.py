@@ -30,23 +30,23 @@ TokenCount = Annotated[int, Field(ge=1, le=2**31 - 1), INTEGRAL_FLOAT_TO_INT]
 class IgnoredFields(StrictModel):
     """Fields of OpenAI's API that are accepted and have no effect."""
 
-    user: Any = None
+    user: object = None
     """Ignored. The API key or the session identifies the person."""
-    metadata: Any = None
+    metadata: object = None
     """Not stored. `/v1/responses` returns an object as it was sent."""
     store: Any = None
     """Ignored. The setting `retention` decides what is stored."""
     service_tier: Any = None
     """Ignored. There is one service tier."""
-    verbosity: Any = None
+    verbosity: object = None
     """Ignored. Ask for a length in the messages."""
-    prompt_cache_key: Any = None
+    prompt_cache_key: object = None
     """Ignored. The engine caches prompts by itself."""
-    prompt_cache_retention: Any = None
+    prompt_cache_retention: object = None
     """Ignored. The engine caches prompts by itself."""
-    prompt_cache_options: Any = None
+    prompt_cache_options: object = None
     """Ignored. The engine caches prompts by itself."""
-    safety_identifier: Any = None
+    safety_identifier: object = None
     """Ignored. The API key or the session identifies the person."""
 
 
@@ -104,7 +104,7 @@ class EmbeddingRequest(StrictModel):
     """One text, a list of texts, one list of token IDs, or a list of such lists."""
     encoding_format: Literal["float", "base64"] | None = None
     """`float` returns a list of numbers, `base64` returns little-endian 32-bit floats. Default: `float`."""
-    user: Any = None
+    user: object = None
     """Ignored. The API key or the session identifies the person."""
 
     @model_validator(mode="before")

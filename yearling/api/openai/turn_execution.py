@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 from starlette.requests import Request
@@ -55,7 +55,7 @@ def stream_error_body(error: Exception, meter: AnswerMeter) -> JsonObject:
     return api_error.body()
 
 
-async def run_to_completion(services: Services, request: Request, turn: PreparedTurn, work: Coroutine[Any, Any, T]) -> T:
+async def run_to_completion(services: Services, request: Request, turn: PreparedTurn, work: Coroutine[object, None, T]) -> T:
     """The result of a turn that is not streamed. The work is cancelled when the client disconnects.
 
     Raises ApiError: 503 without capacity, 499 after a disconnect.

@@ -88,7 +88,7 @@ def load_custom_exam(path: Path) -> Exam:
     )
 
 
-def _parse_case(row: Any, number: int, path: Path) -> Case:
+def _parse_case(row: object, number: int, path: Path) -> Case:
     """One case, the `number`th of its file. Raises BadInput if it is invalid."""
     where = f"Case {number} of {path.name}"
     if not isinstance(row, dict):

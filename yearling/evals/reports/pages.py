@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from html import escape
-from typing import Any
+from typing import Any, TypedDict
 
 from yearling.evals.comparison import CasePair, ExamComparison, last_user_text
 from yearling.store import ExamRun, GradedSample
@@ -147,14 +147,23 @@ def grader_status(run: ExamRun) -> str:
     return "may gate" if run.settings["card"]["may_gate"] else "reports only"
 
 
-def _format_metric(metric: dict[str, Any]) -> list[str]:
-    return [*(format_number(metric[name]) for name in ("value", "low", "high")), str(metric["n"])]
+class _StoredMetric(TypedDict):
+    """The numbers of a metric in the summary of a run; None stands for an undefined one."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
 
 
-def _interval_svg(metric: dict[str, Any]) -> str:
+def _format_metric(metric: _StoredMetric) -> list[str]:
+    return [*map(format_number, (metric["value"], metric["low"], metric["high"])), str(metric["n"])]
+
+
+def _interval_svg(metric: _StoredMetric) -> str:
     """The interval on a line from 0 to 1; empty for metrics outside that range."""
-    values = [metric[name] for name in ("low", "value", "high")]
-    if any(value is None or not 0 <= value <= 1 for value in values):
+    values = [x for x in (metric["low"], metric["value"], metric["high"]) if x is not None and 0 <= x <= 1]
+    if len(values) < 3:
         return ""
     low, value, high = (4 + 112 * x for x in values)
     return _Markup(

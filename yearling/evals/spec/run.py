@@ -9,7 +9,7 @@ each answer by itself; the report compares the answers to all twins of a draw, f
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,7 @@ class SpecReport:
 
     outputs: tuple[SpecOutput, ...]
     summary: dict[str, Any]
-    settings: dict[str, Any]
+    settings: Mapping[str, Any]
 
 
 def build_spec_exam(
@@ -114,7 +114,7 @@ def worst_outputs(outputs: Sequence[SpecOutput], count: int) -> list[SpecOutput]
     return sorted(failing, key=lambda output: output.score)[:count]
 
 
-def _report(spec: BehaviourSpec, answers: Sequence[SpecAnswer], settings: dict[str, Any]) -> SpecReport:
+def _report(spec: BehaviourSpec, answers: Sequence[SpecAnswer], settings: Mapping[str, object]) -> SpecReport:
     by_case: defaultdict[str, list[SpecAnswer]] = defaultdict(list)
     for answer in answers:
         by_case[answer.case_id].append(answer)

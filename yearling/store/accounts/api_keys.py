@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Row
 
 from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotFound
@@ -18,7 +16,7 @@ from yearling.store.accounts.tokens import API_KEY_PREFIX, hash_token, new_api_k
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
 from yearling.store.database.packing import record_from, record_values
-from yearling.store.database.schema import api_keys, people
+from yearling.store.database.schema import TableRow, api_keys, people
 
 _MAX_NAME_CHARS = 100
 _MAX_KEYS_PER_PERSON = 100
@@ -120,5 +118,5 @@ class ApiKeyStore:
             append_audit_entry(connection, actor or person_id, "key.revoke", key_id, {"person": person_id})
 
 
-def _key_from_row(row: Row[Any]) -> ApiKey:
+def _key_from_row(row: TableRow) -> ApiKey:
     return replace(record_from(ApiKey, row), scopes=frozenset(row.scopes.split(",")))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotAllowed, NotFound
@@ -20,7 +19,7 @@ from yearling.store.accounts.tokens import hash_token, new_token
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
 from yearling.store.database.packing import record_from, record_values
-from yearling.store.database.schema import invitations
+from yearling.store.database.schema import TableRow, invitations
 
 DEFAULT_INVITATION_LIFETIME = timedelta(days=7)
 MAX_INVITATION_LIFETIME = timedelta(days=90)
@@ -152,5 +151,5 @@ def _not_found_error() -> NotFound:
     return NotFound("This invitation is unknown, used or expired.", advice="Ask for a new one.", param="invitation")
 
 
-def _invitation_from_row(row: Row[Any]) -> Invitation:
+def _invitation_from_row(row: TableRow) -> Invitation:
     return record_from(Invitation, row)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.records import Person, PersonRole
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
-from yearling.store.database.schema import api_keys, identities, invitations, passwords, people, sessions
+from yearling.store.database.schema import TableRow, api_keys, identities, invitations, passwords, people, sessions
 
 OWNER_NAME = "owner"
 
@@ -146,7 +145,7 @@ def insert_person(connection: Connection, name: str, role: PersonRole, *, actor:
     return person
 
 
-def person_from_row(row: Row[Any], *, prefix: str = "") -> Person:
+def person_from_row(row: TableRow, *, prefix: str = "") -> Person:
     """The person in a row whose column names are those of `people` after `prefix`."""
     return Person(**{column.name: getattr(row, prefix + column.name) for column in people.c})
 

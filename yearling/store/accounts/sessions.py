@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Row
 
 from yearling.clock import new_id, now_utc
 from yearling.errors import NotFound
@@ -17,7 +15,7 @@ from yearling.store.accounts.tokens import hash_token, new_token
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
 from yearling.store.database.packing import record_from, record_values
-from yearling.store.database.schema import people, sessions
+from yearling.store.database.schema import TableRow, people, sessions
 
 SESSION_IDLE_TIMEOUT = timedelta(days=14)
 """A session ends when it is unused for this long."""
@@ -108,5 +106,5 @@ class SessionStore:
         return count
 
 
-def _session_from_row(row: Row[Any]) -> Session:
+def _session_from_row(row: TableRow) -> Session:
     return record_from(Session, row)

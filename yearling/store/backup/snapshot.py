@@ -11,7 +11,6 @@ import sqlite3
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -86,7 +85,7 @@ def _reflect_tables(connection: Connection) -> sa.MetaData:
     return tables
 
 
-def _convert_times(row: dict[str, Any], times: list[str]) -> dict[str, Any]:
+def _convert_times(row: dict[str, object], times: list[str]) -> dict[str, object]:
     """Convert times, which are text in SQLite and `timestamptz` in Postgres. All other values are the same."""
     for name, value in row.items():
         if isinstance(value, datetime):

@@ -44,7 +44,7 @@ class Attachment:
     size_bytes: int
 
 
-def describe_attachment(sha256: str, name: object, content: bytes) -> dict[str, Any]:
+def describe_attachment(sha256: str, name: object, content: bytes) -> dict[str, object]:
     """The entry of a file in a message's facts. Unprintable characters are removed from its name."""
     printable = "".join(character for character in str(name or "") if character.isprintable())[:_MAX_NAME_CHARS]
     return asdict(Attachment(sha256=sha256, name=printable, media_type=sniff_media_type(content), size_bytes=len(content)))

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from yearling.clock import new_id, now_utc
 from yearling.errors import Conflict, NotFound
 from yearling.store.chats.conversations import require_conversation
 from yearling.store.database.database import Database
 from yearling.store.database.packing import record_values
-from yearling.store.database.schema import comparisons, messages
+from yearling.store.database.schema import TableRow, comparisons, messages
 
 ComparisonState = Literal["open", "deciding", "decided", "skipped"]
 
@@ -158,5 +158,5 @@ def _require_comparison(connection: Connection, comparison_id: str, person_id: s
     return _comparison_from_row(row)
 
 
-def _comparison_from_row(row: Row[Any]) -> ComparisonRecord:
+def _comparison_from_row(row: TableRow) -> ComparisonRecord:
     return ComparisonRecord(**row._mapping)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum
+from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from yearling.clock import new_id, now_utc
 from yearling.errors import Conflict, NotFound
@@ -17,13 +18,20 @@ from yearling.store.audit import append_audit_entry
 from yearling.store.chats.ended_share_links import end_links_to_messages
 from yearling.store.database.database import Database, in_batches
 from yearling.store.database.packing import compact_json, record_values
-from yearling.store.database.schema import blob_references, conversations, folders, memories, messages, people, samples
+from yearling.store.database.schema import TableRow, blob_references, conversations, folders, memories, messages, people, samples
 from yearling.store.database.search import index_messages, merge_index_segments, unindex_messages
 
 ConversationRecords = list[Conversation]
 MessageRecords = list[Message]
 
-UNCHANGED: Any = object()
+
+class Unchanged(Enum):
+    """The type of `UNCHANGED`."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED: Final = Unchanged.UNCHANGED
 """The default of fields that an update leaves unchanged."""
 
 _FACTS_BATCH = 100
@@ -83,18 +91,18 @@ class ConversationStore:
         conversation_id: str,
         *,
         person_id: str,
-        title: str = UNCHANGED,
-        folder_id: str | None = UNCHANGED,
-        leaf_id: str = UNCHANGED,
+        title: str | Unchanged = UNCHANGED,
+        folder_id: str | Unchanged | None = UNCHANGED,
+        leaf_id: str | Unchanged = UNCHANGED,
     ) -> Conversation:
         """Change the given fields. Raises NotFound for the conversation, the folder, or a leaf that is not in it."""
         fields = {"title": title, "folder_id": folder_id, "leaf_id": leaf_id}
         changes = {name: value for name, value in fields.items() if value is not UNCHANGED}
         with self._database.write() as connection:
             require_conversation(connection, conversation_id, person_id)
-            if "folder_id" in changes:
+            if folder_id is not UNCHANGED:
                 _require_folder(connection, folder_id, person_id)
-            if "leaf_id" in changes:
+            if leaf_id is not UNCHANGED:
                 _require_message(connection, conversation_id, leaf_id)
             if changes:
                 connection.execute(conversations.update().where(conversations.c.id == conversation_id).values(changes))
@@ -147,7 +155,7 @@ class ConversationStore:
         model: str = "",
         finish_reason: FinishReason | None = None,
         turn_id: str | None = None,
-        facts: dict[str, Any] | None = None,
+        facts: dict[str, object] | None = None,
     ) -> Message:
         """Add a message below `parent_id` (None starts a tree) and make its branch the current one; durable on return.
 
@@ -234,7 +242,7 @@ class ConversationStore:
             rows = [(message.id, conversation.id, message.content) for message in (*changed, *added)]
             index_messages(connection, rows, conversation.person_id)
 
-    def facts_by_conversation(self, person_id: str, origin: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    def facts_by_conversation(self, person_id: str, origin: str) -> Iterator[tuple[str, dict[str, object]]]:
         """(id, facts) of every conversation that a person imported from a program, oldest first, read in batches."""
         query = sa.select(conversations.c.id, conversations.c.facts).order_by(conversations.c.id).limit(_FACTS_BATCH)
         own = sa.and_(conversations.c.person_id == person_id, conversations.c.origin == origin)
@@ -301,13 +309,13 @@ def require_conversation(connection: Connection, conversation_id: str, person_id
     return conversation_from_row(row)
 
 
-def conversation_from_row(row: Row[Any]) -> Conversation:
+def conversation_from_row(row: TableRow) -> Conversation:
     """The conversation in a row, which may have further columns."""
     values = {name: row._mapping[name] for name in Conversation.__slots__}
     return Conversation(**{**values, "facts": json.loads(row.facts)})
 
 
-def message_from_row(row: Row[Any]) -> Message:
+def message_from_row(row: TableRow) -> Message:
     """The message in a row of `messages`."""
     return Message(**{**row._mapping, "facts": json.loads(row.facts)})
 
@@ -359,14 +367,14 @@ def _require_message(connection: Connection, conversation_id: str, message_id: s
     return message_from_row(row)
 
 
-def _require_row(connection: Connection, query: sa.Select[Any], label: str) -> None:
+def _require_row(connection: Connection, query: sa.Select[str], label: str) -> None:
     if connection.execute(query).first() is None:
         raise NotFound(f"There is no {label} here.")
 
 
-def _conversation_values(conversation: Conversation) -> dict[str, Any]:
+def _conversation_values(conversation: Conversation) -> dict[str, object]:
     return record_values(conversation) | {"facts": compact_json(conversation.facts)}
 
 
-def _message_values(message: Message) -> dict[str, Any]:
+def _message_values(message: Message) -> dict[str, object]:
     return record_values(message) | {"facts": compact_json(message.facts)}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from yearling.store.accounts.tokens import hash_token
-from yearling.store.database.schema import ended_shares, shares
+from yearling.store.database.schema import TableRow, ended_shares, shares
 
 
 def end_links_to_messages(connection: Connection, leaf_ids: Sequence[str]) -> None:
@@ -18,7 +17,7 @@ def end_links_to_messages(connection: Connection, leaf_ids: Sequence[str]) -> No
     record_ended_links(connection, rows, revoked=False)
 
 
-def record_ended_links(connection: Connection, rows: Sequence[Row[Any]], *, revoked: bool) -> None:
+def record_ended_links(connection: Connection, rows: Sequence[TableRow], *, revoked: bool) -> None:
     """Record that these links (rows of `shares`) end in this transaction."""
     for row in rows:
         values = {"sha256": hash_token(row.id), "person_id": row.person_id, "leaf_id": row.leaf_id}

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store.database.database import Database
-from yearling.store.database.schema import conversations, folders
+from yearling.store.database.schema import TableRow, conversations, folders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +72,7 @@ class FolderStore:
             connection.execute(folders.delete().where(folders.c.id == folder_id))
 
 
-def _select_folders(person_id: str) -> sa.Select[Any]:
+def _select_folders(person_id: str) -> sa.Select[str, str, datetime, int]:
     inside = sa.select(sa.func.count()).where(conversations.c.folder_id == folders.c.id).correlate(folders).scalar_subquery()
     return sa.select(folders.c.id, folders.c.name, folders.c.created_utc, inside.label("num_conversations")).where(
         folders.c.person_id == person_id
@@ -87,7 +86,7 @@ def _require_folder(connection: Connection, folder_id: str, person_id: str) -> F
     return _folder_from_row(row)
 
 
-def _folder_from_row(row: Row[Any]) -> Folder:
+def _folder_from_row(row: TableRow) -> Folder:
     return Folder(**row._mapping)
 
 

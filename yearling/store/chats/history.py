@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,7 +12,7 @@ from yearling.errors import BadInput
 from yearling.records import Conversation
 from yearling.store.chats.conversations import conversation_from_row, require_conversation
 from yearling.store.database.database import Database
-from yearling.store.database.schema import conversations, format_time, messages, parse_time, shares
+from yearling.store.database.schema import TableRow, conversations, format_time, messages, parse_time, shares
 from yearling.store.database.search import SearchTerm, make_snippet, parse_query, select_matching_messages
 
 
@@ -118,7 +117,7 @@ class ConversationHistory:
         return HistoryPage(entries, shown[-1].place if len(rows) > limit else None)
 
 
-def _select_entries() -> sa.Select[Any]:
+def _select_entries() -> sa.Select[*tuple[object, ...]]:
     count = (
         sa.select(sa.func.count())
         .where(messages.c.conversation_id == conversations.c.id)
@@ -129,7 +128,7 @@ def _select_entries() -> sa.Select[Any]:
     return sa.select(conversations, count.label("num_messages"), shared.label("is_shared"))
 
 
-def _entry_from_row(row: Any, message_id: str | None = None, text: str | None = None, query: str = "") -> HistoryEntry:
+def _entry_from_row(row: TableRow, message_id: str | None = None, text: str | None = None, query: str = "") -> HistoryEntry:
     return HistoryEntry(
         conversation=conversation_from_row(row),
         num_messages=row.num_messages,

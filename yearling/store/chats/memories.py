@@ -5,21 +5,21 @@ Deleting the source message deletes the memory too, unless the person has edited
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store.audit import append_audit_entry
-from yearling.store.chats.conversations import UNCHANGED
+from yearling.store.chats.conversations import UNCHANGED, Unchanged
 from yearling.store.database.database import Database, in_batches
 from yearling.store.database.packing import record_values
-from yearling.store.database.schema import conversations, memories, messages, parse_time
+from yearling.store.database.schema import TableRow, conversations, memories, messages, parse_time
 from yearling.store.database.search import fold_text
 
 MAX_MEMORIES_PER_PERSON = 1000
@@ -93,9 +93,11 @@ class MemoryStore:
             _evict_oldest(connection, person_id)
         return added
 
-    def update(self, memory_id: str, *, person_id: str, text: str = UNCHANGED, active: bool = UNCHANGED) -> Memory:
+    def update(
+        self, memory_id: str, *, person_id: str, text: str | Unchanged = UNCHANGED, active: bool | Unchanged = UNCHANGED
+    ) -> Memory:
         """Change the text of a memory, or switch it on or off. Raises NotFound, BadInput."""
-        changes: dict[str, Any] = {"updated_utc": now_utc()}
+        changes: dict[str, object] = {"updated_utc": now_utc()}
         if text is not UNCHANGED:
             changes |= {"text": _validated_text(text), "edited": True}
         if active is not UNCHANGED:
@@ -121,7 +123,7 @@ class MemoryStore:
         self._database.scrub("memories")
         return count
 
-    def insert_exported(self, person_id: str, row: dict[str, Any]) -> bool:
+    def insert_exported(self, person_id: str, row: Mapping[str, Any]) -> bool:
         """Store a memory from an export. Returns False if its text is known already. Its source message may be missing."""
         with self._database.write() as connection:
             if fold_text(row["text"]) in _known_texts(connection, person_id):
@@ -185,7 +187,7 @@ def _require_memory(connection: Connection, memory_id: str, person_id: str) -> M
     return _memory_from_row(row)
 
 
-def _memory_from_row(row: Row[Any]) -> Memory:
+def _memory_from_row(row: TableRow) -> Memory:
     return Memory(**row._mapping)
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Row
 
 from yearling.clock import now_utc
 from yearling.errors import NotFound
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
 from yearling.store.database.packing import record_values
-from yearling.store.database.schema import modes
+from yearling.store.database.schema import TableRow, modes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,5 +63,5 @@ class ModeStore:
             return _mode_from_row(connection.execute(newest).one())
 
 
-def _mode_from_row(row: Row[Any]) -> ModeRecord:
+def _mode_from_row(row: TableRow) -> ModeRecord:
     return ModeRecord(**row._mapping)

@@ -26,7 +26,7 @@ class PersonalSettingsStore:
             body = connection.execute(query).scalar()
         return dict(json.loads(body)) if body else {}
 
-    def update(self, person_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    def update(self, person_id: str, changes: Mapping[str, object]) -> dict[str, Any]:
         """Change the given settings and keep the others. Returns all settings."""
         own = personal_settings.c.person_id == person_id
         with self._database.write() as connection:

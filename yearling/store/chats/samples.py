@@ -13,14 +13,13 @@ from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Row
 
 from yearling.errors import Conflict, NotFound, StorageFailed, Unavailable, Untrusted
 from yearling.records import Sample, SamplingSettings
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database, in_batches
 from yearling.store.database.packing import compact_json, pack_ids, pack_logprobs, record_values, unpack_ids, unpack_logprobs
-from yearling.store.database.schema import people, samples
+from yearling.store.database.schema import TableRow, people, samples
 
 Retention = Literal["full", "metadata", "none"]
 SampleRecords = list[Sample]
@@ -140,7 +139,7 @@ class SampleStore:
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
 
-    def _raise_constraint_violation(self, rows: Sequence[dict[str, Any]]) -> None:
+    def _raise_constraint_violation(self, rows: Sequence[dict[str, object]]) -> None:
         """Raise the error behind a constraint violation, if it can be determined."""
         ids = {row["id"] for row in rows}
         with self._database.read() as connection:
@@ -185,7 +184,7 @@ def find_length_mismatch(output_ids: Sequence[int], logprobs: Sequence[float]) -
     return ""
 
 
-def sample_from_row(row: Row[Any]) -> Sample:
+def sample_from_row(row: TableRow) -> Sample:
     """The sample in a row. Raises Untrusted if a packed column is damaged."""
     values = dict(row._mapping)
     values["sampling"] = sampling_from_json(json.loads(values["sampling"]))
@@ -202,7 +201,7 @@ def sampling_from_json(fields: Mapping[str, Any]) -> SamplingSettings:
     return SamplingSettings(**{**fields, "stop": tuple(fields["stop"]), "logit_bias": bias})
 
 
-def _row_values(sample: Sample) -> dict[str, Any]:
+def _row_values(sample: Sample) -> dict[str, object]:
     if not math.isfinite(sample.duration_s):
         raise ValueError("a sample's duration must be finite")
     if fault := find_length_mismatch(sample.output_ids, sample.logprobs):

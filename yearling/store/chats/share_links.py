@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from yearling.clock import now_utc
 from yearling.errors import Conflict, NotFound
@@ -25,7 +25,7 @@ from yearling.store.audit import append_audit_entry
 from yearling.store.chats.conversations import ConversationStore, MessageRecords, require_conversation
 from yearling.store.chats.ended_share_links import record_ended_links
 from yearling.store.database.database import Database
-from yearling.store.database.schema import conversations, ended_shares, messages, shares
+from yearling.store.database.schema import TableRow, conversations, ended_shares, messages, shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,9 +138,9 @@ def _insert_link(
     return share
 
 
-def _select_links() -> sa.Select[Any]:
+def _select_links() -> sa.Select[*tuple[object, ...]]:
     return sa.select(shares, conversations.c.title).join(conversations, conversations.c.id == shares.c.conversation_id)
 
 
-def _link_from_row(row: Row[Any]) -> ShareLink:
+def _link_from_row(row: TableRow) -> ShareLink:
     return ShareLink(**row._mapping)

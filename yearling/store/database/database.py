@@ -7,6 +7,7 @@ wait up to `lock_timeout_s` seconds for other processes.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -150,7 +151,7 @@ class Database:
         event.listen(engine, "connect", self._prepare_postgres)
         return engine
 
-    def _prepare_postgres(self, connection: Any, _: Any) -> None:
+    def _prepare_postgres(self, connection: Any, _: object) -> None:
         with connection.cursor() as cursor:
             cursor.execute(f"SET lock_timeout = {int(self.lock_timeout_s * 1000)}")
             if cursor.execute("SHOW synchronous_commit").fetchone()[0] == "off":
@@ -180,7 +181,7 @@ def normalise_url(url: str) -> URL:
 _URL_ADVICE = "Use sqlite:////absolute/path.db or postgresql://user:password@host/database, or leave it empty."
 
 
-def _prepare_sqlite(connection: Any, _: Any) -> None:
+def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # `_begin_sqlite` begins transactions
     for pragma in (
         "foreign_keys=ON",

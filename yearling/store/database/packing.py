@@ -16,12 +16,17 @@ import re
 import sys
 from array import array
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from dataclasses import fields
+from typing import TYPE_CHECKING, TypeVar
 
 from yearling.canonical import canonical_json
 from yearling.errors import BadInput, Untrusted
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
+V = TypeVar("V", int, float)
 
 _ESCAPE = "\U0010fffd"
 _NEEDS_ESCAPE = re.compile("[\x00\ud800-\udfff\U0010fffd]")
@@ -40,7 +45,7 @@ def pack_ids(ids: Sequence[int]) -> bytes:
 
 def unpack_ids(packed: bytes) -> tuple[int, ...]:
     """The inverse of `pack_ids`. Raises Untrusted for a column of a wrong length."""
-    return tuple(_unpack_array("i", packed))
+    return tuple(_unpack_array(array("i"), packed, "token ids"))
 
 
 def pack_logprobs(logprobs: Sequence[float]) -> bytes:
@@ -60,10 +65,11 @@ def unpack_logprobs(packed: bytes) -> tuple[float, ...]:
         return ()
     if packed[:1] not in (b"f", b"d"):
         raise _corrupt_column_error("log-probabilities")
-    return tuple(_unpack_array(packed[:1].decode(), packed[1:]))
+    values = array("f") if packed[:1] == b"f" else array("d")
+    return tuple(_unpack_array(values, packed[1:], "log-probabilities"))
 
 
-def compact_json(value: Any) -> str:
+def compact_json(value: object) -> str:
     """A value as ASCII JSON with its keys in their order. Raises BadInput for what JSON cannot hold, such as NaN."""
     try:
         return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
@@ -71,7 +77,7 @@ def compact_json(value: Any) -> str:
         raise _not_json_error(error) from None
 
 
-def pack_canonical_json(value: Any) -> str:
+def pack_canonical_json(value: object) -> str:
     """A value as the text of a column that is hashed: ASCII JSON with sorted keys. Raises BadInput for what JSON cannot hold."""
     try:
         return canonical_json(value).decode()
@@ -79,14 +85,14 @@ def pack_canonical_json(value: Any) -> str:
         raise _not_json_error(error) from None
 
 
-def record_values(record: Any) -> dict[str, Any]:
-    """The fields of a dataclass with slots, by name, as they are: the columns of its row unless some are packed."""
-    return {name: getattr(record, name) for name in record.__slots__}
+def record_values(record: DataclassInstance) -> dict[str, object]:
+    """The fields of a dataclass, by name, as they are: the columns of its row unless some are packed."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
-def record_from(record_type: type[T], source: Any) -> T:
-    """A dataclass with slots made of the attributes of a row, or of another record, that have the names of its fields."""
-    return record_type(**{name: getattr(source, name) for name in record_type.__slots__})  # type: ignore[attr-defined]
+def record_from(record_type: type[T], source: object) -> T:
+    """A dataclass made of the attributes of a row, or of another record, that have the names of its fields."""
+    return record_type(**{field.name: getattr(source, field.name) for field in fields(record_type)})
 
 
 def escape_text(text: str) -> str:
@@ -101,15 +107,14 @@ def unescape_text(text: str) -> str:
     return _ESCAPED.sub(lambda match: _ESCAPE if match[1] == "fffd" else chr(int(match[1], 16)), text)
 
 
-def _unpack_array(typecode: str, packed: bytes) -> array[Any]:
-    values: array[Any] = array(typecode)
+def _unpack_array(values: array[V], packed: bytes, content: str) -> array[V]:
     if len(packed) % values.itemsize:
-        raise _corrupt_column_error("token ids" if typecode == "i" else "log-probabilities")
+        raise _corrupt_column_error(content)
     values.frombytes(packed)
     return _little_endian(values)
 
 
-def _little_endian(values: array[Any]) -> array[Any]:
+def _little_endian(values: array[V]) -> array[V]:
     if sys.byteorder == "big":
         values.byteswap()
     return values

@@ -7,11 +7,11 @@ Every column type returns exactly what was stored, on SQLite and on Postgres. An
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import TSVECTOR
-from sqlalchemy.engine import Dialect
+from sqlalchemy.engine import Dialect, Row
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from yearling.store.database.packing import escape_text, unescape_text
@@ -24,6 +24,9 @@ VERSION_TABLE = "yearling_schema"
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
+TableRow: TypeAlias = "Row[*tuple[object, ...]]"
+"""A row of a query. Its values are attributes with the names of the columns."""
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A UTC time with a time zone, to the microsecond: `timestamptz` on Postgres, ISO 8601 text that sorts on SQLite."""
@@ -31,12 +34,12 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = sa.String(27)
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime] | TypeEngine[str]:
         if dialect.name == "postgresql":
             return dialect.type_descriptor(sa.TIMESTAMP(timezone=True))
         return dialect.type_descriptor(sa.String(27))
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | str | None:
         if value is None:
             return None
         if value.tzinfo is None:
@@ -44,7 +47,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         utc = value.astimezone(UTC)
         return utc if dialect.name == "postgresql" else format_time(utc)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | str | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
         return value.astimezone(UTC) if isinstance(value, datetime) else parse_time(value)

@@ -15,7 +15,6 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -146,7 +145,7 @@ def rebuild_index(connection: Connection) -> None:
         connection.exec_driver_sql(f"INSERT INTO {FTS}({FTS}) VALUES('rebuild')")
 
 
-def select_matching_messages(connection: Connection, person_id: str, terms: Sequence[SearchTerm]) -> sa.Select[Any]:
+def select_matching_messages(connection: Connection, person_id: str, terms: Sequence[SearchTerm]) -> sa.Select[str, str]:
     """A query of (conversation_id, message_id) for the messages of a person that contain all the terms."""
     entries = search_entries.c
     matches = sa.select(entries.conversation_id, entries.message_id).where(entries.person_id == person_id)

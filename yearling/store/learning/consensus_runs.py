@@ -10,17 +10,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from yearling.clock import now_utc
 from yearling.errors import Conflict
 from yearling.store.blobs import BlobStore
 from yearling.store.database.database import Database
 from yearling.store.database.packing import pack_canonical_json, record_values
-from yearling.store.database.schema import blob_references, consensus_runs
+from yearling.store.database.schema import TableRow, blob_references, consensus_runs
 from yearling.store.learning.event_log import AppendResult, append_events, lock_event_log
 
 SNAPSHOT_BLOB_KIND = "consensus_run"
@@ -38,7 +37,7 @@ class ConsensusRun:
     up_to: int
     head: str
     code_hash: str
-    parameters: dict[str, Any]
+    parameters: dict[str, object]
     parameters_hash: str
     snapshot_sha256: str
     num_changes: int
@@ -55,13 +54,13 @@ class ConsensusRunStore:
     def record(
         self,
         snapshot: bytes,
-        changes: Sequence[Mapping[str, Any]],
+        changes: Sequence[Mapping[str, object]],
         *,
         previous_sequence: int,
         up_to: int,
         head: str,
         code_hash: str,
-        parameters: dict[str, Any],
+        parameters: Mapping[str, object],
         parameters_hash: str,
         duration_s: float,
     ) -> tuple[ConsensusRun, AppendResult]:
@@ -123,5 +122,5 @@ def _select_newest(connection: Connection) -> ConsensusRun | None:
     return _run_from_row(row) if row else None
 
 
-def _run_from_row(row: Row[Any]) -> ConsensusRun:
+def _run_from_row(row: TableRow) -> ConsensusRun:
     return ConsensusRun(**{**row._mapping, "parameters": json.loads(row.parameters)})

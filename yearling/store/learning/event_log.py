@@ -14,15 +14,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
 from yearling.store.database.database import Database, in_batches
 from yearling.store.database.packing import pack_canonical_json
-from yearling.store.database.schema import events
+from yearling.store.database.schema import TableRow, events
 from yearling.store.hash_chain import CONTENT_CHANGED, GENESIS_HASH, ChainVerification, verify_chain
 from yearling.store.learning.texts import TextRecord, add_texts, delete_texts
 
@@ -50,11 +50,21 @@ class EventLogHead:
     hash: str
 
 
+class EventRow(TypedDict):
+    """A row of the log. `event` is canonical JSON."""
+
+    sequence: int
+    id: str
+    event: str
+    previous_hash: str
+    hash: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppendResult:
     """The result of an append: the new rows of the log, and the ids of events that were in it already."""
 
-    new_rows: tuple[Mapping[str, Any], ...]
+    new_rows: tuple[EventRow, ...]
     known_ids: tuple[str, ...]
 
     @property
@@ -76,7 +86,7 @@ class EventLog:
 
     def append(
         self,
-        new: Iterable[Mapping[str, Any]],
+        new: Iterable[Mapping[str, object]],
         *,
         texts: Iterable[TextRecord] = (),
         delete_text_ids: Iterable[str] = (),
@@ -136,7 +146,9 @@ class EventLog:
             return verify_event_chain(connection)
 
 
-def append_events(connection: Connection, new: Sequence[Mapping[str, Any]], *, expected_head: str | None = None) -> AppendResult:
+def append_events(
+    connection: Connection, new: Sequence[Mapping[str, object]], *, expected_head: str | None = None
+) -> AppendResult:
     """Add events within a write transaction that makes related changes. Raises as `EventLog.append`."""
     lines: dict[str, str] = {}
     for event in new:
@@ -151,7 +163,7 @@ def append_events(connection: Connection, new: Sequence[Mapping[str, Any]], *, e
     for event_id, line in present.items():
         if lines[event_id] != line:
             raise _conflicting_events_error(event_id)
-    rows = []
+    rows: list[EventRow] = []
     sequence, previous = head.sequence, head.hash
     for event_id, line in lines.items():
         if event_id not in present:
@@ -196,7 +208,7 @@ def verify_event_chain(connection: Connection) -> ChainVerification:
     return verify_chain(rows, _find_fault)
 
 
-def _find_fault(row: Row[Any]) -> str:
+def _find_fault(row: TableRow) -> str:
     if row.hash != hash_event_entry(row.sequence, row.previous_hash, row.event):
         return CONTENT_CHANGED
     return "" if json.loads(row.event).get("id") == row.id else "it is filed under another event's id"
@@ -216,7 +228,7 @@ def _existing_lines(connection: Connection, ids: Sequence[str]) -> dict[str, str
     return lines
 
 
-def _validated_id(event: Mapping[str, Any]) -> str:
+def _validated_id(event: Mapping[str, object]) -> str:
     event_id = event.get("id")
     if not isinstance(event_id, str) or not _ID.fullmatch(event_id):
         raise BadInput(f"The id of an event must have 1 to 64 visible ASCII characters, not {event_id!r}.", param="id")
@@ -227,5 +239,5 @@ def _conflicting_events_error(event_id: str) -> Untrusted:
     return Untrusted(f"Two different events have the id {event_id}.", advice="Get the events from their source again.")
 
 
-def _entry_from_row(row: Row[Any]) -> EventEntry:
+def _entry_from_row(row: TableRow) -> EventEntry:
     return EventEntry(sequence=row.sequence, event=json.loads(row.event), previous_hash=row.previous_hash, hash=row.hash)

@@ -6,13 +6,12 @@ A sample is identified by run, case and draw, and is stored once. An interrupted
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Row
 
 from yearling.clock import new_id, now_utc
 from yearling.errors import Conflict, NotFound
@@ -28,7 +27,7 @@ from yearling.store.database.packing import (
     unpack_ids,
     unpack_logprobs,
 )
-from yearling.store.database.schema import exam_runs, exam_samples
+from yearling.store.database.schema import TableRow, exam_runs, exam_samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +58,13 @@ class GradedSample:
     draw: int
     cluster: str
     part: str
-    messages: tuple[dict[str, Any], ...]
+    messages: tuple[Mapping[str, object], ...]
     prompt_ids: tuple[int, ...]
     output_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
     output_text: str
     finish_reason: FinishReason
-    sampling: dict[str, Any]
+    sampling: Mapping[str, object]
     seed: int
     model_hash: str
     grader: str
@@ -99,7 +98,7 @@ class ExamStore:
         grader: str,
         seed: int,
         num_samples: int,
-        settings: dict[str, Any],
+        settings: Mapping[str, object],
     ) -> ExamRun:
         """Start a run. It counts once it is finished."""
         run = ExamRun(
@@ -154,7 +153,7 @@ class ExamStore:
         with self._database.read() as connection:
             return {(row[0], row[1]) for row in connection.execute(sa.select(*columns).where(exam_samples.c.run_id == run_id))}
 
-    def finish_run(self, run_id: str, summary: dict[str, Any]) -> ExamRun:
+    def finish_run(self, run_id: str, summary: Mapping[str, object]) -> ExamRun:
         """Finish a run with its results. Raises Conflict if samples are missing or it is finished already, NotFound."""
         run = self.get(run_id)
         with self._database.write() as connection:
@@ -216,11 +215,11 @@ class ExamStore:
             append_audit_entry(connection, "yearling", "exam.delete", run.id, {"exam": run.exam, "model_hash": run.model_hash})
 
 
-def _run_from_row(row: Row[Any]) -> ExamRun:
+def _run_from_row(row: TableRow) -> ExamRun:
     return ExamRun(**{**row._mapping, "settings": json.loads(row.settings), "summary": json.loads(row.summary)})
 
 
-def _row_values(run_id: str, sample: GradedSample) -> dict[str, Any]:
+def _row_values(run_id: str, sample: GradedSample) -> dict[str, object]:
     values = record_values(sample)
     return values | {
         "run_id": run_id,
@@ -233,7 +232,7 @@ def _row_values(run_id: str, sample: GradedSample) -> dict[str, Any]:
     }
 
 
-def _sample_from_row(row: Row[Any]) -> GradedSample:
+def _sample_from_row(row: TableRow) -> GradedSample:
     values = dict(row._mapping)
     for name in ("sampling", "verdict"):
         values[name] = json.loads(values[name])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,7 +25,7 @@ class GateRecord:
     champion: str
     challenger: str
     decision: str
-    body: dict[str, Any]
+    body: dict[str, object]
 
 
 GateRecords = list[GateRecord]
@@ -37,7 +37,7 @@ class GateStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def record(self, *, champion: str, challenger: str, decision: str, body: dict[str, Any], actor: str) -> GateRecord:
+    def record(self, *, champion: str, challenger: str, decision: str, body: Mapping[str, object], actor: str) -> GateRecord:
         """Store a decision, and record it in the audit log."""
         record = GateRecord(
             id=new_id(),

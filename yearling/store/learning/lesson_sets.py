@@ -59,7 +59,9 @@ class LessonSetStore:
         self._blobs = blobs
         self._audit = AuditLog(database)
 
-    def record(self, manifest: Mapping[str, Any], report: Mapping[str, Any], sources: Iterable[LessonSource]) -> LessonSetRecord:
+    def record(
+        self, manifest: Mapping[str, Any], report: Mapping[str, object], sources: Iterable[LessonSource]
+    ) -> LessonSetRecord:
         """Record a set and make it the current one. A known set keeps its record. Raises StorageFailed."""
         known = {record.hash: record for record in self.list()}.get(manifest["hash"])
         detail = {"version": manifest["version"], "counts": manifest["counts"], "consensus": manifest.get("consensus")}

@@ -6,20 +6,20 @@ A run is stored completely or not at all. Independent of clauses, graders and th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
 from yearling.store.database.packing import pack_canonical_json, record_values
-from yearling.store.database.schema import spec_disputes, spec_outputs, spec_runs
+from yearling.store.database.schema import TableRow, spec_disputes, spec_outputs, spec_runs
 
 Triage = Literal["passed", "policy", "bug", "gap", "person"]
 """`policy`: not the best answer, but the spec wants it so. `bug`: the spec forbids it. `gap`: the spec does not cover it.
@@ -52,7 +52,7 @@ class SpecOutput:
     case_id: str
     twin: int
     draw: int
-    messages: tuple[dict[str, Any], ...]
+    messages: tuple[Mapping[str, object], ...]
     output_text: str
     label: str
     evidence: str
@@ -92,8 +92,8 @@ class SpecRunStore:
         model_hash: str,
         spec_version: str,
         cases_hash: str,
-        settings: dict[str, Any],
-        summary: dict[str, Any],
+        settings: Mapping[str, object],
+        summary: Mapping[str, object],
     ) -> SpecRun:
         """Store a run with all its outputs in one transaction; durable on return. Raises StorageFailed."""
         run = SpecRun(
@@ -200,16 +200,16 @@ class SpecRunStore:
             return tuple(SpecDispute(**row._mapping) for row in connection.execute(query))
 
 
-def _require_output_row(connection: Connection, output_id: str) -> Row[Any]:
+def _require_output_row(connection: Connection, output_id: str) -> TableRow:
     row = connection.execute(sa.select(spec_outputs).where(spec_outputs.c.id == output_id)).first()
     if row is None:
         raise NotFound(f"There is no output {output_id[:100]!r}.", param="output")
     return row
 
 
-def _run_from_row(row: Row[Any]) -> SpecRun:
+def _run_from_row(row: TableRow) -> SpecRun:
     return SpecRun(**{**row._mapping, "settings": json.loads(row.settings), "summary": json.loads(row.summary)})
 
 
-def _output_from_row(row: Row[Any]) -> SpecOutput:
+def _output_from_row(row: TableRow) -> SpecOutput:
     return SpecOutput(**{**row._mapping, "messages": tuple(json.loads(row.messages))})

@@ -10,20 +10,19 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database, in_batches
 from yearling.store.database.packing import pack_canonical_json, record_values
-from yearling.store.database.schema import people, texts
+from yearling.store.database.schema import TableRow, people, texts
 
 _ID = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 _KIND = re.compile(r"[a-z_]{1,16}")
@@ -39,7 +38,7 @@ class TextRecord:
 
     id: str
     kind: str
-    content: dict[str, Any]
+    content: Mapping[str, object]
     salt: str
     sha256: str
     created_utc: datetime
@@ -49,7 +48,7 @@ class TextRecord:
 def make_text(
     text_id: str,
     kind: str,
-    content: dict[str, Any],
+    content: Mapping[str, object],
     *,
     person_id: str | None = None,
     salt: str | None = None,
@@ -143,7 +142,7 @@ def delete_texts(connection: Connection, ids: Sequence[str], *, actor: str) -> i
     return count
 
 
-def find_text_fault(row: Row[Any]) -> str:
+def find_text_fault(row: TableRow) -> str:
     """What is wrong with a stored row, or an empty string."""
     is_intact = hashlib.sha256((row.salt + row.content).encode()).hexdigest() == row.sha256
     return "" if is_intact else f"text {row.id} was changed or is damaged"
@@ -157,11 +156,11 @@ def _select_existing(connection: Connection, ids: Sequence[str]) -> dict[str, Te
     return existing
 
 
-def _row_values(text: TextRecord) -> dict[str, Any]:
+def _row_values(text: TextRecord) -> dict[str, object]:
     return record_values(text) | {"content": pack_canonical_json(text.content)}
 
 
-def _text_from_row(row: Row[Any]) -> TextRecord:
+def _text_from_row(row: TableRow) -> TextRecord:
     return TextRecord(**{**row._mapping, "content": json.loads(row.content)})
 
 

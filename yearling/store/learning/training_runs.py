@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from yearling.errors import Conflict, NotFound, Untrusted
 from yearling.files.locks import LockHeldError, acquire_shared_lock
@@ -25,6 +25,17 @@ MetricsRows = list[MetricsRow]
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _INACTIVE_STATES: tuple[RunState, ...] = ("created", "stopped", "finished", "failed")
+
+
+class _RunStatus(TypedDict, total=False):
+    """The fields of `status.json` that a run is shown with."""
+
+    state: RunState
+    step: int
+    total_steps: int
+    updated_utc: str
+    remaining_s: float | None
+    message: str
 
 
 class TrainingRunStore:
@@ -142,9 +153,9 @@ def _read_run(path: Path) -> Run:
         raise Untrusted(f"The description of the run {path.name} cannot be read: {error}.", advice=f"Move {path} away.") from None
 
 
-def _read_status(path: Path) -> dict[str, Any]:
+def _read_status(path: Path) -> _RunStatus:
     try:
-        status: dict[str, Any] = json.loads((path / "status.json").read_text(encoding="utf-8"))
+        status: _RunStatus = json.loads((path / "status.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):  # not synced when written, so a power cut may leave it empty
         return {}
     return status

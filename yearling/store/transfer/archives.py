@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO
 
 from yearling.errors import BadInput
 from yearling.store.chats.attachments import describe_attachment
@@ -97,12 +97,12 @@ class ArchiveFiles:
                 return self._members[self._names[index]]
         return None
 
-    def store_assets(self, assets: Iterable[Asset], skipped: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
+    def store_assets(self, assets: Iterable[Asset], skipped: Counter[tuple[str, str]]) -> list[dict[str, object]]:
         """Store the files that exist and are not too large as blobs; count the others in `skipped` as (what, reason).
 
         Returns their entries for the facts of a message. Raises StorageFailed.
         """
-        stored: dict[str, dict[str, Any]] = {}
+        stored: dict[str, dict[str, object]] = {}
         for asset in assets:
             content, info = asset.content, self.find(asset.key)
             size_bytes = len(content) if content is not None else info.file_size if info else None

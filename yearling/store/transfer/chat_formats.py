@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeGuard
+from typing import Literal, TypeGuard
 
 from yearling.store.transfer.chatgpt_chats import parse_chatgpt
 from yearling.store.transfer.claude_chats import parse_claude
@@ -57,10 +57,10 @@ def parse_chat(record: object, *, max_asset_bytes: int) -> SourceChat:
     return parse_open_webui(record, max_asset_bytes)
 
 
-def _is_object(record: object) -> TypeGuard[dict[str, Any]]:
+def _is_object(record: object) -> TypeGuard[dict[str, object]]:
     return isinstance(record, dict)
 
 
-def _all_have(items: list[Any], *names: str) -> bool:
+def _all_have(items: list[object], *names: str) -> bool:
     """Whether there are messages and all of them are objects with these fields."""
     return bool(items) and all(isinstance(item, dict) and all(name in item for name in names) for item in items)

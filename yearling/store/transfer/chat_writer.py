@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from yearling.records import Conversation, Message
 from yearling.store.chats.attachments import ATTACHMENTS_FACT
@@ -63,7 +62,7 @@ class ChatWriter:
         self._result.skipped.update(skipped)
         self._result.skipped.update(parsed.skipped)
 
-    def _merge(self, conversation_id: str, parsed: ParsedConversation, attachments: dict[str, list[dict[str, Any]]]) -> None:
+    def _merge(self, conversation_id: str, parsed: ParsedConversation, attachments: dict[str, list[dict[str, object]]]) -> None:
         store, person_id = self._store.conversations, self._person_id
         stored = store.get(conversation_id, person_id=person_id)
         tree = store.list_messages(conversation_id, person_id=person_id)
@@ -72,7 +71,7 @@ class ChatWriter:
         ids: dict[str, str] = {}
         changed: list[Message] = []
         added: list[Message] = []
-        new_files: dict[str, list[dict[str, Any]]] = {}
+        new_files: dict[str, list[dict[str, object]]] = {}
         for message in parsed.messages:
             old = by_source_id.get(message.facts[SOURCE_ID_FACT])
             entries = attachments.get(message.id, [])
@@ -116,7 +115,7 @@ class ChatWriter:
             }
         return self._known[origin]
 
-    def _identity(self, conversation_id: str, facts: Mapping[str, Any]) -> str:
+    def _identity(self, conversation_id: str, facts: Mapping[str, object]) -> str:
         """The identity of a stored conversation. Older versions did not store it."""
         if isinstance(facts.get(SOURCE_ID_FACT), str):
             return str(facts[SOURCE_ID_FACT])
@@ -129,9 +128,9 @@ class ChatWriter:
         tree = self._store.conversations.list_messages(conversation_id, person_id=self._person_id)
         return hash_messages(message for message in tree if SOURCE_FACT in message.facts)
 
-    def _add_references(self, attachments: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    def _add_references(self, attachments: Mapping[str, Sequence[Mapping[str, object]]]) -> None:
         for message_id, entries in attachments.items():
-            self._store.attachments.add_references(message_id, [entry["sha256"] for entry in entries])
+            self._store.attachments.add_references(message_id, [str(entry["sha256"]) for entry in entries])
             self._result.blobs += len(entries)
 
 
@@ -176,7 +175,7 @@ def _source_title(conversation: Conversation) -> str | None:
         return None
 
 
-def _with_attachments(message: Message, entries: Sequence[Mapping[str, Any]]) -> Message:
+def _with_attachments(message: Message, entries: Sequence[Mapping[str, object]]) -> Message:
     """The message with further files in its facts."""
     if not entries:
         return message

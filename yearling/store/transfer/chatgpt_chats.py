@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from yearling.store.transfer.json_records import RecordRejected
 from yearling.store.transfer.source_chats import (
     Asset,
@@ -18,13 +16,14 @@ from yearling.store.transfer.source_chats import (
 )
 
 
-def parse_chatgpt(raw: dict[str, Any]) -> SourceChat:
+def parse_chatgpt(raw: dict[str, object]) -> SourceChat:
     """One conversation. Raises RecordRejected if a part of it has another shape than ChatGPT gives it."""
-    if not isinstance(raw.get("mapping"), dict):
+    mapping = raw.get("mapping")
+    if not isinstance(mapping, dict):
         raise RecordRejected("the mapping is not an object")
     nodes: dict[str, SourceMessage] = {}
-    children: dict[str, list[Any]] = {}
-    for key, value in raw["mapping"].items():
+    children: dict[str, list[object]] = {}
+    for key, value in mapping.items():
         if not isinstance(value, dict):
             raise RecordRejected("a node of the mapping is not an object")
         nodes[key] = _parse_node(key, value)
@@ -42,7 +41,7 @@ def parse_chatgpt(raw: dict[str, Any]) -> SourceChat:
     )
 
 
-def _parse_node(key: str, node: dict[str, Any]) -> SourceMessage:
+def _parse_node(key: str, node: dict[str, object]) -> SourceMessage:
     parent = optional_key(node.get("parent"), "the parent of a node")
     message = require_object(node.get("message"), "a message")
     if not message:
@@ -71,7 +70,7 @@ def _parse_node(key: str, node: dict[str, Any]) -> SourceMessage:
     )
 
 
-def _extract_text(content: dict[str, Any]) -> tuple[str, list[str]]:
+def _extract_text(content: dict[str, object]) -> tuple[str, list[str]]:
     """The text of a message, and the ids of files in it."""
     kind = scalar_text(content.get("content_type"), "the type of a content")
     pieces: list[str] = []
@@ -81,8 +80,9 @@ def _extract_text(content: dict[str, Any]) -> tuple[str, list[str]]:
             pieces.append(part)
         else:
             fields = require_object(part, "a part of a content")
-            if isinstance(fields.get("asset_pointer"), str):
-                pointers.append(fields["asset_pointer"].rpartition("/")[2].partition("#")[0])
+            pointer = fields.get("asset_pointer")
+            if isinstance(pointer, str):
+                pointers.append(pointer.rpartition("/")[2].partition("#")[0])
             pieces.append(require_text(fields.get("text"), "the text of a part"))
     text = require_text(content.get("text"), "the text of a content")
     if not any(pieces) and text:
@@ -93,7 +93,7 @@ def _extract_text(content: dict[str, Any]) -> tuple[str, list[str]]:
     return join_texts(pieces), pointers
 
 
-def _extract_assets(pointers: list[str], attachments: list[Any]) -> list[Asset]:
+def _extract_assets(pointers: list[str], attachments: list[object]) -> list[Asset]:
     """The files of a message without duplicates: those in its text and other attachments, with their names if known."""
     items = [require_object(item, "an attachment") for item in attachments]
     names = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from yearling.store.transfer.json_records import RecordRejected
 from yearling.store.transfer.source_chats import (
     Asset,
@@ -21,7 +19,7 @@ from yearling.store.transfer.source_chats import (
 _ROLES = {"human": "user", "assistant": "assistant"}
 
 
-def parse_claude(raw: dict[str, Any]) -> SourceChat:
+def parse_claude(raw: dict[str, object]) -> SourceChat:
     """One conversation. Raises RecordRejected if a part of it has another shape than Claude gives it."""
     items = [require_object(item, "a message") for item in require_list(raw["chat_messages"], "the messages")]
     parsed = [_parse_node(item) for item in items]
@@ -41,7 +39,7 @@ def parse_claude(raw: dict[str, Any]) -> SourceChat:
     )
 
 
-def _parse_node(item: dict[str, Any]) -> SourceMessage:
+def _parse_node(item: dict[str, object]) -> SourceMessage:
     sender = scalar_text(item.get("sender"), "the sender of a message")
     pieces = []
     for part in require_list(item.get("content"), "the content of a message"):

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]
-from typing import IO, Any
+from typing import IO, NoReturn
 
 from yearling.errors import BadInput
 
@@ -93,7 +93,7 @@ def iter_records(stream: IO[bytes], budget: ImportBudget) -> Iterator[RawRecord]
     yield from splitter.finish()
 
 
-def decode_record(data: bytes) -> Any:
+def decode_record(data: bytes) -> object:
     """Decode one record, however deep. Raises RecordRejected for what is not JSON."""
     try:
         try:
@@ -245,7 +245,7 @@ def _not_json_error() -> BadInput:
     return BadInput("The file is not JSON.", advice="Send the zip or the JSON as it was exported.", param="file")
 
 
-def _reject_constant(name: str) -> Any:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
@@ -254,32 +254,31 @@ _NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]*+))(\.[0-9]++)?([eE][-+]?[0-9]++)?")
 _CONSTANTS = (("true", True), ("false", False), ("null", None))
 
 
-def _decode_deep(text: str) -> Any:
+def _decode_deep(text: str) -> object:
     """Decode JSON of any depth without recursion: slower than `json.loads`, and with the same result. Raises ValueError."""
-    root: list[Any] = []
-    stack: list[Any] = [root]
+    root: list[object] = []
+    stack: list[dict[str, object] | list[object]] = [root]
     keys: list[str] = []
     position = _skip_spaces(text, 0)
     while True:
         # Here a value begins.
         container = stack[-1]
         character = text[position : position + 1]
-        value: Any
-        is_open = False
-        if character == "{":
-            value, is_open, position = {}, True, _skip_spaces(text, position + 1)
-        elif character == "[":
-            value, is_open, position = [], True, _skip_spaces(text, position + 1)
+        opened: dict[str, object] | list[object] | None = None
+        value: object
+        if character in ("{", "["):
+            opened = {} if character == "{" else []
+            value, position = opened, _skip_spaces(text, position + 1)
         else:
             value, position = _decode_scalar(text, position)
         if isinstance(container, dict):
             container[keys.pop()] = value
         else:
             container.append(value)
-        if is_open:
-            stack.append(value)
-            if not text.startswith("]" if isinstance(value, list) else "}", position):
-                if isinstance(value, dict):
+        if opened is not None:
+            stack.append(opened)
+            if not text.startswith("]" if isinstance(opened, list) else "}", position):
+                if isinstance(opened, dict):
                     position = _decode_key(text, position, keys)
                 continue
         # Here a value ended, or a container is empty.
@@ -315,7 +314,7 @@ def _decode_key(text: str, position: int, keys: list[str]) -> int:
     return _skip_spaces(text, position + 1)
 
 
-def _decode_scalar(text: str, position: int) -> tuple[Any, int]:
+def _decode_scalar(text: str, position: int) -> tuple[object, int]:
     if text.startswith('"', position):
         value, position = scanstring(text, position + 1, True)
         return value, _skip_spaces(text, position)

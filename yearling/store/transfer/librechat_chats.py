@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from yearling.store.transfer.json_records import RecordRejected
 from yearling.store.transfer.source_chats import (
     SourceChat,
@@ -20,12 +18,12 @@ from yearling.store.transfer.source_chats import (
 _LISTS = ("messages", "messagesTree")
 
 
-def parse_librechat(raw: dict[str, Any]) -> SourceChat:
+def parse_librechat(raw: dict[str, object]) -> SourceChat:
     """One conversation. Raises RecordRejected if a part of it has another shape than LibreChat gives it."""
     name = next((name for name in _LISTS if raw.get(name) is not None), _LISTS[0])
-    stack: list[tuple[Any, str | None]] = [(item, None) for item in reversed(require_list(raw.get(name), "the messages"))]
+    stack: list[tuple[object, str | None]] = [(item, None) for item in reversed(require_list(raw.get(name), "the messages"))]
     parsed: list[SourceMessage] = []
-    children: dict[str, list[Any]] = {}
+    children: dict[str, list[object]] = {}
     names_parents = False
     while stack:
         item, outer = stack.pop()
@@ -53,7 +51,7 @@ def parse_librechat(raw: dict[str, Any]) -> SourceChat:
     )
 
 
-def _parse_node(fields: dict[str, Any], outer: str | None) -> SourceMessage:
+def _parse_node(fields: dict[str, object], outer: str | None) -> SourceMessage:
     is_user = fields.get("isCreatedByUser")
     if is_user is None:
         is_user = scalar_text(fields.get("sender"), "the sender of a message").lower() == "user"
@@ -69,7 +67,7 @@ def _parse_node(fields: dict[str, Any], outer: str | None) -> SourceMessage:
     )
 
 
-def _extract_part(part: Any) -> str:
+def _extract_part(part: object) -> str:
     fields = require_object(part, "a part of a content")
     text = fields.get("text") if fields.get("type") == "text" else None
     return require_text(text.get("value") if isinstance(text, dict) else text, "the text of a part")

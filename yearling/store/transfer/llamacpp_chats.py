@@ -5,8 +5,6 @@ Files of the older page have the messages in the conversation itself, as a list.
 
 from __future__ import annotations
 
-from typing import Any
-
 from yearling.store.transfer.json_records import RecordRejected
 from yearling.store.transfer.source_chats import (
     Asset,
@@ -23,7 +21,7 @@ from yearling.store.transfer.source_chats import (
 )
 
 
-def parse_llamacpp(raw: dict[str, Any], max_asset_bytes: int) -> SourceChat:
+def parse_llamacpp(raw: dict[str, object], max_asset_bytes: int) -> SourceChat:
     """One conversation. Raises RecordRejected if a part of it has another shape than the page gives it."""
     conv = require_object(raw["conv"], "the conversation") if "conv" in raw else raw
     items = [require_object(item, "a message") for item in require_list(raw.get("messages"), "the messages")]
@@ -50,7 +48,7 @@ def parse_llamacpp(raw: dict[str, Any], max_asset_bytes: int) -> SourceChat:
     )
 
 
-def _parse_node(item: dict[str, Any], max_asset_bytes: int) -> SourceMessage:
+def _parse_node(item: dict[str, object], max_asset_bytes: int) -> SourceMessage:
     parent = optional_key(item.get("parent"), "the parent of a message")
     role = scalar_text(item.get("role"), "the role of a message")
     assets, source = _extract_assets(item, max_asset_bytes)
@@ -75,7 +73,7 @@ def _extract_text(content: object) -> str:
     )
 
 
-def _extract_assets(item: dict[str, Any], max_bytes: int) -> tuple[list[Asset], dict[str, Any]]:
+def _extract_assets(item: dict[str, object], max_bytes: int) -> tuple[list[Asset], dict[str, object]]:
     """The files of a message, and the message with a hash in place of each embedded picture."""
     assets: list[Asset] = []
     extra = []

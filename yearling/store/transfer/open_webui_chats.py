@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from yearling.store.transfer.json_records import RecordRejected
 from yearling.store.transfer.source_chats import (
     Asset,
@@ -22,7 +20,7 @@ from yearling.store.transfer.source_chats import (
 _TEXT_KINDS = ("text", "input_text", "output_text")
 
 
-def parse_open_webui(raw: dict[str, Any], max_asset_bytes: int) -> SourceChat:
+def parse_open_webui(raw: dict[str, object], max_asset_bytes: int) -> SourceChat:
     """One chat. Larger embedded files stay where they are. Raises RecordRejected if a part of it has another shape."""
     chat = require_object(raw["chat"], "the chat") if "chat" in raw else raw
     history = require_object(chat.get("history"), "the history")
@@ -30,9 +28,9 @@ def parse_open_webui(raw: dict[str, Any], max_asset_bytes: int) -> SourceChat:
     by_key = require_object(history.get("messages"), "the messages of the history")
     if not by_key and not listed and not ("history" in chat or "messages" in chat):
         raise RecordRejected("the chat has neither a history nor messages")
-    children: dict[str, list[Any]] = {}
+    children: dict[str, list[object]] = {}
     nodes: dict[str, SourceMessage] = {}
-    differing: dict[str, dict[str, Any]] = {}
+    differing: dict[str, dict[str, object]] = {}
     if by_key:
         for item in listed:
             item_key = scalar_text(item.get("id"), "the id of a listed message")
@@ -64,17 +62,20 @@ def parse_open_webui(raw: dict[str, Any], max_asset_bytes: int) -> SourceChat:
     )
 
 
-def _read_list(listed: list[dict[str, Any]], max_asset_bytes: int) -> tuple[dict[str, SourceMessage], dict[str, list[Any]]]:
+def _read_list(listed: list[dict[str, object]], max_asset_bytes: int) -> tuple[dict[str, SourceMessage], dict[str, list[object]]]:
     """The messages of an older export, which has only the list: a tree if they name parents, else one branch."""
     parsed = [_parse_node(scalar_text(item.get("id"), "the id of a message"), item, max_asset_bytes) for item in listed]
     keys = [node.key for node in parsed]
     if any("parentId" in item for item in listed) and all(keys) and len(set(keys)) == len(keys):
-        children = {node.key: require_list(node.source.get("childrenIds"), "the children of a message") for node in parsed}
+        children = {
+            node.key: require_list(item.get("childrenIds"), "the children of a message")
+            for node, item in zip(parsed, listed, strict=True)
+        }
         return {node.key: node for node in parsed}, children
     return chain_nodes(parsed), {}
 
 
-def _parse_node(key: str, node: dict[str, Any], max_asset_bytes: int) -> SourceMessage:
+def _parse_node(key: str, node: dict[str, object], max_asset_bytes: int) -> SourceMessage:
     assets, source = _extract_assets(node, max_asset_bytes)
     role = scalar_text(node.get("role"), "the role of a message")
     return SourceMessage(
@@ -101,10 +102,10 @@ def _extract_text(content: object) -> str:
     return join_texts(pieces)
 
 
-def _extract_assets(node: dict[str, Any], max_bytes: int) -> tuple[list[Asset], dict[str, Any]]:
+def _extract_assets(node: dict[str, object], max_bytes: int) -> tuple[list[Asset], dict[str, object]]:
     """The files of a message, and the message with a hash in place of each embedded file."""
     assets: list[Asset] = []
-    changed: dict[str, Any] = {}
+    changed: dict[str, object] = {}
     files = []
     for item in require_list(node.get("files"), "the files of a message"):
         fields = item if isinstance(item, dict) else {}
@@ -118,17 +119,18 @@ def _extract_assets(node: dict[str, Any], max_bytes: int) -> tuple[list[Asset], 
         files.append(item if address is url else {**fields, "url": address})
     if files:
         changed["files"] = files
-    if isinstance(node.get("content"), list):
-        changed["content"] = [_extract_part(part, assets, max_bytes) for part in node["content"]]
+    content = node.get("content")
+    if isinstance(content, list):
+        changed["content"] = [_extract_part(part, assets, max_bytes) for part in content]
     return assets, {**node, **changed} if assets else node
 
 
-def _extract_part(part: Any, assets: list[Asset], max_bytes: int) -> Any:
+def _extract_part(part: object, assets: list[Asset], max_bytes: int) -> object:
     """A part of a content with a hash in place of an embedded picture, which is added to `assets`."""
     image = part.get("image_url") if isinstance(part, dict) else None
     url = image.get("url") if isinstance(image, dict) else image
     asset, address = extract_data_url(url, "", max_bytes)
-    if asset is None:
+    if asset is None or not isinstance(part, dict):
         return part
     assets.append(asset)
     return {**part, "image_url": {**image, "url": address} if isinstance(image, dict) else address}

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
 from yearling.clock import new_id, now_utc
 from yearling.records import Conversation, Message, Role
@@ -54,8 +54,8 @@ class SourceMessage:
     content: str = ""
     created: object = None
     model: object = None
-    source: Any = None
-    facts: dict[str, Any] = field(default_factory=dict)
+    source: object = None
+    facts: dict[str, object] = field(default_factory=dict)
     assets: list[Asset] = field(default_factory=list)
     is_bare: bool = False
 
@@ -73,9 +73,9 @@ class SourceChat:
     created: object
     updated: object = None
     leaf: object = None
-    source: dict[str, Any]
+    source: dict[str, object]
     nodes: dict[str, SourceMessage]
-    children: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    children: Mapping[str, Sequence[object]] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -101,7 +101,7 @@ def build_conversation(chat: SourceChat, person_id: str) -> ParsedConversation:
     ids: dict[str, str | None] = {}
     """For each node the message id that is the parent of its children: its own, or its parent's if it has no message."""
     source_ids: dict[str | None, str] = {}
-    bare: dict[str, Any] = {}
+    bare: dict[str, object] = {}
     times: list[datetime] = []
     for key, parent in _iter_parents_first(chat.nodes, chat.children):
         node = chat.nodes[key]
@@ -162,7 +162,7 @@ def hash_messages(messages: Iterable[Message]) -> str:
     return _hash_json(rows)
 
 
-def _hash_json(value: Any) -> str:
+def _hash_json(value: object) -> str:
     return "sha256:" + hashlib.sha256(json.dumps(value, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -182,7 +182,7 @@ def scalar_text(value: object, name: str) -> str:
     raise _shape_error(name, value, "a text")
 
 
-def require_object(value: Any, name: str) -> dict[str, Any]:
+def require_object(value: object, name: str) -> dict[str, object]:
     """An object; {} for null. Raises RecordRejected for everything else."""
     if value is None:
         return {}
@@ -191,7 +191,7 @@ def require_object(value: Any, name: str) -> dict[str, Any]:
     return value
 
 
-def require_list(value: Any, name: str) -> list[Any]:
+def require_list(value: object, name: str) -> list[object]:
     """A list; [] for null. Raises RecordRejected for everything else."""
     if value is None:
         return []
@@ -200,7 +200,7 @@ def require_list(value: Any, name: str) -> list[Any]:
     return value
 
 
-def require_text(value: Any, name: str) -> str:
+def require_text(value: object, name: str) -> str:
     """A text; "" for null. Raises RecordRejected for everything else."""
     if value is None:
         return ""
@@ -209,7 +209,7 @@ def require_text(value: Any, name: str) -> str:
     return value
 
 
-def optional_key(value: Any, name: str) -> str | None:
+def optional_key(value: object, name: str) -> str | None:
     """The key of a node; None for null. Raises RecordRejected for everything else."""
     return scalar_text(value, name) or None
 
@@ -280,7 +280,7 @@ def parse_timestamp(value: object) -> datetime | None:
 
 
 def _iter_parents_first(
-    nodes: Mapping[str, SourceMessage], order: Mapping[str, Sequence[Any]]
+    nodes: Mapping[str, SourceMessage], order: Mapping[str, Sequence[object]]
 ) -> Iterator[tuple[str, str | None]]:
     """Yield (key, key of the parent) of every node below a root, siblings in the order of their parent's list."""
     children: dict[str | None, list[str]] = {}

@@ -15,7 +15,7 @@ def mend_surrogates(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def mend_surrogates_in_json(value: Any) -> Any:
+def mend_surrogates_in_json(value: object) -> Any:
     """A decoded JSON value with all its texts mended, keys too. Raises RecursionError for a value that is nested too deeply."""
     if isinstance(value, str):
         return mend_surrogates(value)

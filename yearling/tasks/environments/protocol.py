@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeGuard
 
 TaskMessage = dict[str, Any]
 """A message with `role` and `content`, as chat templates take it."""
-TranscriptMessage = Mapping[str, Any]
+TranscriptMessage = Mapping[str, object]
 Transcript = Sequence[TranscriptMessage]
 """The messages after the prompt: one assistant message, or assistant and environment in turn, assistant first."""
 

@@ -43,7 +43,7 @@ _PREGENERATED_DATASETS = frozenset({"acre", "composite", "gsm_symbolic", "list_f
 _SEED_32BIT_DATASETS = frozenset({"pool_matrix"})
 """They accept no seed above 32 bits. Two of our seeds may give the same item, but its question still belongs to one part."""
 
-Item = dict[str, Any]
+Item = dict[str, object]
 """An item of the library: `question`, `answer` and `metadata`."""
 
 _REQUEST = "Give only the final answer."
@@ -63,7 +63,7 @@ class ReasoningGym:
     """
 
     dataset: str
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict)
     shots: int = 2
 
     summary: ClassVar[str] = "Any generator of reasoning-gym: sums, letter counting, syllogisms and a hundred more."

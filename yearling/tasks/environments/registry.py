@@ -30,7 +30,7 @@ class EnvironmentInfo:
 
     name: str
     summary: str
-    settings: dict[str, Any]
+    settings: dict[str, object]
     """Default of each setting; None if the setting is required."""
     is_multi_turn: bool
     """Whether an episode may have several assistant messages."""
@@ -45,7 +45,7 @@ def environment_names() -> list[str]:
     return sorted(_ENVIRONMENT_CLASSES)
 
 
-def open_environment(name: str, **settings: Any) -> Environment:
+def open_environment(name: str, **settings: object) -> Environment:
     """Return the environment with this name. `family:member` sets the first setting of the family to `member`.
 
     Raises NotFound for an unknown name, BadInput for an unknown, missing or invalid setting, and Unavailable if a library that

@@ -11,6 +11,7 @@ A taskset has no seeds. The hash of its prompt assigns each task to training or 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 import itertools
 import logging
@@ -18,11 +19,15 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from types import ModuleType
+from typing import TYPE_CHECKING, ClassVar
 
 from yearling.errors import BadInput, NotFound, Unavailable, Unsupported, install_advice
 from yearling.tasks.environments.protocol import Task, TaskMessage, Transcript, TranscriptMessage, task_key
 from yearling.tasks.environments.seeds import SEEDS_PER_PART, part_of_seed, part_owning_question
+
+if TYPE_CHECKING:
+    import verifiers.v1 as vf
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +41,7 @@ class VerifiersTasks:
     """
 
     taskset: str
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict)
     limit: int = 10_000
     solved_at: float = 1.0
 
@@ -80,10 +85,10 @@ class VerifiersTasks:
         return float(trace.reward >= self.solved_at)
 
     @cached_property
-    def _tasks(self) -> list[Any]:
-        vf = _import_verifiers()
+    def _tasks(self) -> list[vf.Task]:
+        library = _import_verifiers()
         try:
-            taskset = vf.load_taskset(_taskset_config(vf, self.taskset, self.settings))
+            taskset = library.load_taskset(_taskset_config(self.taskset, self.settings))
         except ModuleNotFoundError:
             raise NotFound(f"There is no installed taskset named {self.taskset}.", advice="Install its package.") from None
         tasks = list(itertools.islice(taskset, self.limit))
@@ -101,15 +106,14 @@ class VerifiersTasks:
         return indices_by_part
 
 
-def _import_verifiers() -> Any:
+def _import_verifiers() -> ModuleType:
     try:
-        import verifiers.v1 as vf
+        return importlib.import_module("verifiers.v1")
     except ImportError:
         raise Unavailable("This needs verifiers, which is not installed.", advice=install_advice("verifiers")) from None
-    return vf
 
 
-def _taskset_config(vf: Any, taskset: str, settings: Mapping[str, object]) -> Any:
+def _taskset_config(taskset: str, settings: Mapping[str, object]) -> vf.TasksetConfig:
     from verifiers.v1.utils.loaders import taskset_config_type
 
     try:
@@ -120,7 +124,7 @@ def _taskset_config(vf: Any, taskset: str, settings: Mapping[str, object]) -> An
         raise NotFound(f"The package {taskset} is not a taskset: {error}", advice="Name a taskset package.") from None
 
 
-def _check_scored_from_answer(taskset: str, task: Any) -> None:
+def _check_scored_from_answer(taskset: str, task: vf.Task) -> None:
     requirements: list[str] = []
     if task.NEEDS_CONTAINER or task.data.image:
         requirements.append("a container")
@@ -146,7 +150,7 @@ def _needs_runtime(function: Callable[..., object]) -> bool:
     return parameter is not None and parameter.default is inspect.Parameter.empty
 
 
-def _prompt_messages(data: Any) -> list[TaskMessage]:
+def _prompt_messages(data: vf.TaskData) -> list[TaskMessage]:
     """Return the prompt as chat messages. Raises Unsupported for content that is not text."""
     messages = [{"role": "system", "content": data.system_prompt}] if data.system_prompt else []
     if isinstance(data.prompt, str):
@@ -158,19 +162,21 @@ def _prompt_messages(data: Any) -> list[TaskMessage]:
     return messages
 
 
-def _build_trace(task: Any, messages: list[TranscriptMessage], prompt_length: int) -> Any:
+def _build_trace(task: vf.Task, messages: list[TranscriptMessage], prompt_length: int) -> vf.Trace:
     """Return the conversation as a trace of verifiers. Assistant messages after the prompt count as sampled from the model."""
-    vf = _import_verifiers()
-    message_classes = {"system": vf.SystemMessage, "user": vf.UserMessage, "assistant": vf.AssistantMessage}
-    trace = vf.Trace(
-        task=vf.TraceTask(type=type(task).__name__, data=task.data),
-        agent=vf.AgentInfo(config=vf.AgentConfig()),
+    library = _import_verifiers()
+    message_classes = {"system": library.SystemMessage, "user": library.UserMessage, "assistant": library.AssistantMessage}
+    trace = library.Trace(
+        task=library.TraceTask(type=type(task).__name__, data=task.data),
+        agent=library.AgentInfo(config=library.AgentConfig()),
     )
     for position, message in enumerate(messages):
-        role, content = message["role"], message.get("content")
+        role, content = str(message["role"]), message.get("content")
         trace_message = message_classes[role](content=content if isinstance(content, str) else "")
         is_sampled = position >= prompt_length and role == "assistant"
-        trace.nodes.append(vf.MessageNode(parent=position - 1 if position else None, message=trace_message, sampled=is_sampled))
+        trace.nodes.append(
+            library.MessageNode(parent=position - 1 if position else None, message=trace_message, sampled=is_sampled)
+        )
     trace.is_completed = trace.ok = True
     return trace
 

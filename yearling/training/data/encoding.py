@@ -71,7 +71,7 @@ class LessonEncoder:
         prompt = self._encode_prompt(lesson.messages, lesson.prompt_ids, lesson.model_hash)
         return self._check_length(prompt, self._encode_answer(lesson.answer, lesson.answer_ids, lesson.model_hash))
 
-    def _encode_prompt(self, messages: Sequence[Mapping[str, Any]], stored_ids: Sequence[int], model_hash: str) -> list[int]:
+    def _encode_prompt(self, messages: Sequence[Mapping[str, object]], stored_ids: Sequence[int], model_hash: str) -> list[int]:
         if stored_ids and model_hash == self.model_hash:
             return list(stored_ids)
         return self.template.encode(self.tokenizer, messages, add_generation_prompt=True)

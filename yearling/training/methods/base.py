@@ -17,7 +17,7 @@ from yearling.errors import Untrusted
 class Stateful(Protocol):
     """Anything with a state of its own: policy, optimiser, curriculum."""
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Mapping[str, object]:
         """The state as tensors and plain values."""
         ...
 
@@ -40,7 +40,7 @@ class BaseMethod:
         """The metrics of a step after the KL limit was exceeded, in which nothing is computed or changed."""
         return {"tokens": 0.0, "capped": 1.0}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """The state of all parts by name, and the step that exceeded the KL limit."""
         return {name: _copied_state(part) for name, part in self._parts.items()} | {"capped_at": self.kl_stopped_at_step}
 
@@ -54,7 +54,8 @@ class BaseMethod:
         self.kl_stopped_at_step = int(state["capped_at"])
 
 
-def _copied_state(part: Stateful) -> dict[str, Any]:
+def _copied_state(part: Stateful) -> Mapping[str, object]:
     """The state of a part. A module returns its own tensors, which later steps change, so those are copied."""
-    state = part.state_dict()
-    return {name: value.clone() for name, value in state.items()} if isinstance(part, nn.Module) else state
+    if isinstance(part, nn.Module):
+        return {name: value.clone() for name, value in part.state_dict().items()}
+    return part.state_dict()

@@ -19,7 +19,7 @@ class TrainedPolicy(Protocol):
     base_sha256: str
     """Hash of the weights that training started from."""
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Mapping[str, object]:
         """The trained tensors, without the frozen base."""
         ...
 
@@ -58,7 +58,7 @@ class Method(Protocol):
         None if the method has no such data. Must not change anything that a step depends on."""
         ...
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Mapping[str, object]:
         """The complete state: tensors, numbers, strings, None, and dicts, lists and tuples of them.
 
         `policy` holds `policy.state_dict()`, so that the policy can be exported without the training data."""

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 
 from yearling.models import Decoder
@@ -118,6 +119,16 @@ class _JoinedLinears:
         out = x @ self.weight_and_a.T
         out[:, : self.num_outputs].addmm_(out[:, self.num_outputs :], self.scaled_b.T)
         return out
+
+    @overload
+    def backward(
+        self, grad_output: Tensor, x: Tensor, low_rank: Tensor, *, needs_input_grad: Literal[True] = True
+    ) -> tuple[Tensor, list[Tensor]]: ...
+
+    @overload
+    def backward(
+        self, grad_output: Tensor, x: Tensor, low_rank: Tensor, *, needs_input_grad: bool
+    ) -> tuple[Tensor | None, list[Tensor]]: ...
 
     def backward(
         self, grad_output: Tensor, x: Tensor, low_rank: Tensor, *, needs_input_grad: bool = True
@@ -233,12 +244,23 @@ def _node_groups(nodes: Sequence[PrefixNode]) -> list[range]:
     return groups
 
 
+class _BlockContext(FunctionCtx):
+    """What the forward pass of a block leaves for the backward pass."""
+
+    block: _FrozenBlock
+    shape: _AttentionShape
+    rotation: tuple[Tensor, Tensor]
+    spans: list[_QuerySpan]
+    saved_tensors: tuple[Tensor, ...]
+    needs_input_grad: tuple[bool, ...]
+
+
 class _BlockFunction(torch.autograd.Function):
     """One block as an autograd function of its input and the adapter's factors."""
 
     @staticmethod
     def forward(
-        ctx: Any,
+        ctx: _BlockContext,
         x: Tensor,
         block: _FrozenBlock,
         shape: _AttentionShape,
@@ -267,7 +289,7 @@ class _BlockFunction(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _BlockContext, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (dy,) = gradients
         block, shape = ctx.block, ctx.shape
         x, qkv, mixed, out, gate_up, low_down, *_ = ctx.saved_tensors

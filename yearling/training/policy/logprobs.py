@@ -11,10 +11,10 @@ Shapes: N target tokens, E model width, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 TILE_ROWS = 512
 TILE_COLUMNS = 2048
@@ -38,12 +38,22 @@ def target_logprobs(
     return apply(hidden_NE, weight_VE, labels_N, 1.0 / temperature, entropy, tile)
 
 
+class _LogprobContext(FunctionCtx):
+    """What the forward pass leaves for the backward pass."""
+
+    scale: float
+    tile: tuple[int, int]
+    train_weight: bool
+    saved_tensors: tuple[Tensor, ...]
+    needs_input_grad: tuple[bool, ...]
+
+
 class _TargetLogprobs(torch.autograd.Function):
     """`target_logprobs` as an autograd function."""
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor, scale: float, entropy: bool, tile: tuple[int, int]
+        ctx: _LogprobContext, hidden: Tensor, weight: Tensor, labels: Tensor, scale: float, entropy: bool, tile: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
         wide_dtype = torch.promote_types(hidden.dtype, torch.float32)
         logprobs = torch.empty(hidden.shape[0], dtype=wide_dtype, device=hidden.device)
@@ -61,13 +71,16 @@ class _TargetLogprobs(torch.autograd.Function):
                 entropies[rows] = softmax.sum_exp.log() - softmax.sum_logit_exp / softmax.sum_exp
             if grad_hidden is not None:
                 grad_hidden[rows] = weight[labels[rows]] - softmax.expected_weight()
-        ctx.save_for_backward(hidden, weight, labels, log_sums) if train_weight else ctx.save_for_backward(grad_hidden)
+        if train_weight:
+            ctx.save_for_backward(hidden, weight, labels, log_sums)
+        elif grad_hidden is not None:
+            ctx.save_for_backward(grad_hidden)
         ctx.scale, ctx.tile, ctx.train_weight = scale, tile, train_weight
         ctx.mark_non_differentiable(entropies)
         return logprobs, entropies
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _LogprobContext, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         grad_output = gradients[0] * ctx.scale
         if not ctx.train_weight:
             (grad_hidden,) = ctx.saved_tensors

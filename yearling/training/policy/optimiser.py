@@ -71,7 +71,7 @@ class Optimiser:
         # Biases and norm weights, which have one dimension, are not decayed.
         matrices = [parameter for parameter in self.parameters if parameter.dim() > 1]
         others = [parameter for parameter in self.parameters if parameter.dim() <= 1]
-        groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+        groups: list[dict[str, object]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
         self._adamw = torch.optim.AdamW(
             groups,
             lr=config.learning_rate,
@@ -96,7 +96,7 @@ class Optimiser:
         self._adamw.zero_grad(set_to_none=True)
         return {"grad_norm": grad_norm, "learning_rate": learning_rate}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """The state of AdamW. Sharded moments are gathered into complete tensors."""
         state = self._adamw.state_dict()
         moments = {
@@ -115,7 +115,7 @@ class Optimiser:
         self._adamw.load_state_dict({**state, "state": moments})
 
 
-def _restore_moment(value: Any, parameter: Tensor) -> Any:
+def _restore_moment(value: object, parameter: Tensor) -> object:
     """A value of AdamW's state for one parameter: moments are laid out as the parameter, the step count is returned unchanged."""
     if isinstance(value, Tensor) and value.shape == parameter.shape:
         return shard_like(value.to(parameter.device), parameter)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from yearling.errors import BadInput
 from yearling.training.config import TrainingConfig
@@ -98,11 +98,11 @@ class ReinforcementConfig(TrainingConfig):
 class RolloutLog(Protocol):
     """Where the rollouts of a step are recorded before the step learns from them, such as a run folder."""
 
-    def record_rollouts(self, step: int, rollouts: Sequence[Mapping[str, Any]], *, attempt: int = 0) -> None:
+    def record_rollouts(self, step: int, rollouts: Sequence[Mapping[str, object]], *, attempt: int = 0) -> None:
         """Record the rollouts of one attempt of a step, as JSON values."""
         ...
 
-    def read_rollouts(self, step: int, *, attempt: int = 0) -> list[dict[str, Any]] | None:
+    def read_rollouts(self, step: int, *, attempt: int = 0) -> list[dict[str, object]] | None:
         """The recorded rollouts, or None if there are none."""
         ...
 
@@ -111,14 +111,14 @@ class InMemoryRolloutLog:
     """A rollout log for tests and measurements, which are never resumed."""
 
     def __init__(self) -> None:
-        self.rollouts_by_attempt: dict[tuple[int, int], list[dict[str, Any]]] = {}
+        self.rollouts_by_attempt: dict[tuple[int, int], list[dict[str, object]]] = {}
         """(step, attempt) -> rollouts."""
 
-    def record_rollouts(self, step: int, rollouts: Sequence[Mapping[str, Any]], *, attempt: int = 0) -> None:
+    def record_rollouts(self, step: int, rollouts: Sequence[Mapping[str, object]], *, attempt: int = 0) -> None:
         """See `RolloutLog`."""
         self.rollouts_by_attempt[step, attempt] = [dict(rollout) for rollout in rollouts]
 
-    def read_rollouts(self, step: int, *, attempt: int = 0) -> list[dict[str, Any]] | None:
+    def read_rollouts(self, step: int, *, attempt: int = 0) -> list[dict[str, object]] | None:
         """See `RolloutLog`."""
         return self.rollouts_by_attempt.get((step, attempt))
 

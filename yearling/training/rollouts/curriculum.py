@@ -111,7 +111,7 @@ class Curriculum:
             counts.num_tried = _COUNT_DECAY * counts.num_tried + len(arm_rollouts)
             counts.num_solved = _COUNT_DECAY * counts.num_solved + sum(rollout.is_solved for rollout in arm_rollouts)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """The next task and the counts of each arm, as JSON values."""
         records = {name: [counts.num_tried, counts.num_solved] for name, counts in sorted(self._counts.items())}
         return {"next": dict(sorted(self._next_index.items())), "records": records}

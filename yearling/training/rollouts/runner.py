@@ -106,7 +106,7 @@ class Rollout:
         """The rollout as a training example whose targets are the sampled tokens."""
         return TrainingExample(self.ids, self.sampled, self.group)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """JSON values. The key of `sampled` is `drawn`, its name when the format was defined."""
         values = asdict(self)
         sampled = [int(mark) for mark in values["sampled"]]
@@ -178,7 +178,7 @@ class RolloutRunner:
             EpisodeRequest(prompts[index], int(episode_seed), config.max_tokens, max_episode_tokens)
             for index, episode_seed in zip(task_indices, seeds, strict=True)
         ]
-        transcripts: list[list[dict[str, Any]]] = [[] for _ in requests]
+        transcripts: list[list[dict[str, object]]] = [[] for _ in requests]
 
         def reply(number: int, answer: Sequence[int]) -> Sequence[int] | None:
             return self._environment_reply(tasks[task_indices[number]][1], transcripts[number], answer)
@@ -201,7 +201,7 @@ class RolloutRunner:
             rollouts.append(rollout)
         return rollouts
 
-    def _environment_reply(self, task: Task, transcript: list[dict[str, Any]], answer: Sequence[int]) -> Sequence[int] | None:
+    def _environment_reply(self, task: Task, transcript: list[dict[str, object]], answer: Sequence[int]) -> Sequence[int] | None:
         """The ids of the environment's reply to an answer, None if the episode is over. Extends the transcript."""
         environment = self._get_environment(task.environment)
         transcript.append({"role": "assistant", "content": self._decode_answer(answer)})
@@ -211,7 +211,7 @@ class RolloutRunner:
         transcript.append(dict(reply))
         return self._encode_reply(task, reply)
 
-    def _encode_reply(self, task: Task, reply: Mapping[str, Any]) -> list[int]:
+    def _encode_reply(self, task: Task, reply: Mapping[str, object]) -> list[int]:
         """The ids between the end of an answer and the start of the next one: the rendered reply and the opening of a turn.
 
         They are cut out of a rendering with a placeholder answer, so that sampled ids are never encoded again. Raises BadInput if
@@ -227,7 +227,7 @@ class RolloutRunner:
             )
         return after[ends[-1] + 1 :]
 
-    def _score(self, task: Task, transcript: list[dict[str, Any]], prompt: Sequence[int], episode: Episode) -> float:
+    def _score(self, task: Task, transcript: list[dict[str, object]], prompt: Sequence[int], episode: Episode) -> float:
         environment = self._get_environment(task.environment)
         if not is_multi_turn(environment):
             transcript = [{"role": "assistant", "content": self._decode_answer(episode.ids[len(prompt) :])}]
