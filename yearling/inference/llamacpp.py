@@ -123,6 +123,11 @@ class LlamaCppEngine:
         """Number of finished steps, for the supervisor."""
         return self._thread.steps
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the engine's thread has ended by a fault, for the worker."""
+        return self._thread.has_failed
+
     async def running(self) -> int:
         """Number of running answers, between two steps."""
         return await self._thread.run_between_steps(lambda core: core.running)
