@@ -35,6 +35,19 @@ async def test_readyz_reports_reasons(start_api: ApiFactory, monkeypatch: pytest
         assert (await api.client.get("/healthz")).status_code == 200, "the process is still alive"
 
 
+async def test_readyz_says_why_an_engine_is_down_and_when_it_is_started_again(
+    start_api: ApiFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start_api() as api:
+        pool = api.app.state.services.pool
+        outage = "4 failures in a row, the last: the engine crashed (SIGKILL) while it started; the next start is in 8 s"
+        monkeypatch.setattr(pool, "ready", lambda: False)
+        monkeypatch.setattr(pool, "status", lambda: [{"name": "fake-model", "state": "failed", "outage": outage}])
+        response = await api.client.get("/readyz")
+        assert response.status_code == 503
+        assert response.json()["reasons"] == [f"The default model does not answer (fake-model: failed, {outage})."]
+
+
 async def test_metrics_count_requests_tokens_and_times(start_api: ApiFactory) -> None:
     async with start_api(FakeEngine(["Hi", ScriptedAnswer("dies", fail_after=1)])) as api:
         await api.chat(stream=True)

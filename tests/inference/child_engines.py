@@ -31,6 +31,7 @@ class FailingEngine(FakeEngine):
     """Fails as the text of the prompt says; answers anything else."""
 
     steps = 0
+    has_failed = False
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
         what = bytes(request.prompt_ids or ()).decode()
@@ -44,6 +45,9 @@ class FailingEngine(FakeEngine):
                 ctypes.PyDLL(None).sleep(600)
             elif what == "raise":
                 raise ZeroDivisionError("a bug")
+            elif what == "break":
+                self.has_failed = True
+                raise ZeroDivisionError("a bug after which nothing works")
             elif what == "busy":
                 # Long work without a delta that makes progress.
                 for _ in range(20):

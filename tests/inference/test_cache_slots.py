@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from yearling.inference.cache_slots import SlotAssignment, SlotScheduler, SlottedSequence
+from yearling.inference.cache_slots import GRID_TOKENS, SavedPrefix, SavedPrefixes, SlotAssignment, SlotScheduler, SlottedSequence
 
 
 def sequence(*tokens: int, adapter: str | None = None) -> SlottedSequence[str]:
@@ -112,3 +112,70 @@ def test_a_waiting_sequence_can_be_removed() -> None:
     slots.finish(one)
     assert not slots.waiting
     assert not slots.running
+
+
+def test_a_sequence_that_runs_alone_reuses_whole_chunks_that_were_computed_alone() -> None:
+    slots: SlotScheduler[str] = SlotScheduler(count=2, cells=10_000)
+    prompt = list(range(2 * GRID_TOKENS + 5))
+    one = sequence(*prompt)
+    slots.add(one)
+    assert slots.take_single() is one
+    slots.assign_single(one, slots.slots[0], 0)
+    compute(one)
+    slots.slots[0].num_repeatable = 2 * GRID_TOKENS
+    slots.finish(one)
+    slot = slots.slots[0]
+    assert slot.repeatable_prefix_length(prompt, None) == 2 * GRID_TOKENS
+    assert slot.repeatable_prefix_length(prompt[: 2 * GRID_TOKENS], None) == GRID_TOKENS, "one token is left to compute"
+    assert slot.repeatable_prefix_length([*prompt[:200], -1, -1], None) == GRID_TOKENS
+    assert slot.repeatable_prefix_length(prompt, "a") == 0
+    # Beside others it may be reused to the last token, and what is added then is not repeatable.
+    assert run(slots, sequence(*prompt, 1, 2)).num_kept == len(prompt)
+    assert slot.num_repeatable == 2 * GRID_TOKENS
+
+
+def test_a_sequence_is_alone_only_if_nothing_runs_or_waits() -> None:
+    slots: SlotScheduler[str] = SlotScheduler(count=2, cells=100)
+    assert slots.take_single() is None
+    slots.add(sequence(1))
+    slots.add(sequence(2))
+    assert slots.take_single() is None
+    for _ in slots.assign_waiting():
+        pass
+    slots.add(sequence(3))
+    assert slots.take_single() is None
+
+
+def saved(*tokens: int, size: int = 10, adapter: str | None = None, num_repeatable: int = 0) -> SavedPrefix:
+    return SavedPrefix(tokens, adapter, num_repeatable, bytes(size))
+
+
+def test_saved_prefixes_stay_within_their_memory() -> None:
+    prefixes = SavedPrefixes(30)
+    assert prefixes.accepts(30)
+    assert not prefixes.accepts(31)
+    for first in range(3):
+        prefixes.add(saved(first, 1, 2))
+    assert prefixes.find([0, 1, 2, 3], None, alone=False) is not None, "used last"
+    prefixes.add(saved(9, 1, 2))
+    assert prefixes.size_bytes == 30
+    assert prefixes.find([1, 1, 2, 3], None, alone=False) is None
+    assert prefixes.find([0, 1, 2, 3], None, alone=False) is not None
+    prefixes.add(saved(0, 1, 2, 3, size=20))
+    assert prefixes.size_bytes == 30, "it replaces what it continues, and the oldest"
+
+
+def test_saved_prefixes_are_found_by_what_they_save() -> None:
+    prefixes = SavedPrefixes(1000)
+    long = tuple(range(3 * GRID_TOKENS))
+    prefixes.add(saved(*long, num_repeatable=GRID_TOKENS))
+    prefixes.add(saved(*long[: 2 * GRID_TOKENS + 1], num_repeatable=2 * GRID_TOKENS))
+    prefixes.add(saved(*long, 7, adapter="a", num_repeatable=3 * GRID_TOKENS))
+    together, alone = (prefixes.find([*long, 1], None, alone=alone) for alone in (False, True))
+    assert together is not None
+    assert together[1] == 3 * GRID_TOKENS
+    assert alone is not None
+    assert alone[1] == 2 * GRID_TOKENS
+    assert prefixes.find([*long, 1], "b", alone=True) is None
+    prefixes.drop_adapter("a")
+    assert prefixes.find([*long, 1], "a", alone=False) is None

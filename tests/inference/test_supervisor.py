@@ -117,7 +117,7 @@ async def test_a_crash_fails_running_requests_and_the_next_one_works() -> None:
         first = engine.pid
         with pytest.raises(Unavailable, match=r"crashed \(SIGSEGV\).*") as caught:
             await engine.generate(prompt("segfault"))
-        assert "try again" in caught.value.advice
+        assert "Try again" in caught.value.advice
         assert (await asyncio.wait_for(engine.generate(prompt("fine")), 20)).text == "hello"
         assert engine.pid != first
         assert engine.restarts == 1
@@ -153,10 +153,19 @@ async def test_a_bug_in_the_engine_is_reported_and_does_not_end_it() -> None:
 
 
 @pytest.mark.slow
+async def test_an_engine_that_has_failed_for_good_is_replaced() -> None:
+    async with supervised("open_failing") as engine:
+        with pytest.raises(Unavailable, match="ZeroDivisionError"):
+            await engine.generate(prompt("break"))
+        await wait_until(lambda: engine.restarts == 1)
+        assert (await engine.generate(prompt("fine"))).text == "hello"
+
+
+@pytest.mark.slow
 async def test_start_raises_what_opening_raises() -> None:
     with pytest.raises(BadInput, match="does not want to open"):
         await SupervisedEngine(EngineSpec(factory=f"{HERE}:open_refusing")).start()
-    with pytest.raises(Unavailable, match=r"status 7 while it started\. It last said: about to die"):
+    with pytest.raises(Unavailable, match=r"status 7 while it started\. Its last output was: about to die"):
         await SupervisedEngine(EngineSpec(factory=f"{HERE}:open_dying")).start()
 
 

@@ -286,6 +286,36 @@ async def test_a_failing_step_fails_its_requests_and_the_engine_goes_on(monkeypa
         assert (await engine.generate(request("a"))).completion_tokens == 12
 
 
+async def test_a_request_that_the_engine_fails_to_accept_is_failed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with tiny_engine() as engine:
+        core = await engine._thread.core()
+        with monkeypatch.context() as patch:
+            patch.setattr(core, "decoder_for", lambda _: 1 // 0)
+            with pytest.raises(Unavailable, match="failed to accept"):
+                await asyncio.wait_for(engine.generate(request("a")), 5)
+        assert (await engine.generate(request("a"))).completion_tokens == 12
+        assert not engine.has_failed
+
+
+async def test_no_request_waits_for_a_thread_that_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with tiny_engine() as engine:
+        core = await engine._thread.core()
+        monkeypatch.setattr(core, "remove", lambda _: 1 // 0)
+        stream = engine.stream(request(max_tokens=200))
+        await anext(stream)
+        running = asyncio.create_task(engine.generate(request("b", max_tokens=200)))
+        # The first stream is dropped, which fails; the second request and a call that comes with it are told.
+        await stream.aclose()
+        scoring = asyncio.create_task(engine.score([((1,), (2,))]))
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(running, 5)
+        await asyncio.wait([scoring], timeout=5)
+        assert scoring.done()
+        assert engine.has_failed
+        with pytest.raises(Unavailable, match="has failed"):
+            await engine.generate(request("a"))
+
+
 async def test_closing_twice_ends_open_streams_and_does_no_harm() -> None:
     async with tiny_engine() as engine:
         stream = engine.stream(request(max_tokens=200))

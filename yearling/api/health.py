@@ -78,8 +78,11 @@ async def metrics(request: Request) -> Response:
 def _engine_reasons(services: Services) -> list[str]:
     if services.pool.ready():
         return []
-    states = [f"{engine['name']}: {engine.get('state', 'not ready')}" for engine in services.pool.status()]
-    return [f"The default model does not answer ({', '.join(states)})."]
+    states = []
+    for engine in services.pool.status():
+        outage = f", {engine['outage']}" if engine.get("outage") else ""
+        states.append(f"{engine['name']}: {engine.get('state', 'not ready')}{outage}")
+    return [f"The default model does not answer ({'; '.join(states)})."]
 
 
 def _store_reasons(services: Services) -> list[str]:

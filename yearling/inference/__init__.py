@@ -22,10 +22,11 @@ from yearling.inference.engine_choice import (
     describe_engines,
     detect_machine,
 )
+from yearling.inference.engine_process import EngineSpec
 from yearling.inference.fake import ByteTokenizer, FakeChatTemplate, FakeEngine, ScriptedAnswer, fake_served_model
 from yearling.inference.pool import EnginePool, open_engine
 from yearling.inference.served_model import ChatTemplateLike, ServedModel, StreamDecoderLike, TokenizerLike
-from yearling.inference.supervisor import EngineSpec, SupervisedEngine
+from yearling.inference.supervisor import SupervisedEngine
 from yearling.inference.throughput import EngineSpeed, measure_engine, measure_interleaved, peak_memory_bytes
 from yearling.inference.torch_facade import make_decoding_view, random_stream, refresh_decoding_view, sample_from_probabilities
 

@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from yearling.errors import Unavailable, UserError
@@ -111,7 +112,8 @@ class InFlightRequest:
 class EngineThread(Generic[Core]):
     """Runs an engine core in its own thread. Use from one event loop.
 
-    `steps` counts finished steps, so that a watchdog can tell a working thread from a hanging one.
+    `steps` counts finished steps, so that a watchdog can tell a working thread from a hanging one. `has_failed` tells it that
+    the thread has ended although nobody closed it, so that every request raises Unavailable.
     """
 
     def __init__(self, build: Callable[[], Core], *, name: str) -> None:
@@ -124,6 +126,7 @@ class EngineThread(Generic[Core]):
         self._in_flight: set[InFlightRequest] = set()
         self._core_future: Future[Core] = Future()
         self.steps = 0
+        self.has_failed = False
         self._thread = threading.Thread(target=self._run, args=(build,), name=name, daemon=True)
         self._thread.start()
 
@@ -172,6 +175,8 @@ class EngineThread(Generic[Core]):
         await asyncio.to_thread(self._thread.join)
 
     def _check_open(self) -> None:
+        if self.has_failed:
+            raise Unavailable("The engine has failed.", advice="Try again when it has been started again.")
         if self._closing:
             raise Unavailable("The engine is closed.")
 
@@ -185,6 +190,9 @@ class EngineThread(Generic[Core]):
             self._core_future.result().add(in_flight)
         except UserError as error:
             in_flight.fail(error)
+        except Exception:
+            log.exception("The %s engine failed to accept a request.", self._name)
+            in_flight.fail(Unavailable("The engine failed to accept the request.", advice="Try again. The log has the cause."))
         else:
             self._in_flight.add(in_flight)
 
@@ -202,12 +210,24 @@ class EngineThread(Generic[Core]):
             self._core_future.set_exception(error)
             return
         self._core_future.set_result(core)
-        while self._run_posted_actions(core):
-            if core.has_work():
-                self._step(core)
-            self._deliver()
+        try:
+            while self._run_posted_actions(core):
+                if core.has_work():
+                    self._step(core)
+                self._deliver()
+        except Exception:
+            # The core is in an unknown state: a request that it dropped would wait for ever.
+            log.exception("The thread of the %s engine failed.", self._name)
+            self.has_failed = True
+        with self._wake:
+            self._closing = True
+            actions, self._inbox = self._inbox, []
+        for action in actions if self.has_failed else []:
+            with suppress(Exception):
+                action()
+        ended = "failed" if self.has_failed else "was closed"
         for in_flight in self._in_flight:
-            in_flight.fail(Unavailable("The engine was closed while it was answering."))
+            in_flight.fail(Unavailable(f"The engine {ended} while it was answering."))
         self._deliver()
 
     def _run_posted_actions(self, core: Core) -> bool:
@@ -217,8 +237,13 @@ class EngineThread(Generic[Core]):
                 self._wake.wait()
             actions, self._inbox = self._inbox, []
             closing = self._closing
-        for action in actions:
-            action()
+        for position, action in enumerate(actions):
+            try:
+                action()
+            except Exception:
+                with self._wake:
+                    self._inbox[:0] = actions[position + 1 :]
+                raise
         return not closing
 
     def _step(self, core: Core) -> None:

@@ -42,6 +42,9 @@ CELLS_PER_SEQUENCE = 512
 KV_CACHE_MEMORY_FRACTION = 0.25
 """Part of the memory that is free at start which the KV cache may take."""
 
+SAVED_PREFIXES_MEMORY_FRACTION = 0.1
+"""Part of the memory that is free at start which cached conversations outside the KV cache may take."""
+
 
 class LlamaCppEngine:
     """An `Engine` over one GGUF file. Build it with `open`; use it from the event loop that built it."""
@@ -76,10 +79,12 @@ class LlamaCppEngine:
         context_tokens: int = 0,
         max_sequences: int | None = None,
         cells: int | None = None,
+        saved_bytes: int | None = None,
     ) -> LlamaCppEngine:
         """Load the file.
 
-        `context_tokens` 0 means the context that the model was trained for; `cells` None sizes the KV cache by memory.
+        `context_tokens` 0 means the context that the model was trained for; `cells` None sizes the KV cache by memory, and
+        `saved_bytes` None the copies of cached conversations outside it.
         `source_hash` is the hash of the published file that the weights were converted from: adapters for that file fit too.
         Raises Untrusted if the file is not a model, Unavailable if llama.cpp is missing or memory is short.
         """
@@ -89,7 +94,8 @@ class LlamaCppEngine:
         def build() -> LlamaCppCore:
             model = LlamaModel(path)
             context = min(context_tokens or model.trained_context_tokens, model.trained_context_tokens)
-            affordable_cells = int(psutil.virtual_memory().available * KV_CACHE_MEMORY_FRACTION) // model.kv_bytes_per_token
+            available_bytes = psutil.virtual_memory().available
+            affordable_cells = int(available_bytes * KV_CACHE_MEMORY_FRACTION) // model.kv_bytes_per_token
             num_cells = cells or max(context, min(sequences * CELLS_PER_SEQUENCE, affordable_cells))
             # llama.cpp rounds up to whole blocks of 256 cells; one more cell holds the last token of a full context.
             num_cells = math.ceil((num_cells + 1) / 256) * 256
@@ -101,6 +107,7 @@ class LlamaCppEngine:
                 cells=num_cells,
                 threads=threads,
                 constrain=_ConstraintFactory(tokenizer, model.vocab_size),
+                saved_bytes=int(available_bytes * SAVED_PREFIXES_MEMORY_FRACTION) if saved_bytes is None else saved_bytes,
             )
 
         thread = EngineThread(build, name="llamacpp")
@@ -122,6 +129,11 @@ class LlamaCppEngine:
     def steps(self) -> int:
         """Number of finished steps, for the supervisor."""
         return self._thread.steps
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the engine's thread has ended by a fault, for the worker."""
+        return self._thread.has_failed
 
     async def running(self) -> int:
         """Number of running answers, between two steps."""

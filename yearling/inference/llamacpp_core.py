@@ -4,6 +4,9 @@ One step decodes a token for every running answer and prefills a chunk of each n
 in use. While answers run, a step prefills only a little, so that their tokens keep coming; an idle engine prefills in larger
 chunks. If cells run out, cached conversations are dropped first; then the newest answer goes back to the queue and is
 recomputed later. Cells in use are never overwritten. Independent of asyncio.
+
+A request that runs alone is computed in exactly one way, whatever was cached before it (`cache_slots.py`). For that, the cache is
+emptied of everything else: what it held is copied to memory outside it, and back when it is asked for again.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable, Untrusted, UserError
-from yearling.inference.cache_slots import CacheSlot, SlotScheduler, SlottedSequence
+from yearling.inference.cache_slots import GRID_TOKENS, CacheSlot, SavedPrefix, SavedPrefixes, SlotScheduler, SlottedSequence
 from yearling.inference.engine_thread import InFlightRequest
 from yearling.inference.llamacpp_ctypes import LlamaContext, LlamaModel
 from yearling.inference.numpy_sampler import SamplerState, TokenMask, sample_token, token_logprob
@@ -30,7 +33,7 @@ Measured beside one stream on two busy cores, prompt tokens per second and gap: 
 128: 74, 1,727 ms. The gap halves with the chunk, while the rate hardly changes.
 """
 
-IDLE_CHUNK_TOKENS = 128
+IDLE_CHUNK_TOKENS = GRID_TOKENS
 """Prefill tokens per step while no answer runs."""
 SCORE_CHUNK_TOKENS = 64
 """Rows with output in one step; each takes a row of logits."""
@@ -69,7 +72,9 @@ class LlamaCppCore:
         cells: int,
         threads: int,
         constrain: Callable[[dict[str, object]], TokenConstraint],
+        saved_bytes: int = 0,
     ) -> None:
+        """`saved_bytes` is the most memory for cached conversations outside the cache."""
         self._model = model
         self._constrain = constrain
         self._context_tokens = context_tokens
@@ -77,6 +82,11 @@ class LlamaCppCore:
         self._sequences: dict[InFlightRequest, SlottedSequence[LlamaCppSequenceState]] = {}
         self._adapters: dict[str, int] = {}
         self._unloading: set[str] = set()
+        self._saved = SavedPrefixes(saved_bytes)
+        self._alone: SlottedSequence[LlamaCppSequenceState] | None = None
+        """The running sequence that has had the cache to itself so far."""
+        self._is_scoring = False
+        """Whether a text that is being scored or embedded has tokens in the cache."""
         # One more sequence id than slots, for scoring and embedding.
         self._scoring_sequence_id = max_sequences
         self._context: LlamaContext = model.context(
@@ -108,6 +118,8 @@ class LlamaCppCore:
         sequence = self._sequences.pop(in_flight, None)
         if sequence is not None:
             self._slots.finish(sequence)
+            if sequence is self._alone:
+                self._alone = None
             self._free_unloading_adapters()
 
     def has_work(self) -> bool:
@@ -120,11 +132,15 @@ class LlamaCppCore:
             self.remove(in_flight)
         for slot in self._slots.slots:
             self._slots.empty(slot)
+        self._alone = None
         self._context.clear()
 
     def step(self) -> None:
         """Compute one token for each running answer and a chunk of each new one."""
+        if not self._is_scoring and (sequence := self._slots.take_single()) is not None:
+            self._start_alone(sequence)
         for assignment in self._slots.assign_waiting():
+            self._alone = None
             if assignment.prefix_source is not None:
                 self._context.remove_tokens(assignment.slot.number)
                 self._context.copy_prefix(assignment.prefix_source.number, assignment.slot.number, assignment.num_kept)
@@ -132,9 +148,59 @@ class LlamaCppCore:
                 # A cache that cannot be cut (sliding window) is recomputed.
                 self._context.remove_tokens(assignment.slot.number)
                 self._slots.empty(assignment.slot)
+            self._restore_longer_prefix(assignment.slot)
         chunks = self._plan()
         for adapter in dict.fromkeys(sequence.adapter for sequence in chunks):
             self._run_pass(adapter, {sequence: count for sequence, count in chunks.items() if sequence.adapter == adapter})
+
+    def _start_alone(self, sequence: SlottedSequence[LlamaCppSequenceState]) -> None:
+        """Run a sequence alone, after the longest repeatable prefix that is known."""
+        tokens, adapter = sequence.tokens, sequence.adapter
+        held = [slot for slot in self._slots.slots if slot.tokens]
+        # Tokens that lie in the first cells of an otherwise empty cache stay where they are.
+        resident = held[0] if len(held) == 1 and held[0].num_repeatable else None
+        num_kept = resident.repeatable_prefix_length(tokens, adapter) if resident else 0
+        saved = self._saved.find(tokens, adapter, alone=True)
+        if resident is not None and num_kept and (saved is None or saved[1] <= num_kept):
+            if 2 * num_kept < resident.num_repeatable:
+                self._save(resident)
+            slot = resident
+        else:
+            self._vacate()
+            slot, num_kept = self._slots.slots[0], 0
+            if saved is not None and self._context.restore(slot.number, saved[0].data):
+                slot.tokens, num_kept = list(saved[0].tokens), saved[1]
+        if not self._context.remove_tokens(slot.number, num_kept):
+            # A cache that cannot be cut (sliding window) is recomputed.
+            self._context.clear()
+            num_kept = 0
+        self._slots.assign_single(sequence, slot, num_kept)
+        self._alone = sequence
+
+    def _vacate(self) -> None:
+        """Empty the cache. What it held is saved outside it, as far as there is room."""
+        for slot in self._slots.slots:
+            if slot.tokens:
+                self._save(slot)
+                self._slots.empty(slot)
+        self._context.clear()
+
+    def _save(self, slot: CacheSlot) -> None:
+        if len(slot.tokens) >= GRID_TOKENS and self._saved.accepts(self._context.saved_size(slot.number)):
+            data = self._context.save(slot.number)
+            self._saved.add(SavedPrefix(tuple(slot.tokens), slot.adapter, slot.num_repeatable, data))
+
+    def _restore_longer_prefix(self, slot: CacheSlot) -> None:
+        """Continue after a saved prefix, if that saves a chunk or more, for a sequence that runs beside others."""
+        sequence = next(sequence for sequence in self._slots.running if sequence.slot is slot)
+        saved = self._saved.find(sequence.tokens, sequence.adapter, alone=False)
+        if saved is None or saved[1] < len(slot.tokens) + GRID_TOKENS:
+            return
+        self._slots.empty(slot)
+        if self._context.restore(slot.number, saved[0].data) and self._context.remove_tokens(slot.number, saved[1]):
+            slot.tokens = list(saved[0].tokens[: saved[1]])
+        else:
+            self._context.remove_tokens(slot.number)
 
     def _plan(self) -> dict[SlottedSequence[LlamaCppSequenceState], int]:
         """How many tokens of each running sequence to compute: one for each that decodes, a chunk for those in prefill."""
@@ -173,6 +239,8 @@ class LlamaCppCore:
             start = len(slot.tokens)
             if start % IDLE_CHUNK_TOKENS == 0 or (count > 1 and len(chunks) == 1):
                 slot.chunk_starts.append(start)
+            if sequence is self._alone and start == slot.num_repeatable and count == GRID_TOKENS:
+                slot.num_repeatable += count
             slot.tokens += sequence.tokens[start : start + count]
         for sequence, row in outputs:
             self._emit(sequence, row)
@@ -182,6 +250,7 @@ class LlamaCppCore:
         slot = self._slots.evict() or self._slots.preempt()
         if slot is None:
             raise RuntimeError("a single sequence does not fit the KV cache")
+        self._alone = None
         self._context.remove_tokens(slot.number)
 
     def _emit(self, sequence: SlottedSequence[LlamaCppSequenceState], row: int) -> None:
@@ -247,10 +316,16 @@ class LlamaCppCore:
         return stop, np.asarray(total)
 
     def clear_scoring_sequence(self) -> None:
-        """Free the cells of an interrupted `score_chunk` or `embed_chunk`."""
+        """Free the cells of `score_chunk` and `embed_chunk`, whether they came to the end of their text or not."""
+        self._is_scoring = False
         self._context.remove_tokens(self._scoring_sequence_id)
 
     def _decode_scoring_rows(self, rows: list[tuple[int, int, int, bool]]) -> None:
+        # The rows take cells, so that a running sequence is no longer alone. Without one, the text has the cache to itself.
+        self._alone = None
+        if not self._is_scoring and not self._slots.running:
+            self._vacate()
+        self._is_scoring = True
         while rows and not self._context.decode(rows):
             try:
                 self._free_cells()
@@ -296,6 +371,7 @@ class LlamaCppCore:
                 if slot.adapter == adapter_hash:
                     self._context.remove_tokens(slot.number)
                     self._slots.empty(slot)
+            self._saved.drop_adapter(adapter_hash)
             self._context.set_adapter(None)
             self._model.free_adapter(self._adapters.pop(adapter_hash))
 

@@ -144,6 +144,9 @@ _FUNCTIONS: dict[str, tuple[type | None, list[type]]] = {
     "llama_memory_clear": (None, [c.c_void_p, c.c_bool]),
     "llama_memory_seq_rm": (c.c_bool, [c.c_void_p, c.c_int32, c.c_int32, c.c_int32]),
     "llama_memory_seq_cp": (None, [c.c_void_p, c.c_int32, c.c_int32, c.c_int32, c.c_int32]),
+    "llama_state_seq_get_size": (c.c_size_t, [c.c_void_p, c.c_int32]),
+    "llama_state_seq_get_data": (c.c_size_t, [c.c_void_p, c.c_void_p, c.c_size_t, c.c_int32]),
+    "llama_state_seq_set_data": (c.c_size_t, [c.c_void_p, c.c_char_p, c.c_size_t, c.c_int32]),
     "llama_decode": (c.c_int32, [c.c_void_p, Batch]),
     "llama_get_logits_ith": (c.c_void_p, [c.c_void_p, c.c_int32]),
     "llama_get_embeddings_ith": (c.c_void_p, [c.c_void_p, c.c_int32]),
@@ -361,6 +364,23 @@ class LlamaContext:
     def copy_prefix(self, source: int, target: int, length: int) -> None:
         """Let `target` start with the first `length` cached tokens of `source`; takes no further cells."""
         self._library.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def saved_size(self, sequence: int) -> int:
+        """Size in bytes of what `save` returns."""
+        return int(self._library.llama_state_seq_get_size(self._context, sequence))
+
+    def save(self, sequence: int) -> bytes:
+        """A copy of the cached tokens of a sequence. Raises RuntimeError if llama.cpp cannot copy them."""
+        size = self.saved_size(sequence)
+        buffer = np.empty(size, np.uint8)
+        written = self._library.llama_state_seq_get_data(self._context, buffer.ctypes.data, size, sequence)
+        if written != size:
+            raise RuntimeError("llama.cpp could not copy the cached tokens of a sequence")
+        return buffer.tobytes()
+
+    def restore(self, sequence: int, saved: bytes) -> bool:
+        """Let a sequence hold the cached tokens of a copy, and nothing else; False if the cache has no room for them in a row."""
+        return bool(self._library.llama_state_seq_set_data(self._context, saved, len(saved), sequence))
 
     def clear(self) -> None:
         """Drop all cached tokens."""

@@ -248,6 +248,11 @@ class OpenVinoEngine:
         """Number of finished steps and scored texts, for the supervisor."""
         return self._thread.steps + self._scored
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the engine's thread has ended by a fault, for the worker."""
+        return self._thread.has_failed
+
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
         """As `Engine.stream`. Raises Unsupported for `top_logprobs`."""
         limit = validate_request(request, self.capabilities)

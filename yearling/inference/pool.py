@@ -21,9 +21,10 @@ from yearling.inference.adapter_registry import AdapterRegistry
 from yearling.inference.calibration import calibrate_engines, read_speeds
 from yearling.inference.engine import Engine
 from yearling.inference.engine_choice import ENGINE_FACTORIES, candidate_engines, choose_engine, detect_machine
+from yearling.inference.engine_process import EngineSpec
 from yearling.inference.remote import RemoteEndpoint, RemoteEngine
 from yearling.inference.served_model import ServedModel
-from yearling.inference.supervisor import EngineSpec, SupervisedEngine
+from yearling.inference.supervisor import SupervisedEngine
 
 if TYPE_CHECKING:
     from yearling.models import LocalModel, ModelLibrary
@@ -159,8 +160,8 @@ class EnginePool:
         return entry.served
 
     def status(self) -> list[dict[str, Any]]:
-        """One row per model: name, engine, state (`ready`, `starting`, `failed`, `not loaded`), default, restarts, and the
-        number of queued requests.
+        """One row per model: name, engine, state (`ready`, `starting`, `failed`, `not loaded`), why it is not ready, default,
+        restarts, and the number of queued requests.
         """
         rows = []
         for name in self.names():
@@ -170,6 +171,7 @@ class EnginePool:
                     "name": name,
                     "engine": engine.name if engine else "",
                     "state": _state(engine) if engine else "not loaded",
+                    "outage": engine.outage if isinstance(engine, SupervisedEngine) else "",
                     "default": name == self._default,
                     "restarts": engine.restarts if isinstance(engine, SupervisedEngine) else 0,
                     "queued": engine.queued if isinstance(engine, SupervisedEngine) else 0,

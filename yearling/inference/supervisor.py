@@ -1,9 +1,10 @@
 """Runs an engine in its own process and keeps it running, so that a crash or a hang in C++ does not affect the server.
 
 `SupervisedEngine` is itself an `Engine`. If the process crashes, or makes no step for `stall_timeout_s` while it has work, it
-is ended and started again with growing pauses. Running requests then fail with Unavailable; later ones wait for the new
-process. The process dies with the server (see `worker.py`). Its output is captured, not shown; the last line becomes part of
-the error.
+is ended and started again with growing pauses, for as long as the engine is open: whatever goes wrong in a start, another
+follows. Running requests fail with Unavailable. Later ones wait for the new process, until several starts in a row have failed:
+then they fail at once, until a start succeeds. The process dies with the server (see `worker.py`). Its output is captured, not
+shown; the last line becomes part of the error.
 
 To run under supervision, an engine needs a factory, `module:function`, whose keyword arguments are JSON values. It also needs a
 growing `steps` counter if it can work for long without a delta (prefill).
@@ -13,17 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
-import signal
-import socket
-import subprocess
-import sys
-import threading
+import logging
+import re
 import time
-from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +31,10 @@ from yearling.inference.engine import (
     collect_completion,
     validate_request,
 )
-from yearling.inference.wire import (
-    MAX_FRAME_BYTES,
-    WireFrame,
-    capabilities_from_json,
-    decode_frame,
-    delta_from_json,
-    encode_frame,
-    error_from_json,
-    request_to_json,
-)
+from yearling.inference.engine_process import EngineProcess, EngineSpec, ProcessEnded, unavailable_because
+from yearling.inference.wire import WireFrame, capabilities_from_json, delta_from_json, error_from_json, request_to_json
+
+log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 600.0
 MAX_BACKOFF_S = 30.0
@@ -53,41 +42,8 @@ INITIAL_BACKOFF_S = 0.25
 MAX_FAILED_STARTS = 3
 """After this many failed starts in a row, requests fail at once instead of waiting for the next start."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineSpec:
-    """Which engine a process runs: `factory` is `module:function` of this program, `options` its keyword arguments."""
-
-    factory: str
-    options: dict[str, Any] = field(default_factory=dict)
-    environment: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(eq=False, slots=True)
-class _EngineProcess:
-    """One process and the requests that it is working on."""
-
-    process: subprocess.Popen[bytes]
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    lines: deque[str]
-    listener: threading.Thread
-    pending: dict[int, asyncio.Queue[WireFrame | UserError]] = field(default_factory=dict)
-    last_progress_s: float = field(default_factory=time.monotonic)
-    kill_reason: str = ""
-
-    def send(self, frame: WireFrame) -> None:
-        self.writer.write(encode_frame(frame))
-
-    async def exit_status(self, timeout_s: float | None = None) -> int:
-        """Wait for the process to end and its output to be captured; negative if a signal ended it. Raises TimeoutError."""
-        try:
-            status = await asyncio.to_thread(self.process.wait, timeout_s)
-        except subprocess.TimeoutExpired:
-            raise TimeoutError from None
-        # If a child of the engine's process holds the pipe open, its output is not worth waiting for.
-        await asyncio.to_thread(self.listener.join, 1.0)
-        return status
+STABLE_AFTER_S = 60.0
+"""A process that ran for so long was started well, even if nobody asked it for anything."""
 
 
 class SupervisedEngine:
@@ -102,28 +58,42 @@ class SupervisedEngine:
         self._stall_timeout_s = stall_timeout_s
         self._start_timeout_s = start_timeout_s
         self._request_ids = itertools.count()
-        self._child: _EngineProcess | None = None
-        self._ready = asyncio.Event()
-        self._restart_task: asyncio.Task[None] | None = None
+        self._child: EngineProcess | None = None
+        """The process that accepts requests; None while there is none."""
+        self._state_changed = asyncio.Event()
+        self._supervision: asyncio.Task[None] | None = None
         self._adapters: dict[str, Path] = {}
         self._closed = False
         self._failures = 0
-        self._last_error: UserError | None = None
+        """Processes in a row that did not start, or ended before they had done any work."""
+        self._cause = ""
+        self._next_start_s: float | None = None
         self.restarts = 0
 
     async def start(self) -> None:
         """Start the process and wait until its engine is ready. Raises what opening the engine raises."""
         child = await self._spawn()
-        self._restart_task = asyncio.create_task(self._restart_on_failure(child))
+        self._set_ready(child)
+        self._supervision = asyncio.create_task(self._supervise(child))
 
     @property
     def state(self) -> str:
         """`ready`, `starting`, `failed` (the last starts failed; more will be tried) or `closed`."""
         if self._closed:
             return "closed"
-        if self._ready.is_set():
+        if self._child is not None:
             return "ready"
         return "failed" if self._failures >= MAX_FAILED_STARTS else "starting"
+
+    @property
+    def outage(self) -> str:
+        """Why the engine is not ready and when the next start is, for people without access to the log; empty if it is ready."""
+        if self._closed or self._child is not None or not self._cause:
+            return ""
+        failures = f"{self._failures} failures in a row, the last: " if self._failures > 1 else ""
+        pause_s = 0.0 if self._next_start_s is None else self._next_start_s - time.monotonic()
+        next_start = f"the next start is in {pause_s:.0f} s" if pause_s > 0 else "it is being started again"
+        return f"{failures}{self._cause}; {next_start}"
 
     @property
     def pid(self) -> int | None:
@@ -195,21 +165,21 @@ class SupervisedEngine:
         await self._call("unload_adapter", adapter_hash=adapter_hash)
 
     async def close(self) -> None:
-        """End the process; running requests raise Unavailable."""
+        """End the process; running and waiting requests raise Unavailable."""
         self._closed = True
-        self._ready.clear()
-        if self._restart_task is not None:
-            self._restart_task.cancel()
+        child, self._child = self._child, None
+        self._announce_state()
+        if self._supervision is not None:
+            self._supervision.cancel()
             with suppress(asyncio.CancelledError):
-                await self._restart_task
-        if self._child is not None:
-            await self._terminate(self._child, Unavailable("The engine was stopped."))
-            self._child = None
+                await self._supervision
+        if child is not None:
+            await child.terminate(Unavailable("The engine was stopped."))
 
     async def _call(self, method: str, **arguments: Any) -> Any:
         return await self._call_in(await self._wait_until_ready(), method, arguments)
 
-    async def _call_in(self, child: _EngineProcess, method: str, arguments: WireFrame) -> Any:
+    async def _call_in(self, child: EngineProcess, method: str, arguments: WireFrame) -> Any:
         request_id, queue = self._send_request(child, {"call": method, "arguments": arguments})
         try:
             frame = await queue.get()
@@ -222,7 +192,7 @@ class SupervisedEngine:
             if child.pending.pop(request_id, None) is not None:
                 child.send({"id": request_id, "cancel": True})
 
-    def _send_request(self, child: _EngineProcess, frame: WireFrame) -> tuple[int, asyncio.Queue[WireFrame | UserError]]:
+    def _send_request(self, child: EngineProcess, frame: WireFrame) -> tuple[int, asyncio.Queue[WireFrame | UserError]]:
         request_id = next(self._request_ids)
         queue: asyncio.Queue[WireFrame | UserError] = asyncio.Queue()
         if not child.pending:
@@ -231,63 +201,93 @@ class SupervisedEngine:
         child.send({"id": request_id} | frame)
         return request_id, queue
 
-    async def _wait_until_ready(self) -> _EngineProcess:
+    async def _wait_until_ready(self) -> EngineProcess:
         """The process that accepts requests, after a restart if necessary. Raises Unavailable if there is none."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._start_timeout_s):
+                while self.state == "starting" and self._supervision is not None:
+                    await self._state_changed.wait()
         if self._closed:
             raise Unavailable("The engine is closed.")
-        if not self._ready.is_set():
-            if self._failures >= MAX_FAILED_STARTS or self._restart_task is None:
-                reason = f" {self._last_error.message}" if self._last_error else ""
-                raise Unavailable(f"The engine is not running.{reason}", advice="Run `yearling doctor` and see the server's log.")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._ready.wait(), self._start_timeout_s)
-        if self._child is None or self._closed:
-            raise Unavailable("The engine is not running.", advice="Try again in a moment.")
+        if self._child is None:
+            reason = f": {self.outage}" if self.outage else ""
+            raise Unavailable(f"The engine is not running{reason}.", advice="Run `yearling doctor` and see the server's log.")
         return self._child
 
-    async def _restart_on_failure(self, child: _EngineProcess) -> None:
-        """Watch the process and start another whenever it ends, as long as this engine is open."""
-        while True:
-            error = await self._dispatch_frames(child)
-            self._ready.clear()
-            self._child = None
-            await self._terminate(child, error)
-            self._last_error = error
-            while True:
-                if self._failures:
-                    await asyncio.sleep(min(MAX_BACKOFF_S, INITIAL_BACKOFF_S * 2**self._failures))
-                self._failures += 1
-                try:
-                    child = await self._spawn()
-                    break
-                except UserError as failure:
-                    self._last_error = failure
-            self.restarts += 1
+    def _announce_state(self) -> None:
+        """Wake the requests that wait for another state."""
+        changed, self._state_changed = self._state_changed, asyncio.Event()
+        changed.set()
 
-    async def _dispatch_frames(self, child: _EngineProcess) -> Unavailable:
-        """Pass frames to their requests until the process has ended; returns the error for the requests that it left."""
+    def _set_ready(self, child: EngineProcess) -> None:
+        self._child = child
+        self._next_start_s = None
+        self._announce_state()
+
+    def _record_failure(self, cause: str) -> None:
+        self._failures += 1
+        self._cause = cause
+        self._announce_state()
+
+    async def _supervise(self, child: EngineProcess) -> None:
+        """Watch the process and replace it whenever it ends, as long as this engine is open. No exception ends this task."""
+        while True:
+            try:
+                ended = await self._dispatch_frames(child)
+            except Exception as error:
+                # Whatever it is, the process cannot be used any more: nobody would pass its frames on.
+                log.exception("The supervision of the engine's process %d failed.", child.process.pid)
+                ended = ProcessEnded(f"was stopped after a fault in its supervision ({type(error).__name__})")
+            self._child = None
+            log.warning("The engine %s. It is being started again. Its last output was: %s", ended.reason, ended.last_output)
+            if child.has_done_work or time.monotonic() - child.started_s > STABLE_AFTER_S:
+                self._failures, self._cause = 0, f"the engine {ended.reason}"
+                self._announce_state()
+            else:
+                self._record_failure(f"the engine {ended.reason}")
+            doing = " while it answered" if child.pending else ""
+            try:
+                await child.terminate(unavailable_because(ended, doing, advice="It is being restarted. Try again."))
+            except Exception:
+                log.exception("The engine's process %d could not be ended.", child.process.pid)
+            child = await self._spawn_until_ready()
+            self.restarts += 1
+            self._set_ready(child)
+
+    async def _spawn_until_ready(self) -> EngineProcess:
+        """Start processes until one is ready, with growing pauses."""
+        while True:
+            if self._failures:
+                pause_s = backoff_s(self._failures)
+                self._next_start_s = time.monotonic() + pause_s
+                await asyncio.sleep(pause_s)
+            try:
+                return await self._spawn()
+            except UserError as error:
+                log.warning("The engine could not be started again: %s", error)
+                self._record_failure(_as_clause(error.message))
+            except Exception as error:
+                log.exception("The engine could not be started again.")
+                self._record_failure(f"a start failed ({type(error).__name__})")
+
+    async def _dispatch_frames(self, child: EngineProcess) -> ProcessEnded:
+        """Pass frames to their requests until the process has ended; returns how it ended."""
         stall = asyncio.create_task(self._kill_on_stall(child))
         try:
-            while line := await child.reader.readline():
-                frame = decode_frame(line)
+            while True:
+                frame = await child.read_frame()
                 child.last_progress_s = time.monotonic()
                 if "delta" in frame or "result" in frame:
                     # The process has done work, so the next crash counts as a first one.
-                    self._failures = 0
+                    child.has_done_work, self._failures = True, 0
                 if (queue := child.pending.get(frame.get("id", -1))) is not None:
                     queue.put_nowait(frame)
-        except (OSError, ValueError) as error:
-            child.kill_reason = f"its pipe broke ({error})"
+        except ProcessEnded as ended:
+            return ended
         finally:
             stall.cancel()
-        child.process.kill()
-        status = await child.exit_status()
-        return Unavailable(
-            f"The engine {child.kill_reason or _describe(status)} while it answered.{_last_line(child.lines)}",
-            advice="It is being restarted. Try again.",
-        )
 
-    async def _kill_on_stall(self, child: _EngineProcess) -> None:
+    async def _kill_on_stall(self, child: EngineProcess) -> None:
         while True:
             await asyncio.sleep(min(1.0, self._stall_timeout_s / 4))
             if child.pending and time.monotonic() - child.last_progress_s > self._stall_timeout_s:
@@ -295,89 +295,62 @@ class SupervisedEngine:
                 child.process.kill()
                 return
 
-    async def _spawn(self) -> _EngineProcess:
+    async def _spawn(self) -> EngineProcess:
         """Start a process and wait until its engine is ready, with its adapters.
 
-        Raises what opening the engine raises, and Unavailable if the process ends or takes too long.
+        Raises what opening the engine raises, and Unavailable if the process ends, cannot be started or takes too long.
         """
-        server_socket, worker_socket = socket.socketpair()
-        with worker_socket:
-            process = await asyncio.to_thread(
-                subprocess.Popen,
-                [sys.executable, "-m", "yearling.inference.worker", str(worker_socket.fileno())],
-                pass_fds=(worker_socket.fileno(),),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                # A session of its own, so that Ctrl-C in the terminal reaches the server only.
-                start_new_session=True,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | self._spec.environment,
-            )
-        reader, writer = await asyncio.open_unix_connection(sock=server_socket, limit=MAX_FRAME_BYTES)
-        lines: deque[str] = deque(maxlen=50)
-        listener = threading.Thread(target=_capture_output, args=(process, lines), name="engine-log", daemon=True)
-        listener.start()
-        child = _EngineProcess(process, reader, writer, lines, listener)
         try:
-            child.send({"factory": self._spec.factory, "options": self._spec.options})
-            line = await asyncio.wait_for(reader.readline(), self._start_timeout_s)
-            if not line:
-                status = await child.exit_status()
-                raise Unavailable(f"The engine {_describe(status)} while it started.{_last_line(child.lines)}")
-            frame = decode_frame(line)
-            if "error" in frame:
-                raise error_from_json(frame["error"])
-            self.name, self.model_hash = frame["ready"]["name"], frame["ready"]["model_hash"]
-            self.capabilities = capabilities_from_json(frame["ready"]["capabilities"])
-            await self._reload_adapters(child)
-        except TimeoutError:
-            await self._terminate(child, Unavailable("The engine did not start."))
-            raise Unavailable(f"The engine did not start within {self._start_timeout_s:g} seconds.") from None
-        except BaseException:
-            await self._terminate(child, Unavailable("The engine did not start."))
+            child = await EngineProcess.launch(self._spec)
+        except (OSError, RuntimeError) as error:
+            raise Unavailable(
+                f"The system refused a process for the engine: {error}.", advice="Close other programs, or raise its limits."
+            ) from error
+        try:
+            async with asyncio.timeout(self._start_timeout_s):
+                await self._open_engine(child)
+                await self._reload_adapters(child)
+        except BaseException as error:
+            await child.terminate(Unavailable("The engine did not start."))
+            if isinstance(error, TimeoutError):
+                raise Unavailable(f"The engine did not start within {self._start_timeout_s:g} seconds.") from None
+            if isinstance(error, ProcessEnded):
+                raise unavailable_because(error, " while it started") from None
             raise
-        self._child = child
-        self._ready.set()
         return child
 
-    async def _reload_adapters(self, child: _EngineProcess) -> None:
-        """Load the adapters again. Replies are read here, because nothing else reads from a process that is not ready."""
-        # An adapter without a file was removed by a person; requests for it will find that it is not loaded.
-        self._adapters = {adapter_hash: path for adapter_hash, path in self._adapters.items() if path.exists()}
-        for path in self._adapters.values():
+    async def _open_engine(self, child: EngineProcess) -> None:
+        """Let the process open its engine, and take over what it reports. Raises what opening raises, and ProcessEnded."""
+        child.send({"factory": self._spec.factory, "options": self._spec.options})
+        frame = await child.read_frame()
+        if "error" in frame:
+            raise error_from_json(frame["error"])
+        try:
+            ready = frame["ready"]
+            name, model_hash, capabilities = ready["name"], ready["model_hash"], capabilities_from_json(ready["capabilities"])
+        except (KeyError, TypeError) as error:
+            raise ProcessEnded(f"sent a report that is not understood ({error!r})", child.last_output()) from None
+        self.name, self.model_hash, self.capabilities = name, model_hash, capabilities
+
+    async def _reload_adapters(self, child: EngineProcess) -> None:
+        """Load the adapters again. Replies are read here, because nothing else reads from a process that is not ready.
+
+        An adapter that is gone or refused is forgotten: requests for it find that it is not loaded, and all others go on.
+        """
+        for adapter_hash, path in list(self._adapters.items()):
             child.send({"id": next(self._request_ids), "call": "load_adapter", "arguments": {"path": str(path)}})
-            while "ended" not in (frame := decode_frame(await child.reader.readline())):
+            while "ended" not in (frame := await child.read_frame()):
                 if "error" in frame:
-                    raise error_from_json(frame["error"])
-
-    async def _terminate(self, child: _EngineProcess, error: UserError) -> None:
-        """Fail the running requests, then end the process, by force after two seconds."""
-        for queue in child.pending.values():
-            queue.put_nowait(error)
-        child.writer.close()
-        if child.process.stdin is not None:
-            child.process.stdin.close()
-        with suppress(TimeoutError):
-            await child.exit_status(2.0)
-        child.process.kill()
-        await child.exit_status()
+                    log.warning("The adapter %s was not loaded again: %s", adapter_hash, error_from_json(frame["error"]))
+                    self._adapters.pop(adapter_hash, None)
 
 
-def _capture_output(process: subprocess.Popen[bytes], lines: deque[str]) -> None:
-    """Capture the output until the process ends, in a separate thread, so that a full pipe never blocks the process."""
-    if process.stdout is None:
-        raise RuntimeError("the engine's process has no standard output")
-    with process.stdout as output:
-        for line in output:
-            lines.append(line.decode(errors="replace").rstrip())
+def backoff_s(failures: int) -> float:
+    """The pause before the next start after so many failures in a row."""
+    return min(MAX_BACKOFF_S, INITIAL_BACKOFF_S * 2.0 ** min(failures, 30))
 
 
-def _describe(status: int) -> str:
-    if status < 0:
-        return f"crashed ({signal.Signals(-status).name})"
-    return f"ended with status {status}"
-
-
-def _last_line(lines: Sequence[str]) -> str:
-    last = next((line for line in reversed(lines) if line.strip()), "")
-    return f" Its last output was: {last[:300]}" if last else ""
+def _as_clause(message: str) -> str:
+    """The message as a part of a sentence, with each absolute path shortened to its last name."""
+    shortened = re.sub(r"(?<![\w.])(?:/[^\s/:'\"]+)*/([^\s/:'\"]+)", r"\1", message.rstrip("."))
+    return shortened[:1].lower() + shortened[1:]

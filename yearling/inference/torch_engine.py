@@ -131,6 +131,11 @@ class TorchEngine:
         """Number of finished steps and scoring passes, for the supervisor."""
         return self._thread.steps + self._passes
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the engine's thread has ended by a fault, for the worker."""
+        return self._thread.has_failed
+
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[Delta, None]:
         """As `Engine.stream`."""
         limit = validate_request(request, self.capabilities)

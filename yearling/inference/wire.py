@@ -113,5 +113,6 @@ def error_to_json(error: errors.UserError) -> WireFrame:
 
 
 def error_from_json(fields: WireFrame) -> errors.UserError:
-    """The inverse of `error_to_json`."""
-    return _ERRORS[fields["kind"]](fields["message"], advice=fields["advice"], param=fields["param"])
+    """The inverse of `error_to_json`; Unavailable for a kind that is unknown here."""
+    kind = _ERRORS.get(fields["kind"], errors.Unavailable)
+    return kind(fields["message"], advice=fields["advice"], param=fields["param"])

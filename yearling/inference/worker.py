@@ -138,10 +138,15 @@ class EngineWorker:
         self._send({"id": request_id, "result": result})
 
     async def _send_heartbeats(self) -> None:
-        """Report steps that produce no delta: the prefill of a long prompt, scoring."""
+        """Report steps that produce no delta: the prefill of a long prompt, scoring. Ends the process if the engine has failed
+        for good, so that the supervisor starts another.
+        """
         reported_steps = -1
         while True:
             await asyncio.sleep(HEARTBEAT_INTERVAL_S)
+            if getattr(self._engine, "has_failed", False):
+                print("The engine has failed and cannot go on.", file=sys.stderr, flush=True)
+                os._exit(1)
             steps = getattr(self._engine, "steps", -1)
             if steps != reported_steps:
                 reported_steps = steps

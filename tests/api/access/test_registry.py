@@ -96,6 +96,22 @@ async def test_revoking_access_ends_answers_without_a_stream(start_api: ApiFacto
         await wait_until_idle(api.engine)
 
 
+async def test_watching_for_revocations_survives_any_exception(start_api: ApiFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with start_api() as api:
+        registry = api.app.state.services.access
+        refresh, calls = registry.refresh, 0
+
+        async def fail_twice() -> None:
+            nonlocal calls
+            calls += 1
+            if calls <= 2:
+                raise ZeroDivisionError("a bug")
+            await refresh()
+
+        monkeypatch.setattr(registry, "refresh", fail_twice)
+        await wait_until(lambda: calls >= 4)
+
+
 async def test_sign_out_ends_only_the_sessions_own_requests(start_api: ApiFactory) -> None:
     async with start_api(endless_engine(), api_keys=("boss",)) as api, on_a_socket(api.app) as address:
         ada, headers = add_person(api.store, "Ada")

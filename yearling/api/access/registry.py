@@ -149,6 +149,8 @@ class AccessRegistry:
                 await self.refresh()
             except UserError as error:  # the database is locked or unreachable: the cache holds until it answers again
                 _log.warning("access_refresh_failed", error=str(error))
+            except Exception:  # whatever it is, the next refresh must come: without it, revoked access would go on
+                _log.exception("access_refresh_failed")
 
     async def _cached_lookup(self, credential: Credential) -> Authentication | None:
         now, cached = now_utc(), self._cache.get(credential)
