@@ -68,7 +68,7 @@ def list_models(as_json: bool = AS_JSON) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ("Name", "State", "Params>", "Context>", "Layout", "Size>", "Licence")
+    columns = ("Name", "State", "Params>", "Size>", "Licence")
     print_table(columns, (_table_cells(row) for row in rows))
     for row in rows:
         if problem := row.get("problem"):
@@ -235,18 +235,16 @@ def _print_installed(model: LocalModel, as_json: bool) -> None:
 def _model_row(model: LocalModel) -> dict[str, Any]:
     facts = model.describe()
     facts.pop("files")
-    return {"name": facts.pop("name"), "state": "installed", **facts}
+    problem = {"problem": f"{model.problem} Run `yearling model remove {model.name}`."} if model.problem else {}
+    return {"name": facts.pop("name"), "state": "installed", **facts, **problem}
 
 
 def _table_cells(row: dict[str, Any]) -> tuple[str, ...]:
-    parameters, context = row.get("parameters"), row.get("context_tokens")
-    size = row.get("size_bytes")
+    parameters, size = row.get("parameters"), row.get("size_bytes")
     return (
         row["name"],
         row["state"],
         f"{parameters / 1e6:,.0f} M" if parameters else "",
-        f"{context:,}" if context else "",
-        row.get("quantisation", ""),
         _about(size, is_estimate=row.get("size_is_estimate", False)) if size else "",
         row.get("licence", ""),
     )

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from yearling.errors import BadInput, UserError
 from yearling.models.sources import Source, parse_source
 
-ModelKind = Literal["chat", "embedding"]
+ModelKind = Literal["chat"]
+"""What the engines serve."""
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,94}[a-z0-9])?")
 

@@ -128,10 +128,9 @@ def _row(name: str, title: str, state: str, *, can_be_default: bool = False, **f
 
 def _installed_row(model: LocalModel) -> JsonObject:
     entry = known_models().get(model.name)
-    is_chat = model.kind == "chat"
-    problem = "" if is_chat else "No engine serves this model."
     title = entry.title if entry else model.name
-    return _row(model.name, title, "installed", can_be_default=is_chat, problem=problem, **_local_facts(model))
+    can_be_default = not model.problem
+    return _row(model.name, title, "installed", can_be_default=can_be_default, problem=model.problem, **_local_facts(model))
 
 
 def _local_facts(model: LocalModel) -> JsonObject:

@@ -43,7 +43,7 @@ def save_endpoint(settings: Settings, endpoint: EndpointSettings) -> tuple[Endpo
         import tomlkit
 
         tables = _endpoint_tables(document)
-        names = [str(table.get("name")) for table in tables]
+        names = _names(settings, tables)
         if endpoint.name not in names and len(names) >= MAX_ENDPOINTS:
             raise BadInput(f"There are {len(names)} endpoints already.", advice="Remove one first.")
         fields = {"name": endpoint.name, "url": endpoint.url, "api_key": endpoint.api_key.get_secret_value()}
@@ -55,7 +55,7 @@ def save_endpoint(settings: Settings, endpoint: EndpointSettings) -> tuple[Endpo
             tables.append(table)
 
     edit_toml(settings.config_path, change)
-    return _reload(settings, endpoint.name, is_expected=True)
+    return load_settings(data_dir=settings.data_dir).all_endpoints
 
 
 def delete_endpoint(settings: Settings, name: str) -> tuple[EndpointSettings, ...]:
@@ -65,17 +65,15 @@ def delete_endpoint(settings: Settings, name: str) -> tuple[EndpointSettings, ..
 
     def change(document: tomlkit.TOMLDocument) -> None:
         tables = _endpoint_tables(document)
-        names = [str(table.get("name")) for table in tables]
+        names = _names(settings, tables)
         if name not in names:
-            if name in {endpoint.name for endpoint in load_settings(data_dir=settings.data_dir).endpoints}:
-                raise _set_elsewhere()
             raise NotFound(f"There is no endpoint {name!r}.", param="name")
         del tables[names.index(name)]
         if not tables:
             del document["endpoints"]
 
     edit_toml(settings.config_path, change)
-    return _reload(settings, name, is_expected=False)
+    return load_settings(data_dir=settings.data_dir).all_endpoints
 
 
 def _endpoint_tables(document: tomlkit.TOMLDocument) -> AoT:
@@ -97,15 +95,12 @@ def _endpoint_tables(document: tomlkit.TOMLDocument) -> AoT:
     return tables  # type: ignore[no-any-return]
 
 
-def _reload(settings: Settings, name: str, *, is_expected: bool) -> tuple[EndpointSettings, ...]:
-    loaded = load_settings(data_dir=settings.data_dir)
-    if (name in {endpoint.name for endpoint in loaded.endpoints}) != is_expected:
-        raise _set_elsewhere()
-    return loaded.all_endpoints
-
-
-def _set_elsewhere() -> Conflict:
-    return Conflict(
-        "The environment variable YEARLING_ENDPOINTS sets the endpoints, and overrides config.toml.",
-        advice="Change or remove that variable.",
-    )
+def _names(settings: Settings, tables: AoT) -> list[str]:
+    """The names of the endpoints in `config.toml`. Raises Conflict if the endpoints that are in use come from elsewhere."""
+    names = [str(table.get("name")) for table in tables]
+    if {endpoint.name for endpoint in load_settings(data_dir=settings.data_dir).endpoints} != set(names):
+        raise Conflict(
+            "The environment variable YEARLING_ENDPOINTS sets the endpoints, and overrides config.toml.",
+            advice="Change or remove that variable.",
+        )
+    return names
