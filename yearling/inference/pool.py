@@ -135,9 +135,9 @@ class EnginePool:
 
     def title(self, name: str) -> str:
         """What people call the model: its name in the catalogue, or what its endpoint calls it; otherwise `name`."""
-        base, _, adapter = name.partition("+")
-        title = _catalogue_title(base) or self._directory.title(name) or base
-        return f"{title}, trained here ({adapter})" if adapter else title
+        from yearling.models import model_title
+
+        return self._directory.title(name) or model_title(name)
 
     def default(self) -> str:
         """Name of the default model, which may be missing."""
@@ -317,12 +317,6 @@ class EnginePool:
         available = f"Available models: {', '.join(names)}." if names else "No model is installed."
         pull = f" Install it with: yearling model pull {name}" if self._library is not None else ""
         return NotFound(f"The model {name!r} does not exist.", advice=available + pull, param="model")
-
-
-def _catalogue_title(name: str) -> str:
-    from yearling.models import known_models
-
-    return known_models()[name].title if name in known_models() else ""
 
 
 def _state(engine: Engine) -> str:

@@ -3,7 +3,7 @@
 from yearling.files.progress import Progress
 from yearling.models.adapter import Adapter, adapter_fit
 from yearling.models.adapter_library import AdapterLibrary, PublishedAdapter
-from yearling.models.catalogue import CatalogueEntry, about_memory_bytes, known_models
+from yearling.models.catalogue import CatalogueEntry, about_memory_bytes, known_models, model_title
 from yearling.models.chat_template import ChatTemplate
 from yearling.models.fetch import fetch_file
 from yearling.models.local_model import Layout, LocalModel
@@ -57,6 +57,7 @@ __all__ = [
     "load_decoder",
     "merge_adapter",
     "merge_into_library",
+    "model_title",
     "new_adapter",
     "pack_sequences",
     "save_adapter",
