@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.chat import memory_relevance
 from tests.chat.memory_precision import measure, read_cases
 from yearling.chat import (
     BUILTIN_MODES,
@@ -62,12 +63,27 @@ MEMORIES = [
         ("How do I ask my boss for a higher salary?", {"I work as a nurse"}),
         ("What will the weather be like?", {"I live in Oslo"}),
         ("Is chocolate bad for dogs?", {"I have two dogs", "I'm allergic to peanuts"}),
-        ("周末去哪里爬山？", {"我喜欢爬山"}),
+        ("周末去哪里爬山？", {"我喜欢爬山", "I live in Oslo"}),
+        ("Hello!", {"My name is Ada"}),
+        ("Write a cover letter for a job as a nurse", {"My name is Ada", "I work as a nurse"}),
+        ("你好！", {"My name is Ada"}),
+        ("帮我写封信给房东", {"My name is Ada"}),
+        ("这条信息是什么意思？", set()),
     ],
 )
 def test_relevant_memories_are_selected(question: str, expected: set[str]) -> None:
-    always = {"My name is Ada", "From now on, answer in German"}
+    always = {"From now on, answer in German"}
     assert {memory.text for memory in select_memories(MEMORIES, question, budget_tokens=200)} == expected | always
+
+
+def test_memories_stay_out_of_questions_that_they_have_nothing_to_do_with() -> None:
+    cases = list(memory_relevance.read_cases())
+    for language in ("en", "zh"):
+        own = [case for case in cases if case.language == language]
+        assert len(own) >= 50
+        helps, leaks = memory_relevance.shares(own)
+        assert leaks <= 0.10
+        assert helps >= 0.70  # the goal is .90, which rules do not reach: dev/LOG.md
 
 
 def test_long_question_still_selects_an_allergy() -> None:

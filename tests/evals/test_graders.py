@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import pytest
 
 from yearling.errors import BadInput, NotFound
 from yearling.evals import Case, ExamDataFolders, SubjectResponse, exam_entries, open_exam, validate_answers, validate_refusals
+from yearling.evals.exams.gsm8k import NumberGrader
 from yearling.evals.exams.question_answering import SHORT_ANSWER_CARD as ANSWER_CARD
 from yearling.evals.exams.question_answering import ChineseAnswerGrader, ConfidenceGrader
+from yearling.evals.exams.sources import external_datasets
 from yearling.evals.exams.truthfulqa import MultipleChoiceGrader
-from yearling.evals.graders.answers import contains_reference, extract_final_number, matches_reference
+from yearling.evals.graders.answers import contains_reference, matches_reference
 from yearling.evals.graders.refusal import REFUSAL_CARD as REFUSAL_CARD
 from yearling.evals.graders.refusal import is_refusal
 
@@ -55,10 +58,22 @@ def test_short_answers_match_references_of_the_same_meaning(answer: str, referen
     assert matches_reference(answer, [reference]) is expected
 
 
-def test_numbers_and_references_are_found_in_sentences() -> None:
-    assert extract_final_number("3 + 4 = 7\n#### 1,234") == 1234
-    assert extract_final_number("so she pays $18.50.") == 18.5
-    assert extract_final_number("none") is None
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("So it is $9{,}500.", "wrong"),
+        ("#### $1,234\nThat is 2 more.", "right"),
+        ("#### 1 234", "right"),
+        ("答案是１，２３４。", "right"),
+        ("I do not know.", "no_number"),
+    ],
+)
+def test_numbers_are_graded(text: str, label: str) -> None:
+    case = Case(key="a", messages=(), data={"number": 1234.0})
+    assert NumberGrader().grade(case, SubjectResponse(text=text)).label == label
+
+
+def test_references_are_found_in_sentences() -> None:
     assert contains_reference("It was, I think, the Beatles who sang it.", ["Beatles"])
     assert not contains_reference("It was the Beatlesque band.", ["Beatles"])
 
@@ -123,9 +138,31 @@ def test_exams_name_their_missing_files(tmp_path: Path) -> None:
     assert "exam pull ifeval" in exam_entries()["ifeval"].missing_requirements(ExamDataFolders(tmp_path))
     assert "gsm8k/test.jsonl" in exam_entries()["gsm8k"].missing_requirements(ExamDataFolders(tmp_path))
     assert exam_entries()["constraints"].missing_requirements(ExamDataFolders(tmp_path)) == ""
+    assert "exam pull persistbench" in exam_entries()["persistbench-chosen"].missing_requirements(ExamDataFolders(tmp_path))
     for name in ("gsm8k", "ifeval", "nothing"):
         with pytest.raises(NotFound):
             open_exam(name, ExamDataFolders(tmp_path))
+
+
+def test_every_file_that_an_exam_wants_is_downloaded_or_has_an_address(tmp_path: Path) -> None:
+    for entry in exam_entries().values():
+        for path in entry.required_files:
+            how = ExamDataFolders(tmp_path).how_to_get(path)
+            assert "yearling exam pull" in how or ("https://" in how and str(tmp_path / path) in how), path
+    wanted = {path for entry in exam_entries().values() for path in entry.required_files}
+    assert set(external_datasets()) <= wanted
+
+
+def test_a_data_set_is_found_in_the_data_folder_or_the_named_folder(tmp_path: Path) -> None:
+    entry = exam_entries()["gsm8k"]
+    solution = json.dumps({"question": "How many?", "answer": "Two.\n#### 2"})
+    for folder in ("data", "named"):
+        (tmp_path / folder / "gsm8k").mkdir(parents=True)
+        (tmp_path / folder / "gsm8k" / "test.jsonl").write_text(solution)
+        folders = ExamDataFolders(tmp_path / "data", tmp_path / "named" if folder == "named" else None)
+        assert entry.missing_requirements(folders) == ""
+        assert [case.data for case in open_exam("gsm8k", folders).cases] == [{"number": 2.0}]
+        (tmp_path / folder / "gsm8k" / "test.jsonl").unlink()
 
 
 CUSTOM_EXAM = """

@@ -5,8 +5,8 @@ allergic to nuts", "我住在上海"), or that they ask to have remembered. It u
 but a wrong memory harms every later answer. So anything doubtful is ignored: questions, wishes, hypotheticals, quoted or pasted
 material, and anything that looks like a secret.
 
-Selection picks the memories that resemble a question in words and fields of life, and the few that always matter (a name, how the
-person wants to be answered), up to a token budget. The model does not see the rest: irrelevant memories leak into answers
+Selection picks the memories that resemble a question in words and fields of life, a name where the person is addressed or has
+something written, and how the person wants to be answered, up to a token budget. The model does not see the rest: irrelevant memories leak into answers
 (PersistBench).
 """
 
@@ -175,15 +175,21 @@ _MIN_SIMILARITY = 0.18
 def select_memories(memories: Sequence[R], question: str, *, budget_tokens: int) -> list[R]:
     """The memories that are relevant to a question, the most relevant first, as many as fit into the budget.
 
-    A memory is relevant if it resembles the question, if it always matters (a name), or if forgetting it could do harm (an
-    allergy) and the question is about the same field of life.
+    A memory is relevant if it resembles the question, if it always matters (the language of answers), if it is a name and the
+    question is a greeting or asks for a letter, or if forgetting it could do harm (an allergy) and the question is about the same
+    field of life.
     """
+    rules = memory_rules()
+    takes_name = bool(rules.address.search(question))
     question_words, question_fields = _content_words(question), _life_fields(question)
     ranked = []
     for index, memory in enumerate(memories):
         fields = _life_fields(memory.text)
-        is_always_relevant = memory.topic == "name" or bool(memory_rules().always_relevant.search(memory.text))
-        is_safety_critical = bool(fields & question_fields) and bool(memory_rules().safety_critical.search(memory.text))
+        if memory.topic == "name" or rules.name.search(memory.text):
+            is_always_relevant = takes_name
+        else:
+            is_always_relevant = bool(rules.always_relevant.search(memory.text))
+        is_safety_critical = bool(fields & question_fields) and bool(rules.safety_critical.search(memory.text))
         similarity = _similarity(_content_words(memory.text), fields, question_words, question_fields)
         if is_always_relevant or is_safety_critical or similarity >= _MIN_SIMILARITY:
             ranked.append((-(2.0 * is_always_relevant + is_safety_critical + similarity), index, memory))

@@ -35,7 +35,8 @@ class SelfStatementRule:
 class MemoryRules:
     """All rules, compiled. `life_fields` maps a field's name to its pattern.
 
-    `always_relevant` matches memories that are selected for every question. `safety_critical` matches those that are selected
+    `always_relevant` matches memories that are selected for every question, such as the language of answers. `name` matches those
+    that say what to call the person, and `address` the questions that these bear on. `safety_critical` matches those that are selected
     for every question of the same field, such as allergies.
     """
 
@@ -45,6 +46,8 @@ class MemoryRules:
     secret: re.Pattern[str]
     remember_requests_zh: tuple[re.Pattern[str], ...]
     always_relevant: re.Pattern[str]
+    name: re.Pattern[str]
+    address: re.Pattern[str]
     safety_critical: re.Pattern[str]
     life_fields: dict[str, re.Pattern[str]]
     common_words: frozenset[str]
@@ -72,6 +75,8 @@ def memory_rules() -> MemoryRules:
         secret=_match_any(rules["secret"]),
         remember_requests_zh=tuple(re.compile(pattern) for pattern in rules["asked_zh"]),
         always_relevant=_match_any(rules["always"]),
+        name=_match_any(rules["name"]),
+        address=_match_any(rules["address"]),
         safety_critical=_match_any(rules["vital"]),
         life_fields={name: _match_any(patterns) for name, patterns in rules["fields"].items()},
         common_words=frozenset(rules["common"].split()),

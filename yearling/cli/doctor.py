@@ -1,11 +1,13 @@
 """`yearling doctor`: describes this machine and reports problems with the installation.
 
-It only looks: it changes and creates nothing, and needs no server. Each finding is `ok`, `note` or `problem`. A problem comes
-with advice, and any problem makes the exit code 1.
+It only looks: it changes and creates nothing, and needs no server. It asks the configured endpoints for their models, and has one
+answer if it serves the default model. Each finding is `ok`, `note` or `problem`. A problem comes with advice, and any problem
+makes the exit code 1.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import platform
@@ -78,6 +80,7 @@ def run_checks() -> Iterator[DoctorFinding]:
         "data folder": _check_data_folder,
         "models": _check_models,
         "engines": _check_engines,
+        "endpoints": _check_endpoints,
         "database": _check_database,
         "address": _check_address,
     }
@@ -174,7 +177,7 @@ def _check_models(settings: Settings) -> Iterator[DoctorFinding]:
             f"{model.name}{default}: {model.quantisation}, {format_size(model.size_bytes)}, context {model.context_tokens} tokens"
         )
         yield DoctorFinding("model", "ok", what)
-    if settings.model not in {model.name for model in models} and not settings.remote_url:
+    if settings.model not in {model.name for model in models} and not settings.all_endpoints:
         yield DoctorFinding(
             "model", "problem", f"the default model {settings.model} is not installed", f"yearling model pull {settings.model}"
         )
@@ -191,6 +194,30 @@ def _check_engines(settings: Settings) -> Iterator[DoctorFinding]:
     for purpose in ("interactive", "batch"):
         choice = choose_engine(settings, purpose=purpose, weights_format=default.format if default else "gguf", speeds=speeds)
         yield DoctorFinding("choice", "ok", f"{purpose} work runs on {choice.kind}: {choice.reason}")
+
+
+def _check_endpoints(settings: Settings) -> Iterator[DoctorFinding]:
+    """Test every endpoint. The one that serves the default model also has to answer with it."""
+    from yearling.inference import check_endpoint
+    from yearling.models import ModelLibrary
+
+    is_local = settings.model in ModelLibrary(settings.models_dir).names() if settings.all_endpoints else True
+    is_served = False
+    for endpoint in settings.all_endpoints:
+        check = asyncio.run(check_endpoint(endpoint))
+        if settings.model in check.models and not is_local:
+            is_served = True
+            check = asyncio.run(check_endpoint(endpoint, model=settings.model))
+        where = f"{endpoint.name} ({endpoint.url})"
+        if check.problem:
+            yield DoctorFinding("endpoint", "problem", f"{where}: {check.problem}", check.advice)
+            continue
+        count = f"{len(check.models)} model{'s' if len(check.models) != 1 else ''}"
+        answered = f"; {check.answered_by} (the default) answered after {check.answer_s:.1f} s" if check.answer_s else ""
+        yield DoctorFinding("endpoint", "ok", f"{where}: {count}{answered}")
+    if not is_local and not is_served:
+        advice = "Choose a model that one of them lists, or pull one: yearling model list."
+        yield DoctorFinding("model", "problem", f"no endpoint lists the default model {settings.model}", advice)
 
 
 def _check_database(settings: Settings) -> Iterator[DoctorFinding]:

@@ -56,43 +56,66 @@ def list_exams(data: Path | None = DATASETS_DIR, data_dir: Path | None = DATA_DI
         print_json({"exams": entries, "runs": [_run_dict(run) for run in runs]})
         return
     print_table(
-        ("Exam", "What it tests", "Missing"), [(entry["name"], entry["title"], entry["needs"] or "nothing") for entry in entries]
+        ("Exam", "What it tests", "Data"),
+        [(entry["name"], entry["title"], "missing" if entry["needs"] else "ready") for entry in entries],
     )
+    _print_needs({entry["name"]: entry["needs"] for entry in entries if entry["needs"]})
     if runs:
         out.print()
         print_table(("Run", "Exam", "Model", "Subject", "Score>", "Started (UTC)"), [_run_row(run) for run in runs])
 
 
+def _print_needs(needs: dict[str, str]) -> None:
+    """Say how to get the data of each exam, once for exams that need the same."""
+    if needs:
+        out.print("\nTo get what is missing:", highlight=False)
+    for need in dict.fromkeys(needs.values()):
+        names = ", ".join(name for name in needs if needs[name] == need)
+        out.print(f"  {names}: {need}", markup=False, highlight=False, soft_wrap=True)
+
+
 @app.command("pull")
 def pull(
-    exam: str = typer.Argument(help="Name of an exam whose files can be downloaded."),
+    exam: str | None = typer.Argument(None, help="Name of an exam; default: every exam whose files can be downloaded."),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Download the files of an exam, and check each against its pinned SHA-256."""
-    from yearling.evals import exam_downloads
+    """Download the files of exams, check each against its pinned SHA-256, and say how to get the data of other exams."""
+    from yearling.evals import exam_downloads, exam_entries
     from yearling.models import fetch_file
 
     settings = load_settings(data_dir=data_dir)
-    if exam not in exam_downloads():
-        raise NotFound(
-            f"The exam {exam!r} has no files to download.", advice=f"Exams with downloads: {', '.join(exam_downloads())}."
-        )
-    download = exam_downloads()[exam]
-    folder = exam_data_sources(settings, None).downloads_dir / exam
+    folders = exam_data_sources(settings, None)
+    names = [exam.removesuffix("-chosen")] if exam else list(exam_downloads())
+    if exam and names[0] not in exam_downloads():
+        entry = exam_entries().get(exam)
+        needs = entry.missing_requirements(folders) if entry else ""
+        if entry and not needs:
+            raise NotFound(f"The exam {exam!r} has no files to download: it is ready.", advice=f"Run `yearling exam run {exam}`.")
+        problem = "has files that no package index has" if entry else "is unknown"
+        known = f"Exams: {', '.join(exam_entries())}."
+        raise NotFound(f"The exam {exam!r} {problem}.", advice=needs or known)
+    pulled = []
     with err.status("Downloading") as status_display:
-        for file in download.files:
-            fetch_file(
-                file.source,
-                folder / file.path,
-                sha256=file.sha256,
-                progress=lambda phase, done, total: status_display.update(f"{phase} {format_size(done)}"),
-            )
+        for name in names:
+            download, folder = exam_downloads()[name], folders.downloads_dir / name
+            for file in download.files:
+                fetch_file(
+                    file.source,
+                    folder / file.path,
+                    sha256=file.sha256,
+                    progress=lambda phase, done, total: status_display.update(f"{phase} {format_size(done)}"),
+                )
+            files = [asdict(file) for file in download.files]
+            pulled.append({"exam": name, "folder": str(folder), "licence": download.licence, "files": files})
+    all_needs = {entry.name: need for entry in exam_entries().values() if (need := entry.missing_requirements(folders))}
     if as_json:
-        files = [asdict(file) for file in download.files]
-        print_json({"exam": exam, "folder": str(folder), "licence": download.licence, "files": files})
+        print_json(pulled[0] if exam else {"pulled": pulled, "needs": all_needs})
         return
-    out.print(f"{exam}: {len(download.files)} files, {download.licence}.", highlight=False)
+    for row in pulled:
+        out.print(f"{row['exam']}: {len(row['files'])} files, {row['licence']}.", highlight=False)
+    if not exam:
+        _print_needs(all_needs)
 
 
 @app.command("run")

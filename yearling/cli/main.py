@@ -6,6 +6,7 @@ Commands import the rooms they need when they run, so that `yearling --help` ans
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 import typer
 
@@ -24,6 +25,7 @@ from yearling.cli.model import app as model_app
 from yearling.cli.people import app as people_app
 from yearling.cli.serve import serve
 from yearling.cli.spec import app as spec_app
+from yearling.cli.standard_streams import StandardOutput, discard_output
 from yearling.cli.train import app as train_app
 from yearling.errors import UserError
 
@@ -67,14 +69,38 @@ def _root(
 
 def main() -> None:
     """Entry point. Exit codes: 0 success, 1 an error that the user can fix, 2 wrong usage, 130 interrupted."""
+    output = StandardOutput()
+    try:
+        status = _run()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        if not output.is_reader_gone():
+            if output.write_error() is None:
+                raise
+            advice = "Send it to another place."
+            status = _report(UserError(f"The output cannot be written: {error.strerror}.", advice=advice))
+            discard_output()
+    if output.is_reader_gone():  # as in `yearling model list | head`: the reader has what it wanted
+        status = 0
+        discard_output()
+    sys.exit(status)
+
+
+def _run() -> int | str | None:
+    """Run the command, and return its exit code."""
     try:
         app()
+    except SystemExit as stop:
+        return stop.code
     except UserError as error:
-        print_error(error)
-        sys.exit(1)
+        return _report(error)
     except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of a pipe has closed it, as in `yearling model list | head`.
-        sys.stderr.close()
-        sys.exit(0)
+        return 130
+    return 0
+
+
+def _report(error: UserError) -> int:
+    with suppress(OSError):  # standard error can be full or closed too
+        print_error(error)
+    return 1

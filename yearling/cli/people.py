@@ -15,6 +15,7 @@ import typer
 
 from yearling.cli.console import err, out, print_json, print_table
 from yearling.cli.options import AS_JSON, DATA_DIR, YES
+from yearling.cli.standard_streams import read_piped_text
 from yearling.clock import now_utc
 from yearling.config import load_settings
 from yearling.errors import BadInput
@@ -86,7 +87,8 @@ def password(
     with _open_store(data_dir) as store:
         person = store.people.get_by_name(name)
         if from_stdin:
-            new_password = sys.stdin.readline().rstrip("\n")
+            typed = sys.stdin.readline() if sys.stdin.isatty() else read_piped_text()
+            new_password = typed.partition("\n")[0].removesuffix("\r")
         else:
             new_password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         store.passwords.set(person.id, new_password, actor=_owner_id(store))

@@ -32,7 +32,7 @@ def serve(
 
     settings = load_settings(host=host, port=port, model=model, data_dir=data_dir)
     library = ModelLibrary(settings.models_dir)
-    if pull and settings.model not in library.names() and not settings.remote_url:
+    if pull and settings.model not in library.names() and not settings.all_endpoints:
         pull_with_progress(library, settings.model)
     pool = EnginePool(settings, library, notify=lambda text: err.print(text, markup=False, highlight=False))
     serve_api(settings, pool, announce=_announce)

@@ -76,6 +76,8 @@ def config_from_hf(config: Mapping[str, Any]) -> DecoderConfig:
     missing or wrong.
     """
     family = config.get("model_type", "")
+    if not isinstance(family, str):
+        raise Untrusted("The model's config.json does not name its architecture.", advice="Fetch the model again.")
     if family not in SUPPORTED_FAMILIES:
         raise Unsupported(f"The architecture {family!r} is not of the Llama family.")
     if config.get("hidden_act", "silu") != "silu":

@@ -31,6 +31,14 @@ _MAGIC = b"GGUF"
 _DEFAULT_ALIGNMENT = 32
 _STRING, _ARRAY = 8, 9
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+MAX_METADATA_BYTES = 128 << 20
+"""Most metadata that is read. The largest published vocabularies take about 20 MiB."""
+MAX_METADATA_VALUES = 4_000_000
+"""Most values in all metadata arrays. A vocabulary with scores, types and merges has up to about 1,500,000."""
+MAX_KEYS = 10_000
+MAX_KEY_BYTES = 65_535
+MAX_TENSORS = 100_000
+MAX_ALIGNMENT = 1 << 20
 _REFETCH_ADVICE = "Fetch it again, and check its SHA-256."
 
 
@@ -174,30 +182,41 @@ class _Parser:
         self.path = path
         self.data = data
         self.offset = 4
+        self.num_values = 0
 
     def parse(self) -> GGUFFile:
         version = self.scalar("<I")
         if version not in (2, 3):
             raise Unsupported(f"{self.path.name} has GGUF version {version}. Versions 2 and 3 are supported.")
         num_tensors, num_keys = self.scalar("<Q"), self.scalar("<Q")
+        self.limit(num_tensors, MAX_TENSORS, "tensors")
+        self.limit(num_keys, MAX_KEYS, "keys")
         self.check(max(num_tensors, num_keys) * 8)
         metadata: dict[str, Any] = {}
         value_offsets: dict[str, int] = {}
         for _ in range(num_keys):
-            key, kind = self.string(), self.scalar("<I")
+            key, kind = self.string(MAX_KEY_BYTES), self.scalar("<I")
+            if key in metadata:
+                raise Untrusted(f"{self.path.name} states {key[:100]!r} twice.", advice=_REFETCH_ADVICE)
             value_offsets[key] = self.offset
             metadata[key] = self.value(kind)
-        if metadata.get("split.count", 0) > 1:
+            self.limit(self.offset, MAX_METADATA_BYTES, "bytes of metadata")
+        num_parts = metadata.get("split.count", 0)
+        if not isinstance(num_parts, int):
+            raise Untrusted(f"{self.path.name} has an invalid number of parts.", advice=_REFETCH_ADVICE)
+        if num_parts > 1:
             raise Unsupported(
                 f"{self.path.name} is one part of a split model.", advice="First join the parts with llama-gguf-split --merge."
             )
         table_offset = self.offset
         heads = [self.tensor_head() for _ in range(num_tensors)]
         alignment = metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
-        if not isinstance(alignment, int) or alignment <= 0:
+        if not isinstance(alignment, int) or not 0 < alignment <= MAX_ALIGNMENT:
             raise Untrusted(f"{self.path.name} has an invalid alignment.", advice=_REFETCH_ADVICE)
         start = -(-self.offset // alignment) * alignment
         tensors = {name: self.locate_tensor(name, shape, kind, start + offset) for name, shape, kind, offset in heads}
+        if len(tensors) < len(heads):
+            raise Untrusted(f"{self.path.name} has two tensors of one name.", advice=_REFETCH_ADVICE)
         return GGUFFile(
             self.path,
             self.data,
@@ -208,6 +227,12 @@ class _Parser:
             alignment=alignment,
         )
 
+    def limit(self, count: int, most: int, what: str) -> None:
+        if count > most:
+            raise Unsupported(
+                f"{self.path.name} has more than {most:,} {what}.", advice="If its publisher is to be trusted, report this."
+            )
+
     def check(self, num_bytes: int) -> None:
         if self.offset + num_bytes > len(self.data):
             raise Untrusted(f"{self.path.name} is truncated: it ends inside its header.", advice=_REFETCH_ADVICE)
@@ -217,10 +242,11 @@ class _Parser:
         self.offset += struct.calcsize(kind)
         return value
 
-    def string(self) -> str:
+    def string(self, max_bytes: int = MAX_METADATA_BYTES) -> str:
         length = int.from_bytes(self.data[self.offset : self.offset + 8], "little")
         self.offset += 8
         self.check(length)
+        self.limit(length, max_bytes, "bytes in one text")
         text = self.data[self.offset : self.offset + length].decode("utf-8", "surrogateescape")
         self.offset += length
         return text
@@ -236,6 +262,9 @@ class _Parser:
 
     def array(self) -> list[object]:
         kind, count = self.scalar("<I"), self.scalar("<Q")
+        self.check(count)
+        self.num_values += count
+        self.limit(self.num_values, MAX_METADATA_VALUES, "values in metadata arrays")
         if kind in _SCALARS:
             form = _SCALARS[kind]
             self.check(count * struct.calcsize(form))
@@ -248,7 +277,7 @@ class _Parser:
         raise Unsupported(f"{self.path.name} has nested metadata arrays, which are not supported.")
 
     def tensor_head(self) -> tuple[str, tuple[int, ...], int, int]:
-        name, num_dims = self.string(), self.scalar("<I")
+        name, num_dims = self.string(MAX_KEY_BYTES), self.scalar("<I")
         if num_dims > 4:
             raise Untrusted(f"{self.path.name} has a tensor with {num_dims} dimensions.", advice=_REFETCH_ADVICE)
         shape = tuple(reversed([self.scalar("<Q") for _ in range(num_dims)]))

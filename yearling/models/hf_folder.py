@@ -33,6 +33,12 @@ HF_FILENAMES = (
 )
 """Files that belong to a model besides its weights. Python files never do."""
 
+MAX_JSON_BYTES = 128 << 20
+"""Largest JSON file of a model that is read. The largest published vocabularies take about 35 MB."""
+MAX_SAFETENSORS_HEADER_BYTES = 16 << 20
+MAX_README_BYTES = 64 << 10
+"""How much of a model card is read: its licence is in the first lines."""
+
 WEIGHTS_INDEX_FILENAME = "model.safetensors.index.json"
 """Names the file of each tensor, if there are several."""
 
@@ -97,6 +103,7 @@ def inspect_safetensors(files: list[Path]) -> tuple[int, str]:
 
     weights: Counter[str] = Counter()
     for file in files:
+        check_safetensors_header(file)
         try:
             with safe_open(file, framework="np") as tensors:
                 for key in tensors.keys():  # noqa: SIM118  (not a dict: iterating it is not supported)
@@ -109,6 +116,16 @@ def inspect_safetensors(files: list[Path]) -> tuple[int, str]:
     return weights.total(), weights.most_common(1)[0][0]
 
 
+def check_safetensors_header(path: Path) -> None:
+    """Raises Untrusted if the header of a safetensors file is longer than the file or than `MAX_SAFETENSORS_HEADER_BYTES`."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > min(MAX_SAFETENSORS_HEADER_BYTES, path.stat().st_size):
+        raise Untrusted(
+            f"{path.name} is truncated or damaged: its header claims {length:,} bytes.", advice="Fetch the file again."
+        )
+
+
 def read_json_object(path: Path, *, missing_ok: bool = False) -> dict[str, Any]:
     """The JSON object in one of a model's files; `{}` for a missing file if `missing_ok`.
 
@@ -116,6 +133,8 @@ def read_json_object(path: Path, *, missing_ok: bool = False) -> dict[str, Any]:
     """
     if missing_ok and not path.is_file():
         return {}
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise Untrusted(f"The model's {path.name} is larger than {MAX_JSON_BYTES:,} bytes.", advice="Fetch the model again.")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -130,7 +149,8 @@ def read_readme_licence(folder: Path) -> str:
     card = folder / "README.md"
     if not card.is_file():
         return ""
-    text = card.read_text(encoding="utf-8", errors="replace")
+    with card.open("rb") as file:
+        text = file.read(MAX_README_BYTES).decode("utf-8", "replace").replace("\r\n", "\n")
     front = re.match(r"---\s*\n(.*?)\n---\s*\n", text, re.DOTALL)
     match = re.search(r"^license:\s*[\"']?([\w.+-]+)", front[1], re.MULTILINE) if front else None
     return match[1] if match else ""

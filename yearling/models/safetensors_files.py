@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from yearling.errors import Untrusted
 from yearling.files.atomic import atomic_path
-from yearling.models.hf_folder import list_weight_files
+from yearling.models.hf_folder import check_safetensors_header, list_weight_files
 from yearling.models.sources import refuse_pickle
 
 
@@ -25,6 +25,7 @@ def read_safetensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
     Raises Untrusted if the weights are pickled or damaged, BadInput if files are missing.
     """
     for shard in _weight_files(path):
+        check_safetensors_header(shard)
         try:
             with safe_open(shard, framework="pt") as file:
                 for name in file.keys():  # noqa: SIM118  # not a dictionary
@@ -36,6 +37,7 @@ def read_safetensors(path: Path) -> Iterator[tuple[str, torch.Tensor]]:
 def read_safetensors_metadata(path: Path) -> dict[str, str]:
     """The free-form metadata in one file's header. Raises Untrusted if it is not a complete safetensors file."""
     refuse_pickle(path.name)
+    check_safetensors_header(path)
     try:
         with safe_open(path, framework="pt") as file:
             return dict(file.metadata() or {})

@@ -16,6 +16,7 @@ from yearling.api.http.json_response import JsonObject
 from yearling.api.http.times import format_utc
 from yearling.chat import LiveTurn
 from yearling.feedback import LiveConsensus
+from yearling.models import model_title
 from yearling.records import Message
 from yearling.store import (
     BINARY_MEDIA_TYPE,
@@ -89,6 +90,7 @@ def message_view(message: Message, *, hidden: set[str], rating: JsonObject | Non
         "reasoning": facts.get("reasoning"),
         "created_utc": format_utc(message.created_utc),
         "model": None if is_secret else message.model or None,
+        "model_title": None if is_secret or not message.model else model_title(message.model),
         "sample": None if is_secret else message.sample_id,
         "finish_reason": None if is_secret else message.finish_reason,
         "continues": bool(facts.get("continues")),

@@ -23,7 +23,7 @@ from yearling.evals.spec.run import build_spec_exam
 
 @dataclass(frozen=True, slots=True)
 class ExamEntry:
-    """One exam of the catalogue. `required_files` are paths in the user's folder; other exams are downloaded or generated."""
+    """One exam of the catalogue. `required_files` are paths in the folder of data sets; other exams are generated."""
 
     name: str
     title: str
@@ -32,13 +32,13 @@ class ExamEntry:
 
     def missing_requirements(self, folders: ExamDataFolders) -> str:
         """What to do before the exam can run, or an empty text if it can run now."""
-        if self.name in exam_downloads():
+        if self.name in exam_downloads() and not self.required_files:
             try:
                 folders.downloaded_folder(self.name)
             except NotFound as error:
                 return error.advice
         missing = [file for file in self.required_files if not folders.has_user_file(*file.split("/"))]
-        return f"Name the folder that contains {', '.join(missing)} with --data DIR" if missing else ""
+        return " ".join(dict.fromkeys(folders.how_to_get(file) for file in missing))
 
 
 PERSISTBENCH_FILES = tuple(f"persistbench/{file}" for file in FILES.values())

@@ -1,6 +1,7 @@
-"""Where the files of exams are: downloads in the data folder, other data sets in a folder that the user names.
+"""Where the files of exams are: downloads and data sets in the data folder, or data sets in a folder that the user names.
 
 `sources.toml` lists what to download and from where, with a pinned SHA-256 for each file. Downloading is left to the callers.
+`datasets.toml` says where people get the data sets that no package index has.
 """
 
 from __future__ import annotations
@@ -36,8 +37,20 @@ class ExamDownload:
 
 
 @dataclass(frozen=True, slots=True)
+class ExternalDataset:
+    """A file that people fetch themselves, by its path in the folder of data sets."""
+
+    path: str
+    title: str
+    address: str
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
 class ExamDataFolders:
-    """The folders that exams read: `downloads_dir` holds one folder per exam, `user_data_dir` holds the user's data sets."""
+    """The folders that exams read: `downloads_dir` holds one folder per exam, `user_data_dir` the user's data sets, which can be
+    in `downloads_dir` as well.
+    """
 
     downloads_dir: Path
     user_data_dir: Path | None = None
@@ -50,23 +63,38 @@ class ExamDataFolders:
         return folder
 
     def user_file(self, exam: str, *parts: str) -> Path:
-        """A file in the user's folder. Raises NotFound, naming the expected path, if there is no such folder or file."""
-        if self.user_data_dir is None:
-            raise NotFound(
-                f"The exam {exam} reads {'/'.join(parts)}, which Yearling cannot download.",
-                advice="Name the folder that contains it with --data DIR.",
-                param="data",
-            )
-        path = self.user_data_dir.joinpath(*parts)
-        if not path.is_file():
-            raise NotFound(
-                f"The exam {exam} needs {path}.", advice="Put the data set there, or name another folder with --data DIR."
-            )
-        return path
+        """A file of a data set. Raises NotFound, which says where to get it, if it is in none of the folders."""
+        for folder in self._dataset_folders():
+            if (path := folder.joinpath(*parts)).is_file():
+                return path
+        raise NotFound(f"The exam {exam} needs {'/'.join(parts)}.", advice=self.how_to_get("/".join(parts)), param="data")
 
     def has_user_file(self, *parts: str) -> bool:
-        """Whether the user's folder contains the file."""
-        return self.user_data_dir is not None and self.user_data_dir.joinpath(*parts).is_file()
+        """Whether one of the folders contains the file."""
+        return any(folder.joinpath(*parts).is_file() for folder in self._dataset_folders())
+
+    def how_to_get(self, path: str) -> str:
+        """What to do to get a file of a data set, in words."""
+        for name, download in exam_downloads().items():
+            if path in {f"{name}/{file.path}" for file in download.files}:
+                return f"Run `yearling exam pull {name}`."
+        dataset = external_datasets().get(path)
+        if dataset is None:
+            return f"Name a folder that contains {path} with --data DIR."
+        return (
+            f"Save {dataset.title} ({dataset.licence}) from {dataset.address} as {self.downloads_dir / path}, "
+            f"or name a folder that contains {path} with --data DIR."
+        )
+
+    def _dataset_folders(self) -> list[Path]:
+        return [folder for folder in (self.user_data_dir, self.downloads_dir) if folder is not None]
+
+
+@cache
+def external_datasets() -> dict[str, ExternalDataset]:
+    """The data sets that people fetch themselves, by path."""
+    tables: dict[str, Any] = tomllib.loads((Path(__file__).parent / "datasets.toml").read_text(encoding="utf-8"))
+    return {path: ExternalDataset(path, **table) for path, table in tables.items()}
 
 
 @cache
