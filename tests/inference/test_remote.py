@@ -136,7 +136,7 @@ async def test_it_lists_models_and_answers() -> None:
 
 
 async def test_tool_calls_reasoning_and_schemas_pass_through() -> None:
-    call = {"index": 0, "id": "c1", "function": {"name": "f", "arguments": "{"}}
+    call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": "{"}}
     events = [chunk({"reasoning_content": "hm"}), chunk({"tool_calls": [call]}), chunk({}, "tool_calls"), "[DONE]"]
     async with serving(MODELS, Answer(events=events)) as (server, endpoint):
         engine = await engine_of(endpoint)

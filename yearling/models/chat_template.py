@@ -75,7 +75,8 @@ class ChatTemplate:
         add_generation_prompt: bool = True,
         **kwargs: Any,
     ) -> str:
-        """The prompt as text. Further `kwargs` (`enable_thinking`, ...) become variables of the template.
+        """The prompt as text. Further `kwargs` (`enable_thinking`, ...) become variables of the template. `tools` is None or empty
+        without tools: some templates fail on the one, some on the other.
 
         Raises BadInput, with the template's own message, if it refuses the messages, fails or exceeds its budget.
         """
@@ -85,7 +86,7 @@ class ChatTemplate:
             messages_with_content = [{**message, "content": message.get("content") or ""} for message in messages]
             variables = {
                 "messages": messages_with_content,
-                "tools": list(tools) if tools else None,
+                "tools": None if tools is None else list(tools),
                 "add_generation_prompt": add_generation_prompt,
             }
             return render_template(source, {**self._special_tokens, **kwargs, **variables})
@@ -117,7 +118,7 @@ class ChatTemplate:
             return tokenizer.encode(self.render(messages, tools=tools, **options), special=True)
         opening, closing = _unused_characters(_strings([messages, tools, kwargs, self.source]))
         marked = _mark([list(messages), list(tools or [])], pattern, opening, closing)
-        rendered = self.render(marked[0], tools=marked[1] or None, **options)
+        rendered = self.render(marked[0], tools=None if tools is None else marked[1], **options)
         return _encode_marked(tokenizer, rendered, names, opening, closing)
 
     def _guarded_names(self, tokenizer: Tokenizer) -> list[str]:

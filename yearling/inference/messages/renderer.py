@@ -21,7 +21,7 @@ from yearling.inference.messages.tool_text import describe_tools, tool_messages_
 from yearling.inference.served_model import ChatTemplateLike, ServedModel, TokenizerLike
 
 _MODEL_MESSAGE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content")
-_PROBE_ARGUMENTS = {"text": 'a "b" <c>', "count": 2, "flag": True, "list": [{"x": None}]}
+_PROBE_ARGUMENTS = {"text": 'a "b" <c>', "count": 2}
 _PROBE_TOOL: dict[str, Any] = {
     "type": "function",
     "function": {
@@ -32,8 +32,6 @@ _PROBE_TOOL: dict[str, Any] = {
             "properties": {
                 "text": {"type": "string", "description": "A text."},
                 "count": {"type": "integer", "description": "A number."},
-                "flag": {"type": "boolean", "description": "A choice."},
-                "list": {"type": "array", "description": "A list."},
             },
             "required": ["text"],
         },
@@ -49,6 +47,7 @@ class TemplateHabits:
         self.shapes = ConversationShapes(self._render)
         self._renders_tools: bool | None = None
         self._opens_call: bool | None = None
+        self._no_tools: tuple[Sequence[dict[str, Any]] | None] | None = None
 
     @property
     def _template(self) -> ChatTemplateLike:
@@ -72,8 +71,24 @@ class TemplateHabits:
             self._opens_call = body.lstrip().startswith("{")
         return self._opens_call
 
+    @property
+    def no_tools(self) -> Sequence[dict[str, Any]] | None:
+        """What stands for the absence of tools: None, as in transformers, unless the template fails on it."""
+        if self._no_tools is None:
+            self._no_tools = (None,) if self._accepts(None) or not self._accepts(()) else ((),)
+        return self._no_tools[0]
+
+    def _accepts(self, no_tools: Sequence[dict[str, Any]] | None) -> bool:
+        options = _thinking_options(self._template, thinking=False)
+        try:
+            self._template.render([{"role": "user", "content": "Qzw"}], tools=no_tools, **options)
+        except BadInput:
+            return False
+        return True
+
     def _render(self, messages: Sequence[dict[str, Any]], *, tools: Sequence[dict[str, Any]] | None) -> str:
-        return self._template.render(messages, tools=tools, **_thinking_options(self._template, thinking=False))
+        offered = tools or self.no_tools
+        return self._template.render(messages, tools=offered, **_thinking_options(self._template, thinking=False))
 
     def _reads_back(self) -> bool:
         try:
@@ -147,8 +162,8 @@ class PromptRenderer:
                 plain = append_to_system_message(plain, description)
         for instruction in instructions:
             plain = append_to_system_message(plain, instruction)
-        offered = list(tools) if renders_tools and tools else None
-        fitted = self.habits.shapes.fit(plain, with_tools=offered is not None)
+        offered = list(tools) if renders_tools and tools else self.habits.no_tools
+        fitted = self.habits.shapes.fit(plain, with_tools=bool(offered))
         options = _thinking_options(self.template, thinking=thinking)
         ids = self.template.encode(
             self.tokenizer, fitted, tools=offered, add_generation_prompt=add_generation_prompt, **options

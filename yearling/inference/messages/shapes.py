@@ -3,7 +3,7 @@
 Templates differ: some refuse system messages, two questions in a row, or two tool results; some drop a system message in
 mid-conversation, or the text beside a call, without a word. So before a template renders a conversation of a new shape (the
 order of its roles), it renders a probe: the same roles with marked texts. A shape is accepted if the template refuses nothing
-and every text comes out, in order. Otherwise the changes below are tried, the fewest and slightest first. If none helps, the
+and every text comes out, in order; a system message may come out elsewhere, since some templates move them on purpose. Otherwise the changes below are tried, the fewest and slightest first. If none helps, the
 template's refusal is reported. No message is lost in silence.
 """
 
@@ -213,7 +213,7 @@ class ConversationShapes:
         return apply_changes(messages, fit.changes)
 
     def _find_fit(self, shape: str, *, with_tools: bool) -> _Fit:
-        probe, texts = _probe(shape)
+        probe, texts, system_texts = _probe(shape)
         tools = [_TOOL] if with_tools else None
         tried: set[str] = set()
         refusal = ""
@@ -227,7 +227,7 @@ class ConversationShapes:
             except BadInput as error:
                 refusal = refusal or error.message
                 continue
-            if _contains_in_order(rendered, texts):
+            if _contains_in_order(rendered, texts) and all(text in rendered for text in system_texts):
                 return _Fit(changes)
             refusal = refusal or "it leaves out some of the messages."
         return _Fit(refusal=refusal)
@@ -257,10 +257,11 @@ def _letter(message: Mapping[str, Any]) -> str:
     return letter if message["content"] else letter.lower()
 
 
-def _probe(shape: str) -> tuple[Messages, list[str]]:
-    """(messages of a shape, the texts that have to come out, in order). Empty messages have no text that could be lost."""
+def _probe(shape: str) -> tuple[Messages, list[str], list[str]]:
+    """(messages of a shape, the texts that have to come out in order, those of system messages). Empty messages have none."""
     messages: Messages = []
     texts: list[str] = []
+    system_texts: list[str] = []
     call_ids: list[str] = []
     for index, letter in enumerate(shape):
         text = f"Qz{index}w"
@@ -277,8 +278,9 @@ def _probe(shape: str) -> tuple[Messages, list[str]]:
         if role == "tool":
             message |= {"tool_call_id": call_ids.pop(0) if call_ids else f"call{index:03}00", "name": "probe_function"}
         messages.append(message)
-        texts += [text] if letter.isupper() else []
-    return messages, texts
+        if letter.isupper():
+            (system_texts if role == "system" else texts).append(text)
+    return messages, texts, system_texts
 
 
 def _call(call_id: str, text: str) -> dict[str, Any]:

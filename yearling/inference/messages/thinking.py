@@ -24,7 +24,7 @@ class ThinkingSplitter:
     """Separates the thinking section at the beginning of an output from the answer."""
 
     def __init__(self) -> None:
-        self._state = "start"  # then `thinking`, `gap` (white space after the section), `answer`
+        self._state = "start"  # then `opened`, `thinking`, `closed`, `answer`
         self._held = ""
         """Output that cannot be assigned yet."""
 
@@ -33,42 +33,52 @@ class ThinkingSplitter:
         if self._state == "answer":
             return SplitOutput(piece)
         self._held += piece
-        hidden_bytes, reasoning = 0, ""
-        if self._state == "start":
-            begun = self._held.lstrip()
-            if len(begun) < len(THINK_OPEN) and THINK_OPEN.startswith(begun):
-                return SplitOutput()
-            if not begun.startswith(THINK_OPEN):
-                return self._release()
-            hidden_bytes += len(self._held.encode(errors="replace")) - len(begun[len(THINK_OPEN) :].encode(errors="replace"))
-            self._state, self._held = "thinking", begun[len(THINK_OPEN) :].lstrip("\n")
-            hidden_bytes += len(begun) - len(THINK_OPEN) - len(self._held)
-        if self._state == "thinking":
-            before, close, after = self._held.partition(THINK_CLOSE)
-            if close:
-                self._state, self._held = "gap", after
-                reasoning, hidden_bytes = before.rstrip("\n"), hidden_bytes + len((before + close).encode(errors="replace"))
-            else:
-                kept = _partial_close_length(before)
-                reasoning, self._held = before[: len(before) - kept], before[len(before) - kept :]
-                return SplitOutput("", reasoning, hidden_bytes + len(reasoning.encode(errors="replace")))
-        answer = self._held.lstrip()
-        hidden_bytes += len(self._held) - len(answer)
-        self._held = ""
-        if answer:
-            self._state = "answer"
-        return SplitOutput(answer, reasoning, hidden_bytes)
+        num_bytes = _num_bytes(self._held)
+        reasoning = self._take_reasoning()
+        text = self._take_text()
+        return SplitOutput(text, reasoning, num_bytes - _num_bytes(text) - _num_bytes(self._held))
 
     def flush(self) -> SplitOutput:
         """What was held back, at the end of the output. A section that was never closed is reasoning."""
+        held, self._held = self._held, ""
         if self._state == "thinking":
-            held, self._held = self._held, ""
-            return SplitOutput("", held.rstrip("\n"), len(held.encode(errors="replace")))
-        return self._release()
+            return SplitOutput("", held.rstrip("\n"), _num_bytes(held))
+        return SplitOutput(held)
 
-    def _release(self) -> SplitOutput:
-        text, self._held, self._state = self._held, "", "answer"
-        return SplitOutput(text)
+    def _take_reasoning(self) -> str:
+        if self._state == "start":
+            begun = self._held.lstrip()
+            if begun.startswith(THINK_OPEN):
+                self._state, self._held = "opened", begun[len(THINK_OPEN) :]
+            elif not THINK_OPEN.startswith(begun):
+                self._state = "answer"
+        if self._state == "opened":
+            self._held = self._held.lstrip("\n")
+            if self._held:
+                self._state = "thinking"
+        if self._state != "thinking":
+            return ""
+        before, close, after = self._held.partition(THINK_CLOSE)
+        if close:
+            self._state, self._held = "closed", after
+            return before.rstrip("\n")
+        kept = _partial_close_length(before)
+        reasoning, self._held = before[: len(before) - kept], before[len(before) - kept :]
+        return reasoning
+
+    def _take_text(self) -> str:
+        if self._state == "closed":
+            self._held = self._held.lstrip()
+            if self._held:
+                self._state = "answer"
+        if self._state != "answer":
+            return ""
+        text, self._held = self._held, ""
+        return text
+
+
+def _num_bytes(text: str) -> int:
+    return len(text.encode(errors="replace"))
 
 
 def _partial_close_length(text: str) -> int:

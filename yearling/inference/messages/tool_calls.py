@@ -200,6 +200,7 @@ class _TagEnd(_EndFinder):
     def __init__(self, close: str) -> None:
         super().__init__(close)
         self._has_values = False
+        self._values_position = 0
 
     def find(self, body: str) -> int | None:
         while True:
@@ -208,7 +209,8 @@ class _TagEnd(_EndFinder):
                 self._position = max(self._position, len(body) - len(self._close) + 1)
                 return None
             tail = body[max(0, index - 80) : index]
-            self._has_values = self._has_values or _OPEN_VALUE.search(body, self._position, index) is not None
+            self._has_values = self._has_values or _OPEN_VALUE.search(body, self._values_position, index) is not None
+            self._values_position = max(self._values_position, index - 60)
             if not self._has_values or _ENDS_OF_VALUES.search(tail):
                 return index
             self._position = index + len(self._close)
@@ -279,11 +281,13 @@ def _read_parameters(content: str) -> Iterator[tuple[str, str]]:
         value_end = content.rfind(f"</{start['tag']}>", start.end(), end)
         if value_end < 0:  # cut off
             value_end = end
-        yield start["name"].strip(), _without_line_breaks(content[start.end() : value_end])
+        yield start["name"].strip(), _plain_value(content[start.end() : value_end])
 
 
-def _without_line_breaks(text: str) -> str:
-    """The text without the one line break that templates put on each side of a value."""
+def _plain_value(text: str) -> str:
+    """A value without what templates put around it: one line break on each side, or `<![CDATA[` and `]]>`."""
+    if text.startswith("<![CDATA[") and text.endswith("]]>"):
+        return text[len("<![CDATA[") : -len("]]>")]
     return text.removeprefix("\n").removesuffix("\n")
 
 
