@@ -256,6 +256,7 @@ class RemoteEngine:
         async for piece in response.aiter_text():
             *complete, pending = (pending + piece).split("\n")
             for line in complete:
+                self._check_length(len(line))
                 yield line.removesuffix("\r")
             self._check_length(len(pending))
         if pending:
@@ -272,7 +273,10 @@ class RemoteEngine:
                 f"{self._endpoint.base_url} answered with a web page, not as an OpenAI-compatible endpoint does.",
                 advice="Check the address: it usually ends in /v1.",
             )
-        return self._event(text)
+        event = self._event(text)
+        if not isinstance(event.get("choices"), list):
+            raise Unavailable(f"{self._endpoint.base_url} did not answer as an OpenAI-compatible endpoint does.")
+        return event
 
     def _event(self, data: str) -> dict[str, Any]:
         try:

@@ -337,10 +337,11 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _limit_process(memory_bytes: int) -> None:
-    """Limit the memory of this process, where the operating system can."""
+    """Limit the memory of this process, where the operating system can, and leave no core file when a limit ends it."""
     with suppress(ImportError):
         import resource
 
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with suppress(ValueError, OSError):  # the owner's own limit is lower
             resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
