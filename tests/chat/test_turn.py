@@ -266,7 +266,9 @@ async def test_tool_choice_none_hides_the_tools() -> None:
 
 
 async def test_call_in_tags_is_parsed_and_replayed_from_its_sample() -> None:
-    call = "<tool_call>\n<function=add>\n<parameter=a>\n1\n</parameter>\n<parameter=b>\n2\n</parameter>\n</function>\n</tool_call>"
+    call = (
+        "<tool_call>\n<function=add>\n<parameter=a>\n1\n</parameter>\n<parameter=b>\n2\n</parameter>\n</function>\n</tool_call>"
+    )
     engine, sink = FakeEngine([call]), RecordingSink()
     (answer,) = (await make_assistant(engine, sink).answer(turn_request(tools=(ADD,)))).choices
     assert [call["function"] for call in answer.tool_calls] == [{"name": "add", "arguments": '{"a": 1, "b": 2}'}]

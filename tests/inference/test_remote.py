@@ -231,7 +231,10 @@ async def test_a_web_page_as_answer_is_an_error_that_says_so() -> None:
 async def test_an_endpoint_that_does_not_stream_is_understood() -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": {"a": 1}}}
     message = {"role": "assistant", "content": "<think>Hm.</think>\nYes.", "tool_calls": [call]}
-    body = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": {"prompt_tokens": 3, "completion_tokens": 5}}
+    body = {
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 5},
+    }
     async with serving(MODELS, Answer(body=json.dumps(body, indent=1))) as (_, endpoint):
         completion = await (await engine_of(endpoint)).generate(HELLO)
     assert (completion.text, completion.reasoning, completion.finish_reason) == ("Yes.", "Hm.", "tool_calls")

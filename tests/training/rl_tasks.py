@@ -10,7 +10,7 @@ from yearling.tasks import Environment, Task, Transcript, final_answer_text
 from yearling.training.policy.policy import Policy
 from yearling.training.rollouts.collector import InMemoryRolloutLog, ReinforcementConfig, RolloutCollector, RolloutLog
 from yearling.training.rollouts.curriculum import Arm, Curriculum
-from yearling.training.rollouts.runner import RolloutRunner, RenderedPromptCodec
+from yearling.training.rollouts.runner import RenderedPromptCodec, RolloutRunner
 from yearling.training.rollouts.sampler import Sampler
 
 SMALL_RL_CONFIG: dict[str, Any] = {

@@ -34,9 +34,7 @@ class ChatPromptRenderer:
         """
         instructions = [] if json_schema is None else [describe_schema(json_schema)]
         return tuple(
-            self._renderer.encode(
-                messages, tools=tools, forced_tool=forced_tool, instructions=instructions, thinking=thinking
-            )
+            self._renderer.encode(messages, tools=tools, forced_tool=forced_tool, instructions=instructions, thinking=thinking)
         )
 
     def render_after_thinking(self, ids: Sequence[int], thoughts: str, *, force_tool_call: bool) -> tuple[int, ...]:

@@ -99,8 +99,8 @@ def parse_forced_call(text: str) -> ToolCall | None:
 class ToolCallParser:
     """Separates tool calls from text in an output that arrives in pieces.
 
-    An invalid call (unreadable, an unknown name, arguments that a strict function rejects) is passed on as text, so that nothing is
-    lost. `ended` becomes true with the first text after a call, or with the first call if `parallel` is false.
+    An invalid call (unreadable, an unknown name, arguments that a strict function rejects) is passed on as text, so that nothing
+    is lost. `ended` becomes true with the first text after a call, or with the first call if `parallel` is false.
     """
 
     def __init__(self, tools: Sequence[ToolDict], *, parallel: bool = True) -> None:

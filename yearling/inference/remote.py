@@ -1,8 +1,8 @@
 """An OpenAI-compatible endpoint as an engine: vLLM, llama-server, Ollama, or a hosted API.
 
 The endpoint takes messages, not token ids: it owns the template and the tokenizer, so this engine reports neither token ids nor
-their log-probabilities. Tool calls and reasoning are passed on in one form, whatever the endpoint's. A request is repeated only while none of its answer
-has arrived: after a refused connection, a full queue (429) or a failing gateway (5xx).
+their log-probabilities. Tool calls and reasoning are passed on in one form, whatever the endpoint's. A request is repeated only
+while none of its answer has arrived: after a refused connection, a full queue (429) or a failing gateway (5xx).
 """
 
 from __future__ import annotations

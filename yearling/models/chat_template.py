@@ -75,8 +75,8 @@ class ChatTemplate:
         add_generation_prompt: bool = True,
         **kwargs: Any,
     ) -> str:
-        """The prompt as text. Further `kwargs` (`enable_thinking`, ...) become variables of the template. `tools` is None or empty
-        without tools: some templates fail on the one, some on the other.
+        """The prompt as text. Further `kwargs` (`enable_thinking`, ...) become variables of the template. Without tools,
+        `tools` is None or empty: some templates fail on the one, some on the other.
 
         Raises BadInput, with the template's own message, if it refuses the messages, fails or exceeds its budget.
         """

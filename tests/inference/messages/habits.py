@@ -6,7 +6,9 @@ ALTERNATES = (
     "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles must alternate') }}"
     "{% endif %}{% endfor %}"
 )
-_TURNS = "{% for m in messages %}[{{ m.role }}]{{ m.content }}[end]{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+_TURNS = (
+    "{% for m in messages %}[{{ m.role }}]{{ m.content }}[end]{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+)
 
 NO_SYSTEM = (
     "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + ALTERNATES + _TURNS
@@ -30,8 +32,8 @@ OPENS_THINKING = (
 )
 CLOSES_THINKING = (
     "{% for m in messages %}[{{ m.role }}]{{ m.content }}[end]{% endfor %}"
-    "{% if add_generation_prompt %}[assistant]{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n"
-    "{% endif %}{% endif %}"
+    "{% if add_generation_prompt %}[assistant]{% if enable_thinking is defined and enable_thinking is false %}"
+    "<think>\n\n</think>\n\n{% endif %}{% endif %}"
 )
 _TOOLS = "{% if tools %}{{ tools | tojson }}{% endif %}"
 XML_CALLS = (

@@ -54,7 +54,8 @@ HABITS = {
     "as OpenAI": [call("", "f", index=0, id="x"), call('{"a"', index=0), call(": 1}", index=0), call("{}", "g", index=1, id="y")],
     "one index, two ids": [call('{"a": 1}', "f", index=0, id="x"), call("{}", "g", index=0, id="y")],
     "one index, two ids, in pieces": [
-        call('{"a"', "f", index=0, id="x"), call(": 1}", index=0, id="x"), call("{", "g", index=0, id="y"), call("}", index=0, id="y"),
+        call('{"a"', "f", index=0, id="x"), call(": 1}", index=0, id="x"), call("{", "g", index=0, id="y"),
+        call("}", index=0, id="y"),
     ],
     "one index, no ids": [call('{"a": 1}', "f", index=0), call("{}", "g", index=0)],
     "no index": [call('{"a": 1}', "f", id="x"), call("{}", "g", id="y")],
@@ -68,7 +69,8 @@ HABITS = {
     "an id in every piece": [call('{"a"', "f", index=0, id="x"), call(": 1}", index=0, id="z"), call("{}", "g", index=1, id="y")],
     "an empty id later": [call('{"a"', "f", index=0, id="x"), call(": 1}", index=0, id=""), call("{}", "g", index=1, id="y")],
     "both in one list": [piece(tool_calls=[
-        {"id": "x", "function": {"name": "f", "arguments": '{"a": 1}'}}, {"id": "y", "function": {"name": "g", "arguments": "{}"}},
+        {"id": "x", "function": {"name": "f", "arguments": '{"a": 1}'}},
+        {"id": "y", "function": {"name": "g", "arguments": "{}"}},
     ])],
     "one call, not a list": [
         piece(tool_calls={"id": "x", "function": {"name": "f", "arguments": {"a": 1}}}), call("{}", "g", id="y"),
@@ -77,8 +79,12 @@ HABITS = {
         {"id": "x", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}},
         {"id": "y", "type": "function", "function": {"name": "g", "arguments": "{}"}},
     ]}, "finish_reason": "tool_calls"}]}],
-    "without `function`": [piece(tool_calls=[{"id": "x", "name": "f", "arguments": {"a": 1}}, {"id": "y", "name": "g", "arguments": "{}"}])],
-    "empty deltas between": [call('{"a": 1}', "f", index=0, id="x"), piece(tool_calls=None), piece(tool_calls=[]), call("{}", "g", index=1, id="y")],
+    "without `function`": [
+        piece(tool_calls=[{"id": "x", "name": "f", "arguments": {"a": 1}}, {"id": "y", "name": "g", "arguments": "{}"}]),
+    ],
+    "empty deltas between": [
+        call('{"a": 1}', "f", index=0, id="x"), piece(tool_calls=None), piece(tool_calls=[]), call("{}", "g", index=1, id="y"),
+    ],
 }  # fmt: skip
 
 
@@ -91,7 +97,11 @@ def test_every_habit_gives_the_same_calls(events: list[dict[str, Any]]) -> None:
 
 
 def test_calls_of_functions_before_tools_are_read() -> None:
-    events = [piece(function_call={"name": "f", "arguments": '{"a"'}), piece(function_call={"arguments": ": 1}"}), piece("function_call")]
+    events = [
+        piece(function_call={"name": "f", "arguments": '{"a"'}),
+        piece(function_call={"arguments": ": 1}"}),
+        piece("function_call"),
+    ]
     assert read(*events) == ("", "", [("f", '{"a": 1}')], "tool_calls")
 
 
@@ -108,7 +118,7 @@ def test_an_answer_that_was_cut_stays_cut_beside_calls() -> None:
         ([piece(thinking="Hm."), piece(content="Yes.")], "Yes.", "Hm."),
         ([piece(content="Yes: <think> is a tag.")], "Yes: <think> is a tag.", ""),
         ([piece(content=[{"type": "text", "text": "Y"}, "es", {"type": "image"}, {"type": "text", "text": "."}])], "Yes.", ""),
-        ([piece(content=[{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}]), piece(content="Yes.")], "Yes.", "Hm."),
+        ([piece(content=[{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, "Yes."])], "Yes.", "Hm."),
         ([piece(content="Yes \ud83d"), piece(content="\ude00.")], "Yes \U0001f600.", ""),
         ([piece(content="Yes \ud83d"), piece(content=".")], "Yes \ufffd.", ""),
         ([piece(content="\ude00Yes.\ud83d"), piece("stop")], "\ufffdYes.\ufffd", ""),
@@ -130,8 +140,8 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(
         st.sampled_from(
-            ["choices", "delta", "message", "tool_calls", "function", "id", "index", "name", "arguments", "content", "type", "text",
-             "usage", "prompt_tokens", "finish_reason", "reasoning_content", "function_call"]
+            ["choices", "delta", "message", "tool_calls", "function", "id", "index", "name", "arguments", "content", "type",
+             "text", "usage", "prompt_tokens", "finish_reason", "reasoning_content", "function_call"]
         ),
         inner, max_size=4,
     ),
@@ -139,7 +149,12 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
-@given(st.lists(json_values.filter(lambda value: isinstance(value, dict)) | json_values.map(lambda value: piece(tool_calls=value)), max_size=4))
+@given(
+    st.lists(
+        json_values.filter(lambda value: isinstance(value, dict)) | json_values.map(lambda value: piece(tool_calls=value)),
+        max_size=4,
+    )
+)
 def test_no_shape_of_an_event_is_an_exception(events: list[dict[str, Any]]) -> None:
     text, reasoning, calls, _ = read(*events)
     json.dumps([text, reasoning, calls]).encode()

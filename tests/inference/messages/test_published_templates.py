@@ -157,7 +157,7 @@ def test_past_arguments_of_any_kind_are_rendered(names: list[str]) -> None:
 def test_calls_are_read_in_the_form_that_the_template_writes(names: list[str]) -> None:
     assert {name for name in names if habits_of(published_template(name)).renders_tools} == READS_CALLS
     for name in READS_CALLS:
-        for arguments in ({"key": "Zürich </b> \\ \"x\"", "count": 3, "flag": True}, {"key": "two\nlines"}):
+        for arguments in ({"key": 'Zürich </b> \\ "x"', "count": 3, "flag": True}, {"key": "two\nlines"}):
             history = [message("user", "qone"), message("assistant", "", tool_calls=[call("call00001", json.dumps(arguments))])]
             prompts = PromptRenderer(TaggedByteTokenizer(), published_template(name))
             written = text_of(prompts.encode(history, tools=[TOOL], add_generation_prompt=False)).rpartition("qone")[2]

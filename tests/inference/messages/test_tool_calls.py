@@ -24,19 +24,20 @@ PARAMETERS = {
         "either": {"anyOf": [{"type": "number"}, {"type": "null"}]},
     },
 }
+TAGS = "<function=f>\n<parameter=code>\nx\n</parameter>\n<parameter=count>\n2\n</parameter>\n</function>"
 FORMS = {
     "json": '<tool_call>\n{"name": "f", "arguments": {"code": "x", "count": 2}}\n</tool_call>',
     "list": '<TOOLCALL>[{"name": "f", "arguments": {"code": "x", "count": 2}}]</TOOLCALL>',
     "lines": '<tool_calls>\n{"name": "f", "arguments": {"code": "x", "count": 2}}\n</tool_calls>',
-    "tags": "<tool_call>\n<function=f>\n<parameter=code>\nx\n</parameter>\n<parameter=count>\n2\n</parameter>\n</function>\n</tool_call>",
-    "bare tags": "<function=f>\n<parameter=code>\nx\n</parameter>\n<parameter=count>\n2\n</parameter>\n</function>",
-    "seed": "<seed:tool_call>\n<function=f>\n<parameter=code>x</parameter>\n<parameter=count>2</parameter>\n</function>\n</seed:tool_call>",
-    "invoke": '<minimax:tool_call>\n<invoke name="f">\n<parameter name="code">x</parameter>\n<parameter name="count">2</parameter>\n'
-    "</invoke>\n</minimax:tool_call>",
-    "pairs": "<tool_call>f\n<arg_key>code</arg_key>\n<arg_value>x</arg_value>\n<arg_key>count</arg_key>\n<arg_value>2</arg_value>\n"
-    "</tool_call>",
-    "pairs in one line": "<tool_call>f<arg_key>code</arg_key><arg_value>x</arg_value><arg_key>count</arg_key><arg_value>2</arg_value>"
-    "</tool_call>",
+    "tags": f"<tool_call>\n{TAGS}\n</tool_call>",
+    "bare tags": TAGS,
+    "seed": f"<seed:tool_call>\n{TAGS}\n</seed:tool_call>",
+    "invoke": '<minimax:tool_call>\n<invoke name="f">\n<parameter name="code">x</parameter>\n<parameter name="count">2'
+    "</parameter>\n</invoke>\n</minimax:tool_call>",
+    "pairs": "<tool_call>f\n<arg_key>code</arg_key>\n<arg_value>x</arg_value>\n<arg_key>count</arg_key>\n<arg_value>2"
+    "</arg_value>\n</tool_call>",
+    "pairs in one line": "<tool_call>f<arg_key>code</arg_key><arg_value>x</arg_value><arg_key>count</arg_key><arg_value>2"
+    "</arg_value></tool_call>",
     "json in tags": '<function=f>{"code": "x", "count": 2}</function>',
     "param": '<function name="f"><param name="code"><![CDATA[x]]></param><param name="count">2</param></function>',
 }
@@ -63,7 +64,8 @@ def test_every_form_is_read_however_the_output_is_split(form: str, widths: list[
 
 
 @pytest.mark.parametrize(
-    "code", ["</tool_call>", 'a "</tool_call>" b', "\\", '\\"</tool_call>', "{", "</parameter> and </tool_call> too", "<tool_call>"]
+    "code",
+    ["</tool_call>", 'a "</tool_call>" b', "\\", '\\"</tool_call>', "{", "</parameter> and </tool_call> too", "<tool_call>"],
 )
 def test_marks_inside_a_value_do_not_end_the_call(code: str) -> None:
     as_json = f"<tool_call>{json.dumps({'name': 'f', 'arguments': {'code': code}})}</tool_call>"
@@ -118,7 +120,7 @@ def test_values_have_the_types_of_the_schema(written: dict[str, str], value: obj
 def test_numbers_that_json_lacks_make_no_call(number: str) -> None:
     text = f'<tool_call>{{"name": "f", "arguments": {{"count": {number}}}}}</tool_call>'
     assert scan(text) == (text, [])
-    with pytest.raises(ValueError, match="NaN|Infinity|too large"):
+    with pytest.raises(ValueError, match=r"NaN|Infinity|too large"):
         read_json(number)
 
 

@@ -8,7 +8,7 @@ import torch
 from tests.training.networks import tiny_policy
 from tests.training.rl_tasks import TwoTurnTask, letter_prompt_codec, make_collector
 from yearling.training.rollouts.collector import ReinforcementConfig
-from yearling.training.rollouts.runner import Rollout, RolloutConfig, RolloutRunner, RenderedPromptCodec
+from yearling.training.rollouts.runner import RenderedPromptCodec, Rollout, RolloutConfig, RolloutRunner
 from yearling.training.rollouts.sampler import Sampler
 
 

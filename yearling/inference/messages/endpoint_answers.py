@@ -3,8 +3,8 @@
 Peers differ from OpenAI's form in ways that break a client which trusts it: several calls under one `index`, no `index` at all,
 arguments as an object, a name that every piece repeats, `finish_reason: stop` beside calls, content in parts, thinking between
 tags in the content, a whole message in place of deltas, half an emoji in each of two pieces. After this module every call has an
-index of its own and an id, arguments are text, thinking is reasoning, and text has no halves of characters. What has none of these
-forms is ignored or reported, never passed on. Independent of HTTP.
+index of its own and an id, arguments are text, thinking is reasoning, and text has no halves of characters. What has none of
+these forms is ignored or reported, never passed on. Independent of HTTP.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class TemplateHabits:
         return True
 
     def _render(self, messages: Sequence[dict[str, Any]], *, tools: Sequence[dict[str, Any]] | None) -> str:
-        offered = tools or self.no_tools
+        offered = list(tools) if tools else self.no_tools
         return self._template.render(messages, tools=offered, **_thinking_options(self._template, thinking=False))
 
     def _reads_back(self) -> bool:
@@ -102,7 +102,10 @@ class TemplateHabits:
     def _rendered_call(self) -> str:
         """What the template writes after a question that was answered by a call."""
         call = {"id": "call00000", "type": "function", "function": {"name": "probe_function", "arguments": _PROBE_ARGUMENTS}}
-        messages = [{"role": "user", "content": "Qzw"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
+        messages: list[dict[str, Any]] = [
+            {"role": "user", "content": "Qzw"},
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+        ]
         rendered = self._template.render(
             messages, tools=[_PROBE_TOOL], add_generation_prompt=False, **_thinking_options(self._template, thinking=False)
         )
@@ -165,9 +168,7 @@ class PromptRenderer:
         offered = list(tools) if renders_tools and tools else self.habits.no_tools
         fitted = self.habits.shapes.fit(plain, with_tools=bool(offered))
         options = _thinking_options(self.template, thinking=thinking)
-        ids = self.template.encode(
-            self.tokenizer, fitted, tools=offered, add_generation_prompt=add_generation_prompt, **options
-        )
+        ids = self.template.encode(self.tokenizer, fitted, tools=offered, add_generation_prompt=add_generation_prompt, **options)
         if not add_generation_prompt:
             return ids
         is_thinking_open = self._ends_in_open_thinking(ids)

@@ -3,8 +3,9 @@
 Templates differ: some refuse system messages, two questions in a row, or two tool results; some drop a system message in
 mid-conversation, or the text beside a call, without a word. So before a template renders a conversation of a new shape (the
 order of its roles), it renders a probe: the same roles with marked texts. A shape is accepted if the template refuses nothing
-and every text comes out, in order; a system message may come out elsewhere, since some templates move them on purpose. Otherwise the changes below are tried, the fewest and slightest first. If none helps, the
-template's refusal is reported. No message is lost in silence.
+and every text comes out, in order; a system message may come out elsewhere, since some templates move them on purpose.
+Otherwise the changes below are tried, the fewest and slightest first. If none helps, the template's refusal is reported. No
+message is lost in silence.
 """
 
 from __future__ import annotations
@@ -295,4 +296,3 @@ def _contains_in_order(rendered: str, texts: Sequence[str]) -> bool:
             return False
         position += len(text)
     return True
-

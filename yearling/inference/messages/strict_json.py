@@ -1,4 +1,4 @@
-"""JSON as its standard defines it: what Python's reader accepts beyond the standard is refused, because clients cannot read it."""
+"""JSON as its standard defines it. What Python's reader accepts beyond the standard is refused: clients could not read it."""
 
 from __future__ import annotations
 

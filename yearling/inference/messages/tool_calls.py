@@ -1,4 +1,4 @@
-"""Tool calls in the output of models: a table of the marks that published chat templates teach, and readers of what is in between.
+"""Tool calls in the output of models: a table of the marks that published templates teach, and readers of what is in between.
 
 Three forms of a call are read, whatever the marks around them:
 
@@ -42,8 +42,8 @@ TOOL_MARKS = (
     ToolMarks("<seed:tool_call>", "</seed:tool_call>"),  # Seed OSS
     ToolMarks("<minimax:tool_call>", "</minimax:tool_call>"),  # MiniMax M2
     ToolMarks("<atem:function_calls>", "</atem:function_calls>"),  # Muse Glimmer
-    ToolMarks("<｜DSML｜function_calls>", "</｜DSML｜function_calls>"),  # DeepSeek V3.2  # noqa: RUF001
-    ToolMarks("<｜DSML｜tool_calls>", "</｜DSML｜tool_calls>"),  # DeepSeek V4  # noqa: RUF001
+    ToolMarks("<｜DSML｜function_calls>", "</｜DSML｜function_calls>"),  # DeepSeek V3.2
+    ToolMarks("<｜DSML｜tool_calls>", "</｜DSML｜tool_calls>"),  # DeepSeek V4
     ToolMarks("<function=", "</function>", in_body=True),  # Functionary 3.1; Qwen3-Coder where it forgets its marks
     ToolMarks("<function name=", "</function>", in_body=True),  # MiniCPM 5
 )
@@ -330,20 +330,16 @@ def _types(schema: object, depth: int) -> set[str]:
     """The types that a schema names, also in its alternatives."""
     if not isinstance(schema, Mapping) or not depth:
         return set()
-    named = schema.get("type")
-    types = {named} if isinstance(named, str) else {item for item in named if isinstance(item, str)} if _is_list(named) else set()
+    types = {name for name in _items(schema.get("type")) if isinstance(name, str)}
     for keyword in ("anyOf", "oneOf"):
-        options = schema.get(keyword)
-        if _is_list(options):
-            for option in options[:32]:
-                types |= _types(option, depth - 1)
-    if not types and _is_list(values := schema.get("enum")):
-        types = {name for value in values for name in _json_type(value)}
-    return types
+        for option in _items(schema.get(keyword))[:32]:
+            types |= _types(option, depth - 1)
+    return types or {name for value in _items(schema.get("enum", ())) for name in _json_type(value)}
 
 
-def _is_list(value: object) -> bool:
-    return isinstance(value, list | tuple)
+def _items(value: object) -> list[object]:
+    """The members of a list, or the value itself; nothing for None."""
+    return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
 
 
 def _json_type(value: object) -> set[str]:
@@ -355,7 +351,7 @@ def _json_type(value: object) -> set[str]:
         return {"integer", "number"}
     if isinstance(value, float):
         return {"number", "integer"} if value.is_integer() else {"number"}
-    return {"string"} if isinstance(value, str) else {"array"} if _is_list(value) else {"object"}
+    return {"string"} if isinstance(value, str) else {"array"} if isinstance(value, list) else {"object"}
 
 
 # Other uses
