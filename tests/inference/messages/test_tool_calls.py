@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from yearling.inference.messages import tool_calls
 from yearling.inference.messages.strict_json import read_json
 from yearling.inference.messages.tool_calls import CallBlock, ToolCallScanner, calls_in, read_calls
 
@@ -122,6 +123,15 @@ def test_numbers_that_json_lacks_make_no_call(number: str) -> None:
     assert scan(text) == (text, [])
     with pytest.raises(ValueError, match=r"NaN|Infinity|too large"):
         read_json(number)
+
+
+def test_a_call_has_a_longest_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tool_calls, "MAX_CALL_CHARS", 100)
+    text = f'<tool_call>{{"name": "f", "arguments": {{"code": "{"x" * 200}'
+    scanner = ToolCallScanner()
+    [block] = scanner.push(text)
+    assert isinstance(block, CallBlock)
+    assert (block.raw, block.calls) == (text, ())
 
 
 def test_deep_nesting_is_no_call() -> None:
