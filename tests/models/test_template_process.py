@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from yearling.errors import BadInput
 from yearling.models import ChatTemplate
@@ -131,3 +133,58 @@ def test_halves_of_characters_and_marks_pass_through() -> None:
 def test_a_template_may_build_lists() -> None:
     source = "{% set x = [] %}{% for m in messages %}{% set _ = x.append(m.content) %}{% endfor %}{{ x | join(',') }}"
     assert ChatTemplate(source).render([*USER, *USER]) == "hello,hello"
+
+
+_FRAGMENTS = [
+    *("{{ messages }}", "{{ messages[0].content }}", "{% for m in messages %}", "{% endfor %}", "{% if m %}", "{% endif %}"),
+    *(
+        "{% set ns = namespace(x=messages) %}",
+        "{% set ns.x = [ns.x, ns.x] %}",
+        "{{ ns.x }}",
+        "{% macro f(n) %}",
+        "{% endmacro %}",
+    ),
+    *("{{ f(9) }}", "{% set x = 'a' * 99999 %}", "{{ x ~ x }}", "{{ x | ", "tojson", "list", "batch(99999)", "slice(99999)"),
+    *("replace('a', x)", "string", "sort", "unique", "groupby('role')", "map('upper')", "sum(start=[])", "indent(99999)"),
+    *(
+        "join(x)",
+        "wordwrap(1)",
+        "urlize",
+        "pprint",
+        "random",
+        "format(x)",
+        "int",
+        "truncate(9)",
+        " }}",
+        "{% raw %}",
+        "{% endraw %}",
+    ),
+    *("{# ", " #}", "(", ")", "[", "]", "{% generation %}", "{% endgeneration %}", "{% break %}", "{% filter upper %}"),
+    *("{% endfilter %}", "{% set _ = messages.append(messages) %}", "{% call f(1) %}", "{% endcall %}", "{{ messages == ns.x }}"),
+    *("{{ raise_exception(x) }}", "{{ strftime_now('%Y' * 999) }}", "{% else %}", "-", "%}", "text"),
+]
+random_templates = st.lists(st.sampled_from(_FRAGMENTS) | st.text(max_size=6), max_size=24).map("".join)
+
+
+def length_of_result(source: str) -> int:
+    """Length of the text that a template gives, or of the error that refuses it."""
+    try:
+        return len(ChatTemplate(source).render(USER))
+    except BadInput as error:
+        return len(error.message)
+
+
+@settings(max_examples=40)
+@given(random_templates)
+def test_random_templates_give_a_text_or_an_error(source: str) -> None:
+    assert length_of_result(source) <= 64_000_000
+
+
+@pytest.mark.drill
+@settings(max_examples=20_000, suppress_health_check=list(HealthCheck))
+@given(random_templates)
+def test_no_template_harms_this_process(source: str) -> None:
+    """The same for about ten minutes."""
+    before = psutil.Process().memory_info().rss
+    length = length_of_result(source)
+    assert psutil.Process().memory_info().rss - before <= 50_000_000 + 16 * length
