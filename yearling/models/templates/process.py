@@ -117,10 +117,11 @@ class _TemplateWorker:
         self._owner_pid = os.getpid()
         self._replies = queue.SimpleQueue()
         threading.Thread(target=_read_lines, args=(self._process.stdout, self._replies), daemon=True).start()
-        self._receive(START_LIMIT_S)
+        if "ready" not in self._receive(START_LIMIT_S, on_end="the process for chat templates does not start"):
+            raise RuntimeError("the worker did not say that it is ready")
         return self._process
 
-    def _receive(self, limit_s: float) -> dict[str, Any]:
+    def _receive(self, limit_s: float, *, on_end: str = "") -> dict[str, Any]:
         try:
             line = self._replies.get(timeout=limit_s)
         except queue.Empty:
@@ -128,7 +129,7 @@ class _TemplateWorker:
             raise TemplateError(f"it took longer than {limit_s:g} s") from None
         if not line:
             self.stop()
-            raise TemplateError(f"it exceeded the limit of {CPU_LIMIT_S:g} s of CPU time or its stack")
+            raise TemplateError(on_end or f"it exceeded the limit of {CPU_LIMIT_S:g} s of CPU time, or its memory or stack")
         reply: dict[str, Any] = json.loads(line)
         return reply
 
