@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.training.svg_chart import LineChart
+from yearling.inference import PromptRenderer
 from yearling.models import ChatTemplate, LocalModel, ModelLibrary, Tokenizer, load_decoder
 from yearling.tasks import Task, open_environment, train_seed
 from yearling.training.data.packing import TrainingExample, pack_examples
@@ -27,7 +28,7 @@ from yearling.training.loop import torch_arithmetic
 from yearling.training.losses.advantages import group_relative_advantages
 from yearling.training.losses.policy_gradient import clipped_policy_loss
 from yearling.training.policy.policy import Policy
-from yearling.training.rollouts.runner import TemplatePromptCodec
+from yearling.training.rollouts.runner import RenderedPromptCodec
 from yearling.training.rollouts.sampler import EpisodeRequest, Sampler
 
 BIN_EDGES = (0.01, 0.03, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94, 0.97, 0.99)
@@ -56,16 +57,15 @@ class SingleStepLearner:
         self.policy = Policy.lora(load_decoder(model.weights), base_sha256=model.sha256, rank=16, device=device)
         self._initial_state = self.policy.state_dict()
         self._tokenizer = Tokenizer.load(model)
-        self._codec = TemplatePromptCodec(self._tokenizer, ChatTemplate.load(model))
+        self._prompts = PromptRenderer(self._tokenizer, ChatTemplate.load(model))
+        self._codec = RenderedPromptCodec(self._tokenizer, self._prompts)
         self._sampler = Sampler(self.policy.decoder, stop_ids=self._codec.stop_ids, frozen_base=True)
         self._group_size, self._learning_rate = group_size, learning_rate
 
     def correct_answer(self, task: Task) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """(prompt ids, ids of the answer that passes)."""
         prompt = tuple(self._codec.encode(task.messages))
-        answered = [*task.messages, {"role": "assistant", "content": "."}]
-        rendered = self._codec.encode(answered, add_generation_prompt=False)
-        stop = next(token for token in reversed(rendered) if token in self._codec.stop_ids)
+        stop = next(token for token in self._prompts.encode_turn_end() if token in self._codec.stop_ids)
         return prompt, (*self._tokenizer.encode(str(task.data["answer"])), stop)
 
     @torch.no_grad()

@@ -31,9 +31,13 @@ class PretokenizedPrompts:
     name: str = "random"
     stop_ids: frozenset[int] = frozenset()
 
-    def encode(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True) -> list[int]:
+    def encode(self, messages: Sequence[Mapping[str, Any]], /) -> list[int]:
         """The prompt whose index is the first message."""
         return list(self.prompts[int(messages[0]["content"])])
+
+    def encode_reply(self, messages: Sequence[Mapping[str, Any]], reply: Mapping[str, Any]) -> list[int]:
+        """Nothing: the environment never replies."""
+        return []
 
     def decode(self, ids: Sequence[int]) -> str:
         """The ids as text."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yearling.errors import BadInput, NotFound
+from yearling.inference import PromptRenderer
 from yearling.models import ChatTemplate, LocalModel, Tokenizer, load_decoder
 from yearling.tasks import PreferencePair, lesson_key
 from yearling.training.device import choose_device
@@ -125,7 +126,9 @@ def run_preference_experiment(
     from yearling.training.policy.policy import Policy
 
     settings = DpoConfig.from_dict({**config, "seed": seed, "validation": 0.0})
-    encoder = LessonEncoder(Tokenizer.load(model), ChatTemplate.load(model), model.sha256, settings.max_tokens)
+    tokenizer = Tokenizer.load(model)
+    prompts = PromptRenderer(tokenizer, ChatTemplate.load(model))
+    encoder = LessonEncoder(tokenizer, prompts, model.sha256, settings.max_tokens)
     usable = [pair for pair in pairs if encoder.encode_pair(pair) is not None]
     random.Random(f"split {seed}").shuffle(usable)
     if len(usable) <= num_pairs:

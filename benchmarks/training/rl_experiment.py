@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yearling.errors import BadInput
+from yearling.inference import PromptRenderer
 from yearling.models import ChatTemplate, LocalModel, Tokenizer, load_decoder
 from yearling.training.device import choose_device
 from yearling.training.loop import TrainingProgress, TrainOptions, train
@@ -69,7 +70,7 @@ def run_rl_experiment(
     from yearling.training.policy.policy import Policy
     from yearling.training.rollouts.collector import ReinforcementConfig, RolloutCollector
     from yearling.training.rollouts.curriculum import Curriculum, environment_arm
-    from yearling.training.rollouts.runner import RolloutRunner, TemplatePromptCodec
+    from yearling.training.rollouts.runner import RenderedPromptCodec, RolloutRunner
     from yearling.training.rollouts.sampler import Sampler
 
     torch.set_num_threads(threads)
@@ -90,7 +91,8 @@ def run_rl_experiment(
     )
     decoder = load_decoder(model.weights)
     policy = Policy.lora(decoder, base_sha256=model.sha256, rank=rank, seed=settings.seed, device=chosen_device)
-    codec = TemplatePromptCodec(Tokenizer.load(model), ChatTemplate.load(model))
+    tokenizer = Tokenizer.load(model)
+    codec = RenderedPromptCodec(tokenizer, PromptRenderer(tokenizer, ChatTemplate.load(model)))
     sampler = Sampler(policy.decoder, stop_ids=codec.stop_ids, frozen_base=True)
     runner = RolloutRunner(sampler, codec, open_environment)
     arms = [environment_arm(environment, name=name) for name, environment in environments.items()]

@@ -7,9 +7,15 @@ from typing import Any
 import pytest
 
 from tests.chat.helpers import ADD
-from yearling.chat.prompt_rendering import ChatPromptRenderer, append_to_system_message, messages_for_model
+from yearling.chat.prompt_rendering import ChatPromptRenderer
 from yearling.errors import Unsupported
-from yearling.inference import FakeChatTemplate, ServedModel, fake_served_model
+from yearling.inference import (
+    FakeChatTemplate,
+    ServedModel,
+    append_to_system_message,
+    fake_served_model,
+    messages_for_model,
+)
 
 
 def render_text(messages: list[dict[str, Any]], template: FakeChatTemplate | None = None, **options: Any) -> str:

@@ -14,13 +14,11 @@ from tests.chat.helpers import ADD, CALL
 from yearling.chat.tools import (
     ToolCall,
     ToolCallParser,
-    describe_tools,
     forced_call_schema,
     parse_forced_call,
     tool_call_id,
-    tool_messages_as_text,
-    with_object_arguments,
 )
+from yearling.inference import describe_tools, tool_messages_as_text, with_object_arguments
 
 
 def parse(*pieces: str, tools: tuple[dict[str, Any], ...] = (ADD,), parallel: bool = True) -> tuple[str, list[ToolCall], bool]:

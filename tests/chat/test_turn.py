@@ -265,7 +265,27 @@ async def test_tool_choice_none_hides_the_tools() -> None:
     assert "Add two numbers." not in prompt_of(engine)
 
 
+async def test_call_in_tags_is_parsed_and_replayed_from_its_sample() -> None:
+    call = (
+        "<tool_call>\n<function=add>\n<parameter=a>\n1\n</parameter>\n<parameter=b>\n2\n</parameter>\n</function>\n</tool_call>"
+    )
+    engine, sink = FakeEngine([call]), RecordingSink()
+    (answer,) = (await make_assistant(engine, sink).answer(turn_request(tools=(ADD,)))).choices
+    assert [call["function"] for call in answer.tool_calls] == [{"name": "add", "arguments": '{"a": 1, "b": 2}'}]
+    assert answer_message(sink.samples[0])["tool_calls"] == list(answer.tool_calls)
+
+
 # Effort
+
+
+@pytest.mark.parametrize("tools", [(), (ADD,)])
+async def test_thinking_section_that_a_model_writes_unasked_is_reasoning(tools: tuple[dict[str, Any], ...]) -> None:
+    engine, sink = FakeEngine(["<think>\nÜber Maps.\n</think>\n\nParis."]), RecordingSink()
+    (answer,) = (await make_assistant(engine, sink).answer(turn_request(tools=tools, logprobs=True))).choices
+    assert (answer.reasoning, answer.text) == ("Über Maps.", "Paris.")
+    assert b"".join(token.raw_bytes for token in answer.tokens).decode() == "Paris."
+    assert answer_message(sink.samples[0]) == {"role": "assistant", "content": "Paris."}
+    assert sink.samples[0].output_text.startswith("<think>"), "the sample keeps what the model emitted"
 
 
 async def test_reasoning_is_a_first_pass_without_thinking_template() -> None:

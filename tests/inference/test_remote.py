@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable, Unsupported, UserError
-from yearling.inference import GenerationRequest
+from yearling.inference import GenerationRequest, remote
 from yearling.inference.remote import RemoteEndpoint, RemoteEngine
 from yearling.models import LocalModel
 from yearling.records import SamplingSettings
@@ -136,7 +136,7 @@ async def test_it_lists_models_and_answers() -> None:
 
 
 async def test_tool_calls_reasoning_and_schemas_pass_through() -> None:
-    call = {"index": 0, "id": "c1", "function": {"name": "f", "arguments": "{"}}
+    call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": "{"}}
     events = [chunk({"reasoning_content": "hm"}), chunk({"tool_calls": [call]}), chunk({}, "tool_calls"), "[DONE]"]
     async with serving(MODELS, Answer(events=events)) as (server, endpoint):
         engine = await engine_of(endpoint)
@@ -217,6 +217,60 @@ async def test_an_unreachable_endpoint_raises() -> None:
     await endpoint.close()
     with pytest.raises(BadInput):
         RemoteEndpoint("ftp://example.org")
+
+
+async def test_a_web_page_as_answer_is_an_error_that_says_so() -> None:
+    page = Answer(body="<!doctype html>\n<html><body>Welcome</body></html>", headers={"content-type": "text/html"})
+    async with serving(MODELS, page) as (_, endpoint):
+        engine = await engine_of(endpoint)
+        with pytest.raises(Unavailable, match="web page") as caught:
+            await engine.generate(HELLO)
+        assert "/v1" in caught.value.advice
+
+
+async def test_an_endpoint_that_does_not_stream_is_understood() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": {"a": 1}}}
+    message = {"role": "assistant", "content": "<think>Hm.</think>\nYes.", "tool_calls": [call]}
+    body = {
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 5},
+    }
+    async with serving(MODELS, Answer(body=json.dumps(body, indent=1))) as (_, endpoint):
+        completion = await (await engine_of(endpoint)).generate(HELLO)
+    assert (completion.text, completion.reasoning, completion.finish_reason) == ("Yes.", "Hm.", "tool_calls")
+    assert completion.tool_calls[0]["function"] == {"name": "f", "arguments": '{"a": 1}'}
+    assert (completion.prompt_tokens, completion.completion_tokens) == (3, 5)
+
+
+@pytest.mark.parametrize("body", ["", "plain words", "[]", '{"choices": 5}', "null", "[" * 5_000, '{"choices": [{"delta": 5}]'])
+async def test_an_answer_of_no_known_form_is_unavailable_and_not_a_traceback(body: str) -> None:
+    async with serving(MODELS, Answer(body=body)) as (_, endpoint):
+        engine = await engine_of(endpoint)
+        with pytest.raises(Unavailable):
+            await engine.generate(HELLO)
+
+
+async def test_an_error_in_place_of_a_stream_is_reported() -> None:
+    async with serving(MODELS, Answer(body='{"error": {"message": "no such GPU"}}')) as (_, endpoint):
+        engine = await engine_of(endpoint)
+        with pytest.raises(Unavailable, match="no such GPU"):
+            await engine.generate(HELLO)
+
+
+async def test_line_separators_of_unicode_do_not_end_an_event() -> None:
+    event = json.dumps(chunk({"content": "one\u2028two\x85three"}), ensure_ascii=False)
+    async with serving(MODELS, Answer(events=[event, chunk({}, "stop"), "[DONE]"])) as (_, endpoint):
+        completion = await (await engine_of(endpoint)).generate(HELLO)
+    assert completion.text == "one\u2028two\x85three"
+
+
+async def test_a_line_has_a_longest_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "MAX_LINE_CHARS", 1000)
+    for answer in (Answer(events=["x" * 2000]), Answer(body="x\n" * 2000), Answer(body="x" * 2000)):
+        async with serving(MODELS, answer) as (_, endpoint):
+            engine = await engine_of(endpoint)
+            with pytest.raises(Unavailable, match="more than 1000 characters"):
+                await engine.generate(HELLO)
 
 
 @pytest.fixture

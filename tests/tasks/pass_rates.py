@@ -22,7 +22,7 @@ from typing import Any
 
 import platformdirs
 
-from yearling.inference import Completion, Engine, GenerationRequest, open_engine
+from yearling.inference import Completion, Engine, GenerationRequest, PromptRenderer, open_engine
 from yearling.models import ChatTemplate, ModelLibrary, Tokenizer
 from yearling.records import SamplingSettings
 from yearling.tasks import Environment, Task, is_multi_turn, open_environment, train_seed
@@ -46,7 +46,7 @@ class EpisodeRunner:
         self.cut = 0
 
     async def answer(self, messages: list[dict[str, Any]], seed: int) -> str:
-        prompt = tuple(self.template.encode(self.tokenizer, messages))
+        prompt = tuple(await asyncio.to_thread(PromptRenderer(self.tokenizer, self.template).encode, messages))
         sampling = SamplingSettings(temperature=1.0, max_tokens=self.max_tokens, seed=seed)
         found: Completion = await self.engine.generate(GenerationRequest(prompt_ids=prompt, sampling=sampling))
         self.tokens += found.completion_tokens

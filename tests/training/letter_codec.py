@@ -26,15 +26,21 @@ class LetterTokenizer:
         return "".join("<end>" if token == END else chr(97 + token - _FIRST_LETTER) for token in ids)
 
 
-class LetterChatTemplate:
+class LetterPrompts:
     """Renders each message as its role, its text and an end token; without end tokens if `omits_end`."""
 
     def __init__(self, *, omits_end: bool = False) -> None:
         self.omits_end = omits_end
 
-    def encode(self, tokenizer: Any, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> list[int]:
-        ids = [BOS]
-        for message in messages:
-            ids += [USER if message["role"] == "user" else ASSISTANT, *tokenizer.encode(message["content"])]
-            ids += [] if self.omits_end else [END]
-        return [*ids, ASSISTANT] if kwargs["add_generation_prompt"] else ids
+    def encode(self, messages: Sequence[Mapping[str, Any]], /) -> list[int]:
+        return [BOS, *(token for message in messages for token in self._encode_message(message)), ASSISTANT]
+
+    def encode_turn_end(self) -> list[int]:
+        return [] if self.omits_end else [END]
+
+    def encode_reply(self, messages: Sequence[Mapping[str, Any]], reply: Mapping[str, Any]) -> list[int]:
+        return [*self.encode_turn_end(), *self._encode_message(reply), ASSISTANT]
+
+    def _encode_message(self, message: Mapping[str, Any]) -> list[int]:
+        role = USER if message["role"] == "user" else ASSISTANT
+        return [role, *LetterTokenizer().encode(message["content"]), *self.encode_turn_end()]

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from tests.training.letter_codec import LetterChatTemplate, LetterTokenizer
+from tests.training.letter_codec import LetterPrompts, LetterTokenizer
 from tests.training.networks import tiny_policy
 from yearling.tasks import Demonstration, PreferencePair, Thumb
 from yearling.training.data.encoding import LessonEncoder
@@ -49,7 +49,7 @@ def random_lessons(method: str, count: int, seed: int = 0) -> list[Any]:
 
 def letter_encoder(max_tokens: int, *, model_hash: str = "none", omits_end: bool = False) -> LessonEncoder:
     """A lesson encoder over letters."""
-    return LessonEncoder(LetterTokenizer(), LetterChatTemplate(omits_end=omits_end), model_hash, max_tokens)
+    return LessonEncoder(LetterTokenizer(), LetterPrompts(omits_end=omits_end), model_hash, max_tokens)
 
 
 def make_method(

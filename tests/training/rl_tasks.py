@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from tests.training.letter_codec import LetterChatTemplate, LetterTokenizer
+from tests.training.letter_codec import LetterPrompts, LetterTokenizer
 from yearling.tasks import Environment, Task, Transcript, final_answer_text
 from yearling.training.policy.policy import Policy
 from yearling.training.rollouts.collector import InMemoryRolloutLog, ReinforcementConfig, RolloutCollector, RolloutLog
 from yearling.training.rollouts.curriculum import Arm, Curriculum
-from yearling.training.rollouts.runner import RolloutRunner, TemplatePromptCodec
+from yearling.training.rollouts.runner import RenderedPromptCodec, RolloutRunner
 from yearling.training.rollouts.sampler import Sampler
 
 SMALL_RL_CONFIG: dict[str, Any] = {
@@ -53,9 +53,9 @@ class TwoTurnTask(LetterTask):
         return float(str(transcript[0]["content"])[:1] != str(transcript[-1]["content"])[:1])
 
 
-def letter_prompt_codec() -> TemplatePromptCodec:
-    """The codec of the letter tokenizer and its chat template."""
-    return TemplatePromptCodec(LetterTokenizer(), LetterChatTemplate())
+def letter_prompt_codec() -> RenderedPromptCodec:
+    """The codec of the letter tokenizer and its prompts."""
+    return RenderedPromptCodec(LetterTokenizer(), LetterPrompts())
 
 
 def make_collector(

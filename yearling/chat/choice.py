@@ -15,7 +15,7 @@ from functools import partial
 from yearling.chat.json_types import MessageDict, ToolCallDict
 from yearling.chat.output_parsing import OutputParser, ParsedOutput, PlainTextParser, TokenTextAligner, output_parser_for
 from yearling.chat.prompt_rendering import ChatPromptRenderer
-from yearling.chat.reasoning_effort import THINK_CLOSE, final_answer_messages, reasoning_budget_tokens, reasoning_messages
+from yearling.chat.reasoning_effort import final_answer_messages, reasoning_budget_tokens, reasoning_messages
 from yearling.chat.request import TurnRequest
 from yearling.chat.sample_recording import GenerationRecord, SampleRecorder
 from yearling.chat.structured_output import SchemaNotSatisfied, json_text_violation
@@ -23,7 +23,7 @@ from yearling.chat.tools import ToolCall, tool_call_id
 from yearling.chat.turn_events import TokenUsage, TurnEvent
 from yearling.clock import new_id
 from yearling.errors import Unavailable
-from yearling.inference import Delta, GenerationRequest, ServedModel
+from yearling.inference import THINK_CLOSE, Delta, GenerationRequest, ServedModel
 from yearling.records import FinishReason
 
 _MIN_REASONING_TOKENS = 16
@@ -73,12 +73,13 @@ class ChoiceGenerator:
         prompter = ChatPromptRenderer(self.served)
         in_template = prompter.template.supports_thinking
         messages = self.turn_request.messages if in_template else reasoning_messages(self.turn_request.messages)
-        prompt = self._render_prompt(prompter, messages, thinking=True) if in_template else prompter.render(messages)
-        longest = (
-            len(prompt)
-            if in_template
-            else len(self._render_prompt(prompter, final_answer_messages(self.turn_request.messages, "")))
-        )
+        if in_template:
+            prompt = await asyncio.to_thread(self._render_prompt, prompter, messages, thinking=True)
+            longest = len(prompt)
+        else:
+            prompt = await asyncio.to_thread(prompter.render, messages)
+            final_messages = final_answer_messages(self.turn_request.messages, "")
+            longest = len(await asyncio.to_thread(self._render_prompt, prompter, final_messages))
         available_tokens = min(self.available_tokens, self.served.engine.capabilities.context_tokens - longest)
         budget = reasoning_budget_tokens(self.turn_request.effort or "none", available_tokens=available_tokens)
         if budget < _MIN_REASONING_TOKENS:
@@ -99,7 +100,8 @@ class ChoiceGenerator:
             await self.recorder.store(record, _finish_reason_of(record))
         self._reasoning_tokens = record.completion_tokens
         self._prompt_tokens = len(self.request.prompt_ids or ())
-        self._prepare_answer_pass("".join(self._reasoning_parts).strip(), prompter, prompt if in_template else None)
+        reasoning = "".join(self._reasoning_parts).strip()
+        await asyncio.to_thread(self._prepare_answer_pass, reasoning, prompter, prompt if in_template else None)
 
     def _prepare_answer_pass(
         self, reasoning: str, prompter: ChatPromptRenderer, thinking_prompt_ids: tuple[int, ...] | None
@@ -170,11 +172,12 @@ class ChoiceGenerator:
         return output_parser_for(self.turn_request.offered_tools, forced=forced, parallel=self.turn_request.parallel_tool_calls)
 
     def _turn_event(self, delta: Delta, parsed: ParsedOutput, alignment: TokenTextAligner | None) -> TurnEvent | None:
-        tokens = alignment.push(delta.tokens, parsed.text) if alignment is not None else ()
+        tokens = alignment.push(delta.tokens, parsed.text, hidden_bytes=parsed.hidden_bytes) if alignment is not None else ()
+        reasoning = delta.reasoning + parsed.reasoning
         calls = (*map(self._with_sample_call_id, delta.tool_calls), *map(self._tool_call_delta, parsed.tool_calls))
-        if not (parsed.text or calls or tokens or delta.reasoning):
+        if not (parsed.text or calls or tokens or reasoning):
             return None
-        return TurnEvent(choice=self.index, text=parsed.text, reasoning=delta.reasoning, tool_calls=calls, tokens=tokens)
+        return TurnEvent(choice=self.index, text=parsed.text, reasoning=reasoning, tool_calls=calls, tokens=tokens)
 
     def _tool_call_delta(self, call: ToolCall) -> ToolCallDict:
         self._num_tool_calls += 1

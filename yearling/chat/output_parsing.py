@@ -1,4 +1,4 @@
-"""Turns the raw output of a model into what the client gets: text, tool calls, and the log-probabilities of the text.
+"""Turns the raw output of a model into what the client gets: text, reasoning, tool calls, log-probabilities of the text.
 
 Works incrementally and holds back only text that may still become a tool call. Independent of engines and HTTP.
 """
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from yearling.chat.json_types import ToolDict
 from yearling.chat.tools import ToolCall, ToolCallParser, parse_forced_call
-from yearling.inference import Token, TokenizerLike
+from yearling.inference import SplitOutput, ThinkingSplitter, Token, TokenizerLike
 
 _MIN_LOGPROB = -9999.0
 """Stands for minus infinity, which JSON cannot express."""
@@ -30,10 +30,15 @@ class TokenText:
 
 @dataclass(frozen=True, slots=True)
 class ParsedOutput:
-    """The text and the complete tool calls that one step adds."""
+    """The text, the reasoning and the complete tool calls that one step adds.
+
+    `hidden_bytes` counts the UTF-8 bytes of output before the text that are no part of it: a thinking section.
+    """
 
     text: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
+    reasoning: str = ""
+    hidden_bytes: int = 0
 
 
 class OutputParser(Protocol):
@@ -114,11 +119,38 @@ class ForcedToolCallParser:
         return ParsedOutput(tool_calls=() if call is None else (call,))
 
 
+class ThinkingParser:
+    """Separates a thinking section at the beginning of the output; another parser gets the rest."""
+
+    def __init__(self, inner: OutputParser) -> None:
+        self._inner = inner
+        self._splitter = ThinkingSplitter()
+        self.checks_schemas = inner.checks_schemas
+
+    @property
+    def ended(self) -> bool:
+        return self._inner.ended
+
+    def push(self, text: str) -> ParsedOutput:
+        split = self._splitter.push(text)
+        return self._combined(split, self._inner.push(split.text))
+
+    def flush(self) -> ParsedOutput:
+        split = self._splitter.flush()
+        held = self._inner.push(split.text)
+        last = self._inner.flush()
+        return self._combined(split, ParsedOutput(held.text + last.text, (*held.tool_calls, *last.tool_calls)))
+
+    @staticmethod
+    def _combined(split: SplitOutput, parsed: ParsedOutput) -> ParsedOutput:
+        return ParsedOutput(parsed.text, parsed.tool_calls, split.reasoning, split.hidden_bytes)
+
+
 def output_parser_for(tools: Sequence[ToolDict], *, forced: bool, parallel: bool = True) -> OutputParser:
     """The parser for the output of a turn that offered these tools. `forced`: a tool call is enforced by a grammar."""
-    if not tools:
-        return PlainTextParser()
-    return ForcedToolCallParser() if forced else OptionalToolCallParser(tools, parallel=parallel)
+    if forced and tools:  # the grammar leaves no room for a thinking section
+        return ForcedToolCallParser()
+    return ThinkingParser(OptionalToolCallParser(tools, parallel=parallel) if tools else PlainTextParser())
 
 
 class TokenTextAligner:
@@ -133,11 +165,19 @@ class TokenTextAligner:
         self._pending_tokens: deque[TokenText] = deque()
         self._unmatched_bytes = 0
         """Number of bytes of text that were released before their tokens."""
+        self._hidden_bytes = 0
+        """Number of bytes of output before the text whose tokens are still to be dropped."""
 
-    def push(self, tokens: Sequence[Token], text: str) -> tuple[TokenText, ...]:
-        """Take the tokens and the text of one step; return the tokens whose text is complete."""
+    def push(self, tokens: Sequence[Token], text: str, *, hidden_bytes: int = 0) -> tuple[TokenText, ...]:
+        """Take the tokens and the text of one step; return the tokens whose text is complete.
+
+        `hidden_bytes` of output come before the text and are no part of it.
+        """
         stop_ids = self._tokenizer.stop_ids
         self._pending_tokens.extend(self._with_alternatives(token) for token in tokens if token.id not in stop_ids)
+        self._hidden_bytes += hidden_bytes
+        while self._hidden_bytes > 0 and self._pending_tokens:
+            self._hidden_bytes -= len(self._pending_tokens.popleft().raw_bytes)
         self._unmatched_bytes += len(text.encode())
         ready = []
         while self._pending_tokens and len(self._pending_tokens[0].raw_bytes) <= self._unmatched_bytes:

@@ -25,9 +25,6 @@ REASONING_BUDGET_TOKENS: dict[ReasoningEffort, int] = {
 }
 """Most reasoning tokens per effort. `max` has no entry: it is limited by the available tokens only."""
 
-THINK_OPEN = "<think>"
-THINK_CLOSE = "</think>"
-
 _REASONING_INSTRUCTION = (
     "Before you answer, write down your working: what is asked, what you know that bears on it, and the steps that lead to the "
     "answer. Be brief, and do not write the final answer yet."

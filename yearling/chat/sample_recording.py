@@ -18,9 +18,8 @@ import structlog
 from yearling.chat.json_types import MessageDict
 from yearling.chat.served_spec import SPEC_VERSION
 from yearling.chat.structured_output import canonical_schema_json
-from yearling.chat.tools import format_tool_call
 from yearling.clock import now_utc
-from yearling.inference import Delta, GenerationRequest, ServedModel
+from yearling.inference import Delta, GenerationRequest, ServedModel, format_tool_call
 from yearling.records import FinishReason, Sample
 
 _log = structlog.get_logger("yearling.chat")
@@ -75,7 +74,7 @@ class GenerationRecord:
 
     @property
     def text(self) -> str:
-        """The output of the model. Tool calls that a remote engine parsed are appended in the form of `tools.py`."""
+        """The output of the model. Tool calls that a remote engine parsed are appended as text."""
         return "".join(self._text) + "".join(
             format_tool_call(function["name"], function["arguments"]) for _, function in sorted(self._tool_calls.items())
         )

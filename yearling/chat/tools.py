@@ -1,8 +1,8 @@
-"""Tool calls as text: describes tools in the prompt, and parses calls from the output of a model.
+"""Tool calls of a turn: calls that the model chooses to make, and calls that the client requires.
 
-The form is the one that most open models were trained on: `<tool_call>{"name": ..., "arguments": {...}}</tool_call>`. A call that
-the client requires is enforced: `forced_call_schema` describes the whole output, and the engine's grammar applies it. Independent
-of engines; never runs a tool.
+A call that the model chooses is found in its output by the marks that models write (`inference.ToolCallScanner`) and checked
+against the tools that the client offers. A call that the client requires is enforced: `forced_call_schema` describes the whole
+output, and the engine's grammar applies it. Independent of engines; never runs a tool.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from yearling.chat.json_types import MessageDict, SchemaDict, ToolDict
+from yearling.chat.json_types import SchemaDict, ToolDict
+from yearling.inference import CallBlock, ToolCallScanner, is_stray_mark, read_json
 from yearling.json_schemas import schema_violation
 
-TOOL_CALL_OPEN = "<tool_call>"
-TOOL_CALL_CLOSE = "</tool_call>"
 FORCED_CALL_MARK = "yearling:tool_call"
 """`$comment` in the schema of a forced call. It tells the reader of a stored sample that the output is a tool call."""
 
@@ -38,71 +37,6 @@ def tool_call_id(sample_id: str, index: int) -> str:
 def tool_name(tool: ToolDict) -> str:
     """The function's name of a tool in OpenAI's form."""
     return str(tool["function"]["name"])
-
-
-# Tools in the prompt
-
-
-def describe_tools(tools: Sequence[ToolDict], *, forced_tool: str | None = None) -> str:
-    """The tools as a part of the system message. `forced_tool` names the function that must be called."""
-    signatures = "\n".join(json.dumps(_signature(tool), ensure_ascii=False) for tool in tools)
-    instruction = f"\n\nCall the function {forced_tool} now." if forced_tool else ""
-    return (
-        "# Tools\n\nYou may call functions to help with what the user asks. Their signatures stand within <tools></tools>:\n"
-        f"<tools>\n{signatures}\n</tools>\n\n"
-        f"To call a function, return a JSON object with its name and arguments within {TOOL_CALL_OPEN}{TOOL_CALL_CLOSE}:\n"
-        f'{TOOL_CALL_OPEN}\n{{"name": <function-name>, "arguments": <object>}}\n{TOOL_CALL_CLOSE}\n'
-        f"When no function helps, answer in plain words.{instruction}"
-    )
-
-
-def _signature(tool: ToolDict) -> ToolDict:
-    function = {name: value for name, value in tool["function"].items() if name in ("name", "description", "parameters")}
-    return {"type": "function", "function": function}
-
-
-def tool_messages_as_text(messages: Sequence[MessageDict]) -> list[MessageDict]:
-    """The messages with past calls and their results as text, for templates without tool support."""
-    return [_call_as_text(message) if message.get("tool_calls") else _result_as_text(message) for message in messages]
-
-
-def _call_as_text(message: MessageDict) -> MessageDict:
-    calls = [format_tool_call(call["function"]["name"], call["function"]["arguments"]) for call in message["tool_calls"]]
-    content = "\n".join([*([message["content"]] if message.get("content") else []), *calls])
-    return {"role": message["role"], "content": content}
-
-
-def _result_as_text(message: MessageDict) -> MessageDict:
-    if message["role"] != "tool":
-        return message
-    return {"role": "user", "content": f"<tool_response>\n{message['content']}\n</tool_response>"}
-
-
-def with_object_arguments(messages: Sequence[MessageDict]) -> list[MessageDict]:
-    """The messages with arguments of past calls as objects, as chat templates expect them. Clients send JSON text."""
-    converted = []
-    for message in messages:
-        if message.get("tool_calls"):
-            calls = [
-                {**call, "function": {**call["function"], "arguments": _parse_arguments(call["function"]["arguments"])}}
-                for call in message["tool_calls"]
-            ]
-            message = {**message, "tool_calls": calls}
-        converted.append(message)
-    return converted
-
-
-def format_tool_call(name: str, arguments: str) -> str:
-    """A call as models write it. Arguments that are not JSON stay text, so that the model sees the history as it happened."""
-    call = json.dumps({"name": name, "arguments": _parse_arguments(arguments)}, ensure_ascii=False)
-    return f"{TOOL_CALL_OPEN}\n{call}\n{TOOL_CALL_CLOSE}"
-
-
-def _parse_arguments(arguments: str) -> Any:
-    try:
-        return json.loads(arguments)
-    except (ValueError, RecursionError):
-        return arguments
 
 
 # Forced calls
@@ -152,7 +86,7 @@ def _has_reference(schema: object) -> bool:
 def parse_forced_call(text: str) -> ToolCall | None:
     """The call in a grammar-constrained output. If the output was cut by its length, the arguments are cut as well."""
     try:
-        call = json.loads(text)
+        call = read_json(text)
         return ToolCall(call["name"], json.dumps(call["arguments"], ensure_ascii=False))
     except ValueError:
         match = re.match(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(.*)', text, re.DOTALL)
@@ -165,74 +99,55 @@ def parse_forced_call(text: str) -> ToolCall | None:
 class ToolCallParser:
     """Separates tool calls from text in an output that arrives in pieces.
 
-    An invalid call (no JSON, an unknown name, arguments that a strict function rejects) is passed on as text, so that nothing is
-    lost. `ended` becomes true with the first text after a call, or with the first call if `parallel` is false.
+    An invalid call (unreadable, an unknown name, arguments that a strict function rejects) is passed on as text, so that nothing
+    is lost. `ended` becomes true with the first text after a call, or with the first call if `parallel` is false.
     """
 
     def __init__(self, tools: Sequence[ToolDict], *, parallel: bool = True) -> None:
         self._tools = {tool_name(tool): tool["function"] for tool in tools}
         self._parallel = parallel
-        self._buffer = ""
-        self._inside_call = False
+        self._scanner = ToolCallScanner()
         self.num_calls = 0
         self.ended = False
 
     def push(self, text: str) -> Iterator[str | ToolCall]:
         """Take the next piece of output; yield the text and the calls that are complete."""
-        self._buffer += text
-        while not self.ended:
-            if self._inside_call:
-                body, close_mark, rest = self._buffer.partition(TOOL_CALL_CLOSE)
-                if not close_mark:
-                    return
-                self._inside_call, self._buffer = False, rest
-                yield from self._end_call(body, close_mark)
-                continue
-            plain_text, open_mark, rest = self._buffer.partition(TOOL_CALL_OPEN)
-            if open_mark:
-                self._inside_call, self._buffer = True, rest
-            else:
-                end = len(self._buffer) - _partial_mark_length(self._buffer, TOOL_CALL_OPEN)
-                plain_text, self._buffer = self._buffer[:end], self._buffer[end:]
-            yield from self._emit_text(plain_text)
-            if not open_mark:
-                return
+        yield from self._read(self._scanner.push(text))
 
     def flush(self) -> Iterator[str | ToolCall]:
         """Yield what is left at the end of the output. Models often end their turn without closing the last call."""
-        remaining, self._buffer = self._buffer, ""
-        if self.ended:
-            return
-        if self._inside_call:
-            self._inside_call = False
-            yield from self._end_call(remaining, "")
-        else:
-            yield from self._emit_text(remaining)
+        yield from self._read(self._scanner.flush())
+
+    def _read(self, outputs: Iterator[str | CallBlock]) -> Iterator[str | ToolCall]:
+        for output in outputs:
+            if self.ended:
+                return
+            if isinstance(output, str):
+                yield from self._emit_text(output)
+            else:
+                yield from self._end_call(output)
 
     def _emit_text(self, text: str) -> Iterator[str]:
         if not self.num_calls:
             if text:
                 yield text
-        elif text.strip():
+        elif not is_stray_mark(text):
             self.ended = True
 
-    def _end_call(self, body: str, close: str) -> Iterator[str | ToolCall]:
-        calls = self._parse_calls(body)
+    def _end_call(self, block: CallBlock) -> Iterator[str | ToolCall]:
+        calls = self._parse_calls(block)
         if not calls:
-            yield from self._emit_text(f"{TOOL_CALL_OPEN}{body}{close}")
+            yield from self._emit_text(block.raw)
         for call in calls[: None if self._parallel else 1]:
             self.num_calls += 1
             self.ended = not self._parallel
             yield call
 
-    def _parse_calls(self, body: str) -> list[ToolCall]:
-        try:
-            parsed = json.loads(body)
-        except (ValueError, RecursionError):
-            return []
+    def _parse_calls(self, block: CallBlock) -> list[ToolCall]:
         calls = []
-        for item in parsed if isinstance(parsed, list) else [parsed]:
-            call = self._parse_call(item)
+        for written in block.calls:
+            parameters = self._tools.get(written.name, {}).get("parameters") or {}
+            call = self._parse_call({"name": written.name, "arguments": written.typed_arguments(parameters)})
             if call is None:
                 return []
             calls.append(call)
@@ -248,8 +163,3 @@ class ToolCallParser:
         if function.get("strict") and schema_violation(arguments, function.get("parameters") or {}):
             return None
         return ToolCall(value["name"], json.dumps(arguments, ensure_ascii=False))
-
-
-def _partial_mark_length(text: str, mark: str) -> int:
-    """Length of the longest suffix of the text that is a proper prefix of the mark."""
-    return next((length for length in range(min(len(text), len(mark) - 1), 0, -1) if mark.startswith(text[-length:])), 0)

@@ -16,21 +16,20 @@ from typing import Any, Protocol
 from yearling.chat.choice import ChoiceGenerator
 from yearling.chat.json_types import ToolCallDict
 from yearling.chat.output_parsing import TokenText
-from yearling.chat.prompt_rendering import ChatPromptRenderer, messages_for_model
+from yearling.chat.prompt_rendering import ChatPromptRenderer
 from yearling.chat.request import PartialAnswer, TurnRequest, check_request
 from yearling.chat.sample_recording import SampleRecorder, SampleSink
 from yearling.chat.served_spec import with_spec_message
 from yearling.chat.tools import forced_call_schema
 from yearling.chat.turn_events import AssistantAnswer, ChoiceAnswer, TokenUsage, TurnEvent
 from yearling.errors import Unsupported
-from yearling.inference import GenerationRequest, ServedModel, TokenizerLike, validate_request
+from yearling.inference import GenerationRequest, ServedModel, TokenizerLike, messages_for_model, validate_request
 from yearling.records import SamplingSettings
 
 DEFAULT_SAMPLING = SamplingSettings(temperature=0.2, top_p=0.9)
 """The sampling of local models unless a request overrides it: what the default model's authors recommend."""
 
 _NUM_SEEDS = 2**31
-_LONG_PROMPT_CHARS = 20_000
 
 
 class ServedModelProvider(Protocol):
@@ -161,9 +160,7 @@ class Assistant:
                 json_schema=None if forced_tool else request.json_schema,
             )
 
-        # Encoding a long prompt takes long enough to block the event loop.
-        is_long = sum(len(str(message.get("content"))) for message in request.messages) > _LONG_PROMPT_CHARS
-        ids = await asyncio.to_thread(render) if is_long else render()
+        ids = await asyncio.to_thread(render)
         if request.partial_answer is not None:
             ids = _continuation_ids(ids, request.partial_answer, served, prompter.tokenizer)
         return GenerationRequest(prompt_ids=ids, sampling=sampling, json_schema=schema, top_logprobs=request.top_logprobs)

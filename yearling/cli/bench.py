@@ -122,7 +122,7 @@ async def _measure_engines(
 
 
 async def _measure_api_overhead(settings: Settings, pairs: int, new_tokens: int) -> ApiOverhead:
-    from yearling.inference import EnginePool, TimedEngine, measure_api_overhead
+    from yearling.inference import EnginePool, PromptRenderer, TimedEngine, measure_api_overhead
     from yearling.models import ModelLibrary
     from yearling.store import Store
 
@@ -141,7 +141,7 @@ async def _measure_api_overhead(settings: Settings, pairs: int, new_tokens: int)
                 return await measure_api_overhead(
                     timed,
                     base_url,
-                    prompt_ids=served.template.encode(served.tokenizer, messages),
+                    prompt_ids=await asyncio.to_thread(PromptRenderer.of(served).encode, messages),
                     messages=messages,
                     model=served.name,
                     api_key=settings.api_keys[0].get_secret_value() if settings.api_keys else "",

@@ -14,7 +14,7 @@ from yearling.chat import Assistant, TurnRequest
 from yearling.clock import new_id
 from yearling.errors import BadInput, Unavailable, Unsupported
 from yearling.evals.case import Case, SubjectResponse
-from yearling.inference import GenerationRequest, ServedModel
+from yearling.inference import GenerationRequest, PromptRenderer, ServedModel
 from yearling.records import Sample, SamplingSettings
 
 MAX_ATTEMPTS = 3
@@ -55,7 +55,10 @@ class Subject(Protocol):
 
 
 class EngineSubject:
-    """A model with nothing but its own chat template, which is what published results are measured on."""
+    """A model with nothing but its own chat template, which is what published results are measured on.
+
+    Its prompts are those of chat without the assistant's system message.
+    """
 
     kind = "engine"
 
@@ -74,7 +77,7 @@ class EngineSubject:
         if served.template is None or served.tokenizer is None:
             request = GenerationRequest(messages=case.messages, sampling=sampling)
         else:
-            ids = tuple(served.template.encode(served.tokenizer, case.messages))
+            ids = tuple(await asyncio.to_thread(PromptRenderer.of(served).encode, case.messages))
             if case.options:
                 return await score_options(served, ids, case)
             request = GenerationRequest(prompt_ids=ids, sampling=sampling)

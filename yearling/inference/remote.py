@@ -1,8 +1,8 @@
 """An OpenAI-compatible endpoint as an engine: vLLM, llama-server, Ollama, or a hosted API.
 
 The endpoint takes messages, not token ids: it owns the template and the tokenizer, so this engine reports neither token ids nor
-their log-probabilities. Tool calls and reasoning are passed on unchanged. A request is repeated only while none of its answer
-has arrived: after a refused connection, a full queue (429) or a failing gateway (5xx).
+their log-probabilities. Tool calls and reasoning are passed on in one form, whatever the endpoint's. A request is repeated only
+while none of its answer has arrived: after a refused connection, a full queue (429) or a failing gateway (5xx).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from yearling.inference.engine import (
     collect_completion,
     validate_request,
 )
-from yearling.records import FinishReason
+from yearling.inference.messages.endpoint_answers import EndpointAnswer
 
 if TYPE_CHECKING:
     import httpx
@@ -44,8 +44,11 @@ MAX_ATTEMPTS = 3
 CONNECT_TIMEOUT_S = 10.0
 MAX_RETRY_PAUSE_S = 5.0
 DRAIN_TIMEOUT_S = 0.05
+MAX_LINE_CHARS = 4 << 20
+"""Longest line of an answer, and longest answer that is no stream of events."""
 
-_FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls"}
+
+_EVENT_FIELDS = (":", "event:", "id:", "retry:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,38 +235,68 @@ class RemoteEngine:
         return body | request.extra
 
     async def _deltas(self, response: httpx.Response) -> AsyncGenerator[Delta, None]:
-        finish: FinishReason | None = None
-        usage: dict[str, Any] = {}
-        done = False
-        lines = response.aiter_lines()
+        answer = EndpointAnswer()
+        other_lines: list[str] = []
+        num_other_chars = 0
+        has_events = done = False
+        lines = self._lines(response)
         async for line in lines:
             if not line.startswith("data:"):
+                if not has_events and line.strip() and not line.startswith(_EVENT_FIELDS):
+                    other_lines.append(line)
+                    num_other_chars += len(line)
+                    self._check_length(num_other_chars)
                 continue
-            data = line[5:].strip()
+            has_events, data = True, line[5:].strip()
             if data == "[DONE]":
                 done = True
                 await _drain_lines(lines)
                 break
-            event = self._event(data)
-            usage = event.get("usage") or usage
-            for choice in event.get("choices") or ():
-                delta = _delta(choice.get("delta") or {})
-                if delta is not None:
-                    yield delta
-                if choice.get("finish_reason"):
-                    finish = _FINISH_REASONS.get(choice["finish_reason"], "stop")
-        if finish is None and not done:
+            delta = answer.read(self._event(data))
+            if delta is not None:
+                yield delta
+        if not has_events and other_lines:  # the endpoint does not stream
+            delta = answer.read(self._whole_answer("\n".join(other_lines)))
+            done = True
+            if delta is not None:
+                yield delta
+        if not (answer.is_finished or done):
             raise Unavailable(f"{self._endpoint.base_url} ended the answer early.", advice="Try again.")
-        yield Delta(
-            finish_reason=finish or "stop",
-            prompt_tokens=int(usage.get("prompt_tokens") or 0),
-            completion_tokens=int(usage.get("completion_tokens") or 0),
-        )
+        for delta in answer.end():
+            yield delta
+
+    async def _lines(self, response: httpx.Response) -> AsyncGenerator[str, None]:
+        """The lines of a response. They end at line feeds only: JSON may contain what Python counts as other ends of lines."""
+        pending = ""
+        async for piece in response.aiter_text():
+            *complete, pending = (pending + piece).split("\n")
+            for line in complete:
+                self._check_length(len(line))
+                yield line.removesuffix("\r")
+            self._check_length(len(pending))
+        if pending:
+            yield pending
+
+    def _check_length(self, num_chars: int) -> None:
+        if num_chars > MAX_LINE_CHARS:
+            raise Unavailable(f"{self._endpoint.base_url} sent a line of more than {MAX_LINE_CHARS} characters.")
+
+    def _whole_answer(self, text: str) -> dict[str, Any]:
+        """An answer that came in one piece, although a stream was asked for."""
+        if text.lstrip().startswith("<"):
+            raise Unavailable(
+                f"{self._endpoint.base_url} answered with a web page, not as an OpenAI-compatible endpoint does.",
+                advice="Check the address: it usually ends in /v1.",
+            )
+        event = self._event(text)
+        if not isinstance(event.get("choices"), list):
+            raise Unavailable(f"{self._endpoint.base_url} did not answer as an OpenAI-compatible endpoint does.")
+        return event
 
     def _event(self, data: str) -> dict[str, Any]:
         try:
             event = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             event = None
         if not isinstance(event, dict):
             raise Unavailable(f"{self._endpoint.base_url} sent a line that is not JSON.")
@@ -278,13 +311,6 @@ async def _drain_lines(lines: AsyncIterator[str]) -> None:
         async with asyncio.timeout(DRAIN_TIMEOUT_S):
             async for _ in lines:
                 pass
-
-
-def _delta(fields: dict[str, Any]) -> Delta | None:
-    text = fields.get("content") or ""
-    reasoning = fields.get("reasoning_content") or fields.get("reasoning") or ""
-    calls = tuple(fields.get("tool_calls") or ())
-    return Delta(text=text, reasoning=reasoning, tool_calls=calls) if text or reasoning or calls else None
 
 
 def _remote_model(fields: dict[str, Any]) -> RemoteModel:

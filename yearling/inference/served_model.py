@@ -90,6 +90,7 @@ class ChatTemplateLike(Protocol):
         messages: Sequence[Mapping[str, object]],
         *,
         tools: Sequence[dict[str, Any]] | None = None,
+        add_generation_prompt: bool = True,
         **kwargs: Any,
     ) -> list[int]:
         """The prompt as token ids; text in messages never becomes a control token."""

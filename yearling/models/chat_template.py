@@ -1,23 +1,20 @@
 """Messages to the text, and the token ids, that a chat model was trained on.
 
 Knows a model's Jinja template and its tokenizer; nothing of what tools mean, or of HTTP. Templates come with model files and
-are untrusted code: they run in Jinja's immutable sandbox, with a budget for steps and for text. What people write never becomes
-a control token: `encode` marks the names of control tokens inside messages before rendering and encodes them as plain text
-afterwards.
+are untrusted code: they are compiled and rendered in a child process with limits (`templates/`), so call these methods from a
+worker thread. What people write never becomes a control token: `encode` marks the names of control tokens inside messages before
+rendering and encodes them as plain text afterwards.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateError, TemplateSyntaxError, meta
-
 from yearling.errors import BadInput
-from yearling.models.jinja_sandbox import TemplateRefusal, make_sandbox, parse_within_budget, render_within_budget
+from yearling.models.templates import TemplateError, TemplateRefusal, TemplateSyntaxError, compile_template, render_template
 from yearling.models.tokenizer import Tokenizer
 from yearling.models.tokenizer_metadata import (
     ModelFiles,
@@ -28,16 +25,6 @@ from yearling.models.tokenizer_metadata import (
 )
 
 _PRIVATE_USE = range(0x100000, 0x10FFFE)
-_TEMPLATE_ERRORS = (
-    TemplateError,
-    ArithmeticError,
-    LookupError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    RecursionError,
-    MemoryError,
-)
 
 
 class ChatTemplate:
@@ -52,10 +39,10 @@ class ChatTemplate:
         """
         self.source = source
         self._special_tokens = dict(special_tokens or {})
-        self._template, variables, self._literals = _compile(source)
-        self._tool_template = self._template
+        self._tool_source = tool_source or source
+        variables, self._literals = _compile(source)
         if tool_source:
-            self._tool_template, more, literals = _compile(tool_source)
+            more, literals = _compile(tool_source)
             variables, self._literals = variables | more, self._literals + literals
         self.supports_tools = "tools" in variables
         self.supports_thinking = "enable_thinking" in variables or any("<think>" in text for text in self._literals)
@@ -88,23 +75,24 @@ class ChatTemplate:
         add_generation_prompt: bool = True,
         **kwargs: Any,
     ) -> str:
-        """The prompt as text. Further `kwargs` (`enable_thinking`, ...) become variables of the template.
+        """The prompt as text. Further `kwargs` (`enable_thinking`, ...) become variables of the template. Without tools,
+        `tools` is None or empty: some templates fail on the one, some on the other.
 
         Raises BadInput, with the template's own message, if it refuses the messages, fails or exceeds its budget.
         """
-        template = self._tool_template if tools else self._template
+        source = self._tool_source if tools else self.source
         try:
             # A tool call has no content, and templates fail on a missing one.
             messages_with_content = [{**message, "content": message.get("content") or ""} for message in messages]
             variables = {
                 "messages": messages_with_content,
-                "tools": list(tools) if tools else None,
+                "tools": None if tools is None else list(tools),
                 "add_generation_prompt": add_generation_prompt,
             }
-            return render_within_budget(template, {**self._special_tokens, **kwargs, **variables})
+            return render_template(source, {**self._special_tokens, **kwargs, **variables})
         except TemplateRefusal as error:
             raise BadInput(f"The model's chat template refuses these messages: {error}.", param="messages") from None
-        except _TEMPLATE_ERRORS as error:
+        except TemplateError as error:
             raise BadInput(
                 f"The model's chat template cannot render these messages: {error}.",
                 advice="Check roles and their order, or use a model whose template supports them.",
@@ -130,7 +118,7 @@ class ChatTemplate:
             return tokenizer.encode(self.render(messages, tools=tools, **options), special=True)
         opening, closing = _unused_characters(_strings([messages, tools, kwargs, self.source]))
         marked = _mark([list(messages), list(tools or [])], pattern, opening, closing)
-        rendered = self.render(marked[0], tools=marked[1] or None, **options)
+        rendered = self.render(marked[0], tools=None if tools is None else marked[1], **options)
         return _encode_marked(tokenizer, rendered, names, opening, closing)
 
     def _guarded_names(self, tokenizer: Tokenizer) -> list[str]:
@@ -153,18 +141,16 @@ def _from_metadata(metadata: TemplateMetadata, name: str) -> ChatTemplate:
     return ChatTemplate(metadata.default, tool_source=metadata.tool_use, special_tokens=metadata.special_tokens)
 
 
-def _compile(source: str) -> tuple[Any, set[str], list[str]]:
-    """(template, the variables that it reads, its literal texts)."""
-    environment = make_sandbox({"strftime_now": lambda form: datetime.now().strftime(form)})
+def _compile(source: str) -> tuple[frozenset[str], tuple[str, ...]]:
+    """(the variables that a template reads, its literal texts)."""
     try:
-        tree, literals = parse_within_budget(environment, source)
-        variables = meta.find_undeclared_variables(environment.parse(source))
-        return environment.from_string(tree), variables, literals
+        return compile_template(source)
     except TemplateSyntaxError as error:
         raise BadInput(
-            f"The model's chat template is not valid Jinja: {error.message} (line {error.lineno}).",
-            advice="Correct the template, or use another model.",
+            f"The model's chat template is not valid Jinja: {error}.", advice="Correct the template, or use another model."
         ) from None
+    except TemplateError as error:
+        raise BadInput(f"The model's chat template cannot be compiled: {error}.", advice="Use another model.") from None
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -286,12 +286,13 @@ def _build_offline_method(
     template: ChatTemplate,
 ) -> Method:
     """A method that learns from lessons."""
+    from yearling.inference import PromptRenderer
     from yearling.tasks import LessonSet
     from yearling.training.data.encoding import LessonEncoder
 
     if lessons is None:
         raise Untrusted(f"The run.json of {run.id} names no lesson set.")
-    encoder = LessonEncoder(tokenizer, template, str(run.facts["model"]["sha256"]), config.max_tokens)
+    encoder = LessonEncoder(tokenizer, PromptRenderer(tokenizer, template), str(run.facts["model"]["sha256"]), config.max_tokens)
     earlier_sets = [LessonSet.open(stores.lessons_dir / lesson_set) for lesson_set in read_setup(run).earlier]
     earlier = [lesson for lesson_set in earlier_sets for lesson in _lessons_for_method(lesson_set, name)]
     cache_folder = run.folder / "references"
@@ -314,13 +315,14 @@ def _build_online_method(
     template: ChatTemplate,
 ) -> Method:
     """A method that learns from its own rollouts."""
+    from yearling.inference import PromptRenderer
     from yearling.tasks import open_environment
     from yearling.training.rollouts.collector import RolloutCollector
     from yearling.training.rollouts.curriculum import Curriculum
-    from yearling.training.rollouts.runner import RolloutRunner, TemplatePromptCodec
+    from yearling.training.rollouts.runner import RenderedPromptCodec, RolloutRunner
     from yearling.training.rollouts.sampler import Sampler
 
-    codec = TemplatePromptCodec(tokenizer, template)
+    codec = RenderedPromptCodec(tokenizer, PromptRenderer(tokenizer, template))
     sampler = Sampler(policy.decoder, stop_ids=codec.stop_ids, frozen_base=policy.has_adapter)
     curriculum = Curriculum(_build_arms(read_setup(run), lessons), config.seed, (config.hard, config.easy))
     collector = RolloutCollector(config, RolloutRunner(sampler, codec, open_environment), curriculum, run)

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from tests.inference.messages import habits
+from tests.inference.messages.published_templates import TaggedByteTokenizer, text_of
 from tests.training.letter_codec import ASSISTANT, BOS, END, USER, LetterTokenizer
 from tests.training.offline_methods import letter_encoder
 from yearling.errors import BadInput
+from yearling.inference import PromptRenderer
+from yearling.models import ChatTemplate, LocalModel, Tokenizer
 from yearling.tasks import Demonstration, PreferencePair, Thumb
+from yearling.training.data.encoding import LessonEncoder
 from yearling.training.data.packing import TrainingExample, target_ids
 
 MESSAGES = ({"role": "user", "content": "hi"},)
@@ -48,3 +55,43 @@ def test_dropped_lessons_are_counted_by_reason() -> None:
     assert encoder.encode_pair(PreferencePair("k", MESSAGES, "same", "same", q=1.0, weight=1.0)) is None
     assert encoder.encode_pair(PreferencePair("k", MESSAGES, "yes", "no", q=1.0, weight=1.0)) is not None
     assert encoder.dropped_by_reason == {"empty answer": 1, "too long": 1, "equal answers": 1}
+
+
+def test_lessons_are_trained_on_the_prompt_that_is_served() -> None:
+    """A thinking model is served a closed thinking section; trained without one, it would learn another prompt."""
+    tokenizer = TaggedByteTokenizer()
+    prompts = PromptRenderer(tokenizer, ChatTemplate(habits.CLOSES_THINKING))
+    stored = Demonstration("k", MESSAGES, "fine", answer_ids=(1,), model_hash="ours")
+    encoded = LessonEncoder(tokenizer, prompts, "ours", 500).encode_demonstration(stored)
+    assert encoded is not None
+    assert text_of(encoded[0]) == "[user]hi[end][assistant]<think>\n\n</think>\n\n"
+
+
+@pytest.mark.slow
+def test_the_lessons_of_the_default_model_are_encoded_as_before(default_model: LocalModel) -> None:
+    """The renderer changes nothing for SmolLM2: its template alone gives the same ids, prompt and end of the answer."""
+    tokenizer, template = Tokenizer.load(default_model), ChatTemplate.load(default_model)
+    encoder = LessonEncoder(tokenizer, PromptRenderer(tokenizer, template), "none", 2000)
+    conversations: list[list[dict[str, Any]]] = [
+        [{"role": "user", "content": "What is 2 + 2?"}],
+        [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi <|im_end|> there"}],
+        [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": "Hello."},
+            {"role": "user", "content": "And <think>now</think>?"},
+        ],
+    ]
+    for messages in conversations:
+        encoded = encoder.encode_demonstration(Demonstration("k", tuple(messages), "Four."))
+        assert encoded is not None
+        prompt, answer = encoded
+        assert prompt == template.encode(tokenizer, messages, add_generation_prompt=True)
+        answered = [*messages, {"role": "assistant", "content": "Four."}]
+        whole = template.encode(tokenizer, answered, add_generation_prompt=False)
+        assert whole[: len(prompt) + len(answer)] == [*prompt, *answer]
+        before = whole
+        after = template.encode(tokenizer, [*answered, {"role": "user", "content": "More."}], add_generation_prompt=True)
+        reply = encoder.prompts.encode_reply(messages, {"role": "user", "content": "More."})
+        end = max(index for index, token in enumerate(before) if token in tokenizer.stop_ids)
+        assert reply[reply.index(before[end]) :] == after[end:]

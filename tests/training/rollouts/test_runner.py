@@ -8,7 +8,7 @@ import torch
 from tests.training.networks import tiny_policy
 from tests.training.rl_tasks import TwoTurnTask, letter_prompt_codec, make_collector
 from yearling.training.rollouts.collector import ReinforcementConfig
-from yearling.training.rollouts.runner import Rollout, RolloutConfig, RolloutRunner, TemplatePromptCodec
+from yearling.training.rollouts.runner import RenderedPromptCodec, Rollout, RolloutConfig, RolloutRunner
 from yearling.training.rollouts.sampler import Sampler
 
 
@@ -54,7 +54,7 @@ def test_replies_of_the_environment_follow_the_sampled_ids_and_are_no_targets() 
         assert rollout.score == environment.reward(task, transcript_of(rollout, len(prompt), codec))
 
 
-def transcript_of(rollout: Rollout, prompt_length: int, codec: TemplatePromptCodec) -> list[dict[str, Any]]:
+def transcript_of(rollout: Rollout, prompt_length: int, codec: RenderedPromptCodec) -> list[dict[str, Any]]:
     """The transcript that the environment must have seen, from the sampled ids."""
     answers: list[list[int]] = [[]]
     for token, sampled in zip(rollout.ids[prompt_length:], rollout.sampled[prompt_length:], strict=True):

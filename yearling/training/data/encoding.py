@@ -1,7 +1,7 @@
 """Lessons as token ids: the prompt as it was served, the answer, and the token that ends a turn.
 
 Token ids that the trained model itself produced are used as stored. Any other lesson is encoded as at serving: its prompt by the
-model's chat template, its answer by the model's tokenizer. Independent of tensors.
+one renderer of prompts, its answer by the model's tokenizer. Independent of tensors.
 """
 
 from __future__ import annotations
@@ -25,10 +25,18 @@ class TextEncoder(Protocol):
 
 
 class PromptEncoder(Protocol):
-    """The part of `models.ChatTemplate` that encoding needs."""
+    """The part of `inference.PromptRenderer` that training needs."""
 
-    def encode(self, tokenizer: Any, messages: Sequence[Mapping[str, Any]], **kwargs: Any) -> list[int]:
-        """The token ids of rendered messages."""
+    def encode(self, messages: Sequence[Mapping[str, Any]], /) -> list[int]:
+        """The token ids of the prompt that messages make, as at serving."""
+        ...
+
+    def encode_turn_end(self) -> list[int]:
+        """The token ids that follow an answer."""
+        ...
+
+    def encode_reply(self, messages: Sequence[Mapping[str, Any]], reply: Mapping[str, Any]) -> list[int]:
+        """The token ids that follow an answer to `messages` when a reply comes, up to the next answer."""
         ...
 
 
@@ -37,7 +45,7 @@ class LessonEncoder:
     """Turns lessons into token ids, and counts the lessons that it leaves out."""
 
     tokenizer: TextEncoder
-    template: PromptEncoder
+    prompts: PromptEncoder
     model_hash: str
     """The model whose stored token ids may be used."""
     max_tokens: int
@@ -74,7 +82,7 @@ class LessonEncoder:
     def _encode_prompt(self, messages: Sequence[Mapping[str, object]], stored_ids: Sequence[int], model_hash: str) -> list[int]:
         if stored_ids and model_hash == self.model_hash:
             return list(stored_ids)
-        return self.template.encode(self.tokenizer, messages, add_generation_prompt=True)
+        return self.prompts.encode(messages)
 
     def _encode_answer(self, text: str, stored_ids: Sequence[int], model_hash: str) -> list[int]:
         if stored_ids and model_hash == self.model_hash:
@@ -84,13 +92,9 @@ class LessonEncoder:
         return [*answer, *self._find_end_of_turn()] if answer else []
 
     def _find_end_of_turn(self) -> tuple[int, ...]:
-        """The token that ends an assistant's turn, found by rendering a conversation that contains one."""
+        """The token that ends an assistant's turn."""
         if not self._end_of_turn_ids:
-            question = [{"role": "user", "content": "a"}]
-            prompt = self.template.encode(self.tokenizer, question, add_generation_prompt=True)
-            answered = [*question, {"role": "assistant", "content": "b"}]
-            rendered = self.template.encode(self.tokenizer, answered, add_generation_prompt=False)
-            stop_ids = [token for token in rendered[len(prompt) :] if token in self.tokenizer.stop_ids]
+            stop_ids = [token for token in self.prompts.encode_turn_end() if token in self.tokenizer.stop_ids]
             if not stop_ids:
                 raise BadInput(
                     "The model's chat template ends an answer without a stop token, so the end could not be learnt.",

@@ -1,7 +1,7 @@
 """Rollouts: the policy's answers to tasks as token ids, with the environment's scores.
 
 Token in, token out: prompts are encoded once, and answers are kept as the sampled ids with the sampler's log-probabilities. Text
-exists only for the environment. A reply of the environment is encoded by the chat template, follows the sampled ids in the
+exists only for the environment. A reply of the environment is encoded by the renderer of prompts, follows the sampled ids in the
 episode, and is never trained on. A rollout is plain data and survives JSON bit for bit, so a step can be repeated from its
 record.
 """
@@ -43,8 +43,12 @@ class PromptCodec(Protocol):
         """The ids that end an answer."""
         ...
 
-    def encode(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True) -> list[int]:
-        """The token ids of messages, followed by the opening of the assistant's turn if `add_generation_prompt`."""
+    def encode(self, messages: Sequence[Mapping[str, Any]], /) -> list[int]:
+        """The token ids of messages, followed by the opening of the assistant's turn."""
+        ...
+
+    def encode_reply(self, messages: Sequence[Mapping[str, Any]], reply: Mapping[str, Any]) -> list[int]:
+        """The token ids that follow an answer to `messages` when a reply comes, up to the next answer."""
         ...
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -53,20 +57,24 @@ class PromptCodec(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class TemplatePromptCodec:
-    """The codec of a model: its own chat template and tokenizer (`yearling.models`)."""
+class RenderedPromptCodec:
+    """The codec of a model: its tokenizer and the prompts that it is served (`inference.PromptRenderer`)."""
 
     tokenizer: TextDecoder
-    template: PromptEncoder
+    prompts: PromptEncoder
 
     @property
     def stop_ids(self) -> frozenset[int]:
         """See `PromptCodec`."""
         return self.tokenizer.stop_ids
 
-    def encode(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True) -> list[int]:
+    def encode(self, messages: Sequence[Mapping[str, Any]], /) -> list[int]:
         """See `PromptCodec`."""
-        return self.template.encode(self.tokenizer, messages, add_generation_prompt=add_generation_prompt)
+        return self.prompts.encode(messages)
+
+    def encode_reply(self, messages: Sequence[Mapping[str, Any]], reply: Mapping[str, Any]) -> list[int]:
+        """See `PromptCodec`."""
+        return self.prompts.encode_reply(messages, reply)
 
     def decode(self, ids: Sequence[int]) -> str:
         """See `PromptCodec`."""
@@ -214,18 +222,15 @@ class RolloutRunner:
     def _encode_reply(self, task: Task, reply: Mapping[str, object]) -> list[int]:
         """The ids between the end of an answer and the start of the next one: the rendered reply and the opening of a turn.
 
-        They are cut out of a rendering with a placeholder answer, so that sampled ids are never encoded again. Raises BadInput if
-        the chat template cannot continue after an answer."""
-        answered = [*task.messages, {"role": "assistant", "content": "."}]
-        before = self._codec.encode(answered, add_generation_prompt=False)
-        after = self._codec.encode([*answered, reply])
-        ends = [index for index, token in enumerate(before) if token in self._codec.stop_ids]
-        if not ends or after[: len(before)] != before:
+        Raises BadInput if the chat template cannot continue after an answer."""
+        after = self._codec.encode_reply(task.messages, reply)
+        ends = [index for index, token in enumerate(after) if token in self._codec.stop_ids]
+        if not ends:
             raise BadInput(
                 "The model's chat template cannot continue after an answer.",
                 advice="Choose an environment that does not reply to answers.",
             )
-        return after[ends[-1] + 1 :]
+        return after[ends[0] + 1 :]
 
     def _score(self, task: Task, transcript: list[dict[str, object]], prompt: Sequence[int], episode: Episode) -> float:
         environment = self._get_environment(task.environment)

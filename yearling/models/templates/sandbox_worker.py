@@ -1,23 +1,36 @@
-"""A Jinja environment in which an untrusted chat template can do no harm.
+"""The child process that compiles and renders chat templates. `process.py` starts it; it imports nothing of Yearling.
 
-Knows Jinja and budgets; nothing of chat. Beyond Jinja's immutable sandbox (data attributes only, no mutation), every loop
-iteration, macro call and produced text is charged to a budget, so that a template can neither run for ever nor fill memory.
-Extensions and options are those with which transformers renders chat templates, so that the same template gives the same text.
+    python -P sandbox_worker.py MEMORY_LIMIT_BYTES CPU_LIMIT_S
+
+Templates come with model files and are untrusted programs. Three walls stand around them: Jinja's immutable sandbox (data
+attributes only), a budget that every loop iteration, macro call and produced text is charged to, and the limits of this process
+on memory and on CPU time per request, which also hold for what no budget can count, such as the comparison of two structures that
+contain each other many times. Extensions and options are those with which transformers renders chat templates, so that the same
+template gives the same text; beyond them, a template may append to a list, as some published ones do.
+
+The protocol is one JSON object per line. The worker writes `{"ready": true}` once. It answers `{"compile": SOURCE}` with
+`{"variables": [...], "literals": [...]}` and `{"render": SOURCE, "variables": {...}}` with `{"text": TEXT}`, or either with
+`{"error": KIND, "message": TEXT}`, of the kind `syntax`, `refusal` or `failure`.
 """
 
 from __future__ import annotations
 
+import functools
 import json
+import math
 import re
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any
 
-from jinja2 import Environment, Template, TemplateError, nodes, pass_eval_context
+from jinja2 import Environment, Template, TemplateError, TemplateSyntaxError, meta, nodes, pass_eval_context
 from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension, loopcontrols
-from jinja2.filters import do_format, do_replace, sync_do_join
+from jinja2.filters import do_batch, do_format, do_replace, sync_do_join, sync_do_slice
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
@@ -28,15 +41,33 @@ rendering.
 """
 MAX_LOOP_ITERATIONS = 200_000
 """Loop iterations and macro calls per rendering."""
-MAX_DURATION_S = 10.0
-"""Longest duration of a rendering."""
+MAX_CPU_S = 5.0
+"""CPU time of a rendering, checked at each loop iteration and macro call."""
+MAX_SLICES = 10_000
+"""Parts into which the filters `slice` and `batch` may divide a list."""
+MAX_MESSAGE_LENGTH = 1_000
+"""Characters of an error's message, which the template may have written."""
+MAX_COMPILED = 64
+"""Compiled templates that are kept."""
 
 _WIDE = re.compile(r"\d{5,}")
 _WIDTH_FROM_VALUE = re.compile(r"%[^%a-zA-Z]*\*|\{[^{}]*\{")
 _PADDING_METHODS = frozenset({"center", "ljust", "rjust", "zfill", "expandtabs"})
 
 
-class TemplateRefusal(TemplateError):
+_FAILURES = (
+    TemplateError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RecursionError,
+    MemoryError,
+)
+
+
+class RefusedMessages(TemplateError):
     """The template called `raise_exception`: the messages are not of a form that the model was made for."""
 
 
@@ -46,13 +77,13 @@ class _RenderBudget:
     def __init__(self) -> None:
         self.num_iterations = 0
         self.text_length = 0
-        self.deadline = time.monotonic() + MAX_DURATION_S
+        self.cpu_deadline_s = time.process_time() + MAX_CPU_S
 
     def charge_iteration(self, literal_length: int) -> None:
         """Charge one loop iteration and its literal text. Raises SecurityError at the limit."""
         self.num_iterations += 1
         self.charge_text(literal_length)
-        if self.num_iterations > MAX_LOOP_ITERATIONS or time.monotonic() > self.deadline:
+        if self.num_iterations > MAX_LOOP_ITERATIONS or time.process_time() > self.cpu_deadline_s:
             raise SecurityError("the template runs too long")
 
     def charge_text(self, length: int) -> None:
@@ -66,7 +97,7 @@ _budget: ContextVar[_RenderBudget] = ContextVar("budget")
 
 
 def render_within_budget(template: Template, variables: Mapping[str, Any]) -> str:
-    """Render with a new budget. Raises TemplateRefusal, SecurityError at the limit, or any error that a template can cause."""
+    """Render with a new budget. Raises RefusedMessages, SecurityError at the limit, or any error that a template can cause."""
     token = _budget.set(_RenderBudget())
     try:
         return template.render(variables)
@@ -77,7 +108,7 @@ def render_within_budget(template: Template, variables: Mapping[str, Any]) -> st
 def make_sandbox(global_functions: Mapping[str, Callable[..., Any]]) -> Environment:
     """A new environment with `raise_exception`, a plain `tojson` and the given functions."""
     environment = _Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, _Generation], finalize=_count_output)
-    environment.filters.update(tojson=_to_json, join=_join, replace=_replace, format=_format)
+    environment.filters.update(tojson=_to_json, join=_join, replace=_replace, format=_format, slice=_slice, batch=_batch)
     del environment.filters["center"]
     environment.globals.update(global_functions, raise_exception=_refuse, _turn=_turn, _joined=_joined)
     del environment.globals["lipsum"]
@@ -110,6 +141,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        if isinstance(obj, list) and attr == "append":  # all data are copies, in this process
+            return True
         return not (isinstance(obj, str) and attr in _PADDING_METHODS) and super().is_safe_attribute(obj, attr, value)
 
     def call(self, context: Any, obj: Any, *args: Any, **kwargs: Any) -> Any:
@@ -120,6 +153,8 @@ class _Sandbox(ImmutableSandboxedEnvironment):
                 _check_replace(text, args[0], args[1])
             elif name == "join" and args:
                 args = (_bounded_list(args[0], len(text)), *args[1:])
+        elif isinstance(text, list):
+            _budget.get().charge_iteration(0)
         return super().call(context, obj, *args, **kwargs)
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
@@ -195,7 +230,7 @@ def _count_output(value: object) -> object:
 
 
 def _refuse(message: object) -> None:
-    raise TemplateRefusal(str(message))
+    raise RefusedMessages(str(message))
 
 
 def _to_json(
@@ -253,3 +288,87 @@ def _replace(context: nodes.EvalContext, s: str, old: str, new: str, count: int 
 def _format(value: str, *args: Any, **kwargs: Any) -> str:
     _check_widths(str(value), [*args, *kwargs.values()])
     return do_format(value, *args, **kwargs)
+
+
+def _slice(value: Any, slices: int, fill_with: Any = None) -> Any:
+    _check_parts(slices)
+    return sync_do_slice(value, slices, fill_with)
+
+
+def _batch(value: Any, linecount: int, fill_with: Any = None) -> Any:
+    _check_parts(linecount)
+    return do_batch(value, linecount, fill_with)
+
+
+def _check_parts(number: object) -> None:
+    if isinstance(number, int) and number > MAX_SLICES:
+        raise SecurityError("the list is divided into too many parts")
+
+
+# Requests
+
+
+@functools.lru_cache(MAX_COMPILED)
+def _compiled(source: str) -> tuple[Template, list[str], list[str]]:
+    """(template, the variables that it reads, its literal texts)."""
+    environment = make_sandbox({"strftime_now": lambda form: datetime.now().strftime(form)})
+    tree, literals = parse_within_budget(environment, source)
+    variables = sorted(meta.find_undeclared_variables(environment.parse(source)))
+    return environment.from_string(tree), variables, literals
+
+
+def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The reply to one request."""
+    try:
+        if "compile" in request:
+            _, variables, literals = _compiled(request["compile"])
+            return {"variables": variables, "literals": literals}
+        return {"text": render_within_budget(_compiled(request["render"])[0], request["variables"])}
+    except TemplateSyntaxError as error:
+        return {"error": "syntax", "message": f"{error.message} (line {error.lineno})"}
+    except (RecursionError, SyntaxError, OverflowError):
+        return {"error": "syntax" if "compile" in request else "failure", "message": "it is nested too deeply"}
+    except RefusedMessages as error:
+        return {"error": "refusal", "message": str(error)[:MAX_MESSAGE_LENGTH]}
+    except MemoryError:
+        return {"error": "failure", "message": "it needs too much memory"}
+    except _FAILURES as error:
+        return {"error": "failure", "message": str(error)[:MAX_MESSAGE_LENGTH]}
+
+
+def _limit_process(memory_bytes: int) -> None:
+    """Limit the memory of this process, where the operating system can, and leave no core file when a limit ends it."""
+    with suppress(ImportError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        with suppress(ValueError, OSError):  # the owner's own limit is lower
+            resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+
+
+def _limit_next_request(cpu_s: float) -> None:
+    """Have the operating system end this process if the next request takes more CPU time than that."""
+    with suppress(ImportError):
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + cpu_s), hard))
+
+
+def main() -> None:
+    """Answer requests until the input ends."""
+    memory_bytes, cpu_s = int(sys.argv[1]), float(sys.argv[2])
+    _limit_process(memory_bytes)
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        _limit_next_request(cpu_s)
+        try:
+            reply = json.dumps(answer(json.loads(line)))
+        except (ValueError, RecursionError, MemoryError) as error:  # a request or a reply that JSON cannot carry
+            reply = json.dumps({"error": "failure", "message": str(error)[:MAX_MESSAGE_LENGTH] or type(error).__name__})
+        print(reply, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""The one renderer of prompts: chat, training, exams and rollouts all use it, so a model is trained and examined on exactly the
+prompts that it is served.
+
+Around the model's chat template it decides what the template leaves open: how a conversation that the template does not take is
+changed (`shapes.py`), whether tools are the template's work or text (`tool_text.py`), and that the thinking section of a thinking
+model is open or closed as the caller wants. Messages have OpenAI's form with plain text as content. Knows chat templates and
+tokenizers by their protocols only, and nothing of engines. Call `encode` from a worker thread: templates are untrusted programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary, ref
+
+from yearling.errors import BadInput, Unsupported
+from yearling.inference.messages.shapes import ConversationShapes
+from yearling.inference.messages.thinking import THINK_CLOSE, THINK_OPEN
+from yearling.inference.messages.tool_calls import TOOL_CALL_OPEN, calls_in
+from yearling.inference.messages.tool_text import describe_tools, tool_messages_as_text, with_object_arguments
+from yearling.inference.served_model import ChatTemplateLike, ServedModel, TokenizerLike
+
+_MODEL_MESSAGE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content")
+_PROBE_ARGUMENTS = {"text": 'a "b" <c>', "count": 2}
+_PROBE_TOOL: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "probe_function",
+        "description": "A probe.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "text": {"type": "string", "description": "A text."},
+                "count": {"type": "integer", "description": "A number."},
+            },
+            "required": ["text"],
+        },
+    },
+}
+
+
+class TemplateHabits:
+    """What is found out about one chat template by rendering probes. Kept as long as the template."""
+
+    def __init__(self, template: ChatTemplateLike) -> None:
+        self._template_ref = ref(template)
+        self.shapes = ConversationShapes(self._render)
+        self._renders_tools: bool | None = None
+        self._opens_call: bool | None = None
+        self._no_tools: tuple[Sequence[dict[str, Any]] | None] | None = None
+
+    @property
+    def _template(self) -> ChatTemplateLike:
+        template = self._template_ref()
+        if template is None:
+            raise RuntimeError("the template is gone")
+        return template
+
+    @property
+    def renders_tools(self) -> bool:
+        """Whether the template describes tools, and writes calls in a form that `tool_calls.py` reads back unchanged."""
+        if self._renders_tools is None:
+            self._renders_tools = self._template.supports_tools and self._reads_back()
+        return self._renders_tools
+
+    @property
+    def opens_json_call(self) -> bool:
+        """Whether a call begins with `<tool_call>` and JSON, as a forced call does."""
+        if self._opens_call is None:
+            _, _, body = self._rendered_call().partition(TOOL_CALL_OPEN) if self.renders_tools else ("", "", "{")
+            self._opens_call = body.lstrip().startswith("{")
+        return self._opens_call
+
+    @property
+    def no_tools(self) -> Sequence[dict[str, Any]] | None:
+        """What stands for the absence of tools: None, as in transformers, unless the template fails on it."""
+        if self._no_tools is None:
+            self._no_tools = (None,) if self._accepts(None) or not self._accepts(()) else ((),)
+        return self._no_tools[0]
+
+    def _accepts(self, no_tools: Sequence[dict[str, Any]] | None) -> bool:
+        options = _thinking_options(self._template, thinking=False)
+        try:
+            self._template.render([{"role": "user", "content": "Qzw"}], tools=no_tools, **options)
+        except BadInput:
+            return False
+        return True
+
+    def _render(self, messages: Sequence[dict[str, Any]], *, tools: Sequence[dict[str, Any]] | None) -> str:
+        offered = list(tools) if tools else self.no_tools
+        return self._template.render(messages, tools=offered, **_thinking_options(self._template, thinking=False))
+
+    def _reads_back(self) -> bool:
+        try:
+            offer = self._render([{"role": "user", "content": "Qzw"}], tools=[_PROBE_TOOL])
+            [call] = calls_in(self._rendered_call())
+        except (BadInput, ValueError):
+            return False
+        read = call.typed_arguments(_PROBE_TOOL["function"]["parameters"])
+        return "probe_function" in offer and call.name == "probe_function" and read == _PROBE_ARGUMENTS
+
+    def _rendered_call(self) -> str:
+        """What the template writes after a question that was answered by a call."""
+        call = {"id": "call00000", "type": "function", "function": {"name": "probe_function", "arguments": _PROBE_ARGUMENTS}}
+        messages: list[dict[str, Any]] = [
+            {"role": "user", "content": "Qzw"},
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+        ]
+        rendered = self._template.render(
+            messages, tools=[_PROBE_TOOL], add_generation_prompt=False, **_thinking_options(self._template, thinking=False)
+        )
+        return rendered.rpartition("Qzw")[2]
+
+
+_habits: WeakKeyDictionary[ChatTemplateLike, TemplateHabits] = WeakKeyDictionary()
+
+
+def habits_of(template: ChatTemplateLike) -> TemplateHabits:
+    """What is known about a template; found out once for as long as the template exists."""
+    habits = _habits.get(template)
+    if habits is None:
+        habits = _habits.setdefault(template, TemplateHabits(template))
+    return habits
+
+
+class PromptRenderer:
+    """Renders the prompts of one model with a chat template."""
+
+    def __init__(self, tokenizer: TokenizerLike, template: ChatTemplateLike) -> None:
+        self.tokenizer = tokenizer
+        self.template = template
+        self.habits = habits_of(template)
+
+    @classmethod
+    def of(cls, served: ServedModel) -> PromptRenderer:
+        """The renderer of a served model. Raises Unsupported for a model without tokenizer or chat template."""
+        if served.tokenizer is None or served.template is None:
+            raise Unsupported(f"The model {served.name} has no chat template, so it cannot chat.", param="model")
+        return cls(served.tokenizer, served.template)
+
+    def encode(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        tools: Sequence[dict[str, Any]] = (),
+        forced_tool: str | None = None,
+        instructions: Sequence[str] = (),
+        thinking: bool = False,
+        add_generation_prompt: bool = True,
+    ) -> list[int]:
+        """The token ids of the prompt.
+
+        `forced_tool` names the function whose call is enforced; `*` stands for any of the tools. `instructions` join the system
+        message. `thinking` leaves the prompt open inside the model's thinking section; otherwise it is closed. Without
+        `add_generation_prompt`, the ids end with the last message. Raises BadInput if the template takes no form of the messages.
+        """
+        plain = messages_for_model(messages)
+        renders_tools = (bool(tools) or any(map(_involves_tools, plain))) and self.habits.renders_tools
+        if renders_tools:
+            plain = with_object_arguments(plain)
+        else:
+            plain = tool_messages_as_text(plain)
+            if tools:
+                description = describe_tools(tools, forced_tool=forced_tool if forced_tool != "*" else None)
+                plain = append_to_system_message(plain, description)
+        for instruction in instructions:
+            plain = append_to_system_message(plain, instruction)
+        offered = list(tools) if renders_tools and tools else self.habits.no_tools
+        fitted = self.habits.shapes.fit(plain, with_tools=bool(offered))
+        options = _thinking_options(self.template, thinking=thinking)
+        ids = self.template.encode(self.tokenizer, fitted, tools=offered, add_generation_prompt=add_generation_prompt, **options)
+        if not add_generation_prompt:
+            return ids
+        is_thinking_open = self._ends_in_open_thinking(ids)
+        if thinking and not is_thinking_open:
+            ids = [*ids, *self.tokenizer.encode(f"{THINK_OPEN}\n", special=True)]
+        elif is_thinking_open and not thinking:  # some templates open the section even if thinking is disabled
+            ids = [*ids, *self._thinking_close_ids()]
+        return [*ids, *self._tool_call_open_ids(forced_tool is not None)]
+
+    def encode_after_thinking(self, ids: Sequence[int], thoughts: str, *, force_tool_call: bool) -> list[int]:
+        """The prompt `ids` of a thinking model, continued by its thoughts and the end of the thinking section."""
+        return [*ids, *self.tokenizer.encode(thoughts), *self._thinking_close_ids(), *self._tool_call_open_ids(force_tool_call)]
+
+    def encode_turn_end(self) -> list[int]:
+        """What follows an answer when the conversation ends with it; begins with the token that ends the answer, if any does."""
+        question = {"role": "user", "content": "a"}
+        return self._after_answer([question], [])
+
+    def encode_reply(self, messages: Sequence[Mapping[str, Any]], reply: Mapping[str, Any]) -> list[int]:
+        """What follows an answer to `messages` when a reply to it comes: the end of the answer, the reply, and the opening of the
+        next answer. The answer itself is not encoded, so that sampled ids can stand in its place.
+
+        Raises BadInput if the template cannot render a reply.
+        """
+        return self._after_answer(messages, [reply])
+
+    def _after_answer(self, messages: Sequence[Mapping[str, Any]], replies: Sequence[Mapping[str, Any]]) -> list[int]:
+        """What is the same behind two different answers."""
+        first, second = (
+            self.encode([*messages, {"role": "assistant", "content": text}, *replies], add_generation_prompt=bool(replies))
+            for text in ("b", "7")
+        )
+        length = 0
+        while length < min(len(first), len(second)) and first[-1 - length] == second[-1 - length]:
+            length += 1
+        return first[len(first) - length :]
+
+    def _thinking_close_ids(self) -> list[int]:
+        return self.tokenizer.encode(f"\n{THINK_CLOSE}\n\n", special=True)
+
+    def _tool_call_open_ids(self, force_tool_call: bool) -> list[int]:
+        if not force_tool_call or not self.habits.opens_json_call:
+            return []
+        return self.tokenizer.encode(f"{TOOL_CALL_OPEN}\n", special=True)
+
+    def _ends_in_open_thinking(self, ids: Sequence[int]) -> bool:
+        return self.template.supports_thinking and self.tokenizer.decode(list(ids[-8:]), skip_special=False).rstrip().endswith(
+            THINK_OPEN
+        )
+
+
+def messages_for_model(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The messages with model keys only (no `source`), `developer` as `system`, and leading system messages joined into one."""
+    plain = [{key: message[key] for key in _MODEL_MESSAGE_KEYS if message.get(key) is not None} for message in messages]
+    for message in plain:
+        message.setdefault("content", "")
+        if message["role"] == "developer":
+            message["role"] = "system"
+    leading = 0
+    while leading < len(plain) and plain[leading]["role"] == "system":
+        leading += 1
+    if leading < 2:
+        return plain
+    joined = "\n\n".join(message["content"] for message in plain[:leading])
+    return [{"role": "system", "content": joined}, *plain[leading:]]
+
+
+def append_to_system_message(messages: Sequence[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+    """The messages with `text` appended to the leading system message, which is added if there is none."""
+    if messages and messages[0]["role"] == "system":
+        return [{**messages[0], "content": f"{messages[0]['content']}\n\n{text}"}, *messages[1:]]
+    return [{"role": "system", "content": text}, *messages]
+
+
+def _thinking_options(template: ChatTemplateLike, *, thinking: bool) -> dict[str, bool]:
+    """The variables by which templates switch thinking: `enable_thinking` in most, `thinking` in those of DeepSeek."""
+    return {"enable_thinking": thinking, "thinking": thinking} if template.supports_thinking else {}
+
+
+def _involves_tools(message: Mapping[str, Any]) -> bool:
+    return message["role"] == "tool" or bool(message.get("tool_calls"))

@@ -1,0 +1,87 @@
+"""Thinking sections in the output of a model: `<think>…</think>` at the beginning of an answer is reasoning, not answer.
+
+Only the beginning counts, so that an answer may talk about the tags. Works on text in pieces. Independent of engines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+THINK_OPEN = "<think>"
+THINK_CLOSE = "</think>"
+
+
+@dataclass(frozen=True, slots=True)
+class SplitOutput:
+    """What one piece of output adds. `hidden_bytes` counts the UTF-8 bytes of output that are not part of the answer."""
+
+    text: str = ""
+    reasoning: str = ""
+    hidden_bytes: int = 0
+
+
+class ThinkingSplitter:
+    """Separates the thinking section at the beginning of an output from the answer."""
+
+    def __init__(self) -> None:
+        self._state = "start"  # then `opened`, `thinking`, `closed`, `answer`
+        self._held = ""
+        """Output that cannot be assigned yet."""
+
+    def push(self, piece: str) -> SplitOutput:
+        """Take the next piece of output."""
+        if self._state == "answer":
+            return SplitOutput(piece)
+        self._held += piece
+        num_bytes = _num_bytes(self._held)
+        reasoning = self._take_reasoning()
+        text = self._take_text()
+        return SplitOutput(text, reasoning, num_bytes - _num_bytes(text) - _num_bytes(self._held))
+
+    def flush(self) -> SplitOutput:
+        """What was held back, at the end of the output. A section that was never closed is reasoning."""
+        held, self._held = self._held, ""
+        if self._state == "thinking":
+            return SplitOutput("", held.rstrip("\n"), _num_bytes(held))
+        return SplitOutput(held)
+
+    def _take_reasoning(self) -> str:
+        if self._state == "start":
+            begun = self._held.lstrip()
+            if begun.startswith(THINK_OPEN):
+                self._state, self._held = "opened", begun[len(THINK_OPEN) :]
+            elif not THINK_OPEN.startswith(begun):
+                self._state = "answer"
+        if self._state == "opened":
+            self._held = self._held.lstrip("\n")
+            if self._held:
+                self._state = "thinking"
+        if self._state != "thinking":
+            return ""
+        before, close, after = self._held.partition(THINK_CLOSE)
+        if close:
+            self._state, self._held = "closed", after
+            return before.rstrip("\n")
+        kept = _partial_close_length(before)
+        reasoning, self._held = before[: len(before) - kept], before[len(before) - kept :]
+        return reasoning
+
+    def _take_text(self) -> str:
+        if self._state == "closed":
+            self._held = self._held.lstrip()
+            if self._held:
+                self._state = "answer"
+        if self._state != "answer":
+            return ""
+        text, self._held = self._held, ""
+        return text
+
+
+def _num_bytes(text: str) -> int:
+    return len(text.encode(errors="replace"))
+
+
+def _partial_close_length(text: str) -> int:
+    """Length of the end of the text that may belong to the closing tag or to the line breaks before it."""
+    tag = next((n for n in range(min(len(text), len(THINK_CLOSE) - 1), 0, -1) if THINK_CLOSE.startswith(text[-n:])), 0)
+    return len(text) - len(text[: len(text) - tag].rstrip("\n"))

@@ -1,0 +1,379 @@
+"""Tool calls in the output of models: a table of the marks that published templates teach, and readers of what is in between.
+
+Three forms of a call are read, whatever the marks around them:
+
+    {"name": "f", "arguments": {"a": 1}}                    JSON: one object, a list, or one object a line
+    <function=f><parameter=a>1</parameter></function>       tags, also <invoke name="f"> and <param name="a">
+    f<arg_key>a</arg_key><arg_value>1</arg_value>           a name and pairs
+
+Closing marks inside strings and values do not end a call. All readers take time proportional to the text. Tests render each form
+with the templates that use it (`tests/inference/messages/`). Marks that are control tokens of their model have no text and are
+not listed: models with such templates get the form of `tool_text.py` described to them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from yearling.inference.messages.strict_json import read_json
+
+TOOL_CALL_OPEN = "<tool_call>"
+TOOL_CALL_CLOSE = "</tool_call>"
+
+MAX_CALL_CHARS = 1 << 20
+"""Longest call. A longer one stays text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolMarks:
+    """What stands before and after a call. `in_body`: the marks are themselves a part of the call's tags."""
+
+    open: str
+    close: str
+    in_body: bool = False
+
+
+TOOL_MARKS = (
+    ToolMarks(TOOL_CALL_OPEN, TOOL_CALL_CLOSE),  # Hermes, Qwen 2.5 to 3.5, Granite 4, GLM, Nemotron 3, Step 3.5
+    ToolMarks("<tool_calls>", "</tool_calls>"),  # Apriel, MiniMax M1
+    ToolMarks("<TOOLCALL>", "</TOOLCALL>"),  # Nemotron Nano 2
+    ToolMarks("<seed:tool_call>", "</seed:tool_call>"),  # Seed OSS
+    ToolMarks("<minimax:tool_call>", "</minimax:tool_call>"),  # MiniMax M2
+    ToolMarks("<atem:function_calls>", "</atem:function_calls>"),  # Muse Glimmer
+    ToolMarks("<｜DSML｜function_calls>", "</｜DSML｜function_calls>"),  # DeepSeek V3.2
+    ToolMarks("<｜DSML｜tool_calls>", "</｜DSML｜tool_calls>"),  # DeepSeek V4
+    ToolMarks("<function=", "</function>", in_body=True),  # Functionary 3.1; Qwen3-Coder where it forgets its marks
+    ToolMarks("<function name=", "</function>", in_body=True),  # MiniCPM 5
+)
+
+_BY_OPEN = {marks.open: marks for marks in TOOL_MARKS}
+_OPENS = re.compile("|".join(re.escape(marks.open) for marks in TOOL_MARKS))
+_LONGEST_OPEN = max(len(marks.open) for marks in TOOL_MARKS)
+_STRAY_CLOSES = re.compile("|".join(sorted({re.escape(marks.close) for marks in TOOL_MARKS})))
+_STRING_EVENT = re.compile(r'["\\]')
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenCall:
+    """A call as a model wrote it: the arguments of the JSON form, or the texts of the parameters."""
+
+    name: str
+    arguments: object
+    texts: tuple[tuple[str, str], ...] | None = None
+    """Names and texts of parameters, for the forms that do not mark the types of values."""
+
+    def typed_arguments(self, parameters: Mapping[str, object]) -> object:
+        """The arguments as JSON values; texts are read as the types that the schema of the parameters names."""
+        if self.texts is None:
+            return self.arguments
+        properties = parameters.get("properties")
+        schemas = properties if isinstance(properties, Mapping) else {}
+        return {name: _typed_value(text, schemas.get(name)) for name, text in self.texts}
+
+
+@dataclass(frozen=True, slots=True)
+class CallBlock:
+    """A marked part of the output. `raw` is its text with the marks; `calls` is empty if it cannot be read."""
+
+    raw: str
+    calls: tuple[WrittenCall, ...]
+
+
+@dataclass(slots=True)
+class ToolCallScanner:
+    """Divides an output that arrives in pieces into text and marked parts."""
+
+    _buffer: str = ""
+    _marks: ToolMarks | None = None
+    """The marks of the call that has begun; the buffer holds its body."""
+    _end: _EndFinder | None = None
+
+    def push(self, text: str) -> Iterator[str | CallBlock]:
+        """Take the next piece of output; yield the text and the marked parts that are complete."""
+        self._buffer += text
+        while True:
+            if self._marks is None:
+                match = _OPENS.search(self._buffer)
+                if match is None:
+                    end = len(self._buffer) - _partial_open_length(self._buffer)
+                    plain, self._buffer = self._buffer[:end], self._buffer[end:]
+                    if plain:
+                        yield plain
+                    return
+                if match.start():
+                    yield self._buffer[: match.start()]
+                self._marks, self._end = _BY_OPEN[match[0]], None
+                self._buffer = self._buffer[match.end() :]
+            body_end = self._find_end()
+            if body_end is None:
+                if len(self._buffer) <= MAX_CALL_CHARS:
+                    return
+                yield self._finish(len(self._buffer), closed=False)
+            else:
+                yield self._finish(body_end, closed=True)
+
+    def flush(self) -> Iterator[str | CallBlock]:
+        """What is left at the end of the output. Models often end their turn without closing the last call."""
+        while self._marks is not None:
+            body_end = self._buffer.find(self._marks.close)
+            closed = body_end >= 0  # a quotation mark without its partner hid the end of the call
+            yield self._finish(body_end if closed else len(self._buffer), closed=closed)
+            yield from self.push("")
+        if self._buffer:
+            remaining, self._buffer = self._buffer, ""
+            yield remaining
+
+    def _find_end(self) -> int | None:
+        if self._marks is None:
+            raise RuntimeError("no call has begun")
+        if self._end is None:
+            begun = self._buffer.lstrip()
+            if not begun:
+                return None
+            is_json = begun[0] in "{[" and not self._marks.in_body
+            self._end = _JsonEnd(self._marks.close) if is_json else _TagEnd(self._marks.close)
+        return self._end.find(self._buffer)
+
+    def _finish(self, body_end: int, *, closed: bool) -> CallBlock:
+        marks = self._marks
+        if marks is None:
+            raise RuntimeError("no call has begun")
+        body = self._buffer[:body_end]
+        close = marks.close if closed else ""
+        self._buffer = self._buffer[body_end + len(close) :]
+        self._marks = self._end = None
+        raw = marks.open + body + close
+        return CallBlock(raw, tuple(read_calls(raw if marks.in_body else body)))
+
+
+class _EndFinder:
+    """Finds where a body ends in a text that grows, looking at each character a bounded number of times."""
+
+    def __init__(self, close: str) -> None:
+        self._close = close
+        self._position = 0
+
+    def find(self, body: str) -> int | None:
+        """Where the closing mark begins, None if it has not arrived."""
+        raise NotImplementedError
+
+
+class _JsonEnd(_EndFinder):
+    """Passes over closing marks inside strings of JSON."""
+
+    def __init__(self, close: str) -> None:
+        super().__init__(close)
+        self._in_string = False
+        self._outside_event = re.compile(f'{re.escape(close)}|"')
+
+    def find(self, body: str) -> int | None:
+        while True:
+            if self._in_string:
+                match = _STRING_EVENT.search(body, self._position)
+                if match is None:
+                    self._position = len(body)
+                    return None
+                if match[0] == "\\":
+                    if match.end() == len(body):
+                        self._position = match.start()
+                        return None
+                    self._position = match.end() + 1
+                    continue
+                self._in_string, self._position = False, match.end()
+            match = self._outside_event.search(body, self._position)
+            if match is None:
+                self._position = max(self._position, len(body) - len(self._close) + 1)
+                return None
+            if match[0] != '"':
+                return match.start()
+            self._in_string, self._position = True, match.end()
+
+
+_ENDS_OF_VALUES = re.compile(r"</[^\s<>/]{0,40}(?:function|invoke|arg_value|parameter|param)>\s*\Z")
+
+
+class _TagEnd(_EndFinder):
+    """Passes over closing marks inside the values of tags: a call with values ends after the last one is closed."""
+
+    def __init__(self, close: str) -> None:
+        super().__init__(close)
+        self._has_values = False
+        self._values_position = 0
+
+    def find(self, body: str) -> int | None:
+        while True:
+            index = body.find(self._close, self._position)
+            if index < 0:
+                self._position = max(self._position, len(body) - len(self._close) + 1)
+                return None
+            tail = body[max(0, index - 80) : index]
+            self._has_values = self._has_values or _OPEN_VALUE.search(body, self._values_position, index) is not None
+            self._values_position = max(self._values_position, index - 60)
+            if not self._has_values or _ENDS_OF_VALUES.search(tail):
+                return index
+            self._position = index + len(self._close)
+
+
+_OPEN_VALUE = re.compile(r"<arg_value>|<[^\s<>/]{0,40}(?:parameter|param)(?:=| name=)")
+
+
+# Reading a call
+
+
+_FUNCTION_OPEN = re.compile(r"""<[^\s<>/]{0,40}(?:function|invoke)(?:=| name=")(?P<name>[^<>"\s]{1,200})"?\s*>""")
+_PARAMETER_OPEN = re.compile(
+    r"""<(?P<tag>[^\s<>/]{0,40}(?:parameter|param))(?:=| name=")(?P<name>[^<>"\n]{1,200})"?[^<>\n]{0,200}>"""
+)
+
+
+def read_calls(body: str) -> list[WrittenCall]:
+    """The calls in the body of a marked part, in the form that its beginning shows; empty if it cannot be read."""
+    begun = body.strip()
+    if begun.startswith(("{", "[")):
+        return _read_json_calls(begun)
+    if begun.startswith("<"):
+        return _read_tagged_calls(begun)
+    return _read_pairs(begun)
+
+
+def _read_json_calls(body: str) -> list[WrittenCall]:
+    try:
+        values = [read_json(body)]
+    except ValueError:
+        try:  # one object a line
+            values = [read_json(line) for line in body.splitlines() if line.strip()]
+        except ValueError:
+            return []
+    items = values[0] if len(values) == 1 and isinstance(values[0], list) else values
+    calls = []
+    for item in items:
+        if not isinstance(item, dict) or not isinstance(item.get("name"), str):
+            return []
+        calls.append(WrittenCall(item["name"], item.get("arguments", item.get("parameters", {}))))
+    return calls
+
+
+def _read_tagged_calls(body: str) -> list[WrittenCall]:
+    starts = list(_FUNCTION_OPEN.finditer(body))
+    if not starts or starts[0].start():
+        return []
+    calls = []
+    for number, start in enumerate(starts):
+        end = starts[number + 1].start() if number + 1 < len(starts) else len(body)
+        content = body[start.end() : end]
+        if not _PARAMETER_OPEN.search(content) and content.lstrip().startswith("{"):  # Functionary: JSON inside tags
+            try:
+                calls.append(WrittenCall(start["name"], read_json(content.strip().removesuffix("</function>"))))
+            except ValueError:
+                return []
+            continue
+        calls.append(WrittenCall(start["name"], None, tuple(_read_parameters(content))))
+    return calls
+
+
+def _read_parameters(content: str) -> Iterator[tuple[str, str]]:
+    """Names and texts of parameters. A value ends at the last closing tag before the next parameter."""
+    starts = list(_PARAMETER_OPEN.finditer(content))
+    for number, start in enumerate(starts):
+        end = starts[number + 1].start() if number + 1 < len(starts) else len(content)
+        value_end = content.rfind(f"</{start['tag']}>", start.end(), end)
+        if value_end < 0:  # cut off
+            value_end = end
+        yield start["name"].strip(), _plain_value(content[start.end() : value_end])
+
+
+def _plain_value(text: str) -> str:
+    """A value without what templates put around it: one line break on each side, or `<![CDATA[` and `]]>`."""
+    if text.startswith("<![CDATA[") and text.endswith("]]>"):
+        return text[len("<![CDATA[") : -len("]]>")]
+    return text.removeprefix("\n").removesuffix("\n")
+
+
+def _read_pairs(body: str) -> list[WrittenCall]:
+    """`NAME<arg_key>K</arg_key><arg_value>V</arg_value>…`, with any white space between the tags."""
+    name, *pairs = body.split("<arg_key>")
+    if not name.strip() or "<" in name or any(character.isspace() for character in name.strip()):
+        return []
+    texts = []
+    for pair in pairs:
+        key, closed, rest = pair.partition("</arg_key>")
+        _, opened, value = rest.partition("<arg_value>")
+        if not closed or not opened:
+            return []
+        texts.append((key.strip(), value[: value.rfind("</arg_value>")] if "</arg_value>" in value else value))
+    return [WrittenCall(name.strip(), None, tuple(texts))]
+
+
+# Types of values
+
+
+def _typed_value(text: str, schema: object) -> object:
+    """The JSON value of a parameter's text. Without a type in its schema, text that is JSON is read as JSON."""
+    types = _types(schema, 4)
+    stripped = text.strip()
+    if "boolean" in types and stripped in ("True", "False"):  # as templates write the values of Python
+        return stripped == "True"
+    if stripped in ("null", "None") and "null" in types:
+        return None
+    if types and types <= {"string", "null"}:
+        return text
+    try:
+        value = read_json(stripped)
+    except ValueError:
+        return text
+    return value if not types or _json_type(value) & types else text
+
+
+def _types(schema: object, depth: int) -> set[str]:
+    """The types that a schema names, also in its alternatives."""
+    if not isinstance(schema, Mapping) or not depth:
+        return set()
+    types = {name for name in _items(schema.get("type")) if isinstance(name, str)}
+    for keyword in ("anyOf", "oneOf"):
+        for option in _items(schema.get(keyword))[:32]:
+            types |= _types(option, depth - 1)
+    return types or {name for value in _items(schema.get("enum", ())) for name in _json_type(value)}
+
+
+def _items(value: object) -> list[object]:
+    """The members of a list, or the value itself; nothing for None."""
+    return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
+
+
+def _json_type(value: object) -> set[str]:
+    if value is None:
+        return {"null"}
+    if isinstance(value, bool):
+        return {"boolean"}
+    if isinstance(value, int):
+        return {"integer", "number"}
+    if isinstance(value, float):
+        return {"number", "integer"} if value.is_integer() else {"number"}
+    return {"string"} if isinstance(value, str) else {"array"} if isinstance(value, list) else {"object"}
+
+
+# Other uses
+
+
+def calls_in(text: str) -> list[WrittenCall]:
+    """The calls in a complete text."""
+    scanner = ToolCallScanner()
+    outputs = [*scanner.push(text), *scanner.flush()]
+    return [call for output in outputs if isinstance(output, CallBlock) for call in output.calls]
+
+
+def is_stray_mark(text: str) -> bool:
+    """Whether a text after a call holds nothing but white space and closing marks that a model wrote too many."""
+    return not _STRAY_CLOSES.sub("", text).strip()
+
+
+def _partial_open_length(text: str) -> int:
+    """Length of the longest end of the text that may become an opening mark."""
+    start = max(0, len(text) - _LONGEST_OPEN + 1)
+    while (start := text.find("<", start)) >= 0:
+        if any(marks.open.startswith(text[start:]) for marks in TOOL_MARKS):
+            return len(text) - start
+        start += 1
+    return 0
