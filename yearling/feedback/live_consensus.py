@@ -22,6 +22,7 @@ from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.rating_queue import RatingQueueItem, build_rating_queue
 from yearling.feedback.snapshot import ItemResult
 from yearling.feedback.status_rules import NEEDS_MORE
+from yearling.tracebacks import describe_exception
 
 _LOG = structlog.get_logger("yearling.feedback")
 _IDLE_TO_RUN_RATIO = 5.0
@@ -249,8 +250,8 @@ class LiveConsensus:
             except UserError as error:
                 # For example a full disk: the last run stays in force, and the next act tries again.
                 _LOG.warning("consensus_run_failed", reason=str(error))
-            except Exception:
-                _LOG.exception("consensus_run_failed")
+            except Exception as error:
+                _LOG.error("consensus_run_failed", **describe_exception(error))
             elapsed_s = time.monotonic() - started
             deadline = time.monotonic() + max(self._interval_s, _IDLE_TO_RUN_RATIO * elapsed_s)
             while not self._is_closing and time.monotonic() < deadline:

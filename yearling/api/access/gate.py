@@ -28,6 +28,7 @@ from yearling.api.http.metrics import ServerMetrics
 from yearling.api.http.sse import format_event
 from yearling.clock import new_id
 from yearling.config import Settings
+from yearling.tracebacks import describe_exception
 
 _VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _log = structlog.get_logger("yearling.api")
@@ -69,9 +70,9 @@ class GateMiddleware:
             await sender.finish()
         except Exception as error:
             if not isinstance(error, ApiError):
-                _log.exception("request_failed", request_id=request_id)
+                _log.error("request_failed", request_id=request_id, **describe_exception(error))
             if sender.status:  # too late for an error response: the connection ends, and the client sees an incomplete body
-                raise
+                raise RuntimeError("the response ended early: the entry request_failed tells why") from None
             await to_api_error(error).response()(scope, receive, sender)
         finally:
             self._metrics.requests_in_flight.dec()
