@@ -70,7 +70,8 @@ class Settings(BaseSettings):
     """Role of people who sign in through the provider without an invitation. Empty admits invited people only."""
 
     login_attempts: int = Field(default=20, ge=0)
-    """Failed password attempts allowed in 15 minutes, for each name and for each address. 0 means no limit."""
+    """Failed password attempts allowed in 15 minutes from each address, and in each browser in which the person has signed in
+    before; five times as many for each name from all other browsers. 0 means no limit."""
 
     rate_limit_per_minute: int = Field(default=6000, ge=0)
     """Requests per minute allowed for each person, or for each address without sign-in. 0 means no limit."""

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import uvicorn
 
-from yearling.api.access.credentials import check_binding, is_loopback
+from yearling.api.access.origins import check_binding, is_loopback
 from yearling.api.app import create_app
 from yearling.api.http.logs import configure_logging
 from yearling.api.services import ApiEnginePool

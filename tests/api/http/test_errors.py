@@ -123,3 +123,26 @@ async def test_log_contains_no_texts_and_no_keys(start_api: ApiFactory) -> None:
     assert lines[0]["completion_tokens"] > 0
     assert "private" not in json.dumps(lines)
     assert "hidden-key" not in json.dumps(lines)
+
+
+async def test_no_response_is_cached_or_guessed_at(start_api: ApiFactory) -> None:
+    async with start_api() as api:
+        for method, path, status in (
+            ("GET", "/v1/models", 200),
+            ("GET", "/v1/conversations", 200),
+            ("GET", "/v1/export", 200),
+            ("GET", "/healthz", 200),
+            ("GET", "/metrics", 200),
+            ("GET", "/openapi.json", 200),
+            ("GET", "/nowhere", 404),
+            ("DELETE", "/v1/models", 405),
+            ("POST", CHAT, 415),
+        ):
+            response = await api.client.request(method, path)
+            assert response.status_code == status
+            assert response.headers["x-content-type-options"] == "nosniff", path
+            assert response.headers["cache-control"] == "no-store", path
+        refused = await api.client.get("/v1/models", headers={"host": "evil.example"})
+        assert (refused.status_code, refused.headers["x-content-type-options"]) == (403, "nosniff")
+        stream = await api.chat(stream=True)
+        assert (stream.headers["x-content-type-options"], stream.headers["cache-control"]) == ("nosniff", "no-cache")

@@ -13,14 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from yearling.api.access.credentials import (
     UNAUTHENTICATED_PATHS,
-    HostPolicy,
-    RateLimiter,
     RawHeaders,
-    check_same_origin,
-    client_address,
+    client_networks,
 )
 from yearling.api.access.live_request import Authentication, Credential, LiveRequest, RequestState
+from yearling.api.access.origins import OriginPolicy
 from yearling.api.access.policy import unauthenticated_error
+from yearling.api.access.rate_limits import RateLimiter
 from yearling.api.access.registry import AccessRegistry
 from yearling.api.http.errors import ApiError, to_api_error
 from yearling.api.http.json_response import JsonObject
@@ -37,8 +36,15 @@ _log = structlog.get_logger("yearling.api")
 _AUTHENTICATED_PREFIXES = ("/v1/", "/metrics", "/openapi.json")
 """Paths that need authentication. All others belong to the page, or do not exist."""
 
+_BROWSER_METHODS = ("session", "loopback")
+"""Ways to be authenticated that a browser has for any page that it shows. A page cannot attach a key that it does not know."""
+
 _PUBLIC_PREFIXES = ("/v1/auth", "/v1/shared/")
 """Exceptions: sign-in and share links."""
+
+
+_DEFAULT_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+"""Headers of every response that does not set them itself: nobody else keeps what a person got, or takes JSON for a page."""
 
 
 class GateMiddleware:
@@ -48,7 +54,7 @@ class GateMiddleware:
         self._app = app
         self._registry = registry
         self._metrics = metrics
-        self._hosts = HostPolicy(settings)
+        self._origins = OriginPolicy(settings)
         self._limiter = RateLimiter(settings.rate_limit_per_minute)
         self._proxies = frozenset(settings.trusted_proxies)
 
@@ -84,25 +90,26 @@ class GateMiddleware:
         Raises ApiError: 401 if unauthenticated, 403 for a host or an origin that is not allowed, 429 above the limit.
         """
         headers: RawHeaders = scope["headers"]
-        state["address"] = address = client_address(scope, self._proxies)
+        state["networks"] = networks = client_networks(scope, self._proxies)
+        network = networks[-1]
         try:
-            self._hosts.check(headers, scope["path"])
+            self._origins.check(headers, scope["path"])
             if scope["path"] in UNAUTHENTICATED_PATHS:
                 credential, authentication = Credential("none"), None
             else:
                 credential, authentication = await self._registry.authenticate(headers)
                 if authentication is None and _requires_authentication(scope["path"]):
                     raise unauthenticated_error("Sign in, or send an API key as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
-            if credential.kind == "session":
-                check_same_origin(scope)
+            if authentication is None or authentication.caller.auth_method in _BROWSER_METHODS:
+                self._origins.check_change(scope, must_prove_origin=credential.kind == "session")
         except ApiError:
-            self._limiter.check(address)
+            self._limiter.check(network)
             raise
         if authentication is None:
-            self._limiter.check(address)
+            self._limiter.check(network)
         else:
             caller = state["caller"] = authentication.caller
-            self._limiter.check(address if caller.auth_method == "loopback" else caller.person.id)
+            self._limiter.check(network if caller.auth_method == "loopback" else caller.person.id)
         return credential, authentication
 
     def _record(self, scope: Scope, status: int, duration_s: float, state: RequestState) -> None:
@@ -122,7 +129,7 @@ class GateMiddleware:
 
 
 class _GatedSender:
-    """`send`, with the request's ID on the response, and with an error at the end if the access was revoked."""
+    """`send`, with the request's ID and default headers on the response, and an error at the end if access was revoked."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
@@ -140,7 +147,9 @@ class _GatedSender:
             headers = list(message.get("headers", ()))
             content_type = dict(headers).get(b"content-type", b"")
             self._streams_events = content_type.startswith(b"text/event-stream")
-            message = {**message, "headers": [*headers, self._id_header]}
+            names = {name for name, _ in headers}
+            defaults = [header for header in _DEFAULT_HEADERS if header[0] not in names]
+            message = {**message, "headers": [*headers, *defaults, self._id_header]}
         elif message["type"] == "http.response.body":
             self._complete = not message.get("more_body", False)
         await self._send(message)

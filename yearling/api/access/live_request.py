@@ -73,7 +73,8 @@ class RequestState(TypedDict, total=False):
     """What the gate leaves in `scope["state"]`. `caller` is absent for unauthenticated requests."""
 
     request_id: str
-    address: str
+    networks: tuple[str, ...]
+    """Where the request comes from, see `client_networks`."""
     caller: Caller
     live_request: LiveRequest
     log_fields: JsonObject

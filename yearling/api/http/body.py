@@ -8,7 +8,7 @@ FastAPI's own body parameters read the whole body, without a limit, before it is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import pydantic_core
@@ -18,6 +18,8 @@ from starlette.requests import ClientDisconnect, Request
 from yearling.api.http.errors import ApiError, from_validation_errors
 
 M = TypeVar("M", bound=BaseModel)
+
+_JSON = "application/json"
 
 
 class JsonBodyMarker:
@@ -72,9 +74,24 @@ async def receive_body(request: Request, write: Callable[[bytes], object], *, ma
     return size_bytes
 
 
+def check_declared_content_type(request: Request, media_types: Collection[str]) -> None:
+    """Let only the declared types of body pass. Browsers send other types from any page, without asking the server first.
+
+    Without `media_types` the route has no body, and only JSON, which it ignores, may be sent. Raises ApiError (415).
+    """
+    headers = request.headers
+    if not media_types and headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+        return
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in (media_types or (_JSON,)):
+        names = " or ".join(f"'Content-Type: {name}'" for name in media_types)
+        message = f"The body has no declared type. Send the header {names}." if names else "This address takes no body."
+        raise ApiError(415, message, code="unsupported_media_type")
+
+
 def _check_content_type(request: Request) -> None:
     media_type, _, options = request.headers.get("content-type", "").partition(";")
-    if media_type.strip().lower() != "application/json" or not _is_utf8(options):
+    if media_type.strip().lower() != _JSON or not _is_utf8(options):
         raise ApiError(
             415,
             "The body must be JSON in UTF-8. Send the header 'Content-Type: application/json'.",

@@ -21,7 +21,6 @@ class JsonResponse(Response):
     """A JSON response.
 
     Args:
-        no_store: forbid caches to keep the response. For secrets, and for content that can be revoked.
         ascii_only: escape everything beyond ASCII. For text that can contain lone surrogates, which have no UTF-8.
     """
 
@@ -33,8 +32,6 @@ class JsonResponse(Response):
         status_code: int = 200,
         headers: Mapping[str, str] | None = None,
         *,
-        no_store: bool = False,
         ascii_only: bool = False,
     ) -> None:
-        cache_headers = {"cache-control": "no-store"} if no_store else {}
-        super().__init__(to_json_bytes(content, ascii_only=ascii_only), status_code, {**cache_headers, **(headers or {})})
+        super().__init__(to_json_bytes(content, ascii_only=ascii_only), status_code, headers)
