@@ -9,7 +9,10 @@ import pytest
 import structlog
 
 from tests.api.conftest import ApiFactory
+from yearling.api.http.errors import to_api_error
+from yearling.api.http.local_paths import hide_local_paths
 from yearling.api.http.schemas import ErrorEnvelope
+from yearling.errors import StorageFailed, Untrusted, UserError
 from yearling.inference import FakeEngine
 
 JSON = {"content-type": "application/json"}
@@ -146,3 +149,46 @@ async def test_no_response_is_cached_or_guessed_at(start_api: ApiFactory) -> Non
         assert (refused.status_code, refused.headers["x-content-type-options"]) == (403, "nosniff")
         stream = await api.chat(stream=True)
         assert (stream.headers["x-content-type-options"], stream.headers["cache-control"]) == ("nosniff", "no-cache")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("The data folder /tmp/a b/data cannot be used.", "The data folder a b/data cannot be used."),
+        ("The data folder /usr/share/yearling is read-only.", "The data folder yearling is read-only."),
+        ("The database /usr/x/yearling.db is damaged: bad page.", "The database yearling.db is damaged: bad page."),
+        ("'/usr/models/a.gguf' is no GGUF file.", "'a.gguf' is no GGUF file."),
+        ("See sqlite:////usr/data/yearling.db, or file:///etc/passwd.", "See yearling.db, or passwd."),
+        ("Not below /usr.", "Not below usr."),
+        (
+            "Use POST /v1/chat/completions, or https://example.org/usr/x.",
+            "Use POST /v1/chat/completions, or https://example.org/usr/x.",
+        ),
+        ("either/or, 1/2, a /users/ list", "either/or, 1/2, a /users/ list"),
+    ],
+)
+def test_paths_of_the_server_are_cut_down_to_their_names(text: str, shown: str) -> None:
+    assert hide_local_paths(text) == shown
+
+
+async def test_errors_name_no_paths_to_clients_but_in_the_log(start_api: ApiFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = (StorageFailed, Untrusted, UserError)
+    async with start_api() as api:
+        place = f"{api.settings.data_dir}/yearling.db"
+        for error_type in errors:
+            assert (
+                str(api.settings.data_dir) not in to_api_error(error_type(f"{place} is damaged.", advice=f"See {place}.")).message
+            )
+
+        def fail(*_: Any) -> None:
+            raise StorageFailed(f"The database {place} is damaged.")
+
+        monkeypatch.setattr(api.store.people, "list", fail)
+        monkeypatch.setattr(api.store, "check_writable", fail)
+        with structlog.testing.capture_logs() as lines:
+            for path, status in (("/v1/people", 507), ("/readyz", 503)):
+                response = await api.client.get(path)
+                assert response.status_code == status
+                assert "yearling.db is damaged" in response.text
+                assert str(api.settings.data_dir) not in response.text
+        assert place in lines[0]["error"]
