@@ -19,6 +19,7 @@ from contextlib import closing, contextmanager
 from types import FrameType
 from typing import Any, Protocol
 
+import structlog
 import uvicorn
 
 from yearling.api.access.origins import check_binding, is_loopback
@@ -27,7 +28,9 @@ from yearling.api.http.logs import configure_logging
 from yearling.api.services import ApiEnginePool
 from yearling.config import Settings
 from yearling.errors import BadInput, Conflict
-from yearling.store import Store
+from yearling.store import Store, find_exposed_data
+
+_log = structlog.get_logger("yearling.api")
 
 _SHUTDOWN_GRACE_S = 6
 """How long running answers may take to finish after a stop signal."""
@@ -80,6 +83,11 @@ async def _serve(
     deadline: _Deadline,
 ) -> None:
     configure_logging(settings.log_level)
+    exposed = await asyncio.to_thread(find_exposed_data, settings, recursive=False)
+    if exposed.count:
+        examples = [str(path) for path in exposed.examples]
+        advice = f"Other users of this machine may read it. {exposed.advice(settings.data_dir)}"
+        _log.warning("data_is_exposed", count=exposed.count, examples=examples, advice=advice)
     try:
         await pool.start()
         config = uvicorn.Config(

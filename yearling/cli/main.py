@@ -5,6 +5,7 @@ Commands import the rooms they need when they run, so that `yearling --help` ans
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -26,6 +27,7 @@ from yearling.cli.serve import serve
 from yearling.cli.spec import app as spec_app
 from yearling.cli.train import app as train_app
 from yearling.errors import UserError
+from yearling.files.private import PRIVATE_UMASK
 
 app = typer.Typer(
     name="yearling",
@@ -67,6 +69,7 @@ def _root(
 
 def main() -> None:
     """Entry point. Exit codes: 0 success, 1 an error that the user can fix, 2 wrong usage, 130 interrupted."""
+    os.umask(PRIVATE_UMASK)
     try:
         app()
     except UserError as error:
