@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from starlette.types import Scope
 
+from yearling.addresses import network_of
 from yearling.api.access.policy import unauthenticated_error
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -68,19 +69,6 @@ def client_networks(scope: Scope, trusted_proxies: Collection[str]) -> tuple[str
         claimed = _parse_address(next(entries, ""))
         return (f"{network_of(claimed or '?')} through {network_of(peer)}", network_of(peer))
     return (network_of(address),)
-
-
-def network_of(address: str) -> str:
-    """What one client can be assumed to hold: an IPv4 address, or the /64 network of an IPv6 address. Other text as it is."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(ip, ipaddress.IPv4Address):
-        return str(ip)
-    if ip.ipv4_mapped is not None:
-        return str(ip.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(ip) >> 64 << 64, 64)))
 
 
 def _parse_address(text: str) -> str | None:

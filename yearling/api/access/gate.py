@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from functools import partial
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,7 +25,7 @@ from yearling.api.access.registry import AccessRegistry
 from yearling.api.http.errors import ApiError, to_api_error
 from yearling.api.http.json_response import JsonObject
 from yearling.api.http.metrics import ServerMetrics
-from yearling.api.http.sse import format_event
+from yearling.api.http.sse import StreamLimiter, format_event
 from yearling.clock import new_id
 from yearling.config import Settings
 from yearling.tracebacks import describe_exception
@@ -57,6 +58,7 @@ class GateMiddleware:
         self._origins = OriginPolicy(settings)
         self._limiter = RateLimiter(settings.rate_limit_per_minute)
         self._proxies = frozenset(settings.trusted_proxies)
+        self._streams = StreamLimiter(settings.max_streams_per_person)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -105,11 +107,12 @@ class GateMiddleware:
         except ApiError:
             self._limiter.check(network)
             raise
-        if authentication is None:
-            self._limiter.check(network)
-        else:
+        key = network
+        if authentication is not None:
             caller = state["caller"] = authentication.caller
-            self._limiter.check(network if caller.auth_method == "loopback" else caller.person.id)
+            key = network if caller.auth_method == "loopback" else caller.person.id
+        self._limiter.check(key)
+        state["hold_stream"] = partial(self._streams.hold, key)
         return credential, authentication
 
     def _record(self, scope: Scope, status: int, duration_s: float, state: RequestState) -> None:

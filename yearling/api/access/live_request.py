@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypedDict
@@ -77,6 +78,8 @@ class RequestState(TypedDict, total=False):
     """Where the request comes from, see `client_networks`."""
     caller: Caller
     live_request: LiveRequest
+    hold_stream: Callable[[], AbstractContextManager[None]]
+    """Counts an event stream of the caller, see `StreamLimiter`."""
     log_fields: JsonObject
     """Further fields of the request's log line."""
 
