@@ -19,6 +19,7 @@ from yearling.cli.console import err, print_json
 from yearling.cli.options import AS_JSON, MODEL
 from yearling.config import load_settings
 from yearling.errors import BadInput
+from yearling.unicode_repair import mend_surrogates
 
 if TYPE_CHECKING:
     from yearling.chat import ReasoningEffort
@@ -59,7 +60,7 @@ def chat(
         cast("ReasoningEffort | None", effort),
         {name: value for name, value in options.items() if value is not None},
     )
-    piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
+    piped = "" if sys.stdin is None or sys.stdin.isatty() else mend_surrogates(sys.stdin.read())
     full_question = "\n\n".join(part for part in (question, piped.strip()) if part)
     if full_question:
         asyncio.run(_answer_once(session, full_question, as_json=as_json))

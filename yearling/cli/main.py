@@ -25,6 +25,7 @@ from yearling.cli.model import app as model_app
 from yearling.cli.people import app as people_app
 from yearling.cli.serve import serve
 from yearling.cli.spec import app as spec_app
+from yearling.cli.text_arguments import mend_text_arguments
 from yearling.cli.train import app as train_app
 from yearling.errors import UserError
 from yearling.files.private import PRIVATE_UMASK
@@ -71,7 +72,7 @@ def main() -> None:
     """Entry point. Exit codes: 0 success, 1 an error that the user can fix, 2 wrong usage, 130 interrupted."""
     os.umask(PRIVATE_UMASK)
     try:
-        app()
+        mend_text_arguments(typer.main.get_command(app))()
     except UserError as error:
         print_error(error)
         sys.exit(1)

@@ -39,7 +39,6 @@ from yearling.store.learning.training_runs import TrainingRunStore
 from yearling.store.store import Store
 from yearling.store.transfer.exporter import export_person_data
 from yearling.store.transfer.importer import import_person_data
-from yearling.store.transfer.unicode_repair import mend_surrogates, mend_surrogates_in_json
 from yearling.store.transfer.yearling_export import ActImporter, PersonImportResult
 from yearling.store.writer import SampleWriter
 
@@ -101,8 +100,6 @@ __all__ = [
     "judgement_subject",
     "latest_judgements",
     "make_text",
-    "mend_surrogates",
-    "mend_surrogates_in_json",
     "new_token",
     "restore",
     "retracts_another_persons_act",

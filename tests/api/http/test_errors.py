@@ -25,7 +25,6 @@ CHAT = "/v1/chat/completions"
         (b"{", JSON, 400, "invalid_json"),
         (b"", JSON, 400, "invalid_json"),
         (b'{"messages": [{"role": "user", "content": "\xff"}]}', JSON, 400, "invalid_json"),
-        (b'{"messages": [{"role": "user", "content": "\\ud800"}]}', JSON, 400, "invalid_json"),
         (b"[" * 100_000, JSON, 400, "invalid_json"),
         (b'{"a":' * 5000 + b"1" + b"}" * 5000, JSON, 400, "invalid_json"),
         (b"[]", JSON, 400, "invalid_value"),
@@ -132,7 +131,7 @@ async def test_no_response_is_cached_or_guessed_at(start_api: ApiFactory) -> Non
     async with start_api() as api:
         for method, path, status in (
             ("GET", "/v1/models", 200),
-            ("GET", "/v1/conversations", 200),
+            ("GET", "/v1/folders", 200),
             ("GET", "/v1/export", 200),
             ("GET", "/healthz", 200),
             ("GET", "/metrics", 200),
@@ -192,3 +191,26 @@ async def test_errors_name_no_paths_to_clients_but_in_the_log(start_api: ApiFact
                 assert "yearling.db is damaged" in response.text
                 assert str(api.settings.data_dir) not in response.text
         assert place in lines[0]["error"]
+
+
+async def test_half_of_a_character_becomes_a_replacement_character(start_api: ApiFactory) -> None:
+    """In every field, and only there: pairs, escaped backslashes and invalid JSON stay what they are."""
+    body = rb'{"messages": [{"role": "user", "content": "Cut \ud83d, whole \ud83d\ude00, escaped \\ud83d"}], "user": "\udc00"}'
+    async with start_api() as api:
+        response = await api.client.post(CHAT, content=body, headers=JSON)
+        assert response.status_code == 200, response.text
+        assert api.samples()[0].messages[-1]["content"] == "Cut \ufffd, whole \U0001f600, escaped \\ud83d"
+        created = await api.client.post("/v1/folders", content=rb'{"name": "Cut \ud83d"}', headers=JSON)
+        assert created.json()["name"] == "Cut \ufffd"
+        assert [entry["name"] for entry in (await api.client.get("/v1/folders")).json()["data"]] == ["Cut \ufffd"]
+        for broken in (rb'{"name": "Cut \ud83d"', rb'{"name": "\ud83d", "unknown": 1}', rb'{"name": 1}'):
+            assert (await api.client.post("/v1/folders", content=broken, headers=JSON)).status_code == 400
+
+
+async def test_text_that_was_stored_with_half_a_character_is_shown(start_api: ApiFactory) -> None:
+    async with start_api() as api:
+        owner = api.store.people.owner().id
+        api.store.folders.create(owner, "Cut \ud83d")
+        api.store.memories.add(owner, "\ud83d\ude00 and \ude00")
+        assert [entry["name"] for entry in (await api.client.get("/v1/folders")).json()["data"]] == ["Cut \ufffd"]
+        assert [entry["text"] for entry in (await api.client.get("/v1/memories")).json()["data"]] == ["\U0001f600 and \ufffd"]

@@ -8,6 +8,7 @@ FastAPI's own body parameters read the whole body, without a limit, before it is
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from yearling.api.http.errors import ApiError, from_validation_errors
+from yearling.unicode_repair import mend_surrogate_escapes
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -50,8 +52,13 @@ async def read_json_body(request: Request, model: type[M]) -> M:
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        raise from_validation_errors(details, _parse_or_none(data)) from None
+        mended = await _mended_or_none(data, error)
+        if mended is None:
+            raise _validation_error(error, data) from None
+    try:
+        return model.model_validate_json(mended)
+    except ValidationError as error:
+        raise _validation_error(error, mended) from None
 
 
 async def receive_body(request: Request, write: Callable[[bytes], object], *, max_bytes: int, name: str) -> int:
@@ -72,6 +79,18 @@ async def receive_body(request: Request, write: Callable[[bytes], object], *, ma
     except ClientDisconnect:
         raise ApiError(400, f"The client disconnected before the {name} was complete.", code="incomplete_body") from None
     return size_bytes
+
+
+async def _mended_or_none(data: bytes, error: ValidationError) -> bytes | None:
+    """The body without halves of surrogate pairs, if those are why it is not valid JSON. Programs that cut text send them."""
+    if error.error_count() != 1 or error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
+        return None
+    mended = await asyncio.to_thread(mend_surrogate_escapes, data)
+    return mended if mended != data else None
+
+
+def _validation_error(error: ValidationError, data: bytes) -> ApiError:
+    return from_validation_errors(error.errors(include_url=False, include_input=False), _parse_or_none(data))
 
 
 def check_declared_content_type(request: Request, media_types: Collection[str]) -> None:
