@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from yearling.clock import new_id
+from yearling.files.private import create_private_file
 from yearling.models import LocalModel, ModelLibrary
 from yearling.store.database import database, migrate
 from yearling.store.database.database import Database
@@ -140,6 +141,7 @@ def template_database(recorded_migrations: None, tmp_path_factory: pytest.TempPa
     def use_wal(self: Database) -> None:
         if self.path and not self.path.exists():
             copy = self.path.with_name(f"{self.path.name}.{new_id()}")
+            create_private_file(copy)
             copy.write_bytes(content)
             with suppress(FileExistsError):  # another process was faster
                 os.link(copy, self.path)

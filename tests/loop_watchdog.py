@@ -21,10 +21,7 @@ CPU_LIMIT_S = 0.25 if "PYTEST_XDIST_WORKER" not in os.environ else 1.0
 """Tests that run side by side share caches and cores, which makes the same work cost more processor time."""
 _SAMPLE_S = 0.02
 
-EXPECTED_TO_BURN: dict[str, str] = {
-    "tests/api/access/test_isolation.py::test_every_route_is_listed": "builds the OpenAPI document, once per process",
-    "tests/api/test_health.py::test_openapi_document_covers_every_route": "builds the OpenAPI document, once per process",
-}
+EXPECTED_TO_BURN: dict[str, str] = {}
 """Test (its node id, or the beginning of it) -> why its callbacks may burn."""
 
 

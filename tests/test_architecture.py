@@ -17,7 +17,18 @@ PACKAGE = ROOT / "yearling"
 BENCHMARKS = ROOT / "benchmarks"
 WEB = ROOT / "web"
 
-ROOT_FILES = {"records", "config", "errors", "clock", "addresses", "canonical", "json_schemas", "schema_limits"}
+ROOT_FILES = {
+    "records",
+    "config",
+    "errors",
+    "clock",
+    "addresses",
+    "canonical",
+    "json_schemas",
+    "schema_limits",
+    "tracebacks",
+    "unicode_repair",
+}
 
 EVERYWHERE = ROOT_FILES | {"files"}
 """What every room may import."""

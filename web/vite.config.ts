@@ -15,6 +15,9 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 700,
   },
-  server: { proxy: { '/v1': 'http://127.0.0.1:8400', '/readyz': 'http://127.0.0.1:8400' } },
+  server: {
+    // As objects: a plain address would change the header Host, and the server would take the page for another one's.
+    proxy: { '/v1': { target: 'http://127.0.0.1:8400' }, '/readyz': { target: 'http://127.0.0.1:8400' } },
+  },
   test: { environment: 'jsdom', isolate: false, fileParallelism: false, include: ['tests/**/*.test.{ts,tsx}'] },
 });

@@ -1,4 +1,4 @@
-"""Tells public network addresses from private ones, as a guard against server-side request forgery.
+"""Network addresses: tells public ones from private ones, as a guard against server-side request forgery, and clients apart.
 
 Code that fetches an address chosen by somebody else checks it here first. Otherwise a caller could make the server connect to
 machines that only the server can reach: itself, its neighbours, or a cloud's metadata service.
@@ -42,6 +42,19 @@ def resolve_public_addresses(host: str, port: int) -> list[str]:
     if not addresses or not all(is_public(address) for address in addresses):
         raise BadInput(f"{host} resolves to an address that is not public.", advice="Use a public address.")
     return addresses
+
+
+def network_of(address: str) -> str:
+    """What one client can be assumed to hold: an IPv4 address, or the /64 network of an IPv6 address. Other text as it is."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(ip) >> 64 << 64, 64)))
 
 
 def _embedded_ipv4_addresses(ip: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:

@@ -88,10 +88,31 @@ class Settings(BaseSettings):
     """Role of people who sign in through the provider without an invitation. Empty admits invited people only."""
 
     login_attempts: int = Field(default=20, ge=0)
-    """Failed password attempts allowed in 15 minutes, for each name and for each address. 0 means no limit."""
+    """Failed password attempts allowed in 15 minutes from each address, and in each browser in which the person has signed in
+    before; five times as many for each name from all other browsers. 0 means no limit."""
 
     rate_limit_per_minute: int = Field(default=6000, ge=0)
     """Requests per minute allowed for each person, or for each address without sign-in. 0 means no limit."""
+
+    max_header_bytes: int = Field(default=65_536, ge=4096)
+    """Maximum size of a request's line and headers."""
+
+    header_timeout_s: int = Field(default=10, ge=1)
+    """Seconds within which the headers of a request must arrive."""
+
+    idle_timeout_s: int = Field(default=60, ge=1)
+    """Seconds after which a connection is closed if the client sends nothing of an incomplete request, reads nothing of an
+    answer, or makes no further request."""
+
+    max_connections: int = Field(default=2000, ge=1)
+    """Connections that may be open at the same time. The server refuses further ones."""
+
+    max_connections_per_address: int = Field(default=512, ge=1)
+    """Connections that one address, or one IPv6 network of 64 bits, may have open at the same time. Addresses in
+    `trusted_proxies` are exempt."""
+
+    max_streams_per_person: int = Field(default=128, ge=1)
+    """Event streams, such as answers that are being written, that one person may have open at the same time."""
 
     queue_limit: int = Field(default=256, ge=0)
     """Requests that may wait for a free slot of the engine. The server rejects further requests at once."""

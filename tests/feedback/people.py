@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ from benchmarks.consensus.simulation import Population, plant_truth, simulate_co
 from tests.store.examples import make_sample
 from yearling.config import Settings
 from yearling.feedback import FeedbackLog, Pseudonyms, event_to_dict
-from yearling.store import Store
+from yearling.store import Store, make_text
 
 
 @contextmanager
@@ -40,5 +41,13 @@ def simulate_events(*, seed: int = 0, num_raters: int = 40, num_items: int = 30,
 
 
 def append_events(log: FeedbackLog, events: list[Any]) -> None:
-    """Append events to the log as they are, without the checks of its methods."""
+    """Append events to the log as they are, without the checks of its methods, and publish the simulated items."""
     log.store.events.append([event_to_dict(event) for event in events])
+    named = {getattr(event, name, "") for event in events for name in ("item", "left", "right")}
+    publish(log, *sorted(item for item in named if re.fullmatch(r"i[0-9]+", item)))
+
+
+def publish(log: FeedbackLog, *items: str) -> None:
+    """Give answers a public text, as an import of judgements does, so that everybody can read and judge them."""
+    unknown = set(items) - set(log.store.texts.get_many(items))
+    log.store.texts.add(make_text(item, "answer", {"messages": [], "text": f"The answer {item}."}) for item in sorted(unknown))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.feedback.people import add_answers, append_events, open_feedback_log, simulate_events
+from tests.feedback.people import add_answers, append_events, open_feedback_log, publish, simulate_events
 from yearling.clock import new_id
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.feedback import (
@@ -91,11 +91,10 @@ def test_pseudonyms_are_stable_and_differ_between_installations(log: FeedbackLog
 
 
 def test_unknown_items_cannot_be_judged(log: FeedbackLog) -> None:
-    ada, ben = add_people(log, "Ada", "Ben")
+    (ada,) = add_people(log, "Ada")
     (own_answer,) = add_answers(log, ada, 1)
     for attempt in (
         lambda: log.rate(ada, "nothing", 1),
-        lambda: log.rate(ben, own_answer, 1),  # another person's answer, which nobody has judged yet
         lambda: log.compare(ada, own_answer, "nothing", "left"),
         lambda: log.add_note(ada, "nothing", "words"),
         lambda: log.add_edit(ada, "nothing", "words"),
@@ -103,9 +102,39 @@ def test_unknown_items_cannot_be_judged(log: FeedbackLog) -> None:
     ):
         with pytest.raises(NotFound):
             attempt()
-    log.rate(ada, own_answer, 1)
-    log.rate(ben, own_answer, 0)
-    assert log.store.events.head().sequence == 2
+    assert log.store.events.head().sequence == 0
+
+
+def test_only_those_who_may_read_an_answer_can_judge_it(log: FeedbackLog) -> None:
+    """Judgements are public, the answers that they are about are not."""
+    ada, ben = add_people(log, "Ada", "Ben")
+    answer, public = add_answers(log, ada)
+    (other,) = add_answers(log, ben, 1)
+    log.rate(ada, answer, 1)
+    log.compare(ada, answer, public, "left")
+    log.add_note(ada, answer, "words")
+    edit = log.add_edit(ada, answer, "better words")
+    sequence = log.store.events.head().sequence
+    for attempt in (
+        lambda: log.rate(ben, answer, 0),
+        lambda: log.compare(ben, answer, other, "left"),
+        lambda: log.compare(ben, other, answer, "right"),
+        lambda: log.add_note(ben, answer, "words"),
+        lambda: log.add_edit(ben, answer, "words"),
+    ):
+        with pytest.raises(NotFound):
+            attempt()
+    with pytest.raises(Conflict, match="private"):
+        log.require_can_invite_jury(log.store.people.owner().id, answer)
+    assert log.store.events.head().sequence == sequence
+    publish(log, public)
+    log.rate(ben, public, 0)
+    log.compare(ben, other, public, "left")
+    log.rate(ben, edit.result, 1)
+    log.require_can_invite_jury(log.store.people.owner().id, public)
+    log.store.texts.delete(edit.result, actor="test")
+    with pytest.raises(NotFound):
+        log.rate(ben, edit.result, 0)
 
 
 @pytest.mark.parametrize("item", ["", "x\0", "a\nb", "\ud800", "x" * 201])
@@ -145,7 +174,7 @@ def test_own_text_cannot_be_judged(log: FeedbackLog) -> None:
             attempt()
     log.rate_note(ben, note.note, 1)
     log.rate(ada, answer, 1)
-    log.compare(ben, answer, edit.result, "right")
+    log.rate(ben, edit.result, 1)
     with pytest.raises(BadInput):
         log.add_note(ben, note.note, "a note on a note")
 
@@ -342,6 +371,8 @@ def test_queue_omits_rated_and_own_items(log: FeedbackLog) -> None:
     log.retract(ada, withdrawn_note.id)
     live = LiveConsensus(log)
     assert [wanted.item for wanted in live.rating_queue(ada)] == []
+    assert {wanted.item for wanted in live.rating_queue(ben)} == {note.note}  # the answers are private
+    publish(log, first, second)
     assert {wanted.item for wanted in live.rating_queue(ben)} == {first, second, note.note}
     log.rate(ben, first, 0)
     assert {wanted.item for wanted in live.rating_queue(ben)} == {second, note.note}

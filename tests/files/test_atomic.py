@@ -126,10 +126,10 @@ def test_durable_write_syncs_content_before_rename_and_directory_after(path: Pat
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
-def test_new_file_has_the_mode_of_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
+def test_new_file_for_everybody_has_the_mode_of_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
     previous = os.umask(umask)
     try:
-        atomic_write_bytes(tmp_path / "file", b"content")
+        atomic_write_bytes(tmp_path / "file", b"content", mode=0o666)
     finally:
         os.umask(previous)
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode

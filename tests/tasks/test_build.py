@@ -154,7 +154,7 @@ def test_lineage_links_lessons_and_judgements_without_names(tmp_path: Path) -> N
     with open_feedback_log(tmp_path) as log:
         ann, bob = add_members(log, 2)
         item = add_answer(log, ann.id, 1)
-        rating, edit = log.rate(ann.id, item, 1.0), log.add_edit(bob.id, item, "Better words.")
+        rating, edit = log.rate(ann.id, item, 1.0), log.add_edit(ann.id, item, "Better words.")
         record_consensus_run(log)
         lessons = build_lesson_set(log.store, BuildConfig(heldout_share=0.0)).lesson_set
         sources = {one.key: one for one in log.store.lesson_sets.list_sources(lessons.hash)}

@@ -140,7 +140,7 @@ def _create_oidc_provider(settings: Settings) -> OidcProvider | None:
 async def _handle_error(request: Request, error: Exception) -> Response:
     api_error = to_api_error(error)
     if api_error.status >= 500:
-        request_state(request).setdefault("log_fields", {})["error"] = api_error.message
+        request_state(request).setdefault("log_fields", {})["error"] = str(error)
     return api_error.response()
 
 

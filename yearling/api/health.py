@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from yearling.api.access.policy import allow_anyone, require_role
 from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.local_paths import hide_local_paths
 from yearling.api.http.metrics import CONTENT_TYPE
 from yearling.api.http.router import ERROR_RESPONSES
 from yearling.api.http.schemas import ResponseModel
@@ -89,5 +90,5 @@ def _store_reasons(services: Services) -> list[str]:
     try:
         services.store.check_writable()
     except UserError as error:
-        return [str(error)]
+        return [hide_local_paths(str(error))]
     return []

@@ -19,16 +19,23 @@ from contextlib import closing, contextmanager
 from types import FrameType
 from typing import Protocol
 
+import structlog
 import uvicorn
+from fastapi import FastAPI
 
-from yearling.api.access.credentials import check_binding, is_loopback
+from yearling.api.access.origins import check_binding, is_loopback
 from yearling.api.app import create_app
+from yearling.api.http.connections import ConnectionLimits, bounded_protocol
 from yearling.api.http.logs import configure_logging
 from yearling.api.services import ApiEnginePool
 from yearling.config import Settings
 from yearling.errors import BadInput, Conflict
-from yearling.store import Store
+from yearling.store import Store, find_exposed_data
 
+_log = structlog.get_logger("yearling.api")
+
+_RESERVED_FILES = 512
+"""Files that the server may have open besides its connections: the database, blobs, workers, imports."""
 _SHUTDOWN_GRACE_S = 6
 """How long running answers may take to finish after a stop signal."""
 _SHUTDOWN_LIMIT_S = 9.5
@@ -80,25 +87,61 @@ async def _serve(
     deadline: _Deadline,
 ) -> None:
     configure_logging(settings.log_level)
+    exposed = await asyncio.to_thread(find_exposed_data, settings, recursive=False)
+    if exposed.count:
+        examples = [str(path) for path in exposed.examples]
+        advice = f"Other users of this machine may read it. {exposed.advice(settings.data_dir)}"
+        _log.warning("data_is_exposed", count=exposed.count, examples=examples, advice=advice)
     try:
         await pool.start()
-        config = uvicorn.Config(
-            create_app(settings, store, pool),
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=_SHUTDOWN_GRACE_S,
-            backlog=1024,
-        )
+        config = server_config(create_app(settings, store, pool), settings)
         server = _Server(config, lambda: announce(_server_url(listener, settings), settings.model), deadline.start)
         with _absorb_stop_signals():
             await server.serve([listener])
     finally:
         await pool.close()
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves the application, with the limits of the settings."""
+    limits = ConnectionLimits(
+        max_header_bytes=settings.max_header_bytes,
+        header_timeout_s=settings.header_timeout_s,
+        idle_timeout_s=settings.idle_timeout_s,
+        max_connections=_available_connections(settings.max_connections),
+        max_connections_per_address=settings.max_connections_per_address,
+        trusted_proxies=settings.trusted_proxies,
+    )
+    return uvicorn.Config(
+        app,
+        http=bounded_protocol(limits),
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=settings.idle_timeout_s,
+        timeout_graceful_shutdown=_SHUTDOWN_GRACE_S,
+        backlog=1024,
+    )
+
+
+def _available_connections(wanted: int) -> int:
+    """How many of the wanted connections the operating system allows, after raising the limit on open files as far as needed."""
+    if sys.platform == "win32":
+        return wanted
+    import resource
+
+    needed = wanted + _RESERVED_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return wanted
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < needed:
+        _log.warning("fewer_connections", wanted=wanted, allowed=max(1, allowed - _RESERVED_FILES), advice="Raise `ulimit -n`.")
+    return min(wanted, max(1, allowed - _RESERVED_FILES))
 
 
 class _Server(uvicorn.Server):

@@ -179,9 +179,7 @@ async def change_access(request: Request, change: Callable[[Store], T]) -> T:
     return await get_services(request).access.change(change, by=request_state(request)["live_request"])
 
 
-async def store_response(
-    request: Request, query: Callable[[Store], JsonObject], *, no_store: bool = False, ascii_only: bool = False
-) -> JsonResponse:
+async def store_response(request: Request, query: Callable[[Store], JsonObject], *, ascii_only: bool = False) -> JsonResponse:
     """The result of `query` as a JSON response. The query runs in a thread, because the store blocks."""
     body = await asyncio.to_thread(query, get_services(request).store)
-    return JsonResponse(body, no_store=no_store, ascii_only=ascii_only)
+    return JsonResponse(body, ascii_only=ascii_only)

@@ -29,6 +29,7 @@ from yearling.clock import new_id
 from yearling.errors import NotFound, UserError
 from yearling.records import FinishReason, Sample
 from yearling.store import Store
+from yearling.tracebacks import describe_exception
 
 _log = structlog.get_logger("yearling.chat")
 
@@ -293,8 +294,8 @@ class ConversationTurns:
                 title = await self._record_turn_outcome(live, answers, plan, turn_input)
             except UserError as error:
                 _log.warning("turn_finalization_failed", turn=live.id, error=str(error))
-            except Exception:  # a bug of ours; the answers are stored, and readers must not wait for ever
-                _log.exception("turn_finalization_failed", turn=live.id)
+            except Exception as error:  # a bug of ours; the answers are stored, and readers must not wait for ever
+                _log.error("turn_finalization_failed", turn=live.id, **describe_exception(error))
                 state = "failed"
         live.end(state, {"type": "end", "state": state, "title": title})
         retention_s = TEMPORARY_RETENTION_S if live.conversation_id is None else RETENTION_S

@@ -17,7 +17,7 @@ from yearling.cli.chat_session import ChatSession
 from yearling.cli.chat_terminal import run_terminal_chat
 from yearling.cli.console import err, print_json
 from yearling.cli.options import AS_JSON, MODEL
-from yearling.cli.standard_streams import decode_argument, read_piped_text
+from yearling.cli.standard_streams import read_piped_text
 from yearling.config import load_settings
 from yearling.errors import BadInput
 
@@ -56,12 +56,11 @@ def chat(
     options = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
     session = ChatSession(
         model,
-        decode_argument(system, "The system message") if system else system,
+        system,
         cast("ReasoningEffort | None", effort),
         {name: value for name, value in options.items() if value is not None},
     )
-    asked = decode_argument(question, "The question") if question else ""
-    full_question = "\n\n".join(part for part in (asked, read_piped_text().strip()) if part)
+    full_question = "\n\n".join(part for part in (question, read_piped_text().strip()) if part)
     if full_question:
         asyncio.run(_answer_once(session, full_question, as_json=as_json))
     elif sys.stdin is not None and sys.stdin.isatty():

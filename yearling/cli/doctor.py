@@ -157,6 +157,17 @@ def _check_data_folder(settings: Settings) -> Iterator[DoctorFinding]:
         )
     else:
         yield DoctorFinding("data folder", "ok", what)
+    yield from _check_privacy(settings)
+
+
+def _check_privacy(settings: Settings) -> Iterator[DoctorFinding]:
+    from yearling.store import find_exposed_data
+
+    folder, exposed = settings.data_dir, find_exposed_data(settings)
+    if exposed.count:
+        names = ", ".join(str(path) for path in exposed.examples)
+        what = f"other users of this machine may read {exposed.count} of its files and folders, such as {names}"
+        yield DoctorFinding("data folder", "problem", what, exposed.advice(folder))
 
 
 def _writable(folder: Path) -> bool:

@@ -5,6 +5,7 @@ Commands import the rooms they need when they run, so that `yearling --help` ans
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import suppress
 
@@ -26,8 +27,10 @@ from yearling.cli.people import app as people_app
 from yearling.cli.serve import serve
 from yearling.cli.spec import app as spec_app
 from yearling.cli.standard_streams import StandardOutput, discard_output
+from yearling.cli.text_arguments import mend_text_arguments
 from yearling.cli.train import app as train_app
 from yearling.errors import UserError
+from yearling.files.private import PRIVATE_UMASK
 
 app = typer.Typer(
     name="yearling",
@@ -69,6 +72,7 @@ def _root(
 
 def main() -> None:
     """Entry point. Exit codes: 0 success, 1 an error that the user can fix, 2 wrong usage, 130 interrupted."""
+    os.umask(PRIVATE_UMASK)
     output = StandardOutput()
     try:
         status = _run()
@@ -90,7 +94,7 @@ def main() -> None:
 def _run() -> int | str | None:
     """Run the command, and return its exit code."""
     try:
-        app()
+        mend_text_arguments(typer.main.get_command(app))()
     except SystemExit as stop:
         return stop.code
     except UserError as error:

@@ -61,11 +61,6 @@ def decode_text(data: bytes, name: str) -> str:
     return text
 
 
-def decode_argument(text: str, name: str) -> str:
-    """A command-line argument as valid text. Raises BadInput for bytes that are not UTF-8."""
-    return decode_text(os.fsencode(text), name)
-
-
 class StandardOutput:
     """Where standard output led when the command started: libraries redirect it once nobody reads it any more."""
 

@@ -40,6 +40,7 @@ from yearling.feedback.preference_datasets import (
 )
 from yearling.feedback.pseudonyms import SECRET_NAME, Pseudonyms
 from yearling.store import GENESIS_HASH, Store, TextRecord, make_text, retracts_another_persons_act
+from yearling.unicode_repair import mend_surrogates
 
 FeedbackFileFormat = Literal["jsonl", "pairs", "annotators"]
 RecordProgress = Callable[[int, int], None]
@@ -129,7 +130,7 @@ def import_feedback_file(
     if not path.is_file():
         raise NotFound(f"There is no file {path}.")
     data = path.read_bytes()
-    name = source or path.stem
+    name = mend_surrogates(source or path.stem)
     pseudonyms = Pseudonyms(store.secrets.get_or_create(SECRET_NAME))
     draft = _ImportDraft()
     if format == "jsonl":

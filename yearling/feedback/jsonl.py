@@ -17,7 +17,8 @@ from yearling.feedback.events import EVENT_TYPES, FeedbackEvent, event_from_dict
 from yearling.feedback.export_chain import chain_hashes, encode_json_line
 from yearling.feedback.log import ITEM_ID_PATTERN, validate_tags
 from yearling.feedback.pseudonyms import Pseudonyms
-from yearling.store import GENESIS_HASH, Store, TextRecord, make_text, mend_surrogates
+from yearling.store import GENESIS_HASH, Store, TextRecord, make_text
+from yearling.unicode_repair import mend_surrogates, mend_surrogates_in_json
 
 EXPORT_FORMAT = "yearling-feedback"
 """The `format` field in the first line of an export."""
@@ -70,6 +71,8 @@ def parse_line(plain: object, source: str, pseudonyms: Pseudonyms, default_utc: 
         values["id"] = pseudonyms.event_id(source, identity)
     if "created_utc" not in values:
         values["created_utc"] = format_utc(default_utc)
+    if isinstance(values.get("reason"), str):
+        values["reason"] = mend_surrogates(values["reason"])
     text = _extract_act_text(values, content, pseudonyms, source, identity) if content is not None else None
     for name in ("actor", "account"):
         if name in values:
@@ -152,6 +155,8 @@ def _parse_text(plain: Mapping[str, object], default_utc: datetime) -> TextRecor
         raise BadInput("The content of a text must be an object.", param="content")
     text_id, kind = _require_string(plain, "id"), _require_string({"text_kind": "answer", **plain}, "text_kind")
     salt = _require_string({"salt": "", **plain}, "salt")
+    if not salt:  # with one, an act may refer to the hash of this very text
+        content = mend_surrogates_in_json(content)
     try:
         created = datetime.fromisoformat(_require_string(plain, "created_utc")) if "created_utc" in plain else default_utc
     except ValueError as error:

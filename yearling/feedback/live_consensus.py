@@ -22,12 +22,15 @@ from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.rating_queue import RatingQueueItem, build_rating_queue
 from yearling.feedback.snapshot import ItemResult
 from yearling.feedback.status_rules import NEEDS_MORE
+from yearling.tracebacks import describe_exception
 
 _LOG = structlog.get_logger("yearling.feedback")
 _IDLE_TO_RUN_RATIO = 5.0
 """After a full run that took s seconds, the next one waits this many times s, so that a large log leaves time for other work."""
 _MAX_PROVISIONAL_ITEMS = 50
 _MAX_JURY_DRAWS = 5
+_QUEUE_BATCH = 200
+"""How many items of the rating queue are looked up at once."""
 _CLOSE_POLL_S = 0.05
 
 
@@ -166,23 +169,28 @@ class LiveConsensus:
     def rating_queue(self, person_id: str, *, limit: int = 20) -> list[RatingQueueItem]:
         """Return what a person could rate next, jury items first.
 
-        Omits items that the person rated or wrote, and items that were withdrawn.
+        Omits items that the person rated, wrote or may not read, and items that were withdrawn.
         """
         actor, latest = self.log.pseudonym(person_id), self.latest_run
         side = latest.result.side_of(actor) if latest.result else -1
         with self.log.index.consistent_view() as index:
-            queue = [RatingQueueItem(item=item, reason="jury") for item in index.pending_jury_items(actor)[:limit]]
-            jury_items = {entry.item for entry in queue}
+            candidates = [RatingQueueItem(item=item, reason="jury") for item in index.pending_jury_items(actor)]
+            jury_items = {entry.item for entry in candidates}
             for entry in build_rating_queue(latest.snapshot, self.parameters.status, side):
-                if len(queue) == limit:
-                    break
                 authoring = index.authoring_event(entry.item)
                 is_excluded = authoring is not None and (
                     authoring.actor == actor or index.withdrawal_of(authoring.id) is not None
                 )
                 if not is_excluded and entry.item not in jury_items and not index.has_rated(actor, entry.item):
-                    queue.append(entry)
-        return queue
+                    candidates.append(entry)
+        queue: list[RatingQueueItem] = []
+        for start in range(0, len(candidates), _QUEUE_BATCH):
+            batch = candidates[start : start + _QUEUE_BATCH]
+            readable = self.log.readable_items(person_id, [entry.item for entry in batch])
+            queue += [entry for entry in batch if entry.item in readable]
+            if len(queue) >= limit:
+                break
+        return queue[:limit]
 
     def jury_state(self, item: str) -> JuryState:
         """Return the state of the jury on an item. Raises NotFound if no jury was invited."""
@@ -249,8 +257,8 @@ class LiveConsensus:
             except UserError as error:
                 # For example a full disk: the last run stays in force, and the next act tries again.
                 _LOG.warning("consensus_run_failed", reason=str(error))
-            except Exception:
-                _LOG.exception("consensus_run_failed")
+            except Exception as error:
+                _LOG.error("consensus_run_failed", **describe_exception(error))
             elapsed_s = time.monotonic() - started
             deadline = time.monotonic() + max(self._interval_s, _IDLE_TO_RUN_RATIO * elapsed_s)
             while not self._is_closing and time.monotonic() < deadline:

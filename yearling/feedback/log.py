@@ -184,8 +184,8 @@ class FeedbackLog:
     ) -> JuryInvitation:
         """Invite jurors (pseudonyms) drawn by this code and these parameters over the log that ends at `expected_head`.
 
-        Raises Conflict if the log has grown since, because nobody could then repeat the draw, and NotFound if the caller is no
-        administrator or nobody judged the item.
+        Raises Conflict if the log has grown since, because nobody could then repeat the draw, or if the item is private, and
+        NotFound if the caller is no administrator or nobody judged the item.
         """
         with self.index.consistent_view() as index:
             self.require_can_invite_jury(person_id, item)
@@ -203,13 +203,15 @@ class FeedbackLog:
             return invitation
 
     def require_can_invite_jury(self, person_id: str, item: str) -> None:
-        """Raises NotFound if the caller is no administrator, or if nobody judged the item."""
+        """Raises NotFound if the caller is no administrator or nobody judged the item, Conflict if its text is not public."""
         self._require_admin(person_id, "Only an administrator can call a jury.", "A lot decides who sits on it.")
         if not self.index.has_item(item):
             raise NotFound(f"Nobody has judged {item[:100]!r} yet.", param="item")
+        if not self.store.texts.get_many([item]):
+            raise Conflict("This answer is private, so that a jury could not read it.", param="item")
 
     def require_judgeable_item(self, person_id: str, item: str) -> None:
-        """Check that a person may judge an item: an answer that they received, a stored text, or an item of the log.
+        """Check that a person may judge an item, which they can only if they may read it: their own answer, or a public text.
 
         Raises BadInput for an invalid id, and NotFound if the item does not exist for this person or was withdrawn.
         """
@@ -218,16 +220,17 @@ class FeedbackLog:
         authoring_event = self.index.authoring_event(item)
         if authoring_event is not None and self.index.withdrawal_of(authoring_event.id):
             raise NotFound(f"The item {item!r} was withdrawn.", param="item")
-        if authoring_event is not None or self.index.has_item(item) or self.store.texts.get_many([item]):
-            return
-        try:
-            self.store.samples.get(item, person_id=person_id)
-        except NotFound:
+        if not self.readable_items(person_id, [item]):
             raise NotFound(
                 f"There is no answer {item!r}.",
-                advice="Only stored answers can be judged: see the setting `retention`.",
+                advice="Only stored answers can be judged, by those who may read them: see the setting `retention`.",
                 param="item",
-            ) from None
+            )
+
+    def readable_items(self, person_id: str, items: Sequence[str]) -> set[str]:
+        """Return those of the items whose text is public, or whose answer belongs to the person."""
+        public = self.store.texts.get_many(items)
+        return {*public, *self.store.samples.owned_ids([item for item in items if item not in public], person_id=person_id)}
 
     def require_not_author(self, person_id: str, item: str) -> str:
         """Return the pseudonym of a person who did not write this item. Raises Conflict if they wrote it."""

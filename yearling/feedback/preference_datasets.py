@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from yearling.errors import BadInput
 from yearling.feedback.events import ComparisonOutcome
-from yearling.store import mend_surrogates_in_json
+from yearling.unicode_repair import mend_surrogates_in_json
 
 UNKNOWN_ANNOTATOR = "unknown annotator"
 """Annotator of rows that name none. All such rows of a data set count as one rater, since nobody can show that there are more."""

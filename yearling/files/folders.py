@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from yearling.files.atomic import TEMPORARY_PREFIX
+from yearling.files.private import PRIVATE_FILE_MODE, PRIVATE_FOLDER_MODE
 from yearling.files.sync import make_directory, sync_directory, sync_file
 
 OUTGOING_PREFIX = ".old-"
@@ -31,7 +32,7 @@ def staging_directory(parent: Path, *, prefix: str = TEMPORARY_PREFIX) -> Iterat
     """Yield a new, empty folder in `parent`, which is created if missing. It is deleted when the block ends unless published."""
     make_directory(parent)
     staging = _temporary_path(parent, prefix)
-    staging.mkdir()
+    staging.mkdir(PRIVATE_FOLDER_MODE)
     try:
         yield staging
     finally:
@@ -39,12 +40,15 @@ def staging_directory(parent: Path, *, prefix: str = TEMPORARY_PREFIX) -> Iterat
 
 
 def publish_directory(staging: Path, target: Path, *, if_exists: Literal["fail", "keep", "replace"] = "fail") -> bool:
-    """Sync a flat folder of files and rename it to `target`, a sibling; durable on return.
+    """Sync a flat folder of files and rename it to `target`, a sibling; durable on return. The files become private, unless
+    they are linked from elsewhere too.
 
     When `target` is there already, `keep` leaves it and returns False, `replace` deletes it first, and `fail` raises OSError
     (EEXIST or ENOTEMPTY).
     """
     for path in staging.iterdir():
+        if path.stat().st_nlink == 1:  # otherwise it is also a file of somebody else's choice
+            path.chmod(PRIVATE_FILE_MODE)
         sync_file(path)
     sync_directory(staging)
     if if_exists == "replace" and target.exists():

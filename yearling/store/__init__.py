@@ -6,7 +6,7 @@ from yearling.store.accounts.sessions import MAX_SESSION_LIFETIME, Session
 from yearling.store.accounts.tokens import API_KEY_PREFIX, hash_token, new_token
 from yearling.store.backup.archive import BackupManifest
 from yearling.store.backup.restore import RestoreResult, restore, verify_backup
-from yearling.store.backup.summary import describe_store
+from yearling.store.backup.summary import describe_store, find_exposed_data
 from yearling.store.backup.verify import VerificationCheck, VerificationReport
 from yearling.store.chats.attachments import BINARY_MEDIA_TYPE, Attachment, attachments_from_facts, sniff_media_type
 from yearling.store.chats.comparisons import ComparisonRecord
@@ -39,7 +39,6 @@ from yearling.store.learning.training_runs import TrainingRunStore
 from yearling.store.store import Store
 from yearling.store.transfer.exporter import export_person_data
 from yearling.store.transfer.importer import import_person_data
-from yearling.store.transfer.unicode_repair import mend_surrogates, mend_surrogates_in_json
 from yearling.store.transfer.yearling_export import ActImporter, PersonImportResult
 from yearling.store.writer import SampleWriter
 
@@ -93,6 +92,7 @@ __all__ = [
     "attachments_from_facts",
     "describe_store",
     "export_person_data",
+    "find_exposed_data",
     "hash_event_entry",
     "hash_token",
     "import_person_data",
@@ -100,8 +100,6 @@ __all__ = [
     "judgement_subject",
     "latest_judgements",
     "make_text",
-    "mend_surrogates",
-    "mend_surrogates_in_json",
     "new_token",
     "restore",
     "retracts_another_persons_act",

@@ -24,6 +24,7 @@ from yearling.files.atomic import TEMPORARY_PREFIX
 from yearling.files.disk import DiskAdvice, translate_disk_errors
 from yearling.files.folders import publish_directory, remove_directory, remove_leftovers, staging_directory
 from yearling.files.reading import hash_file
+from yearling.files.sync import make_directory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,7 +57,7 @@ class CheckpointStore:
         values, tensors = flatten_state(state)
         target = self.folder / f"step-{step:06d}"
         with translate_disk_errors(self.folder.parent, advice=resume_advice(self.folder.parent)):
-            self.folder.mkdir(exist_ok=True)
+            make_directory(self.folder)
             remove_leftovers(self.folder)  # of killed processes: the caller holds the run's lock
             with staging_directory(self.folder, prefix=f"{TEMPORARY_PREFIX}{step:06d}-") as staging:
                 hashes = {

@@ -28,7 +28,8 @@ from yearling.errors import BadInput, Conflict, NotFound, Untrusted
 from yearling.files.atomic import atomic_write_bytes, atomic_write_json
 from yearling.files.disk import translate_disk_errors
 from yearling.files.locks import LockHeldError, acquire_exclusive_lock
-from yearling.files.sync import sync_directory, sync_file
+from yearling.files.private import PRIVATE_FOLDER_MODE, create_private_file
+from yearling.files.sync import make_directory, sync_directory, sync_file
 from yearling.training.checkpoints import CheckpointStore, resume_advice
 from yearling.training.provenance import describe_code, describe_machine, describe_packages
 
@@ -89,9 +90,9 @@ class RunFolder:
             "machine": describe_machine(threads, device),
         }
         with translate_disk_errors(folder, advice=resume_advice(folder)):
-            folder.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(folder.parent)
             try:
-                folder.mkdir()
+                folder.mkdir(PRIVATE_FOLDER_MODE)
             except FileExistsError:
                 raise Conflict(f"The run {folder.name} already exists.", advice="Resume it, or choose another id.") from None
             atomic_write_json(folder / "run.json", facts)
@@ -134,7 +135,10 @@ class RunFolder:
         """Append the line of a step. A number that is not finite becomes null, because JSON cannot express it."""
         line = {"step": step, "time_utc": now_utc().isoformat()}
         line |= {name: _finite_or_none(value) for name, value in metrics.items()}
-        with self._translate_disk_errors(), (self.folder / "metrics.jsonl").open("ab") as file:
+        path = self.folder / "metrics.jsonl"
+        with self._translate_disk_errors():
+            create_private_file(path)
+        with self._translate_disk_errors(), path.open("ab") as file:
             file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
@@ -172,7 +176,7 @@ class RunFolder:
         lines = b"".join(json.dumps(rollout, ensure_ascii=False).encode() + b"\n" for rollout in rollouts)
         path = self._rollouts_path(step, attempt)
         with self._translate_disk_errors():
-            path.parent.mkdir(exist_ok=True)
+            make_directory(path.parent)
             atomic_write_bytes(path, gzip.compress(lines, compresslevel=3, mtime=0))
 
     def read_rollouts(self, step: int, *, attempt: int = 0) -> list[dict[str, object]] | None:
@@ -228,7 +232,10 @@ class RunFolder:
 
     def log(self, message: str) -> None:
         """Append a line to the run's log."""
-        with self._translate_disk_errors(), (self.folder / "log.txt").open("a", encoding="utf-8") as file:
+        path = self.folder / "log.txt"
+        with self._translate_disk_errors():
+            create_private_file(path)
+        with self._translate_disk_errors(), path.open("a", encoding="utf-8") as file:
             file.write(f"{now_utc().isoformat(timespec='seconds')} {message}\n")
 
     def _translate_disk_errors(self) -> AbstractContextManager[None]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from yearling.errors import BadInput, Unsupported, Untrusted, install_advice
+from yearling.files.sync import make_directory
 from yearling.models import AdapterLibrary, ChatTemplate, LocalModel, ModelLibrary, Tokenizer, load_adapter, load_decoder
 from yearling.training.device import Device, Dtype, choose_device, choose_dtype
 from yearling.training.distributed import world_size
@@ -296,7 +297,7 @@ def _build_offline_method(
     earlier_sets = [LessonSet.open(stores.lessons_dir / lesson_set) for lesson_set in read_setup(run).earlier]
     earlier = [lesson for lesson_set in earlier_sets for lesson in _lessons_for_method(lesson_set, name)]
     cache_folder = run.folder / "references"
-    cache_folder.mkdir(exist_ok=True)
+    make_directory(cache_folder)
     method = method_class(name)(
         config, policy, _lessons_for_method(lessons, name), encoder, earlier=earlier, cache_folder=cache_folder
     )

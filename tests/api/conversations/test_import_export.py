@@ -25,6 +25,9 @@ from yearling.api.conversations.import_slots import MAX_RUNNING_IMPORTS, ImportS
 from yearling.inference import FakeEngine
 from yearling.records import Conversation, Message
 
+ZIP = {"content-type": "application/zip"}
+JSON = {"content-type": "application/json"}
+
 
 async def import_file(api: RunningApi, content: bytes, kind: str = "application/zip") -> dict[str, Any]:
     response = await api.client.post("/v1/import", content=content, headers={"content-type": kind})
@@ -229,12 +232,12 @@ async def test_import_cannot_claim_links_or_files_of_others(start_api: ApiFactor
             files = {name: archive.read(name) for name in archive.namelist()}
         ben, as_ben = add_person(api.store, "Ben")
         no_judge = key_headers(api.store, api.store.people.add("Dan"), ["read", "chat"])
-        response = await api.client.post("/v1/import", content=make_zip(files), headers=no_judge)
+        response = await api.client.post("/v1/import", content=make_zip(files), headers={**no_judge, **ZIP})
         assert {"what": "judgement", "reason": "this API key does not have the scope feedback", "count": 4} in response.json()[
             "left_out"
         ]
         await api.client.delete(f"/v1/shares/{ids['share']}")
-        response = await api.client.post("/v1/import", content=make_zip(files), headers=as_ben)
+        response = await api.client.post("/v1/import", content=make_zip(files), headers={**as_ben, **ZIP})
         assert (response.status_code, response.json()["judgements"]) == (200, 0), response.text
         assert {one["reason"] for one in response.json()["left_out"] if one["what"] == "judgement"} == {
             "the log has it under another account, where it counts"
@@ -247,7 +250,7 @@ async def test_import_cannot_claim_links_or_files_of_others(start_api: ApiFactor
         manifest["files"][name] = [len(forged[name]), hashlib.sha256(forged[name]).hexdigest()]
         forged["manifest.json"] = json.dumps(manifest).encode()
         eve, as_eve = add_person(api.store, "Eve")
-        response = await api.client.post("/v1/import", content=make_zip(forged), headers=as_eve)
+        response = await api.client.post("/v1/import", content=make_zip(forged), headers={**as_eve, **ZIP})
         assert response.json()["error"]["code"] == "untrusted"
         claims = api.store.attachments.blob_hashes_by_message(
             [m.id for c in api.store.conversations.list(eve.id) for m in messages_of(api, c)]
@@ -267,7 +270,7 @@ async def test_malformed_export_is_rejected(start_api: ApiFactory) -> None:
         manifest = json.loads(files["manifest.json"])
         manifest["files"]["samples.jsonl"] = [10, hashlib.sha256(files["samples.jsonl"]).hexdigest()]
         files["manifest.json"] = json.dumps(manifest).encode()
-        response = await api.client.post("/v1/import", content=make_zip(files))
+        response = await api.client.post("/v1/import", content=make_zip(files), headers=ZIP)
         assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_value"), response.text
 
 
@@ -309,12 +312,12 @@ async def test_one_import_of_a_person_runs_at_a_time(start_api: ApiFactory) -> N
 
     async with start_api() as api:
         _, as_ben = add_person(api.store, "Ben")
-        first = asyncio.create_task(api.client.post("/v1/import", content=slow_body()))
+        first = asyncio.create_task(api.client.post("/v1/import", content=slow_body(), headers=JSON))
         await asyncio.sleep(0.2)
-        second = await api.client.post("/v1/import", content=json.dumps(OPEN_WEBUI).encode())
+        second = await api.client.post("/v1/import", content=json.dumps(OPEN_WEBUI).encode(), headers=JSON)
         assert (second.status_code, second.json()["error"]["code"]) == (409, "import_running")
         assert int(second.headers["retry-after"]) > 0
-        other = await api.client.post("/v1/import", content=json.dumps(OPEN_WEBUI).encode(), headers=as_ben)
+        other = await api.client.post("/v1/import", content=json.dumps(OPEN_WEBUI).encode(), headers={**as_ben, **JSON})
         assert other.status_code == 200, "an upload that is slow keeps nobody else waiting"
         may_end.set()
         assert (await first).json()["conversations"] == 1

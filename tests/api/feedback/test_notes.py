@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.api.conftest import ApiFactory
+from tests.feedback.people import add_answers, publish
 from yearling.api.feedback import schemas
 from yearling.feedback import FeedbackLog
 
@@ -15,7 +16,7 @@ async def test_notes_are_listed_newest_first_with_filters(start_api: ApiFactory)
         ]
         other, ben = FeedbackLog(api.store), api.store.people.add("Ben").id
         sample = api.samples()[0].id
-        # Only the person who received an answer can note it, until the log contains the item.
+        publish(other, sample)  # only the person who received an answer can note it, until its text is public
         other_note = other.add_note(ben, sample, "Theirs").note
 
         async def list_notes(**query: object) -> schemas.NoteList:
@@ -51,7 +52,7 @@ async def test_items_contain_public_texts_and_no_answers(start_api: ApiFactory) 
         answer = (await api.chat("Question")).json()["id"]
         await api.client.post("/v1/feedback/ratings", json={"item": answer, "value": 1})
         other, ben = FeedbackLog(api.store), api.store.people.add("Ben").id
-        note = other.add_note(ben, api.samples()[0].id, "Context.").note
+        note = other.add_note(ben, add_answers(other, ben, 1)[0], "Context.").note
         await api.client.post(f"/v1/feedback/notes/{note}/ratings", json={"value": 1})
         view = schemas.ItemView.model_validate((await api.client.get(f"/v1/consensus/items/{note}")).json())
         assert (view.kind, view.text) == ("note", "Context.")

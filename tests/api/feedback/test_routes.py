@@ -12,7 +12,7 @@ import pytest
 
 from tests.api.auth_headers import add_person
 from tests.api.conftest import ApiFactory, RunningApi
-from tests.feedback.people import append_events, simulate_events
+from tests.feedback.people import append_events, publish, simulate_events
 from yearling.api.feedback import schemas
 from yearling.api.feedback.routes import normalize_item_id
 from yearling.feedback import FeedbackLog
@@ -79,6 +79,7 @@ async def test_note_score_is_hidden_until_rated(start_api: ApiFactory) -> None:
         (answer,) = await create_answers(api, 1)
         own_note = (await post(api, "notes", item=answer, text="Mine."))["event"]["note"]
         others, ben = other_writer(api)
+        publish(others, normalize_item_id(answer))
         other_note = others.add_note(ben, normalize_item_id(answer), "Theirs.").note
         view = schemas.NoteView.model_validate(await get(api, f"feedback/notes/{other_note}"))
         assert (view.text, view.yours, view.standing.score) == ("Theirs.", False, None)
@@ -103,6 +104,7 @@ async def test_event_of_another_person_cannot_be_retracted(start_api: ApiFactory
         (answer,) = await create_answers(api, 1)
         await post(api, "ratings", item=answer, value=1)
         others, ben = other_writer(api)
+        publish(others, normalize_item_id(answer))
         other_note = others.rate(ben, normalize_item_id(answer), 0)
         response = await api.client.delete(f"/v1/feedback/events/{other_note.id}")
         assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
@@ -149,6 +151,7 @@ async def test_rating_queue_contains_items_of_others(start_api: ApiFactory) -> N
     async with start_api() as api:
         first, second = (normalize_item_id(answer) for answer in await create_answers(api))
         others, ben = other_writer(api)
+        publish(others, first, second)
         await post(api, "ratings", item=first, value=1)
         note = others.add_note(ben, first, "Theirs.")
         edit = others.add_edit(ben, first, "Better.")
@@ -234,6 +237,7 @@ async def test_administrators_remove_vouch_and_invite_juries(start_api: ApiFacto
         (answer,) = await create_answers(api, 1)
         await post(api, "ratings", item=answer, value=1)
         others, ben = other_writer(api)
+        publish(others, normalize_item_id(answer))
         other_note = others.rate(ben, normalize_item_id(answer), 0)
         removal = await post(api, "removals", event=other_note.id, reason="spam")
         assert (removal["kind"], removal["standing"]["item"]) == ("removal", normalize_item_id(answer))
@@ -261,12 +265,32 @@ async def test_members_cannot_remove_or_invite_juries(start_api: ApiFactory) -> 
         (answer,) = await create_answers(api, 1)
         await post(api, "ratings", item=answer, value=1)
         others, ben = other_writer(api)
+        publish(others, normalize_item_id(answer))
         other_note = others.rate(ben, normalize_item_id(answer), 0)
         _, mia = add_person(api.store, "Mia")
         for path, body in (("removals", {"event": other_note.id, "reason": "spam"}), ("juries", {"item": answer})):
             response = await api.client.post(f"/v1/feedback/{path}", json=body, headers=mia)
             assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
             assert "Only an administrator" in response.json()["error"]["message"]
+
+
+async def test_answers_of_others_cannot_be_judged(start_api: ApiFactory) -> None:
+    async with start_api() as api:
+        first, second = await create_answers(api)
+        await post(api, "ratings", item=first, value=1)
+        await post(api, "comparisons", left=first, right=second, outcome="left")
+        _, ben = add_person(api.store, "Ben")
+        for path, body in (
+            ("ratings", {"item": first, "value": 0}),
+            ("comparisons", {"left": first, "right": second, "outcome": "right"}),
+            ("edits", {"item": first, "text": "Other words."}),
+            ("notes", {"item": first, "text": "Context."}),
+        ):
+            response = await api.client.post(f"/v1/feedback/{path}", json=body, headers=ben)
+            assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found"), path
+        assert (await api.client.get("/v1/feedback/queue", headers=ben)).json()["data"] == []
+        response = await api.client.post("/v1/feedback/juries", json={"item": first})
+        assert (response.status_code, response.json()["error"]["code"]) == (409, "conflict")
 
 
 async def test_feedback_routes_require_authentication(start_api: ApiFactory) -> None:

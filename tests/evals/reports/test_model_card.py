@@ -46,7 +46,7 @@ async def test_card_counts_training_data_and_names_nobody(tmp_path: Path) -> Non
         store, item = log.store, add_answer(log, ann.id, 1)
         judgements = [
             log.rate(ann.id, item, 1.0),
-            log.add_edit(bob.id, item, "Better words."),
+            log.add_edit(ann.id, item, "Better words."),
             log.rate(bob.id, add_answer(log, bob.id, 2), 1.0),
         ]
         record_consensus_run(log)

@@ -46,3 +46,46 @@ def test_unknown_person_raises_not_found(store: Store) -> None:
         store.people.get("nobody")
     with pytest.raises(NotFound):
         store.people.get_by_name("nobody")
+
+
+@pytest.mark.parametrize(
+    ("name", "lookalike"),
+    [
+        ("Ada", "\u0410d\u0430"),  # Cyrillic
+        ("owner", "\u03bfwner"),  # Greek
+        ("owner", "OWNER"),
+        ("owner", "0wner"),
+        ("Iris", "lris"),
+        ("modern", "rnodern"),
+        ("Ada L", "Ada  L"),
+        ("Ada", "\uff21\uff44\uff41"),
+        ("Zo\u00eb", "Zoe\u0308"),
+    ],
+)
+def test_lookalike_of_a_name_is_refused(store: Store, name: str, lookalike: str) -> None:
+    if name != "owner":
+        store.people.add(name)
+    with pytest.raises(Conflict, match="taken"):
+        store.people.add(lookalike)
+
+
+@pytest.mark.parametrize("name", ["Ad\u200ba", "Ada\u3164", "\u2800", "Ada\ufe0f", "A\u034fda", "Ada\u202e", "A\nda", "x" * 65])
+def test_name_with_invisible_characters_is_refused(store: Store, name: str) -> None:
+    with pytest.raises(BadInput):
+        store.people.add(name)
+
+
+def test_similar_names_that_a_reader_tells_apart_are_allowed(store: Store) -> None:
+    for name in (
+        "Ada",
+        "Adam",
+        "Zoe",
+        "Zo\u00eb",
+        "\u5f20\u4f1f",
+        "\u5f20\u73ae",
+        "Lea",
+        "Lee",
+        "\u0410\u043d\u043d\u0430",
+        "Anna",
+    ):
+        store.people.add(name)

@@ -21,6 +21,7 @@ from yearling.store.database.database import Database
 from yearling.store.database.migrate import alembic_config, migration_transaction, read_schema_version, upgrade
 from yearling.store.database.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
 from yearling.store.database.search import FTS
+from yearling.unicode_repair import mend_surrogates
 
 FIRST = "0001"
 
@@ -45,7 +46,7 @@ def select_columns(content: dict[str, Any], columns: dict[str, list[str]]) -> di
 
 
 def create_first_schema_with_data(settings: Settings) -> tuple[dict[str, list[str]], dict[str, Any]]:
-    """Create a database with the first schema and data. Returns its columns by table, and all of its rows."""
+    """Create a database with the first schema and data. Returns its columns by table, and its rows as they shall become."""
     database = open_raw(settings)
     with migration_transaction(database) as connection:
         upgrade(connection, FIRST)
@@ -63,6 +64,8 @@ def create_first_schema_with_data(settings: Settings) -> tuple[dict[str, list[st
             insert = sa.insert(sa.table(table.name, *(sa.column(name, table.c[name].type) for name in columns[table.name])))
             connection.execute(insert, values)
     database.close()
+    for name in ("conversations", "messages"):  # halves of characters are mended there
+        rows[name] = [tuple(mend_surrogates(value) if isinstance(value, str) else value for value in row) for row in rows[name]]
     return columns, rows
 
 
@@ -163,6 +166,39 @@ def test_database_of_another_program_is_refused_and_unchanged(tmp_path: Path) ->
     with database.read() as connection:
         assert sa.inspect(connection).get_table_names() == ["recipes"]
     database.close()
+
+
+def test_halves_of_characters_are_mended(settings: Settings) -> None:
+    """The migration before this one brings no text of its own, so that its number may be written over."""
+    with Store.open(settings) as store:
+        owner = store.people.owner().id
+        cut = [store.conversations.create(owner, title).id for title in ("Cut \ud83d", "Whole 😀", "\ud83d\ude00 \U0010fffd")]
+        text = "a\ud83d\ude00 b\ud83d \0 \U0010fffdd83d"
+        facts = {"key \ude00": ["\ud83d", "\\ud83d"]}
+        parent = None
+        for _ in range(3):
+            added = store.conversations.add_message(
+                cut[0], person_id=owner, role="user", content=text, facts=facts, parent_id=parent
+            )
+            parent = added.id
+        store.memories.add(owner, "I like \ud83d")
+        for name in ("F\ud83d", "F\ude00"):
+            store.folders.create(owner, name)
+        hashes = [entry.hash for entry in store.audit.entries()]
+    previous = ScriptDirectory.from_config(alembic_config()).get_revision("0012").down_revision
+    set_version(settings, str(previous))
+    with Store.open(settings) as store:
+        titles = {store.conversations.get(conversation_id, person_id=owner).title for conversation_id in cut}
+        assert titles == {"Cut \ufffd", "Whole 😀", "😀 \U0010fffd"}
+        messages = store.conversations.list_messages(cut[0], person_id=owner)
+        assert {message.content for message in messages} == {"a😀 b\ufffd \0 \U0010fffdd83d"}
+        assert messages[0].facts == {"key \ufffd": ["\ufffd", "\\ud83d"]}
+        assert [memory.text for memory in store.memories.list(owner)] == ["I like \ufffd"]
+        names = [folder.name for folder in store.folders.list(owner)]
+        assert len(set(names)) == 2
+        assert all(name.startswith("F\ufffd ") for name in names)
+        assert store.verify().ok
+        assert [entry.hash for entry in store.audit.entries()][: len(hashes)] == hashes
 
 
 OPENER = """

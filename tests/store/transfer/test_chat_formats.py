@@ -10,8 +10,7 @@ import pytest
 from tests.api.conversations.chat_exports import CHATGPT, OPEN_WEBUI, PNG, make_zip
 from tests.store.transfer.importing import chatgpt_chat, chats, import_bytes, import_json, messages, texts
 from yearling.errors import BadInput
-from yearling.store import Store, mend_surrogates
-from yearling.store.transfer.unicode_repair import mend_surrogates_in_json
+from yearling.store import Store
 
 ROOT = "00000000-0000-0000-0000-000000000000"
 
@@ -219,11 +218,6 @@ def test_halves_of_surrogate_pairs_are_mended(store: Store) -> None:
     [stored] = chats(store)
     assert (stored.title, texts(store, stored)) == ("Cut \ufffd", ["Cut \ufffd", "\ufffd end"])
     assert import_json(store, [chat]).known == 1
-
-
-def test_mend_surrogates_joins_halves_that_meet() -> None:
-    assert mend_surrogates("a\ud83d\ude00b\ud83d c\ude00") == "a😀b\ufffd c\ufffd"
-    assert mend_surrogates_in_json({"\ud83d": ["\ude00", 1, None, "ok"]}) == {"\ufffd": ["\ufffd", 1, None, "ok"]}
 
 
 def test_formats_mix_in_one_zip(store: Store) -> None:

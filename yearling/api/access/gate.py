@@ -7,27 +7,28 @@ from __future__ import annotations
 
 import re
 import time
+from functools import partial
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from yearling.api.access.credentials import (
     UNAUTHENTICATED_PATHS,
-    HostPolicy,
-    RateLimiter,
     RawHeaders,
-    check_same_origin,
-    client_address,
+    client_networks,
 )
 from yearling.api.access.live_request import Authentication, Credential, LiveRequest, RequestState
+from yearling.api.access.origins import OriginPolicy
 from yearling.api.access.policy import unauthenticated_error
+from yearling.api.access.rate_limits import RateLimiter
 from yearling.api.access.registry import AccessRegistry
 from yearling.api.http.errors import ApiError, to_api_error
 from yearling.api.http.json_response import JsonObject
 from yearling.api.http.metrics import ServerMetrics
-from yearling.api.http.sse import format_event
+from yearling.api.http.sse import StreamLimiter, format_event
 from yearling.clock import new_id
 from yearling.config import Settings
+from yearling.tracebacks import describe_exception
 
 _VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _log = structlog.get_logger("yearling.api")
@@ -36,8 +37,15 @@ _log = structlog.get_logger("yearling.api")
 _AUTHENTICATED_PREFIXES = ("/v1/", "/metrics", "/openapi.json")
 """Paths that need authentication. All others belong to the page, or do not exist."""
 
+_BROWSER_METHODS = ("session", "loopback")
+"""Ways to be authenticated that a browser has for any page that it shows. A page cannot attach a key that it does not know."""
+
 _PUBLIC_PREFIXES = ("/v1/auth", "/v1/shared/")
 """Exceptions: sign-in and share links."""
+
+
+_DEFAULT_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+"""Headers of every response that does not set them itself: nobody else keeps what a person got, or takes JSON for a page."""
 
 
 class GateMiddleware:
@@ -47,9 +55,10 @@ class GateMiddleware:
         self._app = app
         self._registry = registry
         self._metrics = metrics
-        self._hosts = HostPolicy(settings)
+        self._origins = OriginPolicy(settings)
         self._limiter = RateLimiter(settings.rate_limit_per_minute)
         self._proxies = frozenset(settings.trusted_proxies)
+        self._streams = StreamLimiter(settings.max_streams_per_person)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -69,9 +78,9 @@ class GateMiddleware:
             await sender.finish()
         except Exception as error:
             if not isinstance(error, ApiError):
-                _log.exception("request_failed", request_id=request_id)
+                _log.error("request_failed", request_id=request_id, **describe_exception(error))
             if sender.status:  # too late for an error response: the connection ends, and the client sees an incomplete body
-                raise
+                raise RuntimeError("the response ended early: the entry request_failed tells why") from None
             await to_api_error(error).response()(scope, receive, sender)
         finally:
             self._metrics.requests_in_flight.dec()
@@ -83,25 +92,27 @@ class GateMiddleware:
         Raises ApiError: 401 if unauthenticated, 403 for a host or an origin that is not allowed, 429 above the limit.
         """
         headers: RawHeaders = scope["headers"]
-        state["address"] = address = client_address(scope, self._proxies)
+        state["networks"] = networks = client_networks(scope, self._proxies)
+        network = networks[-1]
         try:
-            self._hosts.check(headers, scope["path"])
+            self._origins.check(headers, scope["path"])
             if scope["path"] in UNAUTHENTICATED_PATHS:
                 credential, authentication = Credential("none"), None
             else:
                 credential, authentication = await self._registry.authenticate(headers)
                 if authentication is None and _requires_authentication(scope["path"]):
                     raise unauthenticated_error("Sign in, or send an API key as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
-            if credential.kind == "session":
-                check_same_origin(scope)
+            if authentication is None or authentication.caller.auth_method in _BROWSER_METHODS:
+                self._origins.check_change(scope, must_prove_origin=credential.kind == "session")
         except ApiError:
-            self._limiter.check(address)
+            self._limiter.check(network)
             raise
-        if authentication is None:
-            self._limiter.check(address)
-        else:
+        key = network
+        if authentication is not None:
             caller = state["caller"] = authentication.caller
-            self._limiter.check(address if caller.auth_method == "loopback" else caller.person.id)
+            key = network if caller.auth_method == "loopback" else caller.person.id
+        self._limiter.check(key)
+        state["hold_stream"] = partial(self._streams.hold, key)
         return credential, authentication
 
     def _record(self, scope: Scope, status: int, duration_s: float, state: RequestState) -> None:
@@ -121,7 +132,7 @@ class GateMiddleware:
 
 
 class _GatedSender:
-    """`send`, with the request's ID on the response, and with an error at the end if the access was revoked."""
+    """`send`, with the request's ID and default headers on the response, and an error at the end if access was revoked."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
@@ -139,7 +150,9 @@ class _GatedSender:
             headers = list(message.get("headers", ()))
             content_type = dict(headers).get(b"content-type", b"")
             self._streams_events = content_type.startswith(b"text/event-stream")
-            message = {**message, "headers": [*headers, self._id_header]}
+            names = {name for name, _ in headers}
+            defaults = [header for header in _DEFAULT_HEADERS if header[0] not in names]
+            message = {**message, "headers": [*headers, *defaults, self._id_header]}
         elif message["type"] == "http.response.body":
             self._complete = not message.get("more_body", False)
         await self._send(message)

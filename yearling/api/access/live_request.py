@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypedDict
@@ -73,9 +74,12 @@ class RequestState(TypedDict, total=False):
     """What the gate leaves in `scope["state"]`. `caller` is absent for unauthenticated requests."""
 
     request_id: str
-    address: str
+    networks: tuple[str, ...]
+    """Where the request comes from, see `client_networks`."""
     caller: Caller
     live_request: LiveRequest
+    hold_stream: Callable[[], AbstractContextManager[None]]
+    """Counts an event stream of the caller, see `StreamLimiter`."""
     log_fields: JsonObject
     """Further fields of the request's log line."""
 

@@ -19,7 +19,7 @@ from yearling.api.access.live_request import caller_or_none
 from yearling.api.access.oidc_client import OidcIdentity, OidcProvider
 from yearling.api.access.pending_sign_ins import PENDING_TTL_S
 from yearling.api.access.policy import allow_anyone
-from yearling.api.access.route_helpers import base_url, get_client_address, is_https, set_session_cookie
+from yearling.api.access.route_helpers import base_url, get_client_networks, is_https, set_session_cookie
 from yearling.api.access.sessions import open_session
 from yearling.api.http.body import JsonBody
 from yearling.api.http.errors import ApiError
@@ -54,7 +54,7 @@ async def start_oidc(request: Request, body: JsonBody[schemas.OidcRequest]) -> J
         linking_caller=linking_caller,
         return_path=body.then,
     )
-    response = JsonResponse({"object": "provider_address", "url": url}, no_store=True)
+    response = JsonResponse({"object": "provider_address", "url": url})
     secure = is_https(request, services.settings)
     response.set_cookie(OIDC_COOKIE, token, max_age=PENDING_TTL_S, path=_PATH, secure=secure, httponly=True, samesite="lax")
     return response
@@ -70,7 +70,7 @@ async def finish_oidc(request: Request) -> Response:
     """Complete a sign-in. The provider redirects the browser to this address."""
     services = get_services(request)
     try:
-        with services.access.attempts.track("", get_client_address(request)) as attempt:
+        with services.access.attempts.track("", get_client_networks(request)) as attempt:
             response = await _finish(services, request)
             attempt.mark_successful()
     except (UserError, ApiError) as error:
@@ -78,7 +78,6 @@ async def finish_oidc(request: Request) -> Response:
         _log.warning("oidc_sign_in_failed", code=code, error_type=type(error).__name__)
         response = RedirectResponse(f"/signin?error={code}", 303)
     response.delete_cookie(OIDC_COOKIE, path=_PATH)
-    response.headers["cache-control"] = "no-store"
     return response
 
 

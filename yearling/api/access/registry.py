@@ -20,13 +20,13 @@ from yearling.api.access.caller import Caller
 from yearling.api.access.credentials import (
     SESSION_COOKIE,
     RawHeaders,
-    SignInAttemptLimiter,
     extract_api_key,
-    is_loopback,
     read_cookie,
 )
 from yearling.api.access.live_request import Authentication, Credential, LiveRequest
+from yearling.api.access.origins import is_loopback
 from yearling.api.access.policy import unauthenticated_error
+from yearling.api.access.rate_limits import SignInAttemptLimiter
 from yearling.clock import now_utc
 from yearling.config import Settings
 from yearling.errors import UserError
@@ -38,6 +38,7 @@ REFRESH_INTERVAL_S = 1.0
 _USE_RECORDED_EVERY = timedelta(minutes=5)
 """How often the store records that a session or a key is in use."""
 _MAX_CACHED = 10_000
+_BROWSER_SECRET_NAME = "browser-cookies"
 _PROXY_HEADERS = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip"})
 _log = structlog.get_logger("yearling.api")
 
@@ -46,7 +47,7 @@ class AccessRegistry:
     """The callers and the running requests of one server."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
-        self.attempts = SignInAttemptLimiter(settings.login_attempts)
+        self.attempts = SignInAttemptLimiter(settings.login_attempts, store.secrets.get_or_create(_BROWSER_SECRET_NAME))
         self._store = store
         self._setting_keys = frozenset(hash_token(key.get_secret_value()) for key in settings.api_keys)
         self._loopback_only = is_loopback(settings.host) and not settings.api_keys

@@ -5,11 +5,14 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from yearling.api.access.credentials import SESSION_COOKIE
+from yearling.api.access.credentials import SESSION_COOKIE, read_cookie
 from yearling.api.access.live_request import request_state
+from yearling.api.access.rate_limits import BROWSER_COOKIE
 from yearling.api.http.errors import ApiError
 from yearling.config import Settings
 from yearling.store import MAX_SESSION_LIFETIME
+
+_BROWSER_COOKIE_LIFETIME_S = 365 * 24 * 3600
 
 
 def get_user_agent(request: Request) -> str:
@@ -17,9 +20,9 @@ def get_user_agent(request: Request) -> str:
     return request.headers.get("user-agent", "")
 
 
-def get_client_address(request: Request) -> str:
-    """The client's IP address, as the gate determined it."""
-    return request_state(request)["address"]
+def get_client_networks(request: Request) -> tuple[str, ...]:
+    """The networks that the request comes from, as the gate determined them."""
+    return request_state(request)["networks"]
 
 
 def set_session_cookie(response: Response, request: Request, settings: Settings, token: str) -> None:
@@ -32,6 +35,24 @@ def set_session_cookie(response: Response, request: Request, settings: Settings,
         secure=is_https(request, settings),
         httponly=True,
         samesite="lax",
+    )
+
+
+def get_browser_token(request: Request) -> str:
+    """The cookie of a browser in which somebody has signed in before; empty without one."""
+    return read_cookie(request.scope["headers"], BROWSER_COOKIE)
+
+
+def remember_browser(response: Response, request: Request, settings: Settings, token: str) -> None:
+    """Let strangers' wrong passwords not keep a person out of the browser in which they have just signed in."""
+    response.set_cookie(
+        BROWSER_COOKIE,
+        token,
+        max_age=_BROWSER_COOKIE_LIFETIME_S,
+        path="/v1/auth",
+        secure=is_https(request, settings),
+        httponly=True,
+        samesite="strict",
     )
 
 

@@ -8,8 +8,9 @@ from starlette.requests import Request
 
 from yearling.api.access.caller import Caller
 from yearling.api.access.live_request import caller_or_none, request_state
+from yearling.api.access.policy import get_caller
 from yearling.api.access.registry import AccessRegistry
-from yearling.api.access.route_helpers import get_client_address, get_user_agent, wrong_credentials_error
+from yearling.api.access.route_helpers import get_user_agent, wrong_credentials_error
 from yearling.errors import BadInput
 from yearling.records import Person
 from yearling.store import Store
@@ -43,7 +44,7 @@ async def verify_password(store: Store, registry: AccessRegistry, request: Reque
         return
     if password is None:
         raise BadInput("This needs your password.", param="password")
-    with registry.attempts.track(person.name, get_client_address(request)) as attempt:
+    with registry.attempts.track_signed_in(get_caller(request).credential_id or person.id) as attempt:
         match = await asyncio.to_thread(store.passwords.authenticate, person.name, password)
         if match is None or match.id != person.id:
             raise wrong_credentials_error()

@@ -1,6 +1,6 @@
 """`/v1/auth`: sign-in, sign-out and sign-up by invitation. Open to unauthenticated callers.
 
-Attempts are limited per name and per address before any password is checked. An unknown name takes as long as a known one.
+Attempts are limited per address and per name before any password is checked. An unknown name takes as long as a known one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from yearling.api.access.live_request import caller_or_none
 from yearling.api.access.policy import allow_anyone
 from yearling.api.access.route_helpers import (
     clear_session_cookie,
-    get_client_address,
+    get_browser_token,
+    get_client_networks,
+    remember_browser,
     set_session_cookie,
     wrong_credentials_error,
 )
@@ -45,14 +47,14 @@ async def get_sign_in(request: Request) -> JsonResponse:
             "me": me_view(store, caller) if caller else None,
         }
 
-    return await store_response(request, query, no_store=True)
+    return await store_response(request, query)
 
 
 @router.post("/v1/auth/login", operation_id="sign_in", response_model=schemas.MeView)
 async def sign_in(request: Request, body: JsonBody[schemas.LoginRequest]) -> JsonResponse:
     """Sign in with a name and a password. The response sets a session cookie."""
     services = get_services(request)
-    with services.access.attempts.track(body.name, get_client_address(request)) as attempt:
+    with services.access.attempts.track(body.name, get_client_networks(request), browser=get_browser_token(request)) as attempt:
         person = await asyncio.to_thread(services.store.passwords.authenticate, body.name, body.password)
         if person is None:
             raise wrong_credentials_error()
@@ -65,7 +67,7 @@ async def sign_out(request: Request) -> JsonResponse:
     """End the current session. Its streams end too."""
     services = get_services(request)
     await close_current_session(services.access, request)
-    response = JsonResponse({"object": "signed_out"}, no_store=True)
+    response = JsonResponse({"object": "signed_out"})
     clear_session_cookie(response, request, services.settings)
     return response
 
@@ -74,11 +76,11 @@ async def sign_out(request: Request) -> JsonResponse:
 async def look_at_invitation(request: Request, body: JsonBody[schemas.InvitationLookup]) -> JsonResponse:
     """Return what an open invitation offers."""
     services = get_services(request)
-    with services.access.attempts.track("", get_client_address(request)) as attempt:
+    with services.access.attempts.track("", get_client_networks(request)) as attempt:
         invitation = await asyncio.to_thread(services.store.invitations.get_open, body.invitation)
         attempt.mark_successful()
     preview = {"object": "invited", "role": invitation.role, "expires_utc": format_utc_offset(invitation.expires_utc)}
-    return JsonResponse(preview, no_store=True)
+    return JsonResponse(preview)
 
 
 @router.post("/v1/auth/signup", operation_id="sign_up", response_model=schemas.MeView)
@@ -91,7 +93,7 @@ async def sign_up(request: Request, body: JsonBody[schemas.SignUpRequest]) -> Js
         password_hash = store.passwords.hash_password(body.password)
         return store.invitations.accept(body.invitation, body.name, password_hash=password_hash)
 
-    with services.access.attempts.track("", get_client_address(request)) as attempt:
+    with services.access.attempts.track("", get_client_networks(request)) as attempt:
         person = await change_access(request, change)
         attempt.mark_successful()
     return await _sign_in_response(request, person, method="invitation")
@@ -101,6 +103,7 @@ async def _sign_in_response(request: Request, person: Person, *, method: str) ->
     """Open a session for a person who has proven their identity. The response describes them and sets the cookie."""
     services = get_services(request)
     token, caller = await open_session(services.access, request, person, method=method)
-    response = JsonResponse(await asyncio.to_thread(me_view, services.store, caller), no_store=True)
+    response = JsonResponse(await asyncio.to_thread(me_view, services.store, caller))
     set_session_cookie(response, request, services.settings, token)
+    remember_browser(response, request, services.settings, services.access.attempts.browser_token(person.name))
     return response

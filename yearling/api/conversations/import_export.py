@@ -83,7 +83,7 @@ async def export_everything(request: Request) -> Response:
         file.seek(0)
         open_file = stack.pop_all()
     name = f"yearling-{now_utc():%Y-%m-%d}.zip"
-    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(_chunks(file, open_file), media_type="application/zip", headers=headers)
 
 

@@ -28,7 +28,7 @@ ShareId = Annotated[str, Path(description="Secret of the share link.")]
 async def list_shares(request: Request) -> JsonResponse:
     """List the caller's share links, newest first."""
     person = current_person(request)
-    return await store_response(request, lambda store: _list_view(store, person.id), no_store=True)
+    return await store_response(request, lambda store: _list_view(store, person.id))
 
 
 @router.post("/v1/shares", operation_id="create_share", dependencies=[require_role("member")], response_model=schemas.ShareView)
@@ -36,9 +36,7 @@ async def create_share(request: Request, body: JsonBody[schemas.ShareRequest]) -
     """Create a link to a branch of a conversation as it is now. Whoever has the link can read it without signing in."""
     person = current_person(request)
     return await store_response(
-        request,
-        lambda store: share_view(store.shares.create(body.conversation, person_id=person.id, leaf_id=body.leaf)),
-        no_store=True,
+        request, lambda store: share_view(store.shares.create(body.conversation, person_id=person.id, leaf_id=body.leaf))
     )
 
 
@@ -56,7 +54,7 @@ async def revoke_share(request: Request, share_id: ShareId) -> JsonResponse:
         store.shares.revoke(share_id, person_id=person.id)
         return _list_view(store, person.id)
 
-    return await store_response(request, revoke, no_store=True)
+    return await store_response(request, revoke)
 
 
 @router.get("/v1/shared/{share_id}", operation_id="get_shared", dependencies=[allow_anyone], response_model=schemas.SharedView)
@@ -82,7 +80,7 @@ async def get_shared(request: Request, share_id: ShareId) -> JsonResponse:
             ],
         }
 
-    return await store_response(request, query, no_store=True)
+    return await store_response(request, query)
 
 
 def _list_view(store: Store, person_id: str) -> JsonObject:

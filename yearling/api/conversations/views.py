@@ -27,6 +27,7 @@ from yearling.store import (
     ShareLink,
     attachments_from_facts,
 )
+from yearling.tracebacks import describe_exception
 
 _log = structlog.get_logger("yearling.api")
 
@@ -168,7 +169,7 @@ def turn_event_json(event: Mapping[str, Any]) -> JsonObject:
     if event_type == "error":
         error = to_api_error(event["error"])
         if error.code == "internal_error":
-            _log.error("turn_failed", exc_info=event["error"])
+            _log.error("turn_failed", **describe_exception(event["error"]))
         return {"type": event_type, "choice": event["choice"], "error": {"message": error.message, "code": error.code}}
     if event_type == "answer":
         answer = dict(event["answer"])

@@ -8,7 +8,8 @@ FastAPI's own body parameters read the whole body, without a limit, before it is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import pydantic_core
@@ -16,8 +17,11 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from yearling.api.http.errors import ApiError, from_validation_errors
+from yearling.unicode_repair import mend_surrogate_escapes
 
 M = TypeVar("M", bound=BaseModel)
+
+_JSON = "application/json"
 
 
 class JsonBodyMarker:
@@ -48,8 +52,13 @@ async def read_json_body(request: Request, model: type[M]) -> M:
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        raise from_validation_errors(details, _parse_or_none(data)) from None
+        mended = await _mended_or_none(data, error)
+        if mended is None:
+            raise _validation_error(error, data) from None
+    try:
+        return model.model_validate_json(mended)
+    except ValidationError as error:
+        raise _validation_error(error, mended) from None
 
 
 async def receive_body(request: Request, write: Callable[[bytes], object], *, max_bytes: int, name: str) -> int:
@@ -72,9 +81,36 @@ async def receive_body(request: Request, write: Callable[[bytes], object], *, ma
     return size_bytes
 
 
+async def _mended_or_none(data: bytes, error: ValidationError) -> bytes | None:
+    """The body without halves of surrogate pairs, if those are why it is not valid JSON. Programs that cut text send them."""
+    if error.error_count() != 1 or error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
+        return None
+    mended = await asyncio.to_thread(mend_surrogate_escapes, data)
+    return mended if mended != data else None
+
+
+def _validation_error(error: ValidationError, data: bytes) -> ApiError:
+    return from_validation_errors(error.errors(include_url=False, include_input=False), _parse_or_none(data))
+
+
+def check_declared_content_type(request: Request, media_types: Collection[str]) -> None:
+    """Let only the declared types of body pass. Browsers send other types from any page, without asking the server first.
+
+    Without `media_types` the route has no body, and only JSON, which it ignores, may be sent. Raises ApiError (415).
+    """
+    headers = request.headers
+    if not media_types and headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+        return
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in (media_types or (_JSON,)):
+        names = " or ".join(f"'Content-Type: {name}'" for name in media_types)
+        message = f"The body has no declared type. Send the header {names}." if names else "This address takes no body."
+        raise ApiError(415, message, code="unsupported_media_type")
+
+
 def _check_content_type(request: Request) -> None:
     media_type, _, options = request.headers.get("content-type", "").partition(";")
-    if media_type.strip().lower() != "application/json" or not _is_utf8(options):
+    if media_type.strip().lower() != _JSON or not _is_utf8(options):
         raise ApiError(
             415,
             "The body must be JSON in UTF-8. Send the header 'Content-Type: application/json'.",

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
 from yearling.api.http.json_response import JsonObject, JsonResponse
+from yearling.api.http.local_paths import hide_local_paths
 from yearling.chat import SchemaNotSatisfied
 from yearling.errors import (
     BadInput,
@@ -104,8 +105,9 @@ def _from_user_error(error: UserError) -> ApiError:
             if isinstance(error, NotFound) and error.param == "model":
                 code = "model_not_found"
             retry_after_s = 1 if status == 503 else None
-            return ApiError(status, str(error), kind=kind, param=error.param, code=code, retry_after_s=retry_after_s)
-    return ApiError(400, str(error), param=error.param)
+            message = hide_local_paths(str(error))
+            return ApiError(status, message, kind=kind, param=error.param, code=code, retry_after_s=retry_after_s)
+    return ApiError(400, hide_local_paths(str(error)), param=error.param)
 
 
 def _from_http_exception(error: HTTPException) -> ApiError:

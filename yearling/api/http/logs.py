@@ -1,4 +1,7 @@
-"""Logging: one JSON line per event on stderr."""
+"""Logging: one JSON line per event on stderr.
+
+Exceptions are logged without the values that the program worked on, those of other libraries' loggers too.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import logging
 import sys
 
 import structlog
+
+from yearling.tracebacks import describe_exception
 
 
 def configure_logging(level: str) -> None:
@@ -18,7 +23,7 @@ def configure_logging(level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-        structlog.processors.format_exc_info,
+        _describe_exc_info,
     ]
     structlog.configure(
         processors=[
@@ -40,3 +45,16 @@ def configure_logging(level: str) -> None:
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("yearling").setLevel(level_number)
+
+
+def _describe_exc_info(
+    _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Replace the exception of an entry by where it came from."""
+    exc_info = event.pop("exc_info", None)
+    if exc_info is True:
+        exc_info = sys.exc_info()
+    error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
+    if isinstance(error, BaseException):
+        event["exception"] = describe_exception(error)
+    return event

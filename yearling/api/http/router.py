@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from yearling.api.http.body import JsonBodyMarker, read_json_body
+from yearling.api.http.body import JsonBodyMarker, check_declared_content_type, read_json_body
 from yearling.api.http.json_response import JsonObject
 from yearling.api.http.schemas import ErrorEnvelope
 
@@ -22,6 +22,8 @@ ResponseDocs = dict[int | str, JsonObject]
 
 SCHEMA_REF = "#/components/schemas/{model}"
 
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
 _ERROR_DESCRIPTIONS = {
     400: "The request is invalid.",
     401: "The request is not authenticated.",
@@ -29,7 +31,7 @@ _ERROR_DESCRIPTIONS = {
     404: "The object does not exist.",
     409: "The request conflicts with the current state.",
     413: "The body is too large.",
-    415: "The body is not JSON.",
+    415: "The body has another content type than the declared ones.",
     422: "The model could not satisfy the JSON schema.",
     429: "There were too many requests.",
     500: "The server has a bug.",
@@ -80,6 +82,9 @@ class ApiRoute(APIRoute):
                 endpoint = _with_json_body(endpoint, signature, name, self.body_model)
                 body = {"required": True, "content": _json_content(self.body_model)}
                 options["openapi_extra"] = {**(options.get("openapi_extra") or {}), "requestBody": body}
+        if self.body_model is None and not _SAFE_METHODS.issuperset(options.get("methods") or _SAFE_METHODS):
+            declared = (options.get("openapi_extra") or {}).get("requestBody", {}).get("content", {})
+            endpoint = _with_content_type_check(endpoint, signature, tuple(declared))
         super().__init__(path, endpoint, **options)
 
 
@@ -97,6 +102,21 @@ def _with_json_body(
     parameters = [parameter for parameter in signature.parameters.values() if parameter.name != name]
     read_and_call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return read_and_call
+
+
+def _with_content_type_check(
+    endpoint: Callable[..., Any], signature: inspect.Signature, media_types: tuple[str, ...]
+) -> Callable[..., Any]:
+    """The endpoint of a route without a JSON body, which refuses bodies of types that the route does not declare."""
+
+    @functools.wraps(endpoint)
+    async def check_and_call(request: Request, **arguments: Any) -> Response:
+        check_declared_content_type(request, media_types)
+        response: Response = await endpoint(request, **arguments)
+        return response
+
+    check_and_call.__signature__ = signature  # type: ignore[attr-defined]
+    return check_and_call
 
 
 class ApiRouter(APIRouter):

@@ -24,6 +24,7 @@ from yearling.api.learning import run_schemas as schemas
 from yearling.api.services import get_services, store_response
 from yearling.config import Settings
 from yearling.errors import Conflict
+from yearling.files.private import create_private_file
 from yearling.records import Run
 from yearling.store import Store, TrainingRunStore
 
@@ -117,6 +118,7 @@ def resume_command(settings: Settings, run_id: str) -> list[str]:
 
 
 def _start_process(settings: Settings, folder: FilePath) -> subprocess.Popen[bytes]:
+    create_private_file(folder / "output.txt")
     with (folder / "output.txt").open("ab") as output:
         return subprocess.Popen(
             resume_command(settings, folder.name),

@@ -15,6 +15,7 @@ from yearling.api.http.json_response import JsonObject
 from yearling.api.http.sse import EventStreamResponse, PrimedStream, run_until_disconnect
 from yearling.api.services import Services
 from yearling.chat import PreparedTurn, TokenUsage, TurnEvent
+from yearling.tracebacks import describe_exception
 
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ def stream_error_body(error: Exception, meter: AnswerMeter) -> JsonObject:
     api_error = to_api_error(error)
     meter.record_error(api_error.code)
     if api_error.code == "internal_error":
-        _log.error("stream_failed", exc_info=error)
+        _log.error("stream_failed", **describe_exception(error))
     return api_error.body()
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 from fastapi import Path, Request
 
 from yearling.api.access.policy import get_caller, require_role
-from yearling.api.access.route_helpers import clear_session_cookie, set_session_cookie
+from yearling.api.access.route_helpers import clear_session_cookie, remember_browser, set_session_cookie
 from yearling.api.access.sessions import open_session, verify_password
 from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonObject, JsonResponse
@@ -33,7 +33,7 @@ _REQUIRE_ADMIN_SCOPE = [require_role("reader", scope="admin")]
 async def get_me(request: Request) -> JsonResponse:
     """Return the caller and what they may do."""
     caller = get_caller(request)
-    return await store_response(request, lambda store: me_view(store, caller), no_store=True)
+    return await store_response(request, lambda store: me_view(store, caller))
 
 
 @router.put("/v1/me/password", operation_id="set_password", dependencies=_REQUIRE_ADMIN_SCOPE, response_model=schemas.MeView)
@@ -50,9 +50,10 @@ async def set_password(request: Request, body: JsonBody[schemas.PasswordRequest]
     token = ""
     if caller.auth_method == "loopback":  # from now on everyone has to sign in: sign in the person who set the password
         token, caller = await open_session(services.access, request, person, method="first password")
-    response = JsonResponse(await asyncio.to_thread(me_view, services.store, caller), no_store=True)
+    response = JsonResponse(await asyncio.to_thread(me_view, services.store, caller))
     if token:
         set_session_cookie(response, request, services.settings, token)
+        remember_browser(response, request, services.settings, services.access.attempts.browser_token(person.name))
     return response
 
 
@@ -80,7 +81,7 @@ async def list_sessions(request: Request) -> JsonResponse:
         sessions = store.sessions.list(caller.person.id)
         return {"object": "list", "data": [session_view(session, caller) for session in sessions]}
 
-    return await store_response(request, query, no_store=True)
+    return await store_response(request, query)
 
 
 @router.delete(
@@ -109,7 +110,7 @@ async def end_other_sessions(request: Request) -> JsonResponse:
     num_ended = await change_access(
         request, lambda store: store.sessions.close_others(caller.person.id, keep_session_id=keep_session_id)
     )
-    return JsonResponse({"object": "ended", "sessions": num_ended, "keys": 0}, no_store=True)
+    return JsonResponse({"object": "ended", "sessions": num_ended, "keys": 0})
 
 
 @router.get("/v1/keys", operation_id="list_keys", dependencies=_REQUIRE_ADMIN_SCOPE, response_model=schemas.KeyList)
@@ -120,7 +121,7 @@ async def list_keys(request: Request) -> JsonResponse:
     def query(store: Store) -> JsonObject:
         return {"object": "list", "data": [key_view(key) for key in store.api_keys.list(person_id)]}
 
-    return await store_response(request, query, no_store=True)
+    return await store_response(request, query)
 
 
 @router.post("/v1/keys", operation_id="create_key", dependencies=_REQUIRE_ADMIN_SCOPE, response_model=schemas.NewKey)
@@ -135,7 +136,7 @@ async def create_key(request: Request, body: JsonBody[schemas.KeyRequest]) -> Js
         secret, key = store.api_keys.create(caller.person.id, body.name, body.scopes, expires_utc=expires_utc)
         return {**key_view(key), "key": secret}
 
-    return JsonResponse(await change_access(request, change), no_store=True)
+    return JsonResponse(await change_access(request, change))
 
 
 @router.delete(
@@ -149,4 +150,4 @@ async def revoke_key(request: Request, key_id: Annotated[str, Path(description="
 
 
 def _deleted_response(object_id: str) -> JsonResponse:
-    return JsonResponse({"object": "deleted", "id": object_id}, no_store=True)
+    return JsonResponse({"object": "deleted", "id": object_id})

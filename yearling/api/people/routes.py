@@ -29,16 +29,14 @@ PersonId = Annotated[str, Path(description="ID of the person.")]
 async def list_people(request: Request) -> JsonResponse:
     """List everyone with an account. Members may see the list, because they can vouch for others."""
     return await store_response(
-        request,
-        lambda store: {"object": "list", "data": [person_view(person) for person in store.people.list()]},
-        no_store=True,
+        request, lambda store: {"object": "list", "data": [person_view(person) for person in store.people.list()]}
     )
 
 
 @router.get("/v1/people/{person_id}", operation_id="get_person", response_model=schemas.PersonView)
 async def get_person(request: Request, person_id: PersonId) -> JsonResponse:
     """Return one person."""
-    return await store_response(request, lambda store: person_view(store.people.get(person_id)), no_store=True)
+    return await store_response(request, lambda store: person_view(store.people.get(person_id)))
 
 
 @router.patch("/v1/people/{person_id}", operation_id="set_role", dependencies=_REQUIRE_OWNER, response_model=schemas.PersonView)
@@ -46,7 +44,7 @@ async def set_role(request: Request, person_id: PersonId, body: JsonBody[schemas
     """Give a person another role. Their streams end. Owners only."""
     actor = get_caller(request).person
     person = await change_access(request, lambda store: store.people.set_role(person_id, body.role, actor=actor.id))
-    return JsonResponse(person_view(person), no_store=True)
+    return JsonResponse(person_view(person))
 
 
 @router.delete(
@@ -67,7 +65,7 @@ async def remove_person(
             store.people.close_account(person_id, actor=actor.id)
 
     await change_access(request, change)
-    return JsonResponse({"object": "deleted", "id": person_id}, no_store=True)
+    return JsonResponse({"object": "deleted", "id": person_id})
 
 
 @router.delete(
@@ -80,7 +78,7 @@ async def end_access(request: Request, person_id: PersonId) -> JsonResponse:
     """End all sessions of a person and revoke all their API keys, such as after a theft. The password stays. Owners only."""
     actor = get_caller(request).person
     counts = await change_access(request, lambda store: store.people.revoke_access(person_id, actor=actor.id))
-    return JsonResponse({"object": "ended", **counts}, no_store=True)
+    return JsonResponse({"object": "ended", **counts})
 
 
 @router.get(
@@ -95,7 +93,7 @@ async def list_invitations(request: Request) -> JsonResponse:
     def query(store: Store) -> JsonObject:
         return {"object": "list", "data": [invitation_view(invitation) for invitation in store.invitations.list()]}
 
-    return await store_response(request, query, no_store=True)
+    return await store_response(request, query)
 
 
 @router.post(
@@ -114,7 +112,7 @@ async def create_invitation(request: Request, body: JsonBody[schemas.InvitationR
         link = f"{base_url(request, settings)}/signup#{token}"
         return {**invitation_view(invitation), "token": token, "link": link}
 
-    return JsonResponse(await change_access(request, change), no_store=True)
+    return JsonResponse(await change_access(request, change))
 
 
 @router.delete(
@@ -129,4 +127,4 @@ async def revoke_invitation(
     """Withdraw an invitation that has not been used."""
     actor = get_caller(request).person
     await change_access(request, lambda store: store.invitations.revoke(invitation_id, actor=actor.id))
-    return JsonResponse({"object": "deleted", "id": invitation_id}, no_store=True)
+    return JsonResponse({"object": "deleted", "id": invitation_id})

@@ -47,7 +47,7 @@ def write_unlisted_ids(spec: BehaviourSpec) -> int:
     path = Path(spec.folder) / _IDS
     known = path.read_text(encoding="utf-8").splitlines() if path.is_file() else [_IDS_HEAD]
     with translate_disk_errors(path, advice=_IDS_ADVICE, all_errors=True):
-        atomic_write_text(path, "\n".join([known[0], *sorted({*known[1:], *unlisted} - {""})]) + "\n")
+        atomic_write_text(path, "\n".join([known[0], *sorted({*known[1:], *unlisted} - {""})]) + "\n", mode=0o666)
     return len(unlisted)
 
 

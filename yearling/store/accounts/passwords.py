@@ -15,7 +15,8 @@ from sqlalchemy.engine import Connection
 from yearling.clock import now_utc
 from yearling.errors import BadInput
 from yearling.records import Person
-from yearling.store.accounts.people import normalise_name, person_from_row
+from yearling.store.accounts.names import normalise_name
+from yearling.store.accounts.people import person_from_row
 from yearling.store.accounts.tokens import new_token
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database

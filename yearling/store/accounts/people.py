@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from yearling.clock import new_id, now_utc
-from yearling.errors import BadInput, Conflict, NotFound
+from yearling.errors import Conflict, NotFound
 from yearling.records import Person, PersonRole
+from yearling.store.accounts.names import name_keys, validate_name
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
 from yearling.store.database.schema import TableRow, api_keys, identities, invitations, passwords, people, sessions
 
 OWNER_NAME = "owner"
-
-_MAX_NAME_CHARS = 64
 
 PersonRecords = list[Person]
 
@@ -134,10 +131,10 @@ class PersonStore:
 
 def insert_person(connection: Connection, name: str, role: PersonRole, *, actor: str) -> Person:
     """Create a person within a write transaction. Raises as `PersonStore.add`."""
-    name = _validated_name(name)
+    name = validate_name(name)
     if connection.dialect.name == "postgresql":  # two look-alike names may not be added at once
         connection.exec_driver_sql("LOCK TABLE people IN SHARE ROW EXCLUSIVE MODE")
-    if _name_key(name) in {_name_key(taken) for taken in connection.scalars(sa.select(people.c.name))}:
+    if not name_keys(name).isdisjoint(key for taken in connection.scalars(sa.select(people.c.name)) for key in name_keys(taken)):
         raise Conflict(f"The name {name!r} is taken.", advice="Choose another name.", param="name")
     person = Person(id=new_id(), name=name, role=role, created_utc=now_utc())
     connection.execute(people.insert().values(id=person.id, name=name, role=role, created_utc=person.created_utc))
@@ -148,23 +145,6 @@ def insert_person(connection: Connection, name: str, role: PersonRole, *, actor:
 def person_from_row(row: TableRow, *, prefix: str = "") -> Person:
     """The person in a row whose column names are those of `people` after `prefix`."""
     return Person(**{column.name: getattr(row, prefix + column.name) for column in people.c})
-
-
-def normalise_name(name: str) -> str:
-    """The stored form of a name, however it was typed."""
-    return unicodedata.normalize("NFC", name).strip()
-
-
-def _validated_name(name: str) -> str:
-    name = normalise_name(name)
-    if not name or len(name) > _MAX_NAME_CHARS or not name.isprintable():
-        raise BadInput(f"A name must have 1 to {_MAX_NAME_CHARS} printable characters.", param="name")
-    return name
-
-
-def _name_key(name: str) -> str:
-    """A key that is equal for names that a reader could confuse."""
-    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def _lock_person(connection: Connection, database: Database, person_id: str) -> Person:

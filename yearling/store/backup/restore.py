@@ -22,6 +22,7 @@ from yearling.config import Settings
 from yearling.errors import Conflict, Untrusted
 from yearling.files.atomic import atomic_write
 from yearling.files.locks import LockHeldError, acquire_exclusive_lock
+from yearling.files.private import PRIVATE_FILE_MODE
 from yearling.files.sync import make_directory, sync_directory
 from yearling.store.backup.archive import (
     DATABASE_MEMBER,
@@ -158,6 +159,7 @@ def _checkpoint_wal(path: Path, preserved: Path) -> None:
     for companion in companions:
         if companion.exists():
             shutil.move(companion, preserved / companion.name)
+            (preserved / companion.name).chmod(PRIVATE_FILE_MODE)
 
 
 def _add_blobs(staged: Path, blobs: BlobStore) -> None:
@@ -188,4 +190,5 @@ def _hardlink_or_copy(source: Path, target: Path) -> None:
     except OSError:
         with source.open("rb") as original, atomic_write(target) as copy:
             shutil.copyfileobj(original, copy, 1 << 20)
+    target.chmod(PRIVATE_FILE_MODE)
     sync_directory(target.parent)

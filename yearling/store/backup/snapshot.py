@@ -15,6 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from yearling.files.private import create_private_file
 from yearling.files.sync import sync_file
 from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
@@ -26,7 +27,11 @@ _BATCH_ROWS = 500
 
 
 def take_snapshot(database: Database, path: Path) -> None:
-    """Write the current state of a database to a new SQLite file; durable on return. Raises StorageFailed, Untrusted."""
+    """Write the current state of a database to a new, private SQLite file; durable on return.
+
+    Raises StorageFailed, Untrusted.
+    """
+    create_private_file(path)
     if database.path:
         with (
             translate_storage_errors(database.label, path.parent),

@@ -1,10 +1,11 @@
-"""A one-sentence summary of what is stored. Creates and changes nothing."""
+"""What is stored, in one sentence, and who else on this machine may read it. Creates and changes nothing."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
 from yearling.config import Settings
+from yearling.files.private import ExposedFiles, find_exposed
 from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.migrate import read_schema_version, require_known_schema
@@ -37,3 +38,15 @@ def describe_store(settings: Settings) -> str:
         return f"{database.name}, schema {SCHEMA_VERSION}: {', '.join(counts)}"
     finally:
         database.close()
+
+
+def find_exposed_data(settings: Settings, *, recursive: bool = True) -> ExposedFiles:
+    """Find what other users of this machine may read: in the data folder, and of a SQLite database that is elsewhere.
+
+    Without `recursive`, only the data folder and what is directly in it are looked at. Raises BadInput for an unusable database
+    URL.
+    """
+    path = Database(settings.resolved_database_url).path
+    database_files = [] if path is None else [path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm"))]
+    elsewhere = [file for file in database_files if not file.is_relative_to(settings.data_dir)]
+    return find_exposed(settings.data_dir, *elsewhere, recursive=recursive)

@@ -20,6 +20,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from yearling.errors import BadInput, StorageFailed, install_advice
+from yearling.files.private import create_private_file
 from yearling.store.database.errors import damaged_error, translate_storage_errors
 
 if TYPE_CHECKING:
@@ -97,7 +98,12 @@ class Database:
                 connection.exec_driver_sql(f"VACUUM (SKIP_LOCKED) {', '.join(tables)}")
 
     def use_wal(self) -> None:
-        """Put a SQLite file into WAL mode, permanently. Raises StorageFailed if another program prevents it."""
+        """Put a SQLite file into WAL mode, permanently. Raises StorageFailed if another program prevents it.
+
+        A new file is private, and so are the files beside it, whose mode SQLite takes from it.
+        """
+        if self.path is not None:
+            create_private_file(self.path)
         deadline = time.monotonic() + self.lock_timeout_s
         while True:
             try:

@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from yearling.store.database.packing import escape_text, unescape_text
 
-SCHEMA_VERSION = "0010"
+SCHEMA_VERSION = "0012"
 """The number of the newest migration. It is repeated here so that an ordinary start need not load Alembic; a test compares."""
 
 VERSION_TABLE = "yearling_schema"

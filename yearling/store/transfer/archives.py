@@ -17,7 +17,7 @@ from yearling.errors import BadInput
 from yearling.store.chats.attachments import describe_attachment
 from yearling.store.store import Store
 from yearling.store.transfer.source_chats import Asset
-from yearling.store.transfer.unicode_repair import mend_surrogates
+from yearling.unicode_repair import mend_surrogates
 
 MAX_COMPRESSION_RATIO = 50
 """A zip that unpacks to more than this many times its size is refused as a zip bomb."""

@@ -24,8 +24,8 @@ from yearling.store.transfer.source_chats import (
     clean_title,
     hash_messages,
 )
-from yearling.store.transfer.unicode_repair import mend_surrogates
 from yearling.store.transfer.yearling_export import PersonImportResult
+from yearling.unicode_repair import mend_surrogates
 
 _ID_NAMES = ("conversation_id", "id", "conversationId", "uuid")
 _MESSAGE_ID_NAMES = ("id", "messageId", "uuid")

@@ -20,7 +20,7 @@ from typing import cast
 from yearling.clock import new_id, now_utc
 from yearling.records import Conversation, Message, Role
 from yearling.store.transfer.json_records import RecordRejected
-from yearling.store.transfer.unicode_repair import mend_surrogates
+from yearling.unicode_repair import mend_surrogates
 
 SOURCE_FACT = "source"
 SOURCE_ID_FACT = "source_id"

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from yearling.files.atomic import atomic_write_bytes
 from yearling.files.disk import translate_disk_errors
+from yearling.files.sync import make_directory
 from yearling.training.data.packing import PackedBatch, TrainingExample, pack_examples
 from yearling.training.policy.policy import Policy
 
@@ -70,7 +71,7 @@ class ReferenceLogprobs:
             values = self._compute(examples)
             if path is not None:
                 with translate_disk_errors(path.parent):
-                    path.parent.mkdir(parents=True, exist_ok=True)
+                    make_directory(path.parent)
                     atomic_write_bytes(path, _npy_bytes(values))
         self._logprobs |= dict(zip(block, values.split_with_sizes(lengths), strict=True))
 

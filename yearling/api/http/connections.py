@@ -1,0 +1,235 @@
+"""Connections with bounds: on the size of headers, on silence, and on how many are open.
+
+uvicorn's protocol trusts its peers: a header may have any size, and a request may stay half-sent for ever. This one refuses or
+closes what exceeds `ConnectionLimits`. Connections are counted before anything is read from them, so no limit costs memory.
+
+Departs from a proxy in that a client that sends one byte now and then keeps its connection, within the limit on connections: see
+`docs/team.md` on what to put in front.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from yearling.addresses import network_of
+from yearling.api.http.json_response import to_json_bytes
+
+_LOG_INTERVAL_S = 10.0
+_PARSED_BYTES = 1 << 14
+"""How much the parser gets at once. Its limits are as exact as this."""
+_log = structlog.get_logger("yearling.api")
+
+
+@dataclass(slots=True, kw_only=True)
+class ConnectionLimits:
+    """The limits of one server, and its connections by network. The settings of the same names describe the limits."""
+
+    max_header_bytes: int
+    header_timeout_s: float
+    idle_timeout_s: float
+    max_connections: int
+    max_connections_per_address: int
+    trusted_proxies: Collection[str] = ()
+    """Addresses of proxies, behind which are many clients."""
+    open_by_network: Counter[str] = field(default_factory=Counter)
+    _last_logged_s: float = -_LOG_INTERVAL_S
+    _num_unlogged: int = 0
+
+    def log_refusal(self, reason: str) -> None:
+        """Log that a connection was refused or closed, not more often than every few seconds."""
+        self._num_unlogged += 1
+        now_s = time.monotonic()
+        if now_s - self._last_logged_s >= _LOG_INTERVAL_S:
+            _log.warning("connection_refused", reason=reason, count=self._num_unlogged)
+            self._last_logged_s, self._num_unlogged = now_s, 0
+
+
+def bounded_protocol(limits: ConnectionLimits) -> type[BoundedHttpProtocol]:
+    """The class for uvicorn's option `http`."""
+
+    class ServerProtocol(BoundedHttpProtocol):
+        _limits = limits
+
+    return ServerProtocol
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """One connection of a client."""
+
+    _limits: ConnectionLimits
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._network = ""
+        self._refusal: tuple[int, str, str] | None = None
+        self._num_unparsed_bytes = 0
+        """Bytes since the parser last reported the end of the headers or a part of the body: headers, trailers, chunk sizes."""
+        self._header_bytes = 0
+        self._is_in_headers = False
+        self._last_received_s = 0.0
+        self._header_timer: asyncio.TimerHandle | None = None
+        self._body_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+
+    # Opening and closing
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        limits = self._limits
+        address = self.client[0] if self.client else ""
+        self._network = "" if address in limits.trusted_proxies else network_of(address)
+        if self._network:
+            limits.open_by_network[self._network] += 1
+        if len(self.connections) > limits.max_connections:
+            self._refuse(503, "The server has too many open connections. Try again in a moment.", "too_many_connections")
+        elif self._network and limits.open_by_network[self._network] > limits.max_connections_per_address:
+            self._refuse(503, "Your address has too many open connections.", "too_many_connections")
+        else:
+            self._expect_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._network:
+            self._limits.open_by_network[self._network] -= 1
+            if self._limits.open_by_network[self._network] <= 0:
+                del self._limits.open_by_network[self._network]
+            self._network = ""
+        for timer in (self._header_timer, self._body_timer, self._write_timer):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    # Reading
+
+    def data_received(self, data: bytes) -> None:
+        self._last_received_s = self.loop.time()
+        if self._header_timer is None and self._body_timer is None:
+            self._expect_headers()
+        for start in range(0, len(data), _PARSED_BYTES):
+            if self._refusal is not None:
+                return
+            piece = data[start : start + _PARSED_BYTES]
+            self._num_unparsed_bytes += len(piece)
+            super().data_received(piece)
+            if self._num_unparsed_bytes > self._limits.max_header_bytes:
+                self._refuse_headers()
+
+    def on_message_begin(self) -> None:
+        self._header_bytes = 0
+        self._is_in_headers = True
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._header_bytes += len(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_bytes += len(name) + len(value) + 4  # colon, space and line end
+        if self._header_bytes > self._limits.max_header_bytes:
+            self._refuse_headers()
+            raise ValueError("the headers are too large")
+        if self._is_in_headers:
+            super().on_header(name, value)  # otherwise it is a trailer, which nobody reads
+
+    def on_headers_complete(self) -> None:
+        self._is_in_headers = False
+        self._num_unparsed_bytes = 0
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+        super().on_headers_complete()
+        if self._body_timer is None:
+            self._body_timer = self.loop.call_later(self._limits.idle_timeout_s, self._check_body)
+
+    def on_body(self, body: bytes) -> None:
+        self._num_unparsed_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._num_unparsed_bytes = 0
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._refusal is None:  # otherwise the parser stopped because of the refusal
+            self._refuse(400, "The request is not valid HTTP.", "invalid_http")
+
+    # Time
+
+    def _expect_headers(self) -> None:
+        self._header_timer = self.loop.call_later(self._limits.header_timeout_s, self._refuse_silence)
+
+    def _refuse_silence(self) -> None:
+        self._header_timer = None
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._expect_headers()  # the client waits for an answer; the next request may take its time
+        elif self._is_in_headers:
+            self._refuse(408, f"The headers did not arrive within {self._limits.header_timeout_s} s.", "request_timeout")
+        else:
+            self.transport.close()  # a browser connected ahead of a request, or a client sent an empty line
+
+    def _check_body(self) -> None:
+        """Close the connection if the client has stopped sending, unless it was told to wait."""
+        self._body_timer = None
+        if self.cycle is None or not self.cycle.more_body or self.transport.is_closing():
+            return
+        quiet_s = 0.0 if self.flow.read_paused else self.loop.time() - self._last_received_s
+        if quiet_s < self._limits.idle_timeout_s:
+            self._body_timer = self.loop.call_later(self._limits.idle_timeout_s - quiet_s, self._check_body)
+        elif self.cycle.response_started:
+            self.transport.close()
+        else:
+            self._refuse(
+                408, f"Nothing arrived for {self._limits.idle_timeout_s} s, and the body is incomplete.", "request_timeout"
+            )
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(self._limits.idle_timeout_s, self._abort_writing)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def _abort_writing(self) -> None:
+        """The client has read nothing of what waits for it."""
+        self._write_timer = None
+        self._limits.log_refusal("client_does_not_read")
+        self.transport.abort()
+
+    # Refusing
+
+    def _refuse_headers(self) -> None:
+        self._refuse(431, f"The headers are larger than {self._limits.max_header_bytes} bytes.", "headers_too_large")
+
+    def _refuse(self, status: int, message: str, code: str) -> None:
+        """Answer with an error and close the connection. After the beginning of a response, only close it."""
+        if self._refusal is not None or self.transport.is_closing():
+            return
+        self._refusal = (status, message, code)
+        self._limits.log_refusal(code)
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            kind = "server_error" if status >= 500 else "invalid_request_error"
+            body = to_json_bytes({"error": {"message": message, "type": kind, "param": None, "code": code}})
+            retry = b"retry-after: 1\r\n" if status == 503 else b""
+            self.transport.write(
+                STATUS_LINE[status]
+                + b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
+                + b"cache-control: no-store\r\nx-content-type-options: nosniff\r\n"
+                + retry
+                + b"connection: close\r\n\r\n"
+                + body
+            )
+        self.transport.close()
