@@ -41,6 +41,7 @@ class TurnRequest:
     `messages` have OpenAI's form with text as content; messages that are not the client's own carry a `source`. `sampling` holds
     only those fields of SamplingSettings that the client set. `tool_choice` is `none`, `auto`, `required` or `function:NAME`.
     `n` is the number of choices, 1 to 128; `logprobs` asks for log-probabilities, with `top_logprobs` alternatives per token.
+    Without `store`, no sample of the turn is stored, whatever the retention setting says.
     """
 
     request_id: str
@@ -56,6 +57,7 @@ class TurnRequest:
     parallel_tool_calls: bool = True
     effort: ReasoningEffort | None = None
     partial_answer: PartialAnswer | None = None
+    store: bool = True
 
     @property
     def offered_tools(self) -> tuple[ToolDict, ...]:

@@ -34,6 +34,14 @@ class SampleSink(Protocol):
         ...
 
 
+class DiscardingSampleSink:
+    """Discards every sample, for turns of which nothing may be kept."""
+
+    async def add(self, sample: Sample, /) -> object:
+        """Store nothing."""
+        return False
+
+
 @dataclass(slots=True, kw_only=True)
 class GenerationRecord:
     """Accumulates one pass through an engine. `finish` is None until the engine reports how the pass ended."""

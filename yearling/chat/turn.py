@@ -18,7 +18,7 @@ from yearling.chat.json_types import ToolCallDict
 from yearling.chat.output_parsing import TokenText
 from yearling.chat.prompt_rendering import ChatPromptRenderer, messages_for_model
 from yearling.chat.request import PartialAnswer, TurnRequest, check_request
-from yearling.chat.sample_recording import SampleRecorder, SampleSink
+from yearling.chat.sample_recording import DiscardingSampleSink, SampleRecorder, SampleSink
 from yearling.chat.served_spec import with_spec_message
 from yearling.chat.tools import forced_call_schema
 from yearling.chat.turn_events import AssistantAnswer, ChoiceAnswer, TokenUsage, TurnEvent
@@ -76,6 +76,7 @@ class Assistant:
     def __init__(self, pool: ServedModelProvider, writer: SampleSink, person_id: str) -> None:
         self._pool = pool
         self._recorder = SampleRecorder(writer)
+        self._discarding_recorder = SampleRecorder(DiscardingSampleSink())
         self._person_id = person_id
 
     async def prepare(self, request: TurnRequest, *, person_id: str | None = None) -> PreparedTurn:
@@ -99,6 +100,7 @@ class Assistant:
         if request.partial_answer is not None:
             request = replace(request, messages=(*request.messages, request.partial_answer.message))
         person_id = person_id or self._person_id
+        recorder = self._recorder if request.store else self._discarding_recorder
         choices = tuple(
             ChoiceGenerator(
                 turn_request=request,
@@ -107,11 +109,11 @@ class Assistant:
                 available_tokens=available_tokens,
                 index=index,
                 person_id=person_id,
-                recorder=self._recorder,
+                recorder=recorder,
             )
             for index in range(request.n)
         )
-        return PreparedTurn(request=request, served=served, person_id=person_id, recorder=self._recorder, choices=choices)
+        return PreparedTurn(request=request, served=served, person_id=person_id, recorder=recorder, choices=choices)
 
     async def context_tokens(self, model: str | None) -> int | None:
         """The most tokens of prompt and answer together; None for a remote endpoint, which does not say. Raises NotFound."""
@@ -132,6 +134,7 @@ class Assistant:
     async def close(self) -> None:
         """Return once the samples of abandoned turns are stored."""
         await self._recorder.drain()
+        await self._discarding_recorder.drain()
 
     async def _engine_request(self, request: TurnRequest, served: ServedModel) -> GenerationRequest:
         sampling = _resolve_sampling(request, served)

@@ -76,6 +76,7 @@ def to_turn_request(body: schemas.ChatCompletionRequest, request_id: str) -> Tur
         tool_choice=_tool_choice(body.tool_choice),
         parallel_tool_calls=body.parallel_tool_calls is not False,
         effort=body.reasoning_effort,
+        store=body.store is not False,
     )
 
 

@@ -275,6 +275,8 @@ class ChatCompletionRequest(IgnoredFields):
     """Allow several tool calls in one answer. Default: true."""
     response_format: Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")] | None = None
     """Format of the answer. Default: text."""
+    store: bool | None = None
+    """`false` stores nothing of the answer: it cannot be read, continued or rated later. Default: the setting `retention` decides."""
     reasoning_effort: ReasoningEffort | None = None
     """How much the model reasons before it answers. Default: the model decides."""
 

@@ -194,7 +194,7 @@ _HARMLESS_VALUES = {"background": False, "include": [], "truncation": "disabled"
 
 
 class ResponseRequest(IgnoredFields):
-    """Body of `POST /v1/responses`. The setting `retention` decides what is stored, whatever `store` says."""
+    """Body of `POST /v1/responses`."""
 
     model: str | None = None
     """Name of the model. Default: the server's default model."""
@@ -224,6 +224,8 @@ class ResponseRequest(IgnoredFields):
     """Options of the answer's text."""
     reasoning: ReasoningOptions | None = None
     """Options of the reasoning."""
+    store: bool | None = None
+    """`false` stores nothing of the response: it cannot be read, continued or rated later. Default: the setting `retention` decides."""
 
     @model_validator(mode="before")
     @classmethod

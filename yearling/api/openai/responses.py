@@ -104,6 +104,7 @@ def to_turn_request(body: schemas.ResponseRequest, previous: Sequence[JsonObject
         tool_choice=_tool_choice(body),
         parallel_tool_calls=body.parallel_tool_calls is not False,
         effort=body.reasoning.effort if body.reasoning else None,
+        store=body.store is not False,
     )
 
 
