@@ -55,7 +55,7 @@ class ChatPromptRenderer:
                     plain, describe_tools(tools, forced_tool=forced_tool if forced_tool != "*" else None)
                 )
         if json_schema is not None:
-            plain = append_to_system_message(plain, describe_schema(json_schema))
+            plain = append_to_system_message(plain, describe_schema(json_schema, beside_tools=bool(tools)))
         options: dict[str, Any] = {"enable_thinking": thinking} if self.template.supports_thinking else {}
         if template_has_tools and tools:
             options["tools"] = list(tools)
@@ -106,11 +106,12 @@ def append_to_system_message(messages: Sequence[MessageDict], text: str) -> list
     return [{"role": "system", "content": text}, *messages]
 
 
-def describe_schema(schema: SchemaDict) -> str:
+def describe_schema(schema: SchemaDict, *, beside_tools: bool = False) -> str:
     """The instruction that shows a schema to the model. The engine enforces it; a model that knows it answers better."""
+    answer = "Unless you call a function, answer" if beside_tools else "Answer"
     if schema == {"type": "object"}:
-        return "Answer with one JSON object and nothing else."
-    return f"Answer with JSON of this schema and nothing else:\n{json.dumps(schema, ensure_ascii=False)}"
+        return f"{answer} with one JSON object and nothing else."
+    return f"{answer} with JSON of this schema and nothing else:\n{json.dumps(schema, ensure_ascii=False)}"
 
 
 def _involves_tools(message: MessageDict) -> bool:

@@ -89,6 +89,16 @@ class GenerationRecord:
         )
 
     @property
+    def has_output(self) -> bool:
+        """Whether the engine has emitted anything."""
+        return bool(self._output_ids or self._text or self._tool_calls)
+
+    @property
+    def has_tool_calls(self) -> bool:
+        """Whether a remote engine has parsed tool calls."""
+        return bool(self._tool_calls)
+
+    @property
     def last_token_id(self) -> int | None:
         """The last emitted token id, None before the first."""
         return self._output_ids[-1] if self._output_ids else None

@@ -20,7 +20,7 @@ from yearling.chat.prompt_rendering import ChatPromptRenderer, messages_for_mode
 from yearling.chat.request import PartialAnswer, TurnRequest, check_request
 from yearling.chat.sample_recording import DiscardingSampleSink, SampleRecorder, SampleSink
 from yearling.chat.served_spec import with_spec_message
-from yearling.chat.tools import forced_call_schema
+from yearling.chat.structured_output import OutputConstraint
 from yearling.chat.turn_events import AssistantAnswer, ChoiceAnswer, TokenUsage, TurnEvent
 from yearling.errors import Unsupported
 from yearling.inference import GenerationRequest, ServedModel, TokenizerLike, validate_request
@@ -85,14 +85,11 @@ class Assistant:
         Raises BadInput for an invalid request, NotFound for an unknown model, ContextLengthExceeded for a prompt that is too
         long, Unsupported for what the model or its engine cannot do.
         """
-        if request.has_schemas:
-            await asyncio.to_thread(check_request, request)
-        else:
-            check_request(request)
+        constraint = await asyncio.to_thread(check_request, request) if request.has_schemas else check_request(request)
         served = await self._pool.get(request.model)
         if served.template is not None:  # a remote endpoint has a default system message of its own
             request = with_spec_message(request)
-        engine_request = await self._engine_request(request, served)
+        engine_request = await self._engine_request(request, served, constraint)
         available_tokens = validate_request(engine_request, served.engine.capabilities)
         if request.logprobs and (served.tokenizer is None or not served.engine.capabilities.logprobs):
             raise Unsupported("The engine of this model does not report log-probabilities.", param="logprobs")
@@ -110,6 +107,7 @@ class Assistant:
                 index=index,
                 person_id=person_id,
                 recorder=recorder,
+                constraint=constraint,
             )
             for index in range(request.n)
         )
@@ -136,7 +134,9 @@ class Assistant:
         await self._recorder.drain()
         await self._discarding_recorder.drain()
 
-    async def _engine_request(self, request: TurnRequest, served: ServedModel) -> GenerationRequest:
+    async def _engine_request(
+        self, request: TurnRequest, served: ServedModel, constraint: OutputConstraint | None
+    ) -> GenerationRequest:
         sampling = _resolve_sampling(request, served)
         if served.template is None and not served.engine.capabilities.token_ids:
             if request.partial_answer is not None:
@@ -154,7 +154,7 @@ class Assistant:
             )
         prompter = ChatPromptRenderer(served)
         forced_tool = request.forced_tool
-        schema = forced_call_schema(request.forced_tools) if forced_tool else request.json_schema
+        schema = constraint.grammar_forms[0] if constraint is not None else None
 
         def render() -> tuple[int, ...]:
             return prompter.render(
@@ -185,13 +185,16 @@ def _continuation_ids(
 
 
 def _remote_options(request: TurnRequest) -> dict[str, Any]:
-    """The options that a remote endpoint handles itself: tools and reasoning effort."""
+    """The options that a remote endpoint handles itself: tools, a schema that is not strict, and reasoning effort."""
     extra: dict[str, Any] = {}
     if request.tools:
         function_name = request.tool_choice.partition("function:")[2]
         extra["tools"] = list(request.tools)
         extra["tool_choice"] = {"type": "function", "function": {"name": function_name}} if function_name else request.tool_choice
         extra["parallel_tool_calls"] = request.parallel_tool_calls
+    if request.json_schema is not None and not request.strict:
+        answer = {"name": "answer", "schema": request.json_schema, "strict": False}
+        extra["response_format"] = {"type": "json_schema", "json_schema": answer}
     if request.effort is not None:
         extra["reasoning_effort"] = request.effort
     return extra

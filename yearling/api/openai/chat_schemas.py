@@ -164,9 +164,9 @@ class FunctionDefinition(StrictModel):
     description: str | None = None
     """What the function does and when to call it, for the model."""
     parameters: dict[str, Any] | None = None
-    """JSON schema of the arguments. Default: no arguments."""
+    """JSON schema of the arguments. Default: no arguments, so that every call has `{}`."""
     strict: bool | None = None
-    """Accepted for compatibility."""
+    """Whether the arguments must satisfy `parameters`. Otherwise arguments that do not are passed on. Default: false."""
 
 
 class FunctionTool(StrictModel):
@@ -204,7 +204,8 @@ class JsonSchema(StrictModel):
     json_schema: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
     """The schema. Default: any JSON object."""
     strict: bool | None = None
-    """Accepted for compatibility. The answer always follows the schema."""
+    """Whether an answer that does not satisfy the schema is an error. With `false`, it is passed on after three attempts.
+    Default: true."""
 
 
 class JsonSchemaFormat(StrictModel):

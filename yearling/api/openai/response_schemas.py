@@ -123,9 +123,9 @@ class ResponseTool(StrictModel):
     description: str | None = None
     """What the function does and when to call it, for the model."""
     parameters: dict[str, Any] | None = None
-    """JSON schema of the arguments. Default: no arguments."""
+    """JSON schema of the arguments. Default: no arguments, so that every call has `{}`."""
     strict: bool | None = None
-    """Accepted for compatibility."""
+    """Whether the arguments must satisfy `parameters`. Otherwise arguments that do not are passed on. Default: false."""
 
 
 class NamedResponseToolChoice(StrictModel):
@@ -149,7 +149,8 @@ class ResponseJsonSchema(StrictModel):
     description: str | None = None
     """What the format is for."""
     strict: bool | None = None
-    """Accepted for compatibility. The answer always follows the schema."""
+    """Whether an answer that does not satisfy the schema is an error. With `false`, it is passed on after three attempts.
+    Default: true."""
 
 
 class TextOptions(StrictModel):

@@ -100,6 +100,7 @@ def to_turn_request(body: schemas.ResponseRequest, previous: Sequence[JsonObject
         model=body.model,
         sampling={name: value for name, value in sampling.items() if value is not None},
         json_schema=_requested_json_schema(body),
+        strict=not _is_lenient(body),
         tools=tuple(_chat_tool(tool) for tool in body.tools or ()),
         tool_choice=_tool_choice(body),
         parallel_tool_calls=body.parallel_tool_calls is not False,
@@ -147,6 +148,11 @@ def _requested_json_schema(body: schemas.ResponseRequest) -> JsonObject | None:
     if isinstance(text_format, schemas.ResponseJsonSchema):
         return text_format.json_schema
     return {"type": "object"} if isinstance(text_format, JsonObjectFormat) else None
+
+
+def _is_lenient(body: schemas.ResponseRequest) -> bool:
+    text_format = body.text.format if body.text else None
+    return isinstance(text_format, schemas.ResponseJsonSchema) and text_format.strict is False
 
 
 # Previous responses
