@@ -79,7 +79,9 @@ async def test_an_answer_whose_string_looks_like_a_call_stays_text() -> None:
 
 async def test_nothing_of_an_abandoned_attempt_is_streamed() -> None:
     engine = FakeEngine(["Paris is nice."])
-    events: list[TurnEvent] = [event async for event in make_assistant(engine).stream(turn_request(tools=(ADD,), json_schema=CITY))]
+    events: list[TurnEvent] = [
+        event async for event in make_assistant(engine).stream(turn_request(tools=(ADD,), json_schema=CITY))
+    ]
     assert json.loads("".join(event.text for event in events)) == {"city": "x"}
     assert sum(event.finish_reason is not None for event in events) == 1
 

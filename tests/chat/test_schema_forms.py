@@ -69,7 +69,9 @@ def test_what_cannot_be_checked_is_left_out(schema: dict[str, Any], form: dict[s
 
 
 _scalars = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "a", "ab", "word", "1.5.2020"])
-_values = st.recursive(_scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abx"), inner, max_size=3))
+_values = st.recursive(
+    _scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abx"), inner, max_size=3)
+)
 _schemas = st.recursive(
     st.sampled_from([True, False, {}, *ODD, {"type": "integer", "minimum": 1}, {"type": "string", "maxLength": 1}, {"const": 1}]),
     lambda inner: st.one_of(
@@ -79,7 +81,11 @@ _schemas = st.recursive(
         st.builds(lambda a: {"not": a}, inner),
         st.builds(lambda a, b: {"properties": {"a": a, "b": b}, "additionalProperties": False}, inner, inner),
         st.builds(lambda a: {"type": "array", "items": a, "uniqueItems": True}, inner),
-        st.builds(lambda a, b: {"allOf": [{"properties": {"a": a}}, {"properties": {"b": b}}], "additionalProperties": True}, inner, inner),
+        st.builds(
+            lambda a, b: {"allOf": [{"properties": {"a": a}}, {"properties": {"b": b}}], "additionalProperties": True},
+            inner,
+            inner,
+        ),
     ),
     max_leaves=5,
 ).filter(lambda schema: isinstance(schema, dict) and "#/" not in str(schema))

@@ -11,7 +11,7 @@ import pytest
 
 from tests.chat.helpers import ADD, CALL, RecordingSink, make_assistant, prompt_of, turn_request
 from yearling.chat import DEFAULT_SAMPLING, SPEC_VERSION, SchemaNotSatisfied, TurnEvent, answer_message, client_messages
-from yearling.errors import BadInput, ContextLengthExceeded, NotFound, StorageFailed, Unavailable, Unsupported
+from yearling.errors import BadInput, ContextLengthExceeded, NotFound, StorageFailed, Unavailable
 from yearling.inference import FakeChatTemplate, FakeEngine, ScriptedAnswer
 
 FORCED: dict[str, Any] = {"tools": (ADD,), "tool_choice": "required"}

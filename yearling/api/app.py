@@ -24,12 +24,13 @@ from yearling.api.conversations import comparisons, folders, import_export, memo
 from yearling.api.conversations import routes as conversations
 from yearling.api.conversations.turn_inputs import remember_from_turn
 from yearling.api.feedback import routes as feedback
-from yearling.api.http.errors import ApiError, from_validation_errors, to_api_error
+from yearling.api.http.errors import ApiError, from_query_errors, to_api_error
 from yearling.api.http.metrics import ServerMetrics
 from yearling.api.http.openapi import DocumentedFastAPI
 from yearling.api.http.outbound import JsonFetcher
 from yearling.api.learning import exams, lessons, runs, spec
 from yearling.api.openai import chat_completions, embeddings, models, responses
+from yearling.api.openai import conversations as api_conversations
 from yearling.api.people import me
 from yearling.api.people import routes as people
 from yearling.api.services import AdmissionController, ApiEnginePool, Services
@@ -43,6 +44,7 @@ _DESCRIPTION = "Yearling's HTTP API, compatible with OpenAI's. The server honour
 _ROUTERS: tuple[APIRouter, ...] = (
     chat_completions.router,
     responses.router,
+    api_conversations.router,
     embeddings.router,
     models.router,
     conversations.router,
@@ -140,4 +142,4 @@ async def _handle_validation_error(_: Request, error: Exception) -> Response:
     """Invalid path or query parameters. `JsonBody` reports invalid bodies itself."""
     if not isinstance(error, RequestValidationError):
         raise error
-    return from_validation_errors(list(error.errors()), None).response()
+    return from_query_errors(list(error.errors())).response()

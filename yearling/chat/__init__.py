@@ -12,6 +12,7 @@ from yearling.chat.answer_style import (
     system_messages,
 )
 from yearling.chat.comparison_prompts import NUM_RECENT_OFFERS, should_offer_comparison
+from yearling.chat.context_window import prepare_fitting_turn
 from yearling.chat.conversation_turns import ConversationTurns, TurnInput, title_from_question
 from yearling.chat.live_turn import LiveTurn
 from yearling.chat.memory import ExtractedMemory, extract_memories, select_memories
@@ -86,6 +87,7 @@ __all__ = [
     "message_from_source",
     "personal_answer_style",
     "personalise_turn",
+    "prepare_fitting_turn",
     "read_spec",
     "remember_from_turn",
     "select_memories",

@@ -225,9 +225,7 @@ class ChoiceGenerator:
         return record.request.json_schema != self.constraint.schema
 
     def _optional_call_parser(self) -> OutputParser:
-        return output_parser_for(
-            self.turn_request.offered_tools, forced=False, parallel=self.turn_request.parallel_tool_calls
-        )
+        return output_parser_for(self.turn_request.offered_tools, forced=False, parallel=self.turn_request.parallel_tool_calls)
 
     def _output_parser(self) -> OutputParser:
         if self.request.prompt_ids is None:  # remote engines parse tool calls themselves
@@ -318,7 +316,6 @@ class ChoiceGenerator:
                 self._weaken_grammar(record, error)
         if record.finish in (None, "error", "cancelled"):
             raise Unavailable("The engine stopped in the middle of an answer.", advice="Try again.")
-
 
     def _weaken_grammar(self, record: GenerationRecord, refusal: Unsupported) -> None:
         """Replace the schema of a pass by the next weaker form. Raises the refusal if there is none."""

@@ -130,7 +130,9 @@ def _check_tools(request: TurnRequest) -> OutputConstraint | None:
     names = [tool_name(tool) for tool in request.tools]
     if len(set(names)) < len(names):
         raise BadInput("Two tools have the same name.", param="tools")
-    tools = [_with_effective_parameters(tool, param=f"tools[{index}].function.parameters") for index, tool in enumerate(request.tools)]
+    tools = [
+        _with_effective_parameters(tool, param=f"tools[{index}].function.parameters") for index, tool in enumerate(request.tools)
+    ]
     if request.tool_choice.startswith("function:") and request.forced_tool not in names:
         raise BadInput("tool_choice names a function that is not in tools.", param="tool_choice")
     if request.tool_choice == "required" and not names:

@@ -1,8 +1,8 @@
 """Weaker forms of a JSON schema: what can be checked in linear time, and what a grammar can enforce.
 
-Engines enforce a part of JSON Schema while they generate. A schema with other keywords is not refused: its grammar enforces a weaker
-form, which every valid value satisfies, and the answer is checked against the schema afterwards. Both functions are for schemas that
-`measure_schema` has measured, so that they are small. Independent of engines.
+Engines enforce a part of JSON Schema while they generate. A schema with other keywords is not refused: its grammar enforces a
+weaker form, which every valid value satisfies, and the answer is checked against the schema afterwards. Both functions are for
+schemas that `measure_schema` has measured, so that they are small. Independent of engines.
 """
 
 from __future__ import annotations

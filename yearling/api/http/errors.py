@@ -117,7 +117,7 @@ def _from_http_exception(error: HTTPException) -> ApiError:
 
 def from_validation_errors(details: Sequence[ErrorDetails], body: object) -> ApiError:
     """A 400 for the most specific of pydantic's errors. `body` is the parsed body, or None if it is not JSON."""
-    first = max(details, key=lambda detail: len(detail["loc"]))
+    first = max(details, key=lambda detail: _specificity(detail, body))
     error_type = first["type"]
     param = param_path(first["loc"], body, missing=error_type == "missing")
     where = f" at {param}" if param else ""
@@ -131,6 +131,9 @@ def from_validation_errors(details: Sequence[ErrorDetails], body: object) -> Api
         param = f"{param}.{first['msg']}" if param else first["msg"]
         message = f"The field {param} is not supported, and ignoring it would change the answer."
         return ApiError(400, message, param=param, code="unsupported")
+    is_part = param is not None and "content[" in param.rpartition(".")[2]
+    if error_type == "union_tag_invalid" and is_part:
+        param, error_type = f"{param}.type", "literal_error"
     if error_type == "union_tag_invalid":
         expected = first.get("ctx", {}).get("expected_tags", "")
         return ApiError(400, f"The item{where} has an unknown type. Known: {expected}.", param=param, code="invalid_value")
@@ -138,6 +141,20 @@ def from_validation_errors(details: Sequence[ErrorDetails], body: object) -> Api
         message = f"The part at {param.removesuffix('.type')} is not text. Images, audio and files are not supported."
         return ApiError(400, message, param=param, code="unsupported")
     return ApiError(400, f"The value{where} is invalid: {first['msg']}.", param=param, code="invalid_value")
+
+
+def from_query_errors(details: Sequence[ErrorDetails]) -> ApiError:
+    """A 400 for an invalid parameter of the path or the query."""
+    first = details[0]
+    name = str(first["loc"][1]) if len(first["loc"]) > 1 else None
+    return ApiError(400, f"The parameter {name} is invalid: {first['msg']}.", param=name, code="invalid_value")
+
+
+def _specificity(detail: ErrorDetails, body: object) -> tuple[int, bool, int]:
+    """Orders errors: the deepest in the body first, and there those of the branch of a union that the value belongs to."""
+    path = param_path(detail["loc"], body, missing=detail["type"] == "missing") or ""
+    is_other_type = detail["type"].endswith("_type")
+    return path.count(".") + path.count("["), not is_other_type, len(detail["loc"])
 
 
 def param_path(loc: Sequence[int | str], body: object, *, missing: bool) -> str | None:

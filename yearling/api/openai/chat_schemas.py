@@ -277,7 +277,7 @@ class ChatCompletionRequest(IgnoredFields):
     response_format: Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")] | None = None
     """Format of the answer. Default: text."""
     store: bool | None = None
-    """`false` stores nothing of the answer: it cannot be read, continued or rated later. Default: the setting `retention` decides."""
+    """`false` stores nothing of the answer, which cannot be rated later. Default: the setting `retention` decides."""
     reasoning_effort: ReasoningEffort | None = None
     """How much the model reasons before it answers. Default: the model decides."""
 

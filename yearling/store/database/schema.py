@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from yearling.store.database.packing import escape_text, unescape_text
 
-SCHEMA_VERSION = "0010"
+SCHEMA_VERSION = "0011"
 """The number of the newest migration. It is repeated here so that an ordinary start need not load Alembic; a test compares."""
 
 VERSION_TABLE = "yearling_schema"
@@ -259,6 +259,27 @@ personal_settings = sa.Table(
     metadata,
     sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("body", sa.Text, nullable=False),
+)
+
+# Conversations of OpenAI's Conversations API. JSON escapes what a database does not store.
+api_conversations = sa.Table(
+    "api_conversations",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("metadata_json", sa.Text, nullable=False),
+    sa.Index(None, "person_id", "id"),
+)
+
+api_conversation_items = sa.Table(
+    "api_conversation_items",
+    metadata,
+    sa.Column("conversation_id", ID, sa.ForeignKey("api_conversations.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.String(100), nullable=False),
+    sa.Column("item", sa.Text, nullable=False),
+    sa.UniqueConstraint("conversation_id", "id"),
 )
 
 audit_log = sa.Table(
