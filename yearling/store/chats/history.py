@@ -12,8 +12,9 @@ from sqlalchemy.engine import Connection
 from yearling.errors import BadInput
 from yearling.records import Conversation
 from yearling.store.chats.conversations import conversation_from_row, require_conversation
+from yearling.store.database.column_types import format_time, parse_time
 from yearling.store.database.database import Database
-from yearling.store.database.schema import conversations, format_time, messages, parse_time, shares
+from yearling.store.database.schema import conversations, messages, shares
 from yearling.store.database.search import SearchTerm, make_snippet, parse_query, select_matching_messages
 
 

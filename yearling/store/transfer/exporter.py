@@ -16,8 +16,8 @@ from typing import IO, Any
 
 from yearling import __version__
 from yearling.clock import now_utc
+from yearling.store.database.column_types import format_time
 from yearling.store.database.packing import record_values
-from yearling.store.database.schema import format_time
 from yearling.store.store import Store
 
 EXPORT_FORMAT = "yearling-export"
