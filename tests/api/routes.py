@@ -81,6 +81,7 @@ def _fixed(**fields: Any) -> Callable[[Ids], Any]:
 ROUTES: tuple[Route, ...] = (
     # The models
     _route("POST /v1/chat/completions", "mine", "member", "chat", _chat),
+    _route("POST /v1/completions", "mine", "member", "chat", _fixed(model="fake-model", prompt="Hello")),
     _route("POST /v1/embeddings", "common", "member", "chat", _fixed(model="fake-model", input="Hello"), answers=(200, 400)),
     _route("POST /v1/responses", "owned", "member", "chat", lambda ids: {"input": "x", "previous_response_id": ids["response"]}),
     _route("GET /v1/responses/{response_id}", "owned", "reader", "read", at="/v1/responses/{response}"),

@@ -29,7 +29,7 @@ from yearling.api.http.metrics import ServerMetrics
 from yearling.api.http.openapi import DocumentedFastAPI
 from yearling.api.http.outbound import JsonFetcher
 from yearling.api.learning import exams, lessons, runs, spec
-from yearling.api.openai import chat_completions, embeddings, models, responses
+from yearling.api.openai import chat_completions, completions, embeddings, models, responses
 from yearling.api.openai import conversations as api_conversations
 from yearling.api.people import me
 from yearling.api.people import routes as people
@@ -43,6 +43,7 @@ _DESCRIPTION = "Yearling's HTTP API, compatible with OpenAI's. The server honour
 
 _ROUTERS: tuple[APIRouter, ...] = (
     chat_completions.router,
+    completions.router,
     responses.router,
     api_conversations.router,
     embeddings.router,

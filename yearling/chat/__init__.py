@@ -16,7 +16,7 @@ from yearling.chat.context_window import prepare_fitting_turn
 from yearling.chat.conversation_turns import ConversationTurns, TurnInput, title_from_question
 from yearling.chat.live_turn import LiveTurn
 from yearling.chat.memory import ExtractedMemory, extract_memories, select_memories
-from yearling.chat.output_parsing import TokenText
+from yearling.chat.output_parsing import TokenText, TokenTextAligner
 from yearling.chat.personalisation import (
     PersonalChatSettings,
     available_modes,
@@ -71,6 +71,7 @@ __all__ = [
     "SpecProblem",
     "SpecTwin",
     "TokenText",
+    "TokenTextAligner",
     "TokenUsage",
     "TurnEvent",
     "TurnInput",

@@ -150,11 +150,12 @@ def from_query_errors(details: Sequence[ErrorDetails]) -> ApiError:
     return ApiError(400, f"The parameter {name} is invalid: {first['msg']}.", param=name, code="invalid_value")
 
 
-def _specificity(detail: ErrorDetails, body: object) -> tuple[int, bool, int]:
-    """Orders errors: the deepest in the body first, and there those of the branch of a union that the value belongs to."""
+def _specificity(detail: ErrorDetails, body: object) -> tuple[int, int, int]:
+    """Orders errors: of an object of another kind, of the branch of a union that the value belongs to, then the deepest."""
     path = param_path(detail["loc"], body, missing=detail["type"] == "missing") or ""
-    is_other_type = detail["type"].endswith("_type")
-    return path.count(".") + path.count("["), not is_other_type, len(detail["loc"])
+    is_other_kind = detail["type"] == "literal_error" and detail["loc"][-1:] == ("type",)
+    is_other_type = detail["type"].endswith("_type") or detail["type"] == "literal_error"
+    return 2 if is_other_kind else int(not is_other_type), path.count(".") + path.count("["), len(detail["loc"])
 
 
 def param_path(loc: Sequence[int | str], body: object, *, missing: bool) -> str | None:
