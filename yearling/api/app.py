@@ -10,6 +10,7 @@ from functools import partial
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from yearling.api import health, web
@@ -25,6 +26,7 @@ from yearling.api.conversations import routes as conversations
 from yearling.api.conversations.turn_inputs import remember_from_turn
 from yearling.api.feedback import routes as feedback
 from yearling.api.http.errors import ApiError, from_query_errors, to_api_error
+from yearling.api.http.head import HeadMiddleware
 from yearling.api.http.metrics import ServerMetrics
 from yearling.api.http.openapi import DocumentedFastAPI
 from yearling.api.http.outbound import JsonFetcher
@@ -119,7 +121,16 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool) -> FastAPI
         if paths := routes_without_policy(router):
             raise RuntimeError(f"these routes do not declare who may call them: {paths}")
         app.include_router(router)
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(GateMiddleware, settings=settings, registry=services.access, metrics=metrics)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["x-request-id", "retry-after"],
+        )
     for error_type in (ApiError, UserError, HTTPException):
         app.add_exception_handler(error_type, _handle_error)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
@@ -133,6 +144,8 @@ def _create_oidc_provider(settings: Settings) -> OidcProvider | None:
 
 
 async def _handle_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == 404 and web.is_page_request(request):
+        return await web.serve_unknown_page(request)
     api_error = to_api_error(error)
     if api_error.status >= 500:
         request_state(request).setdefault("log_fields", {})["error"] = api_error.message

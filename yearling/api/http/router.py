@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, get_args
 
 from fastapi import APIRouter, params
+from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from yearling.api.http.body import JsonBodyMarker, read_json_body
+from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonObject
 from yearling.api.http.schemas import ErrorEnvelope
 
@@ -68,6 +70,10 @@ def event_stream(event_model: type[BaseModel]) -> ResponseDocs:
     return {200: {"content": {"text/event-stream": {"schema": event}}}}
 
 
+_ANY_QUERY = frozenset({"/v1/auth/oidc/callback"})
+"""Routes that others call with parameters of their own choice: the OpenID Connect provider."""
+
+
 class ApiRoute(APIRoute):
     """A route whose endpoint can have a `JsonBody` parameter, which is read after all dependencies have passed."""
 
@@ -81,6 +87,23 @@ class ApiRoute(APIRoute):
                 body = {"required": True, "content": _json_content(self.body_model)}
                 options["openapi_extra"] = {**(options.get("openapi_extra") or {}), "requestBody": body}
         super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler of the route. It refuses parameters of the query that the route does not have."""
+        handle = super().get_route_handler()
+        flat = get_flat_dependant(self.dependant)
+        known = {parameter.alias for parameter in flat.query_params}
+        if self.path in _ANY_QUERY:
+            return handle
+
+        async def check_query_and_handle(request: Request) -> Response:
+            for name in request.query_params:
+                if name not in known:
+                    message = f"The parameter {name[:100]} is unknown."
+                    raise ApiError(400, message, param=name[:100], code="unknown_parameter")
+            return await handle(request)
+
+        return check_query_and_handle
 
 
 def _with_json_body(
