@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, get_args
 
 from fastapi import APIRouter, params
-from fastapi.dependencies.utils import get_flat_dependant
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -91,8 +91,7 @@ class ApiRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler of the route. It refuses parameters of the query that the route does not have."""
         handle = super().get_route_handler()
-        flat = get_flat_dependant(self.dependant)
-        known = {parameter.alias for parameter in flat.query_params}
+        known = {field.alias for field in get_flat_params(self.dependant) if isinstance(field.field_info, params.Query)}
         if self.path in _ANY_QUERY:
             return handle
 

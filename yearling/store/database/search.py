@@ -97,6 +97,7 @@ def parse_query(query: str) -> list[SearchTerm]:
 
 def make_snippet(text: str, query: str) -> str:
     """An excerpt of the text around the first word of the query that occurs in it, or else its beginning."""
+    text = unicodedata.normalize("NFC", text)
     folded, position = "".join(map(_fold_character, text)), -1
     for run, _ in _split_by_script(fold_for_search(query)):
         position = folded.find(run)
