@@ -7,7 +7,7 @@ Settings are read once, at start, and passed on as a record; no other module rea
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -62,6 +62,9 @@ class Settings(BaseSettings):
 
     allowed_hosts: tuple[str, ...] = ()
     """Additional host names under which clients may address the server. This machine's own names are always allowed."""
+
+    cors_origins: tuple[Annotated[str, Field(pattern=r"^https?://[^/?#@]+$")], ...] = ()
+    """Origins whose web pages may call the API with an API key, such as `https://app.example`. Empty allows no other origin."""
 
     public_url: str = Field(default="", pattern=r"^$|^https?://[^/?#@]+$")
     """Address at which people reach the server through a proxy, such as `https://assistant.example`. Links carry this address.

@@ -132,19 +132,19 @@ def measure(address: str, keys: list[str], requests: int, report: Callable[[str]
 
         for number in range(requests):
             key = keys[rng.randrange(len(keys))]
-            page = timed("first page", "/v1/conversations", key, limit=50).json()
+            page = timed("first page", "/v1/chats", key, limit=50).json()
             if page["next"]:
-                timed("next page", "/v1/conversations", key, limit=50, after=page["next"])
+                timed("next page", "/v1/chats", key, limit=50, after=page["next"])
             else:
-                timed("page of 5", "/v1/conversations", key, limit=5)
+                timed("page of 5", "/v1/chats", key, limit=5)
             folder = client.get("/v1/folders", headers={"x-api-key": key}).json()["data"][0]["id"]
-            timed("a folder", "/v1/conversations", key, folder=folder)
-            timed("search, a word", "/v1/conversations", key, q=rng.choice(WORDS))
-            timed("search, two words", "/v1/conversations", key, q=" ".join(rng.sample(WORDS, 2)))
+            timed("a folder", "/v1/chats", key, folder=folder)
+            timed("search, a word", "/v1/chats", key, q=rng.choice(WORDS))
+            timed("search, two words", "/v1/chats", key, q=" ".join(rng.sample(WORDS, 2)))
             at = rng.randrange(len(CHINESE) - 2)
-            timed("search, Chinese", "/v1/conversations", key, q=CHINESE[at : at + 2])
-            timed("search, no hit", "/v1/conversations", key, q="zebra")
-            timed("a conversation", f"/v1/conversations/{rng.choice(page['data'])['id']}", key)
+            timed("search, Chinese", "/v1/chats", key, q=CHINESE[at : at + 2])
+            timed("search, no hit", "/v1/chats", key, q="zebra")
+            timed("a conversation", f"/v1/chats/{rng.choice(page['data'])['id']}", key)
             if number == 0:
                 times.clear()  # the first round warms up
     for kind, durations_ms in times.items():

@@ -21,7 +21,12 @@ async def check_response(response: httpx.Response) -> None:
     """An event hook for httpx. Raises AssertionError for a successful JSON response that differs from its description."""
     media_type = response.headers.get("content-type", "").partition(";")[0]
     path = response.request.url.path
-    if not response.is_success or media_type != "application/json" or path == "/openapi.json":
+    if (
+        response.request.method == "HEAD"
+        or not response.is_success
+        or media_type != "application/json"
+        or path == "/openapi.json"
+    ):
         return
     await response.aread()
     operation = f"{response.request.method} {path}"

@@ -14,9 +14,9 @@ Event = dict[str, Any]
 async def start_turn(client: httpx.AsyncClient, text: str = "Hello", *, conversation: str = "", **fields: Any) -> dict[str, Any]:
     """Send a question, by default in a new conversation; returns the turn."""
     if not conversation:
-        conversation = (await client.post("/v1/conversations", json={})).json()["id"]
+        conversation = (await client.post("/v1/chats", json={})).json()["id"]
     body = {"text": text, **fields} if fields.get("kind", "send") == "send" else fields
-    response = await client.post(f"/v1/conversations/{conversation}/turns", json=body)
+    response = await client.post(f"/v1/chats/{conversation}/turns", json=body)
     assert response.status_code == 200, response.text
     turn: dict[str, Any] = response.json()
     return turn
@@ -54,7 +54,7 @@ async def exchange(client: httpx.AsyncClient, text: str = "Hello", **fields: Any
 
 
 async def get_tree(client: httpx.AsyncClient, conversation_id: str) -> dict[str, Any]:
-    response = await client.get(f"/v1/conversations/{conversation_id}")
+    response = await client.get(f"/v1/chats/{conversation_id}")
     assert response.status_code == 200, response.text
     conversation_tree: dict[str, Any] = response.json()
     return conversation_tree

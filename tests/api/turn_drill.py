@@ -75,9 +75,9 @@ class Reader:
 async def run_round(client: httpx.AsyncClient, store: Store, number: int, rng: random.Random) -> str:
     """The reason why the round failed; empty if it passed."""
     stopping = number % 5 == 4
-    conversation = (await client.post("/v1/conversations", json={})).json()["id"]
+    conversation = (await client.post("/v1/chats", json={})).json()["id"]
     body = {"text": f"Question {number}", "compare": False}
-    turn = (await client.post(f"/v1/conversations/{conversation}/turns", json=body)).json()
+    turn = (await client.post(f"/v1/chats/{conversation}/turns", json=body)).json()
     reader, cuts = Reader(), rng.randrange(2, 9)
     while not reader.ended:
         await reader.read(client, turn["id"], rng.randrange(1, 1500) if cuts else None)
@@ -85,13 +85,13 @@ async def run_round(client: httpx.AsyncClient, store: Store, number: int, rng: r
             cuts -= 1
             await asyncio.sleep(rng.random() * 0.02)
             if rng.random() < 0.3:  # a page refresh: the reader starts again, and finds the turn in its conversation
-                tree = (await client.get(f"/v1/conversations/{conversation}")).json()
+                tree = (await client.get(f"/v1/chats/{conversation}")).json()
                 turn, reader = tree["turns"][-1], Reader(connections=reader.connections)
         if stopping and cuts <= 1:
             await client.post(f"/v1/turns/{turn['id']}/stop")
     late = Reader()
     await late.read(client, turn["id"], None)
-    tree = (await client.get(f"/v1/conversations/{conversation}")).json()
+    tree = (await client.get(f"/v1/chats/{conversation}")).json()
     answer = tree["tree"][-1]
     if reader.numbers != list(range(1, len(reader.numbers) + 1)):
         return f"the numbers have gaps or repeat: {reader.numbers}"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.chat.helpers import ADD, CALL, RecordingSink, make_assistant, prompt_of, turn_request
 from yearling.chat import DEFAULT_SAMPLING, SPEC_VERSION, SchemaNotSatisfied, TurnEvent, answer_message, client_messages
-from yearling.errors import BadInput, ContextLengthExceeded, NotFound, StorageFailed, Unavailable, Unsupported
+from yearling.errors import BadInput, ContextLengthExceeded, NotFound, StorageFailed, Unavailable
 from yearling.inference import FakeChatTemplate, FakeEngine, ScriptedAnswer
 
 FORCED: dict[str, Any] = {"tools": (ADD,), "tool_choice": "required"}
@@ -180,7 +180,6 @@ async def test_logprobs_of_a_partial_stop_string_are_returned() -> None:
         ({"tool_choice": "required"}, BadInput, "tool_choice"),
         ({"tools": (ADD,), "tool_choice": "function:other"}, BadInput, "tool_choice"),
         ({"tools": (ADD, ADD)}, BadInput, "tools"),
-        ({"tools": (ADD,), "json_schema": {"type": "object"}}, Unsupported, "response_format"),
         ({"json_schema": {"type": "nonsense"}}, BadInput, "response_format"),
         ({"sampling": {"temperature": -1.0}}, BadInput, None),
         ({"messages": ({"role": "user", "content": "x" * 5000},)}, ContextLengthExceeded, "messages"),

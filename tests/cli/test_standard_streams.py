@@ -62,7 +62,6 @@ def run(
     ("arguments", "data", "complaint"),
     [
         (["chat"], b"caf\xe9?", "Standard input is not UTF-8"),
-        (["chat", b"caf\xe9?"], b"", "The question is not UTF-8"),
         (["chat"], b"x" * (MAX_PIPED_BYTES + 1), "Standard input is longer"),
     ],
     ids=["pipe", "argument", "long"],

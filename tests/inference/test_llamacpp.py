@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,24 @@ async def test_scores_are_those_of_generation(engine: LlamaCppEngine, chat: Any)
     assert np.abs(np.array(scores) - streamed).mean() < 0.05
     assert np.abs(np.array(scores) - streamed).max() < 0.5
     assert await engine.score([(request.prompt_ids, [])]) == [[]]
+
+
+async def test_tokens_of_a_text_are_scored_with_the_likeliest_at_their_place(engine: LlamaCppEngine, chat: Any) -> None:
+    ids = [*chat("Explain why the sky is blue.").prompt_ids, *range(100, 300)]  # longer than one chunk
+    tokens = await engine.score_tokens(ids, num_top=3)
+    [scores] = await engine.score([(ids[:1], ids[1:])])
+    assert [token.id for token in tokens] == ids[1:]
+    assert [token.logprob for token in tokens] == scores
+    for token in tokens:
+        top = [logprob for _, logprob in token.top_logprobs]
+        assert len(top) == 3
+        assert top == sorted(top, reverse=True)
+        assert token.logprob <= top[0]
+        assert token.logprob == dict(token.top_logprobs).get(token.id, token.logprob)
+    assert await engine.score_tokens(ids, first=len(ids) - 1) == [replace(tokens[-1], top_logprobs=())]
+    assert await engine.score_tokens(ids[:1]) == []
+    with pytest.raises(BadInput):
+        await engine.score_tokens(ids, first=0)
 
 
 async def test_stop_strings_and_length(engine: LlamaCppEngine, chat: Any) -> None:

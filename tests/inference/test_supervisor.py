@@ -61,6 +61,7 @@ async def test_it_answers_as_the_engine_itself() -> None:
         assert await as_engine.generate(request) == await bare.generate(request)
         assert (engine.name, engine.model_hash, engine.capabilities) == (bare.name, bare.model_hash, bare.capabilities)
         assert await engine.score([((1, 2), (3, 4))]) == await bare.score([((1, 2), (3, 4))])
+        assert await engine.score_tokens((1, 2, 3), num_top=2) == await bare.score_tokens((1, 2, 3), num_top=2)
         assert await engine.embed([[1, 2]]) == await bare.embed([[1, 2]])
 
 

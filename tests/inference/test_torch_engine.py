@@ -164,6 +164,13 @@ async def test_score_of_long_and_short_texts_together_is_batch_invariant() -> No
         texts = [(b"x", b"yz" * 3), (b"prompt " * 100, b"answer " * 60), (b"ab", b""), (b"q", b"w" * 30)]
         together = await engine.score(texts)
         alone = [(await engine.score([item]))[0] for item in texts]
+        for prompt, answer in texts:
+            tokens = await engine.score_tokens([*prompt, *answer], first=len(prompt), num_top=2)
+            assert [token.id for token in tokens] == list(answer)
+            assert [token.logprob for token in tokens] == pytest.approx((await engine.score([(prompt, answer)]))[0], abs=1e-5)
+            for token in tokens:
+                assert token.logprob <= token.top_logprobs[0][1] >= token.top_logprobs[1][1]
+                assert token.logprob == dict(token.top_logprobs).get(token.id, token.logprob)
     assert [len(item) for item in together] == [len(answer) for _, answer in texts]
     for first, second in zip(together, alone, strict=True):
         assert first == pytest.approx(second, abs=TOLERANCE)

@@ -80,6 +80,8 @@ def fill(store: Store, *, seed: int = 1) -> None:
             )
             parent = message.id
         _fill_chat_records(store, person.id, conversation.id)
+        items = [{"id": f"msg_{number}", "type": "message", "content": "words \x00 é"} for number in range(2)]
+        store.api_conversations.create(person.id, metadata={"a": "é"}, new_items=items)
         sha256 = store.blobs.put(rng.randbytes(5000))
         store.blobs.add_reference(sha256, "document", conversation.id)
         store.audit.append(person.name, "test.fill", conversation.id, {"z": 1, "a": ["é", 0.1, None]})

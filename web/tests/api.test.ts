@@ -19,7 +19,7 @@ describe('api', () => {
     expect(await api.get('/v1/consensus/items/{item}', { params: { path: { item: 'x/y' } } })).toEqual({ id: 'x/y' });
     expect(new URL(requests[0]!.url).pathname).toBe('/v1/consensus/items/x%2Fy');
     const more = answer(Response.json({ data: [] }));
-    await api.get('/v1/conversations', { params: { query } });
+    await api.get('/v1/chats', { params: { query } });
     expect(new URL(more[0]!.url).search).toBe('?limit=3');
   });
 

@@ -10,6 +10,7 @@ from functools import partial
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from yearling.api import health, web
@@ -24,7 +25,8 @@ from yearling.api.conversations import comparisons, folders, import_export, memo
 from yearling.api.conversations import routes as conversations
 from yearling.api.conversations.turn_inputs import remember_from_turn
 from yearling.api.feedback import routes as feedback
-from yearling.api.http.errors import ApiError, from_validation_errors, to_api_error
+from yearling.api.http.errors import ApiError, from_query_errors, to_api_error
+from yearling.api.http.head import HeadMiddleware
 from yearling.api.http.metrics import ServerMetrics
 from yearling.api.http.openapi import DocumentedFastAPI
 from yearling.api.http.outbound import JsonFetcher
@@ -32,7 +34,8 @@ from yearling.api.learning import exams, lessons, runs, spec
 from yearling.api.model_library import endpoints
 from yearling.api.model_library import routes as model_library
 from yearling.api.model_library.pulls import ModelPulls
-from yearling.api.openai import chat_completions, embeddings, models, responses
+from yearling.api.openai import chat_completions, completions, embeddings, models, responses
+from yearling.api.openai import conversations as api_conversations
 from yearling.api.people import me
 from yearling.api.people import routes as people
 from yearling.api.services import AdmissionController, ApiEnginePool, Services
@@ -46,7 +49,9 @@ _DESCRIPTION = "Yearling's HTTP API, compatible with OpenAI's. The server honour
 
 _ROUTERS: tuple[APIRouter, ...] = (
     chat_completions.router,
+    completions.router,
     responses.router,
+    api_conversations.router,
     embeddings.router,
     models.router,
     model_library.router,
@@ -124,7 +129,16 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool) -> FastAPI
         if paths := routes_without_policy(router):
             raise RuntimeError(f"these routes do not declare who may call them: {paths}")
         app.include_router(router)
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(GateMiddleware, settings=settings, registry=services.access, metrics=metrics)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["x-request-id", "retry-after"],
+        )
     for error_type in (ApiError, UserError, HTTPException):
         app.add_exception_handler(error_type, _handle_error)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
@@ -138,6 +152,8 @@ def _create_oidc_provider(settings: Settings) -> OidcProvider | None:
 
 
 async def _handle_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == 404 and web.is_page_request(request):
+        return await web.serve_unknown_page(request)
     api_error = to_api_error(error)
     if api_error.status >= 500:
         request_state(request).setdefault("log_fields", {})["error"] = str(error)
@@ -148,4 +164,4 @@ async def _handle_validation_error(_: Request, error: Exception) -> Response:
     """Invalid path or query parameters. `JsonBody` reports invalid bodies itself."""
     if not isinstance(error, RequestValidationError):
         raise error
-    return from_validation_errors(list(error.errors()), None).response()
+    return from_query_errors(list(error.errors())).response()

@@ -132,9 +132,13 @@ class AdmissionController:
 
     def reserve(self, turn: PreparedTurn) -> CapacityReservation:
         """Reserve capacity for each answer of the turn. Raises ApiError (503) if there is none."""
-        name, num_answers = turn.served.name, len(turn.choices)
+        return self.reserve_answers(turn.served, len(turn.choices))
+
+    def reserve_answers(self, served: ServedModel, num_answers: int) -> CapacityReservation:
+        """Reserve capacity for some answers of a model. Raises ApiError (503) if there is none."""
+        name = served.name
         in_flight = self._num_in_flight.get(name, 0)
-        if in_flight and in_flight + num_answers > turn.served.engine.capabilities.max_sequences + self._queue_limit:
+        if in_flight and in_flight + num_answers > served.engine.capabilities.max_sequences + self._queue_limit:
             raise ApiError(
                 503,
                 f"This model is generating or queueing {in_flight} answers. Try again in a moment.",

@@ -75,6 +75,8 @@ FRAME_CONTENT_SECURITY_POLICY = "; ".join(
 )
 """For the frame that draws diagrams: an opaque origin without network, cookies or storage."""
 
+_METHODS = ["GET", "HEAD"]
+
 _FRAME = "mermaid.html"
 _FRAME_SCRIPTS = frozenset({"mermaid.tiny.js", "mermaid-frame.js"})
 
@@ -148,6 +150,20 @@ async def serve_index(request: Request) -> Response:
     )
 
 
+def is_page_request(request: Request) -> bool:
+    """Whether a browser asks for a page to show, at an address that is not the API's."""
+    is_api = request.url.path.startswith(("/v1/", "/assets/"))
+    return request.method in _METHODS and not is_api and "text/html" in request.headers.get("accept", "")
+
+
+async def serve_unknown_page(request: Request) -> Response:
+    """The page with status 404. It says itself that there is nothing at this address."""
+    response = await serve_index(request)
+    if response.status_code == 200:
+        response.status_code = 404
+    return response
+
+
 async def serve_asset(request: Request, name: str) -> Response:
     """A file whose name contains the hash of its content. Browsers keep it for good."""
     if "/" in name:
@@ -175,7 +191,6 @@ def _file_endpoint(name: str) -> Callable[[Request], Awaitable[Response]]:
     return send
 
 
-_METHODS = ["GET", "HEAD"]
 for _path in PAGE_PATHS:
     router.add_api_route(_path, serve_index, methods=_METHODS)
 router.add_api_route("/assets/{name}", serve_asset, methods=_METHODS)

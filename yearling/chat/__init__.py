@@ -12,10 +12,11 @@ from yearling.chat.answer_style import (
     system_messages,
 )
 from yearling.chat.comparison_prompts import NUM_RECENT_OFFERS, should_offer_comparison
+from yearling.chat.context_window import prepare_fitting_turn
 from yearling.chat.conversation_turns import ConversationTurns, TurnInput, title_from_question
 from yearling.chat.live_turn import LiveTurn
 from yearling.chat.memory import ExtractedMemory, extract_memories, select_memories
-from yearling.chat.output_parsing import TokenText
+from yearling.chat.output_parsing import TokenText, TokenTextAligner
 from yearling.chat.personalisation import (
     PersonalChatSettings,
     available_modes,
@@ -70,6 +71,7 @@ __all__ = [
     "SpecProblem",
     "SpecTwin",
     "TokenText",
+    "TokenTextAligner",
     "TokenUsage",
     "TurnEvent",
     "TurnInput",
@@ -86,6 +88,7 @@ __all__ = [
     "message_from_source",
     "personal_answer_style",
     "personalise_turn",
+    "prepare_fitting_turn",
     "read_spec",
     "remember_from_turn",
     "select_memories",

@@ -18,16 +18,23 @@ from yearling.chat.prompt_rendering import ChatPromptRenderer
 from yearling.chat.reasoning_effort import final_answer_messages, reasoning_budget_tokens, reasoning_messages
 from yearling.chat.request import TurnRequest
 from yearling.chat.sample_recording import GenerationRecord, SampleRecorder
-from yearling.chat.structured_output import SchemaNotSatisfied, json_text_violation
+from yearling.chat.structured_output import OutputConstraint, SchemaNotSatisfied, json_text_violation
 from yearling.chat.tools import ToolCall, tool_call_id
 from yearling.chat.turn_events import TokenUsage, TurnEvent
 from yearling.clock import new_id
-from yearling.errors import Unavailable
+from yearling.errors import Unavailable, Unsupported
 from yearling.inference import THINK_CLOSE, Delta, GenerationRequest, ServedModel
 from yearling.records import FinishReason
 
 _MIN_REASONING_TOKENS = 16
 """With a smaller budget, reasoning is skipped: it would be cut off before it helps."""
+
+MAX_ATTEMPTS = 3
+"""Attempts at an output whose schema no grammar enforces as a whole."""
+_MAX_CALL_PREAMBLE_CHARS = 200
+"""Longest text before a tool call, where the model chooses between a call and an answer that satisfies a schema."""
+_MIN_RETRY_TEMPERATURE = 0.7
+"""A greedy attempt would repeat itself."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +48,7 @@ class ChoiceGenerator:
     index: int
     person_id: str
     recorder: SampleRecorder
+    constraint: OutputConstraint | None = None
     sample_id: str = field(default_factory=new_id)
     """Id of the answer pass's sample."""
     _prompt_tokens: int | None = None
@@ -49,6 +57,10 @@ class ChoiceGenerator:
     _answer_messages: Sequence[MessageDict] | None = None
     """The messages of the answer pass, if the reasoning was added to them."""
     _num_tool_calls: int = 0
+    _called_name: str | None = None
+    _is_answered: bool = False
+    _num_refused_forms: int = 0
+    """How many of the constraint's forms the engine's grammar cannot enforce."""
 
     async def events(self) -> AsyncGenerator[TurnEvent, None]:
         """The events of this choice. Closing the generator stops generation within one step and stores what was emitted.
@@ -135,41 +147,94 @@ class ChoiceGenerator:
     # Answering
 
     async def _answer_pass(self) -> AsyncGenerator[TurnEvent, None]:
-        """The answer pass. Its last event follows once the sample is durable."""
-        parser = self._output_parser()
+        """The answer: a call if the model chooses to make one, else a text, in as many attempts as its schema needs."""
+        if self.turn_request.may_call_or_answer and self.request.prompt_ids is not None:
+            unconstrained = replace(self.request, json_schema=None)
+            async with aclosing(self._attempt(unconstrained, self._optional_call_parser(), only_calls=True)) as events:
+                async for event in events:
+                    yield event
+        for number in range(MAX_ATTEMPTS):
+            if self._is_answered:
+                return
+            request = self.request
+            if number:
+                sampling = request.sampling
+                temperature = max(sampling.temperature, _MIN_RETRY_TEMPERATURE)
+                request = replace(request, sampling=replace(sampling, seed=sampling.seed + number, temperature=temperature))
+            is_last = number == MAX_ATTEMPTS - 1
+            async with aclosing(self._attempt(request, self._output_parser(), is_last=is_last)) as events:
+                async for event in events:
+                    yield event
+
+    async def _attempt(
+        self, request: GenerationRequest, parser: OutputParser, *, only_calls: bool = False, is_last: bool = False
+    ) -> AsyncGenerator[TurnEvent, None]:
+        """One attempt at the answer. Its last event follows once the sample is durable.
+
+        An attempt that can be rejected yields nothing before it is accepted: if its schema is not enforced as a whole, and with
+        `only_calls`, which rejects any text but a call.
+        """
         tokenizer = self.served.tokenizer
         alignment = TokenTextAligner(tokenizer) if self.turn_request.logprobs and tokenizer is not None else None
         messages = self.turn_request.messages if self._answer_messages is None else self._answer_messages
-        record = self._new_record(self.request, messages, self.sample_id)
+        record = self._new_record(request, messages, self.sample_id)
+        self._num_tool_calls = 0
+        held_back: list[TurnEvent] = []
         with self.recorder.store_on_exit(record):
             async with aclosing(self._stream_deltas(record)) as deltas:
                 async for delta in deltas:
                     event = self._turn_event(delta, await _parse(parser, delta.text), alignment)
                     if event is not None:
-                        yield event
+                        if only_calls or self._can_be_rejected(record):
+                            held_back.append(event)
+                        else:
+                            yield event
                     if parser.ended:
                         record.finish = record.finish or "stop"
+                        break
+                    if only_calls and not self._num_tool_calls and _is_answer(held_back):
+                        record.finish = "cancelled"
                         break
             reason = _finish_reason_of(record)
             final_event = self._turn_event(Delta(), await _parse(parser, None), alignment)
             if final_event is not None:
-                yield final_event
+                held_back.append(final_event)
             if reason == "stop" and self._num_tool_calls:
                 reason = "tool_calls"
+            problem = "" if only_calls else await self._schema_problem(record, reason)
+            is_rejected = not self._num_tool_calls if only_calls else problem and not is_last and self._can_be_rejected(record)
+            if is_rejected:
+                record.id = new_id()  # the answer's own sample follows
             await self.recorder.store(record, reason)
-        await self._check_schema_satisfied(record, reason)
+        if is_rejected:
+            return
+        if problem:
+            self._require_satisfied(problem)
+        for event in held_back:
+            yield event
         tokens = (
             alignment.flush(all_tokens_are_text=not self._num_tool_calls and not self._was_cut_by_stop_string(record))
             if alignment
             else ()
         )
+        self._is_answered = True
         yield TurnEvent(choice=self.index, tokens=tokens, finish_reason=reason, usage=self._usage(record), sample_id=record.id)
+
+    def _can_be_rejected(self, record: GenerationRecord) -> bool:
+        """Whether the grammar of this pass enforces less than the schema."""
+        if self.constraint is None or record.request.prompt_ids is None:
+            return False
+        return record.request.json_schema != self.constraint.schema
+
+    def _optional_call_parser(self) -> OutputParser:
+        return output_parser_for(self.turn_request.offered_tools, forced=False, parallel=self.turn_request.parallel_tool_calls)
 
     def _output_parser(self) -> OutputParser:
         if self.request.prompt_ids is None:  # remote engines parse tool calls themselves
             return PlainTextParser()
-        forced = self.turn_request.forced_tool is not None
-        return output_parser_for(self.turn_request.offered_tools, forced=forced, parallel=self.turn_request.parallel_tool_calls)
+        if self.turn_request.forced_tool is not None:
+            return output_parser_for(self.turn_request.offered_tools, forced=True)
+        return PlainTextParser() if self.request.json_schema is not None else self._optional_call_parser()
 
     def _turn_event(self, delta: Delta, parsed: ParsedOutput, alignment: TokenTextAligner | None) -> TurnEvent | None:
         tokens = alignment.push(delta.tokens, parsed.text, hidden_bytes=parsed.hidden_bytes) if alignment is not None else ()
@@ -181,6 +246,7 @@ class ChoiceGenerator:
 
     def _tool_call_delta(self, call: ToolCall) -> ToolCallDict:
         self._num_tool_calls += 1
+        self._called_name = call.name
         index = self._num_tool_calls - 1
         function = {"name": call.name, "arguments": call.arguments}
         return {"index": index, "id": tool_call_id(self.sample_id, index), "type": "function", "function": function}
@@ -189,17 +255,27 @@ class ChoiceGenerator:
         """A remote engine's delta with the call id that `answer_message` derives from the stored sample."""
         return {**delta, "id": tool_call_id(self.sample_id, delta["index"])} if delta.get("id") else delta
 
-    async def _check_schema_satisfied(self, record: GenerationRecord, reason: FinishReason) -> None:
-        """Raises SchemaNotSatisfied unless the answer satisfies its schema. An answer cut by its length is reported as cut."""
-        schema = self.request.json_schema
-        if schema is None or reason == "length":
-            return
-        problem = await asyncio.to_thread(json_text_violation, record.text, schema)
-        if problem:
+    async def _schema_problem(self, record: GenerationRecord, reason: FinishReason) -> str:
+        """Why the output does not satisfy its schema, empty if it does. An output cut by its length is reported as cut."""
+        is_remote_call = record.request.prompt_ids is None and (
+            self.turn_request.forced_tool is not None or reason == "tool_calls" or record.has_tool_calls
+        )
+        if self.constraint is None or reason == "length" or is_remote_call:
+            return ""
+        return await asyncio.to_thread(json_text_violation, record.text, self.constraint.schema)
+
+    def _require_satisfied(self, problem: str) -> None:
+        """Raises SchemaNotSatisfied for an answer that must satisfy its schema. Others are passed on, as OpenAI does."""
+        forced_tool = self.turn_request.forced_tool
+        if forced_tool is None:
+            is_strict = self.turn_request.strict
+        else:
+            is_strict = self._called_name is None or self.turn_request.is_strict_tool(self._called_name)
+        if is_strict:
             raise SchemaNotSatisfied(
                 f"The answer does not satisfy the JSON schema: {problem[:200]}.",
                 advice="Simplify it or try again: some keywords cannot be enforced, and a stop string can cut the answer.",
-                param="response_format" if self.turn_request.forced_tool is None else "tools",
+                param="response_format" if forced_tool is None else "tools",
             )
 
     def _was_cut_by_stop_string(self, record: GenerationRecord) -> bool:
@@ -226,19 +302,46 @@ class ChoiceGenerator:
         )
 
     async def _stream_deltas(self, record: GenerationRecord) -> AsyncGenerator[Delta, None]:
-        """The deltas of one pass; each is added to the record first. Raises Unavailable if the engine breaks off."""
-        async with aclosing(self.served.engine.stream(record.request)) as deltas:
-            async for delta in deltas:
-                record.add_delta(delta)
-                yield delta
+        """The deltas of one pass; each is added to the record first. Raises Unavailable if the engine breaks off.
+
+        If the engine's grammar cannot enforce the schema, a weaker form is tried. Raises Unsupported if it enforces none.
+        """
+        while True:
+            try:
+                async with aclosing(self.served.engine.stream(record.request)) as deltas:
+                    async for delta in deltas:
+                        record.add_delta(delta)
+                        yield delta
+                break
+            except Unsupported as error:
+                if error.param != "response_format" or record.has_output:
+                    raise
+                self._weaken_grammar(record, error)
         if record.finish in (None, "error", "cancelled"):
             raise Unavailable("The engine stopped in the middle of an answer.", advice="Try again.")
+
+    def _weaken_grammar(self, record: GenerationRecord, refusal: Unsupported) -> None:
+        """Replace the schema of a pass by the next weaker form. Raises the refusal if there is none."""
+        forms = self.constraint.grammar_forms if self.constraint is not None else ()
+        self._num_refused_forms += 1
+        if record.request.json_schema is None or self._num_refused_forms >= len(forms):
+            param = "response_format" if self.turn_request.forced_tool is None else "tools"
+            raise Unsupported(refusal.message, advice=refusal.advice, param=param) from None
+        form = forms[self._num_refused_forms]
+        self.request = replace(self.request, json_schema=form)
+        record.request = replace(record.request, json_schema=form)
 
 
 async def _parse(parser: OutputParser, text: str | None) -> ParsedOutput:
     """What a piece of the output adds, or its end (None); in a worker thread where that may evaluate a user's schema."""
     step = parser.flush if text is None else partial(parser.push, text)
     return await asyncio.to_thread(step) if parser.checks_schemas else step()
+
+
+def _is_answer(events: Sequence[TurnEvent]) -> bool:
+    """Whether a text that could lead up to a tool call is an answer: it begins as JSON does, or is too long."""
+    text = "".join(event.text for event in events).lstrip()
+    return text.startswith(("{", "[", "`")) or len(text) > _MAX_CALL_PREAMBLE_CHARS
 
 
 def _finish_reason_of(record: GenerationRecord) -> FinishReason:

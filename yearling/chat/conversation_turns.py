@@ -22,12 +22,13 @@ from yearling.chat.json_types import MessageDict
 from yearling.chat.live_turn import LiveTurn
 from yearling.chat.reasoning_effort import ReasoningEffort
 from yearling.chat.request import TurnRequest
+from yearling.chat.sample_recording import DiscardingSampleSink
 from yearling.chat.turn import Assistant, PreparedTurn, ServedModelProvider
 from yearling.chat.turn_events import TurnEvent
 from yearling.chat.turn_plan import TurnPlan, plan_turn
 from yearling.clock import new_id
 from yearling.errors import NotFound, UserError
-from yearling.records import FinishReason, Sample
+from yearling.records import FinishReason
 from yearling.store import Store
 from yearling.tracebacks import describe_exception
 
@@ -88,13 +89,6 @@ class _AnswerInProgress:
         return self.turn.choices[0].sample_id
 
 
-class _DiscardingSampleSink:
-    """Discards the samples of temporary turns."""
-
-    async def add(self, sample: Sample, /) -> object:
-        return False
-
-
 OnTurnSaved = Callable[[LiveTurn, str], Awaitable[None]]
 """Called with an ended turn and the text of its question."""
 
@@ -115,7 +109,7 @@ class ConversationTurns:
         question's turn."""
         self._store = store
         self._assistant = assistant
-        self._temporary_assistant = Assistant(pool, _DiscardingSampleSink(), "")
+        self._temporary_assistant = Assistant(pool, DiscardingSampleSink(), "")
         self._acquire_slot = acquire_slot
         self._on_saved = on_saved
         self._turns: dict[str, LiveTurn] = {}

@@ -187,9 +187,17 @@ class TokenTextAligner:
         return tuple(ready)
 
     def flush(self, *, all_tokens_are_text: bool) -> tuple[TokenText, ...]:
-        """The pending tokens at the end of the output if all of them are text (bytes and text can differ), else none."""
+        """The pending tokens at the end of the output if all of them are text (bytes and text can differ).
+
+        Otherwise they are not part of the text, but for the beginning of a token whose end belongs to a stop string.
+        """
         pending, self._pending_tokens = tuple(self._pending_tokens), deque()
-        return pending if all_tokens_are_text else ()
+        if all_tokens_are_text:
+            return pending
+        if not pending or not self._unmatched_bytes:
+            return ()
+        raw_bytes = pending[0].raw_bytes[: self._unmatched_bytes]
+        return (TokenText(raw_bytes.decode(errors="replace"), raw_bytes, pending[0].logprob, pending[0].top),)
 
     def _with_alternatives(self, token: Token) -> TokenText:
         top = tuple(self._token_text(token_id, logprob) for token_id, logprob in token.top_logprobs)

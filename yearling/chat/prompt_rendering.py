@@ -32,7 +32,7 @@ class ChatPromptRenderer:
         `forced_tool` names the function whose call is enforced; `*` stands for any of the tools. `thinking` leaves the prompt
         open inside the model's thinking section. Raises BadInput if the template takes no form of the messages.
         """
-        instructions = [] if json_schema is None else [describe_schema(json_schema)]
+        instructions = [] if json_schema is None else [describe_schema(json_schema, beside_tools=bool(tools))]
         return tuple(
             self._renderer.encode(messages, tools=tools, forced_tool=forced_tool, instructions=instructions, thinking=thinking)
         )
@@ -42,8 +42,9 @@ class ChatPromptRenderer:
         return tuple(self._renderer.encode_after_thinking(ids, thoughts, force_tool_call=force_tool_call))
 
 
-def describe_schema(schema: SchemaDict) -> str:
+def describe_schema(schema: SchemaDict, *, beside_tools: bool = False) -> str:
     """The instruction that shows a schema to the model. The engine enforces it; a model that knows it answers better."""
+    answer = "Unless you call a function, answer" if beside_tools else "Answer"
     if schema == {"type": "object"}:
-        return "Answer with one JSON object and nothing else."
-    return f"Answer with JSON of this schema and nothing else:\n{json.dumps(schema, ensure_ascii=False)}"
+        return f"{answer} with one JSON object and nothing else."
+    return f"{answer} with JSON of this schema and nothing else:\n{json.dumps(schema, ensure_ascii=False)}"

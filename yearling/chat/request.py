@@ -8,9 +8,11 @@ from typing import Any
 
 from yearling.chat.json_types import MessageDict, SchemaDict, ToolDict
 from yearling.chat.reasoning_effort import REASONING_EFFORTS, ReasoningEffort
+from yearling.chat.structured_output import OutputConstraint, effective_schema
 from yearling.chat.tools import forced_call_schema, tool_name
-from yearling.errors import BadInput, Unsupported
+from yearling.errors import BadInput
 from yearling.json_schemas import check_schema
+from yearling.schema_limits import measure_schema
 
 MAX_CHOICES = 128
 
@@ -41,6 +43,8 @@ class TurnRequest:
     `messages` have OpenAI's form with text as content; messages that are not the client's own carry a `source`. `sampling` holds
     only those fields of SamplingSettings that the client set. `tool_choice` is `none`, `auto`, `required` or `function:NAME`.
     `n` is the number of choices, 1 to 128; `logprobs` asks for log-probabilities, with `top_logprobs` alternatives per token.
+    An answer that is `strict` satisfies `json_schema` or fails; otherwise it is passed on after some attempts, as OpenAI does.
+    Without `store`, no sample of the turn is stored, whatever the retention setting says.
     """
 
     request_id: str
@@ -51,11 +55,13 @@ class TurnRequest:
     logprobs: bool = False
     top_logprobs: int = 0
     json_schema: SchemaDict | None = None
+    strict: bool = True
     tools: tuple[ToolDict, ...] = ()
     tool_choice: str = "auto"
     parallel_tool_calls: bool = True
     effort: ReasoningEffort | None = None
     partial_answer: PartialAnswer | None = None
+    store: bool = True
 
     @property
     def offered_tools(self) -> tuple[ToolDict, ...]:
@@ -69,10 +75,14 @@ class TurnRequest:
             return None
         return "*" if self.tool_choice == "required" else self.tool_choice.removeprefix("function:")
 
+    def is_strict_tool(self, name: str) -> bool:
+        """Whether the arguments of this tool must satisfy its parameters."""
+        return any(bool(tool["function"].get("strict")) for tool in self.tools if tool_name(tool) == name)
+
     @property
-    def forced_tools(self) -> list[ToolDict]:
-        """The tools of which one must be called; empty if no call is enforced."""
-        return [tool for tool in self.tools if self.forced_tool in ("*", tool_name(tool))]
+    def may_call_or_answer(self) -> bool:
+        """Whether the model chooses between a call and an answer that satisfies a schema."""
+        return self.json_schema is not None and bool(self.offered_tools) and self.forced_tool is None
 
     @property
     def has_schemas(self) -> bool:
@@ -88,10 +98,10 @@ class TurnRequest:
         return [{"role": "system", "content": "", "source": "tools", **fields}]
 
 
-def check_request(request: TurnRequest) -> None:
-    """Raises BadInput for invalid or contradictory fields, Unsupported for combinations that no engine can do.
+def check_request(request: TurnRequest) -> OutputConstraint | None:
+    """What the output must satisfy: the call that is forced, or the JSON schema of the answer. None if neither is given.
 
-    Call it from a worker thread for a request that `has_schemas`.
+    Raises BadInput for invalid or contradictory fields. Call it from a worker thread for a request that `has_schemas`.
     """
     if not request.messages:
         raise BadInput("There are no messages.", advice="Send at least one.", param="messages")
@@ -101,30 +111,45 @@ def check_request(request: TurnRequest) -> None:
         raise BadInput(f"The effort must be one of {', '.join(REASONING_EFFORTS)}.", param="reasoning_effort")
     if request.top_logprobs and not request.logprobs:
         raise BadInput("top_logprobs needs logprobs to be true.", param="top_logprobs")
+    constraint = None
     if request.json_schema is not None:
-        check_schema(request.json_schema, param="response_format")
-        if request.offered_tools and request.forced_tool is None:
-            raise Unsupported(
-                "A response format and tools that the model may choose cannot be combined.",
-                advice="Set tool_choice to none or required, or leave one of them out.",
-                param="response_format",
-            )
+        measure_schema(request.json_schema, param="response_format")
+        schema = effective_schema(request.json_schema, strict=request.strict)
+        check_schema(schema, param="response_format")
+        constraint = OutputConstraint.from_schema(schema)
     if request.partial_answer is not None and (request.tools or request.json_schema or request.effort not in (None, "none")):
         raise BadInput(
             "An answer with tools, a schema or reasoning cannot be continued.", advice="Regenerate it instead.", param="kind"
         )
-    _check_tools(request)
+    forced_call = _check_tools(request)
+    return forced_call or constraint
 
 
-def _check_tools(request: TurnRequest) -> None:
+def _check_tools(request: TurnRequest) -> OutputConstraint | None:
+    """What a forced call must satisfy."""
     names = [tool_name(tool) for tool in request.tools]
     if len(set(names)) < len(names):
         raise BadInput("Two tools have the same name.", param="tools")
-    for index, tool in enumerate(request.tools):
-        check_schema(tool["function"].get("parameters") or {}, param=f"tools[{index}].function.parameters")
+    tools = [
+        _with_effective_parameters(tool, param=f"tools[{index}].function.parameters") for index, tool in enumerate(request.tools)
+    ]
     if request.tool_choice.startswith("function:") and request.forced_tool not in names:
         raise BadInput("tool_choice names a function that is not in tools.", param="tool_choice")
     if request.tool_choice == "required" and not names:
         raise BadInput("tool_choice is required, but there are no tools.", param="tool_choice")
-    if len(request.forced_tools) > 1:
-        check_schema(forced_call_schema(request.forced_tools), param="tools")
+    forced_tools = [tool for tool in tools if request.forced_tool in ("*", tool_name(tool))]
+    if not forced_tools:
+        return None
+    schema = forced_call_schema(forced_tools)
+    if len(forced_tools) > 1:
+        check_schema(schema, param="tools")
+    return OutputConstraint.from_schema(schema)
+
+
+def _with_effective_parameters(tool: ToolDict, *, param: str) -> ToolDict:
+    """The tool with the parameters that its calls are checked against. Raises BadInput."""
+    function = tool["function"]
+    measure_schema(function.get("parameters") or {}, param=param)
+    parameters = effective_schema(function.get("parameters") or {}, strict=bool(function.get("strict")))
+    check_schema(parameters, param=param)
+    return {**tool, "function": {**function, "parameters": parameters}}

@@ -33,6 +33,14 @@ class SampleSink(Protocol):
         ...
 
 
+class DiscardingSampleSink:
+    """Discards every sample, for turns of which nothing may be kept."""
+
+    async def add(self, sample: Sample, /) -> object:
+        """Store nothing."""
+        return False
+
+
 @dataclass(slots=True, kw_only=True)
 class GenerationRecord:
     """Accumulates one pass through an engine. `finish` is None until the engine reports how the pass ended."""
@@ -78,6 +86,16 @@ class GenerationRecord:
         return "".join(self._text) + "".join(
             format_tool_call(function["name"], function["arguments"]) for _, function in sorted(self._tool_calls.items())
         )
+
+    @property
+    def has_output(self) -> bool:
+        """Whether the engine has emitted anything."""
+        return bool(self._output_ids or self._text or self._tool_calls)
+
+    @property
+    def has_tool_calls(self) -> bool:
+        """Whether a remote engine has parsed tool calls."""
+        return bool(self._tool_calls)
 
     @property
     def last_token_id(self) -> int | None:

@@ -22,7 +22,9 @@ def answer_message(sample: Sample) -> MessageDict:
     """The assistant's message as the client received it, with the same tool call ids."""
     offered = message_from_source(sample, "tools") or {}
     forced = FORCED_CALL_MARK in sample.grammar
-    parser = output_parser_for(offered.get("tools", ()), forced=forced, parallel=offered.get("parallel", True))
+    # An output that followed another schema is an answer, whatever its strings contain.
+    tools = offered.get("tools", ()) if forced or not sample.grammar else ()
+    parser = output_parser_for(tools, forced=forced, parallel=offered.get("parallel", True))
     outputs = [parser.push(sample.output_text), parser.flush()]
     calls = [
         {

@@ -1,20 +1,48 @@
-"""Structured output: whether an answer satisfies its JSON schema.
+"""Structured output: the schema that an output must satisfy, and whether it does.
 
-The engine's grammar enforces a schema; this module checks every answer again.
+The engine's grammar enforces what it can of a schema; this module checks every output against all of it.
 """
 
 from __future__ import annotations
 
 import json
-from typing import NoReturn
+from dataclasses import dataclass
+from typing import NoReturn, Self
 
 from yearling.chat.json_types import SchemaDict
+from yearling.chat.schema_forms import checkable_form, grammar_forms
 from yearling.errors import Unsupported
 from yearling.json_schemas import MAX_VALUE_CHARS, schema_violation
 
 
 class SchemaNotSatisfied(Unsupported):
     """An answer does not satisfy its JSON schema, although the engine was told to enforce it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputConstraint:
+    """What an output must satisfy.
+
+    The engine's grammar enforces the first of `grammar_forms` that it can while it generates, and `schema` is checked afterwards.
+    """
+
+    schema: SchemaDict
+    grammar_forms: tuple[SchemaDict, ...]
+
+    @classmethod
+    def from_schema(cls, schema: SchemaDict) -> Self:
+        """The constraint of a schema that `check_schema` accepts."""
+        return cls(schema=schema, grammar_forms=tuple(grammar_forms(schema)))
+
+    @property
+    def is_enforceable(self) -> bool:
+        """Whether a grammar enforces the whole schema, so that an answer can be passed on before it is complete."""
+        return self.grammar_forms[0] == self.schema
+
+
+def effective_schema(schema: SchemaDict, *, strict: bool) -> SchemaDict:
+    """The schema, without what cannot be checked unless it is `strict`."""
+    return schema if strict else checkable_form(schema)
 
 
 def json_text_violation(text: str, schema: SchemaDict) -> str:

@@ -42,14 +42,27 @@ def tool_name(tool: ToolDict) -> str:
 # Forced calls
 
 
+NO_ARGUMENTS: SchemaDict = {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+def takes_no_arguments(tool: ToolDict) -> bool:
+    """Whether a tool describes no arguments, so that every call of it has the arguments `{}`."""
+    parameters = tool["function"].get("parameters") or {}
+    return (
+        parameters.get("type", "object") == "object"
+        and not any(parameters.get(keyword) for keyword in ("properties", "additionalProperties", "required"))
+        and parameters.keys() <= {"type", "properties", "additionalProperties", "required", "title", "description", "$schema"}
+    )
+
+
 def forced_call_schema(tools: Sequence[ToolDict]) -> SchemaDict:
     """A JSON schema that exactly one call of one of the tools satisfies. References inside the parameters are rewritten."""
     calls, definitions = [], {}
     for index, tool in enumerate(tools):
         place = f"f{index}"
-        parameters = _rebase_references(
-            tool["function"].get("parameters") or {"type": "object", "properties": {}}, f"#/$defs/{place}"
-        )
+        parameters = NO_ARGUMENTS
+        if not takes_no_arguments(tool):
+            parameters = _rebase_references(tool["function"]["parameters"], f"#/$defs/{place}")
         if _has_reference(parameters):
             definitions[place] = parameters
             parameters = {"$ref": f"#/$defs/{place}"}
@@ -105,6 +118,7 @@ class ToolCallParser:
 
     def __init__(self, tools: Sequence[ToolDict], *, parallel: bool = True) -> None:
         self._tools = {tool_name(tool): tool["function"] for tool in tools}
+        self._without_arguments = {tool_name(tool) for tool in tools if takes_no_arguments(tool)}
         self._parallel = parallel
         self._scanner = ToolCallScanner()
         self.num_calls = 0
@@ -159,6 +173,8 @@ class ToolCallParser:
         arguments = value.get("arguments", value.get("parameters", {}))
         if not isinstance(arguments, dict):
             return None
+        if value["name"] in self._without_arguments:
+            arguments = {}
         function = self._tools[value["name"]]
         if function.get("strict") and schema_violation(arguments, function.get("parameters") or {}):
             return None

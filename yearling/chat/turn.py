@@ -18,9 +18,9 @@ from yearling.chat.json_types import ToolCallDict
 from yearling.chat.output_parsing import TokenText
 from yearling.chat.prompt_rendering import ChatPromptRenderer
 from yearling.chat.request import PartialAnswer, TurnRequest, check_request
-from yearling.chat.sample_recording import SampleRecorder, SampleSink
+from yearling.chat.sample_recording import DiscardingSampleSink, SampleRecorder, SampleSink
 from yearling.chat.served_spec import with_spec_message
-from yearling.chat.tools import forced_call_schema
+from yearling.chat.structured_output import OutputConstraint
 from yearling.chat.turn_events import AssistantAnswer, ChoiceAnswer, TokenUsage, TurnEvent
 from yearling.errors import Unsupported
 from yearling.inference import GenerationRequest, ServedModel, TokenizerLike, messages_for_model, validate_request
@@ -75,6 +75,7 @@ class Assistant:
     def __init__(self, pool: ServedModelProvider, writer: SampleSink, person_id: str) -> None:
         self._pool = pool
         self._recorder = SampleRecorder(writer)
+        self._discarding_recorder = SampleRecorder(DiscardingSampleSink())
         self._person_id = person_id
 
     async def prepare(self, request: TurnRequest, *, person_id: str | None = None) -> PreparedTurn:
@@ -83,14 +84,11 @@ class Assistant:
         Raises BadInput for an invalid request, NotFound for an unknown model, ContextLengthExceeded for a prompt that is too
         long, Unsupported for what the model or its engine cannot do.
         """
-        if request.has_schemas:
-            await asyncio.to_thread(check_request, request)
-        else:
-            check_request(request)
+        constraint = await asyncio.to_thread(check_request, request) if request.has_schemas else check_request(request)
         served = await self._pool.get(request.model)
         if served.template is not None:  # a remote endpoint has a default system message of its own
             request = with_spec_message(request)
-        engine_request = await self._engine_request(request, served)
+        engine_request = await self._engine_request(request, served, constraint)
         available_tokens = validate_request(engine_request, served.engine.capabilities)
         if request.logprobs and (served.tokenizer is None or not served.engine.capabilities.logprobs):
             raise Unsupported("The engine of this model does not report log-probabilities.", param="logprobs")
@@ -98,6 +96,7 @@ class Assistant:
         if request.partial_answer is not None:
             request = replace(request, messages=(*request.messages, request.partial_answer.message))
         person_id = person_id or self._person_id
+        recorder = self._recorder if request.store else self._discarding_recorder
         choices = tuple(
             ChoiceGenerator(
                 turn_request=request,
@@ -106,11 +105,12 @@ class Assistant:
                 available_tokens=available_tokens,
                 index=index,
                 person_id=person_id,
-                recorder=self._recorder,
+                recorder=recorder,
+                constraint=constraint,
             )
             for index in range(request.n)
         )
-        return PreparedTurn(request=request, served=served, person_id=person_id, recorder=self._recorder, choices=choices)
+        return PreparedTurn(request=request, served=served, person_id=person_id, recorder=recorder, choices=choices)
 
     async def context_tokens(self, model: str | None) -> int | None:
         """The most tokens of prompt and answer together; None for a remote endpoint, which does not say. Raises NotFound."""
@@ -131,8 +131,11 @@ class Assistant:
     async def close(self) -> None:
         """Return once the samples of abandoned turns are stored."""
         await self._recorder.drain()
+        await self._discarding_recorder.drain()
 
-    async def _engine_request(self, request: TurnRequest, served: ServedModel) -> GenerationRequest:
+    async def _engine_request(
+        self, request: TurnRequest, served: ServedModel, constraint: OutputConstraint | None
+    ) -> GenerationRequest:
         sampling = _resolve_sampling(request, served)
         if served.template is None and not served.engine.capabilities.token_ids:
             if request.partial_answer is not None:
@@ -150,7 +153,7 @@ class Assistant:
             )
         prompter = ChatPromptRenderer(served)
         forced_tool = request.forced_tool
-        schema = forced_call_schema(request.forced_tools) if forced_tool else request.json_schema
+        schema = constraint.grammar_forms[0] if constraint is not None else None
 
         def render() -> tuple[int, ...]:
             return prompter.render(
@@ -179,13 +182,16 @@ def _continuation_ids(
 
 
 def _remote_options(request: TurnRequest) -> dict[str, Any]:
-    """The options that a remote endpoint handles itself: tools and reasoning effort."""
+    """The options that a remote endpoint handles itself: tools, a schema that is not strict, and reasoning effort."""
     extra: dict[str, Any] = {}
     if request.tools:
         function_name = request.tool_choice.partition("function:")[2]
         extra["tools"] = list(request.tools)
         extra["tool_choice"] = {"type": "function", "function": {"name": function_name}} if function_name else request.tool_choice
         extra["parallel_tool_calls"] = request.parallel_tool_calls
+    if request.json_schema is not None and not request.strict:
+        answer = {"name": "answer", "schema": request.json_schema, "strict": False}
+        extra["response_format"] = {"type": "json_schema", "json_schema": answer}
     if request.effort is not None:
         extra["reasoning_effort"] = request.effort
     return extra

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yearling.errors import NotFound, Unsupported, Untrusted
-from yearling.inference.engine import Completion, Delta, Engine, GenerationRequest, collect_completion
+from yearling.inference.engine import Completion, Delta, Engine, GenerationRequest, Token, collect_completion
 from yearling.inference.served_model import ServedModel
 
 if TYPE_CHECKING:
@@ -51,6 +51,12 @@ class AdaptedEngine:
     ) -> list[list[float]]:
         """As `Engine.score`, with this adapter; `adapter_hash` is ignored."""
         return await self.base_engine.score(sequences, adapter_hash=self.adapter_hash)
+
+    async def score_tokens(
+        self, ids: Sequence[int], *, first: int = 1, num_top: int = 0, adapter_hash: str | None = None
+    ) -> list[Token]:
+        """As `Engine.score_tokens`, with this adapter; `adapter_hash` is ignored."""
+        return await self.base_engine.score_tokens(ids, first=first, num_top=num_top, adapter_hash=self.adapter_hash)
 
     async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         """Raises Unsupported."""

@@ -131,6 +131,15 @@ class Engine(Protocol):
         """The log-probability, in nats at temperature 1, of every answer token of each (prompt ids, answer ids) pair."""
         ...
 
+    async def score_tokens(
+        self, ids: Sequence[int], *, first: int = 1, num_top: int = 0, adapter_hash: str | None = None
+    ) -> list[Token]:
+        """The tokens `ids[first:]` of a text, each with its log-probability and the `num_top` likeliest tokens at its place.
+
+        Raises BadInput if `first` is 0: the first token of a text has no probability.
+        """
+        ...
+
     async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         """The L2-normalised mean of the last hidden states of each sequence of token ids."""
         ...
@@ -199,6 +208,12 @@ def validate_request(request: GenerationRequest, capabilities: EngineCapabilitie
             param="messages",
         )
     return num_available if sampling.max_tokens is None else min(num_available, sampling.max_tokens)
+
+
+def require_scorable(first: int) -> None:
+    """Raises BadInput if the first token of a text is to be scored."""
+    if first < 1:
+        raise BadInput("The first token of a text has no probability.", param="prompt")
 
 
 async def collect_completion(stream: AsyncGenerator[Delta, None]) -> Completion:

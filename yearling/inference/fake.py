@@ -31,6 +31,7 @@ from yearling.inference.engine import (
     GenerationRequest,
     Token,
     collect_completion,
+    require_scorable,
     validate_request,
 )
 from yearling.inference.served_model import ServedModel
@@ -71,6 +72,7 @@ class ByteTokenizer:
 
     stop_ids = frozenset({SPECIAL_TOKENS["<|im_end|>"], SPECIAL_TOKENS["<|endoftext|>"]})
     bos_id: int | None = None
+    adds_bos = False
     vocab_size = VOCAB_SIZE
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
@@ -237,6 +239,17 @@ class FakeEngine:
         """As `Engine.score`; equals the log-probabilities that `stream` reports for the same tokens."""
         self._check_open(adapter_hash)
         return [[_logprob(token, position) for position, token in enumerate(answer)] for _, answer in sequences]
+
+    async def score_tokens(
+        self, ids: Sequence[int], *, first: int = 1, num_top: int = 0, adapter_hash: str | None = None
+    ) -> list[Token]:
+        """As `Engine.score_tokens`; equals what `stream` reports for the same tokens after `ids[:first]`."""
+        require_scorable(first)
+        self._check_open(adapter_hash)
+        return [
+            Token(id=token, logprob=_logprob(token, position), top_logprobs=_top(token, position, num_top))
+            for position, token in enumerate(ids[first:])
+        ]
 
     async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         """Normalised counts of the ids modulo the size: texts with similar bytes have similar vectors."""

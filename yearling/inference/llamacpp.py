@@ -24,7 +24,9 @@ from yearling.inference.engine import (
     Delta,
     EngineCapabilities,
     GenerationRequest,
+    Token,
     collect_completion,
+    require_scorable,
     validate_request,
 )
 from yearling.inference.engine_choice import default_threads
@@ -159,15 +161,26 @@ class LlamaCppEngine:
             for prompt, answer in sequences:
                 if not prompt:
                     raise BadInput("The prompt before the answer to score is empty.", param="prompt_ids")
-                scores.append(await self._score_one([*prompt, *answer], len(prompt) - 1, adapter_hash))
+                scored = await self._score_one([*prompt, *answer], len(prompt) - 1, adapter_hash)
+                scores.append([token.logprob for token in scored])
         return scores
 
-    async def _score_one(self, tokens: list[int], first: int, adapter_hash: str | None) -> list[float]:
+    async def score_tokens(
+        self, ids: Sequence[int], *, first: int = 1, num_top: int = 0, adapter_hash: str | None = None
+    ) -> list[Token]:
+        """As `Engine.score_tokens`. Raises ContextLengthExceeded for a text that is too long."""
+        require_scorable(first)
+        async with self._scoring:
+            return await self._score_one(list(ids), first - 1, adapter_hash, num_top)
+
+    async def _score_one(self, tokens: list[int], first: int, adapter_hash: str | None, num_top: int = 0) -> list[Token]:
         """Score one text in chunks between the steps of answers, so that these continue."""
-        start, scores = 0, list[float]()
+        start, scores = 0, list[Token]()
         try:
             while start < len(tokens) - 1 and first < len(tokens) - 1:
-                score = partial(LlamaCppCore.score_chunk, tokens=tokens, start=start, first=first, adapter=adapter_hash)
+                score = partial(
+                    LlamaCppCore.score_chunk, tokens=tokens, start=start, first=first, adapter=adapter_hash, num_top=num_top
+                )
                 start, chunk_scores = await self._thread.run_between_steps(score)
                 scores += chunk_scores
         finally:

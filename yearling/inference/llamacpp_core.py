@@ -21,9 +21,10 @@ import numpy.typing as npt
 
 from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable, Untrusted, UserError
 from yearling.inference.cache_slots import GRID_TOKENS, CacheSlot, SavedPrefix, SavedPrefixes, SlotScheduler, SlottedSequence
+from yearling.inference.engine import Token
 from yearling.inference.engine_thread import InFlightRequest
 from yearling.inference.llamacpp_ctypes import LlamaContext, LlamaModel
-from yearling.inference.numpy_sampler import SamplerState, TokenMask, sample_token, token_logprob
+from yearling.inference.numpy_sampler import SamplerState, TokenMask, sample_token, scored_token
 from yearling.models import adapter_fit
 
 CHUNK_TOKENS = 32
@@ -271,7 +272,9 @@ class LlamaCppCore:
         if in_flight.is_finished:
             self.remove(in_flight)
 
-    def score_chunk(self, tokens: Sequence[int], start: int, first: int, adapter: str | None) -> tuple[int, list[float]]:
+    def score_chunk(
+        self, tokens: Sequence[int], start: int, first: int, adapter: str | None, num_top: int = 0
+    ) -> tuple[int, list[Token]]:
         """Score the next chunk of a text from `start`: log-probabilities of `tokens[i]` for i > `first`.
 
         Returns where the next chunk begins, and the scores. Raises BadInput, ContextLengthExceeded and Unavailable.
@@ -286,7 +289,9 @@ class LlamaCppCore:
         rows = [(tokens[at], at, self._scoring_sequence_id, at >= first) for at in range(start, stop)]
         self._context.set_adapter(self._adapter_handle(adapter))
         self._decode_scoring_rows(rows)
-        scores = [token_logprob(self._context.logits(at - start), tokens[at + 1]) for at in range(max(start, first), stop)]
+        scores = [
+            scored_token(self._context.logits(at - start), tokens[at + 1], num_top) for at in range(max(start, first), stop)
+        ]
         if stop == len(tokens) - 1:
             self._context.remove_tokens(self._scoring_sequence_id)
         return stop, scores

@@ -110,6 +110,14 @@ def token_logprob(logits_V: FloatVector, token_id: int) -> float:
     return float(logits_V[token_id]) - highest - float(np.log(np.exp(logits_V - highest).sum(dtype=np.float64)))
 
 
+def scored_token(logits_V: FloatVector, token_id: int, num_top: int) -> Token:
+    """A given token with its log-probability, and the `num_top` likeliest tokens at its place."""
+    highest = float(logits_V.max())
+    log_total = highest + float(np.log(np.exp(logits_V - highest).sum(dtype=np.float64)))
+    logprob = float(logits_V[token_id]) - log_total
+    return Token(id=token_id, logprob=logprob, top_logprobs=top_logprobs(logits_V, log_total, num_top))
+
+
 def top_logprobs(logits_V: FloatVector, log_total: float, count: int) -> tuple[tuple[int, float], ...]:
     """The `count` likeliest tokens (at most V) as (id, log-probability), likeliest first. `log_total` is log Σ exp(logits)."""
     count = min(count, len(logits_V))

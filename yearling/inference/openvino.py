@@ -31,6 +31,7 @@ from yearling.inference.engine import (
     GenerationRequest,
     Token,
     collect_completion,
+    require_scorable,
     validate_request,
 )
 from yearling.inference.engine_choice import default_threads
@@ -284,6 +285,16 @@ class OpenVinoEngine:
             scores.append(await self._thread.run_between_steps(partial(_score, prompt=prompt, answer=answer)))
             self._scored += 1
         return scores
+
+    async def score_tokens(
+        self, ids: Sequence[int], *, first: int = 1, num_top: int = 0, adapter_hash: str | None = None
+    ) -> list[Token]:
+        """As `Engine.score_tokens`. Raises Unsupported if alternatives are asked for."""
+        require_scorable(first)
+        if num_top:
+            raise Unsupported("OpenVINO GenAI reports the log-probability of the given token only.", param="logprobs")
+        (scores,) = await self.score([(ids[:first], ids[first:])], adapter_hash=adapter_hash)
+        return [Token(id=token_id, logprob=score) for token_id, score in zip(ids[first:], scores, strict=True)]
 
     async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         """Raises Unsupported."""

@@ -22,6 +22,7 @@ from yearling.inference.engine import (
     Delta,
     EngineCapabilities,
     GenerationRequest,
+    Token,
     collect_completion,
     validate_request,
 )
@@ -191,6 +192,12 @@ class RemoteEngine:
     async def score(
         self, sequences: Sequence[tuple[Sequence[int], Sequence[int]]], *, adapter_hash: str | None = None
     ) -> list[list[float]]:
+        """Raises Unsupported."""
+        raise Unsupported("A remote endpoint cannot score token ids.")
+
+    async def score_tokens(
+        self, ids: Sequence[int], *, first: int = 1, num_top: int = 0, adapter_hash: str | None = None
+    ) -> list[Token]:
         """Raises Unsupported."""
         raise Unsupported("A remote endpoint cannot score token ids.")
 

@@ -39,6 +39,11 @@ class TokenizerLike(Protocol):
         ...
 
     @property
+    def adds_bos(self) -> bool:
+        """Whether raw text starts with `bos_id`. Chat templates write their own."""
+        ...
+
+    @property
     def vocab_size(self) -> int:
         """Number of token ids."""
         ...

@@ -28,11 +28,19 @@ from yearling.inference.engine import (
     Delta,
     EngineCapabilities,
     GenerationRequest,
+    Token,
     collect_completion,
     validate_request,
 )
 from yearling.inference.engine_process import EngineProcess, EngineSpec, ProcessEnded, unavailable_because
-from yearling.inference.wire import WireFrame, capabilities_from_json, delta_from_json, error_from_json, request_to_json
+from yearling.inference.wire import (
+    WireFrame,
+    capabilities_from_json,
+    delta_from_json,
+    error_from_json,
+    request_to_json,
+    tokens_from_json,
+)
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +155,13 @@ class SupervisedEngine:
         pairs = [[list(prompt), list(answer)] for prompt, answer in sequences]
         scores: list[list[float]] = await self._call("score", sequences=pairs, adapter_hash=adapter_hash)
         return scores
+
+    async def score_tokens(
+        self, ids: Sequence[int], *, first: int = 1, num_top: int = 0, adapter_hash: str | None = None
+    ) -> list[Token]:
+        """As `Engine.score_tokens`."""
+        fields = {"ids": list(ids), "first": first, "num_top": num_top, "adapter_hash": adapter_hash}
+        return tokens_from_json(await self._call("score_tokens", **fields))
 
     async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         """As `Engine.embed`."""

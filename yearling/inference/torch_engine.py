@@ -23,14 +23,16 @@ from yearling.inference.engine import (
     Delta,
     EngineCapabilities,
     GenerationRequest,
+    Token,
     collect_completion,
+    require_scorable,
     validate_request,
 )
 from yearling.inference.engine_choice import cpu_flags, default_threads
 from yearling.inference.engine_thread import EngineThread
 from yearling.inference.served_model import TokenizerLike
 from yearling.inference.torch_core import TorchCore
-from yearling.inference.torch_scoring import embed_sequences, score_sequences
+from yearling.inference.torch_scoring import embed_sequences, score_sequences, score_tokens
 from yearling.inference.torch_weights import choose_weight_dtype, copy_sharing_weights, pack_linears
 from yearling.models import Decoder, ModelLibrary, attach_adapter, load_adapter, load_decoder
 from yearling.models import Tokenizer as ModelTokenizer
@@ -159,6 +161,16 @@ class TorchEngine:
         for prompt, answer in sequences:
             self._check_length(len(prompt) + len(answer))
         return await self._run_generator(lambda core: score_sequences(core.decoder_for(adapter_hash), sequences))
+
+    async def score_tokens(
+        self, ids: Sequence[int], *, first: int = 1, num_top: int = 0, adapter_hash: str | None = None
+    ) -> list[Token]:
+        """As `Engine.score_tokens`. Raises ContextLengthExceeded for a text that is too long."""
+        require_scorable(first)
+        self._check_length(len(ids))
+        return await self._run_generator(
+            lambda core: score_tokens(core.decoder_for(adapter_hash), ids, first=first, num_top=num_top)
+        )
 
     async def embed(self, sequences: Sequence[Sequence[int]]) -> list[list[float]]:
         """As `Engine.embed`. Raises BadInput for an empty text."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from yearling.errors import BadInput
+from yearling.inference.engine import Token
 from yearling.inference.torch_weights import compute_logits
 from yearling.models import Cache, Decoder
 
@@ -48,6 +49,38 @@ def score_sequences(
         targets = torch.tensor([*prompt, *answer][start + first_row + 1 : start + len(hidden_NE) + 1])
         scores[index] += target_logprobs(decoder, hidden_NE[first_row:], targets)
     return scores
+
+
+def score_tokens(decoder: Decoder, ids: Sequence[int], *, first: int, num_top: int) -> Generator[None, None, list[Token]]:
+    """The tokens `ids[first:]` with their log-probabilities, and the `num_top` likeliest tokens at each place.
+
+    Raises BadInput for a token id that the model does not have.
+    """
+    check_token_ids(decoder, ids)
+    tokens: list[Token] = []
+    for _, start, hidden_NE in _iter_hidden_states(decoder, [ids[:-1]]):
+        if hidden_NE is None:
+            yield
+            continue
+        # The state at position p predicts the token at p + 1.
+        first_row = max(0, first - 1 - start)
+        targets = ids[start + first_row + 1 : start + len(hidden_NE) + 1]
+        tokens += _tokens_with_alternatives(decoder, hidden_NE[first_row:], targets, num_top)
+    return tokens
+
+
+@torch.inference_mode()
+def _tokens_with_alternatives(decoder: Decoder, hidden_NE: Tensor, targets: Sequence[int], num_top: int) -> list[Token]:
+    tokens: list[Token] = []
+    for start in range(0, len(targets), LOGIT_ROWS):
+        chunk = targets[start : start + LOGIT_ROWS]
+        logits_NV = compute_logits(decoder, hidden_NE[start : start + LOGIT_ROWS])
+        logprobs_NV = logits_NV - logits_NV.logsumexp(-1, keepdim=True)
+        values_NK, ids_NK = logprobs_NV.topk(num_top)
+        own_N = logprobs_NV.gather(1, torch.tensor(chunk)[:, None])[:, 0].tolist()
+        for token_id, logprob, values, top_ids in zip(chunk, own_N, values_NK.tolist(), ids_NK.tolist(), strict=True):
+            tokens.append(Token(id=token_id, logprob=logprob, top_logprobs=tuple(zip(top_ids, values, strict=True))))
+    return tokens
 
 
 def embed_sequences(decoder: Decoder, sequences: Sequence[Sequence[int]]) -> Generator[None, None, list[list[float]]]:

@@ -9,6 +9,7 @@ n}`.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
@@ -67,10 +68,7 @@ def request_from_json(fields: WireFrame) -> GenerationRequest:
 
 def delta_to_json(delta: Delta) -> list[Any]:
     """A delta as a list of positional fields, short for the common case of one token, because one is sent per token."""
-    tokens = [
-        [token.id, token.logprob, token.top_logprobs] if token.top_logprobs else [token.id, token.logprob]
-        for token in delta.tokens
-    ]
+    tokens = tokens_to_json(delta.tokens)
     if delta.finish_reason is None and not delta.tool_calls and not delta.reasoning:
         return [delta.text, tokens]
     ending = [delta.finish_reason, delta.prompt_tokens, delta.completion_tokens]
@@ -79,10 +77,7 @@ def delta_to_json(delta: Delta) -> list[Any]:
 
 def delta_from_json(fields: list[Any]) -> Delta:
     """The inverse of `delta_to_json`."""
-    tokens = tuple(
-        Token(id=token[0], logprob=token[1], top_logprobs=tuple((i, p) for i, p in token[2]) if len(token) > 2 else ())
-        for token in fields[1]
-    )
+    tokens = tuple(tokens_from_json(fields[1]))
     if len(fields) == 2:
         return Delta(text=fields[0], tokens=tokens)
     text, _, finish_reason, prompt_tokens, completion_tokens, tool_calls, reasoning = fields
@@ -95,6 +90,21 @@ def delta_from_json(fields: list[Any]) -> Delta:
         tool_calls=tuple(tool_calls),
         reasoning=reasoning,
     )
+
+
+def tokens_to_json(tokens: Sequence[Token]) -> list[list[Any]]:
+    """Tokens as lists of positional fields."""
+    return [
+        [token.id, token.logprob, token.top_logprobs] if token.top_logprobs else [token.id, token.logprob] for token in tokens
+    ]
+
+
+def tokens_from_json(fields: Sequence[list[Any]]) -> list[Token]:
+    """The inverse of `tokens_to_json`."""
+    return [
+        Token(id=token[0], logprob=token[1], top_logprobs=tuple((i, p) for i, p in token[2]) if len(token) > 2 else ())
+        for token in fields
+    ]
 
 
 def engine_to_json(engine: Engine) -> WireFrame:

@@ -34,6 +34,7 @@ from yearling.inference.wire import (
     engine_to_json,
     error_to_json,
     request_from_json,
+    tokens_to_json,
 )
 
 HEARTBEAT_INTERVAL_S = 0.5
@@ -126,6 +127,8 @@ class EngineWorker:
         match frame["call"]:
             case "score":
                 result = await engine.score(arguments["sequences"], adapter_hash=arguments["adapter_hash"])
+            case "score_tokens":
+                result = tokens_to_json(await engine.score_tokens(**arguments))
             case "embed":
                 result = await engine.embed(arguments["sequences"])
             case "load_adapter":

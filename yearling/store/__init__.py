@@ -8,6 +8,7 @@ from yearling.store.backup.archive import BackupManifest
 from yearling.store.backup.restore import RestoreResult, restore, verify_backup
 from yearling.store.backup.summary import describe_store, find_exposed_data
 from yearling.store.backup.verify import VerificationCheck, VerificationReport
+from yearling.store.chats.api_conversations import MAX_CONVERSATION_ITEMS, ApiConversation, full_conversation_error
 from yearling.store.chats.attachments import BINARY_MEDIA_TYPE, Attachment, attachments_from_facts, sniff_media_type
 from yearling.store.chats.comparisons import ComparisonRecord
 from yearling.store.chats.conversations import MESSAGE_BLOB_KIND, UNCHANGED, DeletedContent
@@ -47,6 +48,7 @@ __all__ = [
     "BINARY_MEDIA_TYPE",
     "GENESIS_HASH",
     "IRREVOCABLE_KINDS",
+    "MAX_CONVERSATION_ITEMS",
     "MAX_SESSION_LIFETIME",
     "MESSAGE_BLOB_KIND",
     "REPLACED_BY_LATER",
@@ -54,6 +56,7 @@ __all__ = [
     "UNCHANGED",
     "WITHDRAWAL_KINDS",
     "ActImporter",
+    "ApiConversation",
     "ApiKey",
     "AppendResult",
     "Attachment",
@@ -93,6 +96,7 @@ __all__ = [
     "describe_store",
     "export_person_data",
     "find_exposed_data",
+    "full_conversation_error",
     "hash_event_entry",
     "hash_token",
     "import_person_data",

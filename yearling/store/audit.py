@@ -17,9 +17,10 @@ from sqlalchemy.engine import Connection
 
 from yearling.clock import now_utc
 from yearling.records import AuditEntry
+from yearling.store.database.column_types import format_time
 from yearling.store.database.database import Database
 from yearling.store.database.packing import pack_canonical_json
-from yearling.store.database.schema import TableRow, audit_log, format_time
+from yearling.store.database.schema import TableRow, audit_log
 from yearling.store.hash_chain import CONTENT_CHANGED, GENESIS_HASH, ChainVerification, verify_chain
 
 _AUDIT_LOCK_KEY = 0x5965_6172_0001  # unique among our advisory locks

@@ -30,6 +30,7 @@ from yearling.store.audit import AuditLog
 from yearling.store.backup.archive import BackupManifest, BackupProgress, read_backup_manifest, write_backup
 from yearling.store.backup.verify import VerificationReport, verify_store
 from yearling.store.blobs import BlobStore
+from yearling.store.chats.api_conversations import ApiConversationStore
 from yearling.store.chats.attachments import AttachmentStore
 from yearling.store.chats.comparisons import ComparisonStore
 from yearling.store.chats.conversations import ConversationStore, DeletedContent
@@ -71,6 +72,7 @@ class Store:
         self.api_keys = ApiKeyStore(database)
         self.invitations = InvitationStore(database, self.people.has_accounts)
         self.conversations = ConversationStore(database)
+        self.api_conversations = ApiConversationStore(database)
         self.history = ConversationHistory(database)
         self.folders = FolderStore(database)
         self.shares = ShareLinkStore(database)

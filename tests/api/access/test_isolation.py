@@ -34,6 +34,7 @@ _NUM_ADAS_ANSWERS = 10
 """Number of answers that Ada gets before anyone else asks."""
 
 _TABLES = (
+    "api_conversations",
     "conversations",
     "samples",
     "folders",
@@ -87,11 +88,15 @@ async def create_objects(world: World) -> None:
     ids["person"] = world.ada.id
     ids["folder"] = (await world.post("/v1/folders", name=f"Folder {MARK}"))["id"]
     ids["response"] = (await world.post("/v1/responses", model="fake-model", input=f"Question {MARK}"))["id"]
+    item = {"role": "user", "content": f"Item {MARK}"}
+    ids["api_conversation"] = (await world.post("/v1/conversations", items=[item], metadata={"a": MARK}))["id"]
+    owned = store.api_conversations.list(world.ada.id)[0]
+    ids["api_item"] = store.api_conversations.list_items(owned.id, person_id=world.ada.id).items[0]["id"]
     for name in ("sample", "left_sample", "right_sample", "edit_sample", "note_sample", "event_sample"):
         messages = [{"role": "user", "content": f"Question {MARK}"}]
         ids[name] = (await world.post("/v1/chat/completions", model="fake-model", messages=messages))["id"]
     ids["event"] = (await world.post("/v1/feedback/ratings", item=ids["event_sample"], value=1))["id"]
-    ids["conversation"] = (await world.post("/v1/conversations", title=f"Title {MARK}"))["id"]
+    ids["conversation"] = (await world.post("/v1/chats", title=f"Title {MARK}"))["id"]
     question = await run_turn(world, text=f"Question {MARK}", compare=False)
     ids["turn"] = question
     ids["answer"] = answer_ids(store, world)[-1]
@@ -127,7 +132,7 @@ async def import_picture(world: World) -> None:
 
 async def run_turn(world: World, **body: Any) -> str:
     """Run a turn to its end; returns its ID."""
-    turn_id = str((await world.post(f"/v1/conversations/{world.ids['conversation']}/turns", **body))["id"])
+    turn_id = str((await world.post(f"/v1/chats/{world.ids['conversation']}/turns", **body))["id"])
     for _ in range(500):
         turn_json = (await world.api.client.get(f"/v1/turns/{turn_id}", headers=world.as_ada)).json()
         if turn_json["state"] != "running":
@@ -215,14 +220,14 @@ async def test_shared_file_survives_deletion_by_one_person(start_api: ApiFactory
     async with make_world(start_api) as world:
         ben, ids = world.others["member"], world.ids
         await world.api.client.post("/v1/import", content=with_picture("Ben's"), headers={**ben, **ZIP})
-        listed = (await world.api.client.get("/v1/conversations", headers=ben)).json()["data"]
-        shown = (await world.api.client.get(f"/v1/conversations/{listed[0]['id']}", headers=ben)).json()["tree"][0]
+        listed = (await world.api.client.get("/v1/chats", headers=ben)).json()["data"]
+        shown = (await world.api.client.get(f"/v1/chats/{listed[0]['id']}", headers=ben)).json()["tree"][0]
         path = shown["attachments"][0]["path"]
         assert (await world.api.client.get(path, headers=ben)).content == PICTURE
         assert (await world.api.client.get(path, headers=world.as_ada)).status_code == 404
-        await world.api.client.delete(f"/v1/conversations/{ids['file_conversation']}", headers=world.as_ada)
+        await world.api.client.delete(f"/v1/chats/{ids['file_conversation']}", headers=world.as_ada)
         assert (await world.api.client.get(path, headers=ben)).content == PICTURE
-        await world.api.client.delete(f"/v1/conversations/{listed[0]['id']}", headers=ben)
+        await world.api.client.delete(f"/v1/chats/{listed[0]['id']}", headers=ben)
         assert hashlib.sha256(PICTURE).hexdigest() not in dict(world.api.store.blobs.iter_sizes())
 
 
@@ -264,26 +269,26 @@ async def test_ids_of_others_are_rejected_in_own_objects(start_api: ApiFactory) 
         async def as_ben(method: str, path: str, **body: Any) -> httpx.Response:
             return await world.api.client.request(method, path, json=body or None, headers=ben)
 
-        own = (await as_ben("POST", "/v1/conversations", title="Ben's")).json()["id"]
-        requested = (await as_ben("POST", f"/v1/conversations/{own}/turns", text="Mine")).json()
+        own = (await as_ben("POST", "/v1/chats", title="Ben's")).json()["id"]
+        requested = (await as_ben("POST", f"/v1/chats/{own}/turns", text="Mine")).json()
         message = requested["question"]
         before = stored_data(world.api.store, world.ada.id)
         attempts: tuple[tuple[str, str, dict[str, Any]], ...] = (
-            ("PATCH", f"/v1/conversations/{own}", {"folder": ids["folder"]}),
-            ("PATCH", f"/v1/conversations/{own}", {"leaf": ids["answer"]}),
-            ("POST", f"/v1/conversations/{own}/turns", {"text": "x", "message": ids["answer"]}),
-            ("POST", f"/v1/conversations/{own}/turns", {"kind": "regenerate", "message": ids["answer"]}),
-            ("POST", f"/v1/conversations/{own}/turns", {"kind": "continue", "message": ids["answer"]}),
-            ("POST", f"/v1/conversations/{own}/messages/{ids['answer']}/edit", {"text": "x"}),
-            ("DELETE", f"/v1/conversations/{own}/messages/{ids['answer']}", {}),
-            ("GET", f"/v1/conversations/{own}/messages/{ids['file_message']}/attachments/{ids['file']}", {}),
-            ("GET", f"/v1/conversations/{own}/messages/{message}/attachments/{ids['file']}", {}),
+            ("PATCH", f"/v1/chats/{own}", {"folder": ids["folder"]}),
+            ("PATCH", f"/v1/chats/{own}", {"leaf": ids["answer"]}),
+            ("POST", f"/v1/chats/{own}/turns", {"text": "x", "message": ids["answer"]}),
+            ("POST", f"/v1/chats/{own}/turns", {"kind": "regenerate", "message": ids["answer"]}),
+            ("POST", f"/v1/chats/{own}/turns", {"kind": "continue", "message": ids["answer"]}),
+            ("POST", f"/v1/chats/{own}/messages/{ids['answer']}/edit", {"text": "x"}),
+            ("DELETE", f"/v1/chats/{own}/messages/{ids['answer']}", {}),
+            ("GET", f"/v1/chats/{own}/messages/{ids['file_message']}/attachments/{ids['file']}", {}),
+            ("GET", f"/v1/chats/{own}/messages/{message}/attachments/{ids['file']}", {}),
         )
         for method, path, body in attempts:
             response = await as_ben(method, path, **body)
             assert (response.status_code, MARK in response.text) == (404, False), (method, path, response.text)
         for query in (f"folder={ids['folder']}", f"q={MARK}", f"after={ids['conversation']}"):
-            response = await as_ben("GET", f"/v1/conversations?{query}")
+            response = await as_ben("GET", f"/v1/chats?{query}")
             assert MARK not in response.text
             assert response.status_code in (400, 404) or response.json()["data"] == []
         assert stored_data(world.api.store, world.ada.id) == before

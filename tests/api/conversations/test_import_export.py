@@ -81,7 +81,7 @@ async def test_chatgpt_export_is_imported_completely(start_api: ApiFactory) -> N
         original = {**CHATGPT[0], "mapping": {key: node for key, node in CHATGPT[0]["mapping"].items() if key != "lost"}}
         assert again == original
         assert (await import_file(api, file))["known"] == 1, "importing again changes nothing"
-        hits = (await api.client.get("/v1/conversations", params={"q": "京都"})).json()["data"]
+        hits = (await api.client.get("/v1/chats", params={"q": "京都"})).json()["data"]
         assert [one["id"] for one in hits] == [conversation.id]
 
 
@@ -117,7 +117,7 @@ async def create_data(api: RunningApi) -> dict[str, str]:
     conversation_id, answer = turn["conversation"], turn["answers"][0]["message"]
     await exchange(api.client, conversation=conversation_id, kind="regenerate", message=answer)
     folder = (await api.client.post("/v1/folders", json={"name": "Green"})).json()["id"]
-    await api.client.patch(f"/v1/conversations/{conversation_id}", json={"folder": folder})
+    await api.client.patch(f"/v1/chats/{conversation_id}", json={"folder": folder})
     compared = await start_turn(api.client, "Which?", compare=True)
     await events_of(api.client, compared["id"])
     await api.client.post(f"/v1/comparisons/{compared['comparison']}/choice", json={"outcome": "left"})
@@ -125,7 +125,7 @@ async def create_data(api: RunningApi) -> dict[str, str]:
     await api.client.patch("/v1/settings", json={"instructions": "Be brief", "length": "short"})
     shares = [(await api.client.post("/v1/shares", json={"conversation": conversation_id})).json()["id"] for _ in range(2)]
     sample = next(one["sample"] for one in (await get_tree(api.client, conversation_id))["tree"] if one["id"] == answer)
-    edited = await api.client.post(f"/v1/conversations/{conversation_id}/messages/{answer}/edit", json={"text": "Better 你好"})
+    edited = await api.client.post(f"/v1/chats/{conversation_id}/messages/{answer}/edit", json={"text": "Better 你好"})
     await api.client.post("/v1/feedback/ratings", json={"item": sample, "value": 0.5, "tags": ["clear"]})
     await api.client.post("/v1/feedback/notes", json={"item": sample, "text": "The figure is from 2019."})
     await api.client.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "by API"}]})
@@ -141,8 +141,8 @@ async def create_data(api: RunningApi) -> dict[str, str]:
 
 async def delete_all(api: RunningApi) -> None:
     """Delete everything through the API."""
-    for one in (await api.client.get("/v1/conversations")).json()["data"]:
-        await api.client.delete(f"/v1/conversations/{one['id']}")
+    for one in (await api.client.get("/v1/chats")).json()["data"]:
+        await api.client.delete(f"/v1/chats/{one['id']}")
     for one in (await api.client.get("/v1/folders")).json()["data"]:
         await api.client.delete(f"/v1/folders/{one['id']}")
     await api.client.delete("/v1/memories")
@@ -212,7 +212,7 @@ async def test_export_round_trips_through_another_server(start_api: ApiFactory) 
             assert zip_contents(await export_file(other)) == zip_contents(second)
             await other.client.delete(f"/v1/shares/{links[0]['id']}")
             assert (await import_file(other, first))["shares"] == 0, "a revoked link stays revoked"
-            hits = (await other.client.get("/v1/conversations", params={"q": "你好"})).json()["data"]
+            hits = (await other.client.get("/v1/chats", params={"q": "你好"})).json()["data"]
             assert len(hits) == 1
             rated = next(
                 one for one in (await get_tree(other.client, ids["conversation"]))["tree"] if one["sample"] == ids["sample"]
@@ -392,7 +392,7 @@ async def test_imported_files_are_served_safely(start_api: ApiFactory) -> None:
             again = await api.client.get(one["path"], headers={"if-none-match": response.headers["etag"]})
             assert (again.status_code, again.content) == (304, b"")
         first = await export_file(api)
-        await api.client.delete(f"/v1/conversations/{conversation.id}")
+        await api.client.delete(f"/v1/chats/{conversation.id}")
         assert (await api.client.get(messages_json[0]["path"])).status_code == 404
         assert list(api.store.blobs.iter_sizes()) == [], "deleted with the conversation"
         await import_file(api, first)

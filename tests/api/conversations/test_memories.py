@@ -93,7 +93,7 @@ async def test_deleting_a_conversation_deletes_its_unedited_memories(start_api: 
         turn, _ = await exchange(api.client, "I'm vegan. I have two dogs.")
         by_text = {entry["text"]: entry for entry in await list_memories(api)}
         await api.client.patch(f"/v1/memories/{by_text['I have two dogs']['id']}", json={"text": "I have three dogs"})
-        await api.client.delete(f"/v1/conversations/{turn['conversation']}")
+        await api.client.delete(f"/v1/chats/{turn['conversation']}")
         (left,) = await list_memories(api)
         assert (left["text"], left["message"], left["conversation"]) == ("I have three dogs", None, None)
 

@@ -13,7 +13,7 @@ from yearling.inference import FakeEngine, ScriptedAnswer
 
 
 async def list_conversations(api: RunningApi, **query: Any) -> list[dict[str, Any]]:
-    response = await api.client.get("/v1/conversations", params=query)
+    response = await api.client.get("/v1/chats", params=query)
     assert response.status_code == 200, response.text
     schemas.ConversationList.model_validate(response.json())
     return list(response.json()["data"])
@@ -30,7 +30,7 @@ async def test_list_search_and_folders(start_api: ApiFactory) -> None:
         assert [entry["id"] for entry in await list_conversations(api, q="天气")] == [second["conversation"]]
         assert await list_conversations(api, q="Madrid") == []
         folder = (await api.client.post("/v1/folders", json={"name": "Weather"})).json()
-        path = f"/v1/conversations/{first['conversation']}"
+        path = f"/v1/chats/{first['conversation']}"
         changed = await api.client.patch(path, json={"folder": folder["id"], "title": "Berlin"})
         assert (changed.json()["folder"], changed.json()["title"]) == (folder["id"], "Berlin")
         assert [entry["id"] for entry in await list_conversations(api, folder=folder["id"])] == [first["conversation"]]
@@ -44,12 +44,12 @@ async def test_list_search_and_folders(start_api: ApiFactory) -> None:
 
 async def test_pagination_returns_every_conversation_once(start_api: ApiFactory) -> None:
     async with start_api() as api:
-        created = [(await api.client.post("/v1/conversations", json={"title": str(n)})).json()["id"] for n in range(5)]
-        page = (await api.client.get("/v1/conversations", params={"limit": 3})).json()
-        second_page = (await api.client.get("/v1/conversations", params={"limit": 3, "after": page["next"]})).json()
+        created = [(await api.client.post("/v1/chats", json={"title": str(n)})).json()["id"] for n in range(5)]
+        page = (await api.client.get("/v1/chats", params={"limit": 3})).json()
+        second_page = (await api.client.get("/v1/chats", params={"limit": 3, "after": page["next"]})).json()
         assert [entry["id"] for entry in page["data"] + second_page["data"]] == created[::-1]
         assert second_page["next"] is None
-        assert (await api.client.get("/v1/conversations", params={"after": "nonsense"})).status_code == 400
+        assert (await api.client.get("/v1/chats", params={"after": "nonsense"})).status_code == 400
 
 
 async def test_branch_in_use_can_be_changed(start_api: ApiFactory) -> None:
@@ -57,7 +57,7 @@ async def test_branch_in_use_can_be_changed(start_api: ApiFactory) -> None:
         turn, _ = await exchange(api.client)
         first = turn["answers"][0]["message"]
         await exchange(api.client, conversation=turn["conversation"], kind="regenerate", message=first)
-        path = f"/v1/conversations/{turn['conversation']}"
+        path = f"/v1/chats/{turn['conversation']}"
         assert (await api.client.patch(path, json={"leaf": first})).json()["leaf"] == first
         other, _ = await exchange(api.client)
         response = await api.client.patch(path, json={"leaf": other["answers"][0]["message"]})
@@ -71,12 +71,12 @@ async def test_deleting_a_conversation_removes_all_its_data(start_api: ApiFactor
         owner = api.store.people.owner().id
         answer = (await get_tree(api.client, turn["conversation"]))["tree"][1]
         edit = await api.client.post(
-            f"/v1/conversations/{turn['conversation']}/messages/{answer['id']}/edit", json={"text": "Inimitable edit"}
+            f"/v1/chats/{turn['conversation']}/messages/{answer['id']}/edit", json={"text": "Inimitable edit"}
         )
         assert edit.status_code == 200, edit.text
         sha256 = api.store.blobs.put(b"an unmistakable attachment")
         api.store.blobs.add_reference(sha256, "message", answer["id"])
-        path = f"/v1/conversations/{turn['conversation']}"
+        path = f"/v1/chats/{turn['conversation']}"
         deleted = (await api.client.delete(path)).json()
         assert deleted["messages"] == 3
         assert (await api.client.get(path)).status_code == 404
@@ -92,7 +92,7 @@ async def test_deleting_a_conversation_stops_its_turns(start_api: ApiFactory) ->
     engine = FakeEngine([ScriptedAnswer("x" * 4000, delay_s=0.002)])
     async with start_api(engine) as api:
         turn = await start_turn(api.client)
-        assert (await api.client.delete(f"/v1/conversations/{turn['conversation']}")).status_code == 200
+        assert (await api.client.delete(f"/v1/chats/{turn['conversation']}")).status_code == 200
         assert engine.active == 0
         assert api.samples() == []
 
@@ -102,7 +102,7 @@ async def test_deleting_a_message_deletes_its_descendants(start_api: ApiFactory)
         turn, _ = await exchange(api.client, "A")
         conversation_id, answer = turn["conversation"], turn["answers"][0]["message"]
         more, _ = await exchange(api.client, "B", conversation=conversation_id, message=answer)
-        deleted = (await api.client.delete(f"/v1/conversations/{conversation_id}/messages/{more['question']}")).json()
+        deleted = (await api.client.delete(f"/v1/chats/{conversation_id}/messages/{more['question']}")).json()
         assert (deleted["messages"], deleted["samples"]) == (2, 1)
         conversation = await get_tree(api.client, conversation_id)
         assert [entry["text"] for entry in conversation["tree"]] == ["A", "one"]
@@ -113,7 +113,7 @@ async def test_editing_an_answer_adds_an_edit_to_the_log(start_api: ApiFactory) 
     async with start_api(FakeEngine(["Pariss."])) as api:
         turn, _ = await exchange(api.client, "Capital of France?")
         answer = (await get_tree(api.client, turn["conversation"]))["tree"][1]
-        path = f"/v1/conversations/{turn['conversation']}/messages"
+        path = f"/v1/chats/{turn['conversation']}/messages"
         edited = (await api.client.post(f"{path}/{answer['id']}/edit", json={"text": "Paris."})).json()
         schemas.EditedMessage.model_validate(edited)
         entry = api.store.events.entries()[-1].event

@@ -31,5 +31,5 @@ async def test_share_link_of_a_deleted_conversation_returns_404(start_api: ApiFa
     async with start_api(FakeEngine(["One."])) as api:
         turn, _ = await exchange(api.client, "Hello")
         share = (await api.client.post("/v1/shares", json={"conversation": turn["conversation"]})).json()
-        await api.client.delete(f"/v1/conversations/{turn['conversation']}")
+        await api.client.delete(f"/v1/chats/{turn['conversation']}")
         assert (await api.client.get(f"/v1/shared/{share['id']}")).status_code == 404

@@ -84,7 +84,7 @@ async def test_continue_extends_a_cut_answer(start_api: ApiFactory) -> None:
         assert [entry["continues"] for entry in conversation["tree"]] == [False, False, True]
         assert conversation["tree"][2]["parent"] == first
         refused = await api.client.post(
-            f"/v1/conversations/{turn['conversation']}/turns", json={"kind": "continue", "message": turn["question"]}
+            f"/v1/chats/{turn['conversation']}/turns", json={"kind": "continue", "message": turn["question"]}
         )
         assert refused.status_code == 400
         await exchange(api.client, "And?", conversation=turn["conversation"], message=fields["answers"][0]["message"])
@@ -96,7 +96,7 @@ async def test_continue_rejects_a_complete_answer(start_api: ApiFactory) -> None
     async with start_api(FakeEngine(["Done."])) as api:
         turn, _ = await exchange(api.client)
         body = {"kind": "continue", "message": turn["answers"][0]["message"]}
-        response = await api.client.post(f"/v1/conversations/{turn['conversation']}/turns", json=body)
+        response = await api.client.post(f"/v1/chats/{turn['conversation']}/turns", json=body)
         assert response.status_code == 409
 
 
@@ -155,9 +155,9 @@ async def test_failed_turn_keeps_its_partial_text(start_api: ApiFactory) -> None
 
 async def test_rejected_question_is_not_stored(start_api: ApiFactory) -> None:
     async with start_api() as api:
-        conversation_id = (await api.client.post("/v1/conversations", json={})).json()["id"]
+        conversation_id = (await api.client.post("/v1/chats", json={})).json()["id"]
         for body in ({"text": "Hi", "model": "no such model"}, {"text": "  "}, {"text": "Hi", "mode": "no such mode"}):
-            response = await api.client.post(f"/v1/conversations/{conversation_id}/turns", json=body)
+            response = await api.client.post(f"/v1/chats/{conversation_id}/turns", json=body)
             assert response.status_code in (400, 404), body
         assert (await get_tree(api.client, conversation_id))["tree"] == []
 
@@ -182,7 +182,7 @@ async def test_temporary_chat_stores_nothing(start_api: ApiFactory) -> None:
         assert text_of(events) == "Whispered."
         assert events[-1]["state"] == "finished"
         assert api.samples() == []
-        assert (await api.client.get("/v1/conversations")).json()["data"] == []
+        assert (await api.client.get("/v1/chats")).json()["data"] == []
         await api.app.state.services.turns._temporary_assistant.close()
         for path in api.settings.data_dir.rglob("*"):
             if path.is_file():

@@ -95,6 +95,9 @@ class Broken(FakeEngine):
         raise ZeroDivisionError("secret detail")
         yield
 
+    async def score_tokens(self, ids: Any, **options: Any) -> Any:
+        raise NotImplementedError
+
     async def embed(self, sequences: Any) -> Any:
         raise ZeroDivisionError("secret detail")
 

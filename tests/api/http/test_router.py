@@ -20,7 +20,7 @@ from yearling.api.http.schemas import ResponseModel, StrictModel
 WITHOUT_JSON_RESPONSE = {
     "GET /metrics",
     "GET /v1/auth/oidc/callback",
-    "GET /v1/conversations/{conversation_id}/messages/{message_id}/attachments/{sha256}",
+    "GET /v1/chats/{conversation_id}/messages/{message_id}/attachments/{sha256}",
     "GET /v1/export",
 }
 """Routes that return text, a redirect or a file."""

@@ -185,7 +185,7 @@ def test_halves_of_characters_are_mended(settings: Settings) -> None:
         for name in ("F\ud83d", "F\ude00"):
             store.folders.create(owner, name)
         hashes = [entry.hash for entry in store.audit.entries()]
-    previous = ScriptDirectory.from_config(alembic_config()).get_revision("0012").down_revision
+    previous = ScriptDirectory.from_config(alembic_config()).get_revision("0013").down_revision
     set_version(settings, str(previous))
     with Store.open(settings) as store:
         titles = {store.conversations.get(conversation_id, person_id=owner).title for conversation_id in cut}

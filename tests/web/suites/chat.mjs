@@ -85,14 +85,14 @@ async function failure(tools, check) {
 async function temporary(tools, check) {
   const { page } = tools;
   await tools.open('/');
-  const before = (await tools.api('GET', '/v1/conversations')).data.length;
+  const before = (await tools.api('GET', '/v1/chats')).data.length;
   await tools.open('/temporary');
   await tools.ask('A secret');
   await tools.answer();
   await tools.ask('Another one');
   await page.getByText('You said: Another one').waitFor();
-  check((await tools.api('GET', '/v1/conversations')).data.length === before, 'a temporary chat was stored');
-  check((await tools.api('GET', '/v1/conversations?q=secret')).data.length === 0, 'a temporary chat can be found');
+  check((await tools.api('GET', '/v1/chats')).data.length === before, 'a temporary chat was stored');
+  check((await tools.api('GET', '/v1/chats?q=secret')).data.length === 0, 'a temporary chat can be found');
   await page.reload();
   check((await page.getByText('A secret').count()) === 0, 'a temporary chat outlives the page');
 }
@@ -132,7 +132,7 @@ async function organise(tools, check) {
   await page.getByRole('menuitem', { name: 'Delete' }).click();
   await page.locator('.dialog').getByRole('button', { name: 'Delete' }).click();
   await page.waitForURL((url) => url.pathname === '/');
-  check((await tools.api('GET', '/v1/conversations?q=kites')).data.length === 0, 'the chat is not deleted');
+  check((await tools.api('GET', '/v1/chats?q=kites')).data.length === 0, 'the chat is not deleted');
 }
 
 async function memory(tools, check) {

@@ -39,7 +39,7 @@ async function one(tools, { number, text, refreshes_ms: refreshes }) {
   }
   const last = await look(page);
   if (flat(last.words) !== wanted) return { failure: `${flat(last.words).length} characters in the end, not ${wanted.length}`, refreshed };
-  const stored = await tools.api('GET', `/v1/conversations/${page.url().split('/').at(-1)}`);
+  const stored = await tools.api('GET', `/v1/chats/${page.url().split('/').at(-1)}`);
   if (stored.tree.at(-1).text !== text) return { failure: 'the server has stored something else', refreshed };
   await page.reload();
   await page.locator('.message.answer .message-text').waitFor();

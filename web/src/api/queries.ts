@@ -31,7 +31,7 @@ export const conversationsQuery = (q: string, folder: string | null = null, limi
   infiniteQueryOptions({
     queryKey: ['conversations', { q, folder, limit }],
     queryFn: ({ pageParam, signal }) =>
-      api.get('/v1/conversations', {
+      api.get('/v1/chats', {
         params: { query: { q: q || undefined, folder: folder ?? undefined, after: pageParam ?? undefined, limit } },
         signal,
       }),

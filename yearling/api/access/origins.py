@@ -54,11 +54,13 @@ class OriginPolicy:
     Host names, so that no web page reaches the server through DNS rebinding: on loopback this machine's names and the configured
     ones. Elsewhere authentication protects the server, and host names are checked only if some are configured.
 
-    Pages: only the server's own, which have its host and its port, and those of the setting `public_url`.
+    Pages: only the server's own, which have its host and its port, those of the setting `public_url`, and those of
+    `cors_origins`.
     """
 
     def __init__(self, settings: Settings) -> None:
         configured = {host.lower() for host in settings.allowed_hosts}
+        self._cors_origins = frozenset(origin.lower() for origin in settings.cors_origins)
         self._public_origin: tuple[str, HostAndPort] | None = None
         if settings.public_url:
             self._public_origin = _parse_origin(settings.public_url)
@@ -73,14 +75,15 @@ class OriginPolicy:
         if host is None or not (self._any_host or host[0] in self._allowed):
             raise _forbidden("The header Host does not name this server.")
         for name, value in headers:
-            if name == b"origin" and path not in CROSS_ORIGIN_PATHS and not self._is_own(value.decode("latin-1"), host):
+            if name == b"origin" and path not in CROSS_ORIGIN_PATHS and not self._may_call(value.decode("latin-1"), host):
                 raise _forbidden("Web pages of other origins may not use this server.")
 
     def check_change(self, scope: Scope, *, must_prove_origin: bool) -> None:
         """Protects changes that a browser makes for any page: those of a session cookie, and all of them without accounts.
 
         Raises ApiError (403) if the browser reports another page than the server's own, and for a request that reports none if
-        it `must_prove_origin`. Call `check` first, which compares origins.
+        it `must_prove_origin`. Call `check` first, which compares origins. Pages of `cors_origins` may change things without
+        accounts or by an API key, but not by the cookie of somebody who is signed in.
         """
         if scope["method"] in _SAFE_METHODS:
             return
@@ -88,10 +91,14 @@ class OriginPolicy:
         site = headers.get(b"sec-fetch-site")
         if site is None and b"origin" not in headers and must_prove_origin:
             raise _forbidden("A request with a session cookie must have the header Origin.", code="origin_missing")
-        if site not in (None, "same-origin"):
+        is_configured = not must_prove_origin and headers.get(b"origin") in self._cors_origins
+        if site not in (None, "same-origin") and not is_configured:
             raise _forbidden("Web pages of other origins may not use this server.")
 
-    def _is_own(self, origin: str, host: HostAndPort) -> bool:
+    def _may_call(self, origin: str, host: HostAndPort) -> bool:
+        """Whether the origin is the server's own or a configured one."""
+        if origin.lower() in self._cors_origins:
+            return True
         parsed = _parse_origin(origin)
         if parsed is None:
             return False

@@ -1,4 +1,4 @@
-"""`/v1/conversations`: a person's chat history: conversations, their messages, and the files of messages.
+"""`/v1/chats`: a person's chat history: conversations, their messages, and the files of messages.
 
 The store checks whose a conversation is. Deleting removes everything: messages, samples, files, the texts of edits and notes on
 deleted answers, and their entries in the search index.
@@ -30,7 +30,7 @@ _REQUIRE_MEMBER = [require_role("member")]
 _BINARY = {"type": "string", "format": "binary"}
 
 
-@router.get("/v1/conversations", operation_id="list_conversations", response_model=schemas.ConversationList)
+@router.get("/v1/chats", operation_id="list_chats", response_model=schemas.ConversationList)
 async def list_conversations(
     request: Request,
     q: Annotated[
@@ -51,8 +51,8 @@ async def list_conversations(
 
 
 @router.post(
-    "/v1/conversations",
-    operation_id="create_conversation",
+    "/v1/chats",
+    operation_id="create_chat",
     dependencies=_REQUIRE_MEMBER,
     response_model=schemas.ConversationSummary,
 )
@@ -67,7 +67,7 @@ async def create_conversation(request: Request, body: JsonBody[schemas.Conversat
     return await store_response(request, create)
 
 
-@router.get("/v1/conversations/{conversation_id}", operation_id="get_conversation", response_model=schemas.ConversationTree)
+@router.get("/v1/chats/{conversation_id}", operation_id="get_chat", response_model=schemas.ConversationTree)
 async def get_conversation(request: Request, conversation_id: ConversationId) -> JsonResponse:
     """Return a conversation with all messages, the turns that run in it, and its comparisons."""
     services, person = get_services(request), current_person(request)
@@ -83,8 +83,8 @@ async def get_conversation(request: Request, conversation_id: ConversationId) ->
 
 
 @router.patch(
-    "/v1/conversations/{conversation_id}",
-    operation_id="change_conversation",
+    "/v1/chats/{conversation_id}",
+    operation_id="change_chat",
     dependencies=_REQUIRE_MEMBER,
     response_model=schemas.ConversationSummary,
 )
@@ -108,8 +108,8 @@ async def change_conversation(
 
 
 @router.delete(
-    "/v1/conversations/{conversation_id}",
-    operation_id="delete_conversation",
+    "/v1/chats/{conversation_id}",
+    operation_id="delete_chat",
     dependencies=_REQUIRE_MEMBER,
     response_model=schemas.DeletedMessages,
 )
@@ -126,7 +126,7 @@ async def delete_conversation(request: Request, conversation_id: ConversationId)
 
 
 @router.delete(
-    "/v1/conversations/{conversation_id}/messages/{message_id}",
+    "/v1/chats/{conversation_id}/messages/{message_id}",
     operation_id="delete_message",
     dependencies=_REQUIRE_MEMBER,
     response_model=schemas.DeletedMessages,
@@ -145,7 +145,7 @@ async def delete_message(request: Request, conversation_id: ConversationId, mess
 
 
 @router.post(
-    "/v1/conversations/{conversation_id}/messages/{message_id}/edit",
+    "/v1/chats/{conversation_id}/messages/{message_id}/edit",
     operation_id="edit_answer",
     dependencies=[require_role("member", scope="feedback")],
     response_model=schemas.EditedMessage,
@@ -182,7 +182,7 @@ async def edit_answer(
 
 
 @router.get(
-    "/v1/conversations/{conversation_id}/messages/{message_id}/attachments/{sha256}",
+    "/v1/chats/{conversation_id}/messages/{message_id}/attachments/{sha256}",
     operation_id="get_attachment",
     response_description="The file: an image, or bytes to download.",
     responses={200: {"content": {"image/*": {"schema": _BINARY}, BINARY_MEDIA_TYPE: {"schema": _BINARY}}}},

@@ -3,7 +3,7 @@
 A conversation is a tree. Its messages arrive as a flat list, each with its `parent`. Messages with the same parent are branches,
 and `leaf` is the end of the branch that was used last.
 
-A *turn* sends a question, regenerates an answer or continues one. `POST /v1/conversations/{id}/turns` responds as soon as the
+A *turn* sends a question, regenerates an answer or continues one. `POST /v1/chats/{id}/turns` responds as soon as the
 turn has started. The turn runs on the server whether or not anyone reads its events from `GET /v1/turns/{id}/events`. Each event
 has a number (the SSE `id`), and its data is one `TurnEventView`. A reader that reconnects with `Last-Event-ID` or `?after=` gets
 every later event exactly once. The stream closes after the event `end`.

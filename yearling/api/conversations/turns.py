@@ -29,7 +29,7 @@ from yearling.chat import LiveTurn
 router = ApiRouter(dependencies=[require_role("member")])
 
 
-@router.post("/v1/conversations/{conversation_id}/turns", operation_id="create_turn", response_model=schemas.TurnView)
+@router.post("/v1/chats/{conversation_id}/turns", operation_id="create_turn", response_model=schemas.TurnView)
 async def create_turn(
     request: Request, conversation_id: ConversationId, body: JsonBody[schemas.ConversationTurnRequest]
 ) -> JsonResponse:

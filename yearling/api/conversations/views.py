@@ -113,7 +113,7 @@ def _attachment_view(message: Message, attachment: Attachment) -> JsonObject:
         "media_type": attachment.media_type,
         "size_bytes": attachment.size_bytes,
         "image": attachment.media_type != BINARY_MEDIA_TYPE,
-        "path": f"/v1/conversations/{message.conversation_id}/messages/{message.id}/attachments/{attachment.sha256}",
+        "path": f"/v1/chats/{message.conversation_id}/messages/{message.id}/attachments/{attachment.sha256}",
     }
 
 

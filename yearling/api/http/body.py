@@ -9,6 +9,7 @@ FastAPI's own body parameters read the whole body, without a limit, before it is
 from __future__ import annotations
 
 import asyncio
+import codecs
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -16,6 +17,7 @@ import pydantic_core
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
+from yearling.api.http.content_encoding import GzipBody, is_gzipped
 from yearling.api.http.errors import ApiError, from_validation_errors
 from yearling.unicode_repair import mend_surrogate_escapes
 
@@ -48,7 +50,7 @@ async def read_json_body(request: Request, model: type[M]) -> M:
     max_bytes: int = request.app.state.max_body_bytes
     buffer = bytearray()
     await receive_body(request, buffer.extend, max_bytes=max_bytes, name="body")
-    data = bytes(buffer)
+    data = bytes(buffer).removeprefix(codecs.BOM_UTF8)
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
@@ -64,18 +66,26 @@ async def read_json_body(request: Request, model: type[M]) -> M:
 async def receive_body(request: Request, write: Callable[[bytes], object], *, max_bytes: int, name: str) -> int:
     """Pass the body to `write`, chunk by chunk, and return its size in bytes. `name` is what error messages call the body.
 
-    Raises ApiError: 413 above `max_bytes`, 400 if the client disconnects before the end.
+    A gzip body is decompressed; the limit holds for both sizes. Raises ApiError: 413 above `max_bytes`, 400 if the body is not
+    what its encoding says or the client disconnects before the end, 415 for another encoding.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > max_bytes:
         raise _too_large_error(name, max_bytes)
     size_bytes = 0
+    gzip_body = None
+    if is_gzipped(request):
+        gzip_body = GzipBody(write, max_bytes=max_bytes, too_large=_too_large_error(name, max_bytes), name=name)
+        write = gzip_body.push
     try:
         async for chunk in request.stream():
             size_bytes += len(chunk)
             if size_bytes > max_bytes:
                 raise _too_large_error(name, max_bytes)
-            write(chunk)
+            if chunk:
+                write(chunk)
+        if gzip_body is not None:
+            gzip_body.finish()
     except ClientDisconnect:
         raise ApiError(400, f"The client disconnected before the {name} was complete.", code="incomplete_body") from None
     return size_bytes

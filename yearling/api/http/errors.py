@@ -119,7 +119,7 @@ def _from_http_exception(error: HTTPException) -> ApiError:
 
 def from_validation_errors(details: Sequence[ErrorDetails], body: object) -> ApiError:
     """A 400 for the most specific of pydantic's errors. `body` is the parsed body, or None if it is not JSON."""
-    first = max(details, key=lambda detail: len(detail["loc"]))
+    first = max(details, key=lambda detail: _specificity(detail, body))
     error_type = first["type"]
     param = param_path(first["loc"], body, missing=error_type == "missing")
     where = f" at {param}" if param else ""
@@ -133,6 +133,9 @@ def from_validation_errors(details: Sequence[ErrorDetails], body: object) -> Api
         param = f"{param}.{first['msg']}" if param else first["msg"]
         message = f"The field {param} is not supported, and ignoring it would change the answer."
         return ApiError(400, message, param=param, code="unsupported")
+    is_part = param is not None and "content[" in param.rpartition(".")[2]
+    if error_type == "union_tag_invalid" and is_part:
+        param, error_type = f"{param}.type", "literal_error"
     if error_type == "union_tag_invalid":
         expected = first.get("ctx", {}).get("expected_tags", "")
         return ApiError(400, f"The item{where} has an unknown type. Known: {expected}.", param=param, code="invalid_value")
@@ -140,6 +143,21 @@ def from_validation_errors(details: Sequence[ErrorDetails], body: object) -> Api
         message = f"The part at {param.removesuffix('.type')} is not text. Images, audio and files are not supported."
         return ApiError(400, message, param=param, code="unsupported")
     return ApiError(400, f"The value{where} is invalid: {first['msg']}.", param=param, code="invalid_value")
+
+
+def from_query_errors(details: Sequence[ErrorDetails]) -> ApiError:
+    """A 400 for an invalid parameter of the path or the query."""
+    first = details[0]
+    name = str(first["loc"][1]) if len(first["loc"]) > 1 else None
+    return ApiError(400, f"The parameter {name} is invalid: {first['msg']}.", param=name, code="invalid_value")
+
+
+def _specificity(detail: ErrorDetails, body: object) -> tuple[int, int, int]:
+    """Orders errors: of an object of another kind, of the branch of a union that the value belongs to, then the deepest."""
+    path = param_path(detail["loc"], body, missing=detail["type"] == "missing") or ""
+    is_other_kind = detail["type"] == "literal_error" and detail["loc"][-1:] == ("type",)
+    is_other_type = detail["type"].endswith("_type") or detail["type"] == "literal_error"
+    return 2 if is_other_kind else int(not is_other_type), path.count(".") + path.count("["), len(detail["loc"])
 
 
 def param_path(loc: Sequence[int | str], body: object, *, missing: bool) -> str | None:

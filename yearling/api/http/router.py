@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, get_args
 
 from fastapi import APIRouter, params
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from yearling.api.http.body import JsonBodyMarker, check_declared_content_type, read_json_body
+from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonObject
 from yearling.api.http.schemas import ErrorEnvelope
 
@@ -70,6 +72,10 @@ def event_stream(event_model: type[BaseModel]) -> ResponseDocs:
     return {200: {"content": {"text/event-stream": {"schema": event}}}}
 
 
+_ANY_QUERY = frozenset({"/v1/auth/oidc/callback"})
+"""Routes that others call with parameters of their own choice: the OpenID Connect provider."""
+
+
 class ApiRoute(APIRoute):
     """A route whose endpoint can have a `JsonBody` parameter, which is read after all dependencies have passed."""
 
@@ -86,6 +92,22 @@ class ApiRoute(APIRoute):
             declared = (options.get("openapi_extra") or {}).get("requestBody", {}).get("content", {})
             endpoint = _with_content_type_check(endpoint, signature, tuple(declared))
         super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler of the route. It refuses parameters of the query that the route does not have."""
+        handle = super().get_route_handler()
+        known = {field.alias for field in get_flat_params(self.dependant) if isinstance(field.field_info, params.Query)}
+        if self.path in _ANY_QUERY:
+            return handle
+
+        async def check_query_and_handle(request: Request) -> Response:
+            for name in request.query_params:
+                if name not in known:
+                    message = f"The parameter {name[:100]} is unknown."
+                    raise ApiError(400, message, param=name[:100], code="unknown_parameter")
+            return await handle(request)
+
+        return check_query_and_handle
 
 
 def _with_json_body(

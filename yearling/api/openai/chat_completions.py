@@ -72,10 +72,12 @@ def to_turn_request(body: schemas.ChatCompletionRequest, request_id: str) -> Tur
         logprobs=bool(body.logprobs),
         top_logprobs=body.top_logprobs or 0,
         json_schema=_requested_json_schema(body),
+        strict=not _is_lenient(body),
         tools=tuple(tool.model_dump(exclude_none=True) for tool in body.tools or ()),
         tool_choice=_tool_choice(body.tool_choice),
         parallel_tool_calls=body.parallel_tool_calls is not False,
         effort=body.reasoning_effort,
+        store=body.store is not False,
     )
 
 
@@ -114,6 +116,10 @@ def _requested_json_schema(body: schemas.ChatCompletionRequest) -> JsonObject | 
     if isinstance(body.response_format, schemas.JsonSchemaFormat):
         return body.response_format.json_schema.json_schema or {"type": "object"}
     return {"type": "object"} if isinstance(body.response_format, JsonObjectFormat) else None
+
+
+def _is_lenient(body: schemas.ChatCompletionRequest) -> bool:
+    return isinstance(body.response_format, schemas.JsonSchemaFormat) and body.response_format.json_schema.strict is False
 
 
 def _tool_choice(choice: str | schemas.NamedToolChoice | None) -> str:

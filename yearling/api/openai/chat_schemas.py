@@ -164,9 +164,9 @@ class FunctionDefinition(StrictModel):
     description: str | None = None
     """What the function does and when to call it, for the model."""
     parameters: dict[str, Any] | None = None
-    """JSON schema of the arguments. Default: no arguments."""
+    """JSON schema of the arguments. Default: no arguments, so that every call has `{}`."""
     strict: bool | None = None
-    """Accepted for compatibility."""
+    """Whether the arguments must satisfy `parameters`. Otherwise arguments that do not are passed on. Default: false."""
 
 
 class FunctionTool(StrictModel):
@@ -204,7 +204,8 @@ class JsonSchema(StrictModel):
     json_schema: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
     """The schema. Default: any JSON object."""
     strict: bool | None = None
-    """Accepted for compatibility. The answer always follows the schema."""
+    """Whether an answer that does not satisfy the schema is an error. With `false`, it is passed on after three attempts.
+    Default: true."""
 
 
 class JsonSchemaFormat(StrictModel):
@@ -275,6 +276,8 @@ class ChatCompletionRequest(IgnoredFields):
     """Allow several tool calls in one answer. Default: true."""
     response_format: Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")] | None = None
     """Format of the answer. Default: text."""
+    store: bool | None = None
+    """`false` stores nothing of the answer, which cannot be rated later. Default: the setting `retention` decides."""
     reasoning_effort: ReasoningEffort | None = None
     """How much the model reasons before it answers. Default: the model decides."""
 

@@ -6,11 +6,11 @@ One composer serves both forms: a stream sends every event; without a stream, th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from yearling.api.http.json_response import JsonObject
-from yearling.chat import TokenUsage, TurnEvent
+from yearling.chat import TokenText, TokenUsage, TurnEvent
 
 ResponseEventJson = JsonObject
 
@@ -26,9 +26,10 @@ def usage_json(usage: TokenUsage) -> JsonObject:
     }
 
 
-def message_item(item_id: str, text: str, status: str) -> JsonObject:
+def message_item(item_id: str, text: str, status: str, logprobs: Sequence[JsonObject] = ()) -> JsonObject:
     """An `OutputMessage`."""
-    return {"type": "message", "id": item_id, "role": "assistant", "status": status, "content": [_text_part(text)]}
+    content = [_text_part(text, logprobs)]
+    return {"type": "message", "id": item_id, "role": "assistant", "status": status, "content": content}
 
 
 def call_item(item_id: str, call_id: str, name: str, arguments: str, status: str) -> JsonObject:
@@ -42,8 +43,17 @@ def _reasoning_item(item_id: str, text: str, status: str) -> JsonObject:
     return {"type": "reasoning", "id": item_id, "summary": [], "content": content, "status": status}
 
 
-def _text_part(text: str) -> JsonObject:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+def _text_part(text: str, logprobs: Sequence[JsonObject] = ()) -> JsonObject:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": list(logprobs)}
+
+
+def _logprob_json(token: TokenText) -> JsonObject:
+    top = [_token_json(alternative) for alternative in token.top]
+    return {**_token_json(token), "top_logprobs": top}
+
+
+def _token_json(token: TokenText) -> JsonObject:
+    return {"token": token.text, "logprob": token.logprob, "bytes": list(token.raw_bytes)}
 
 
 def _reasoning_part(text: str) -> JsonObject:
@@ -57,6 +67,7 @@ class ResponseEventComposer:
         self.response = {**base, "status": "in_progress", "output": [], "usage": None}
         self.usage = TokenUsage()
         self._next_sequence_number = 0
+        self._num_items = dict.fromkeys(("msg", "rs", "fc"), 0)
         self._open: _OutputItem | None = None
 
     async def compose(self, events: AsyncIterator[TurnEvent]) -> AsyncGenerator[ResponseEventJson, None]:
@@ -67,7 +78,7 @@ class ResponseEventComposer:
             for event in self._events_for(turn_event):
                 yield event
             if turn_event.finish_reason is not None:
-                is_cut = turn_event.finish_reason == "length"
+                is_cut = turn_event.finish_reason not in ("stop", "tool_calls")
                 for event in self._close_item("incomplete" if is_cut else "completed"):
                     yield event
                 yield self._final_event(turn_event.usage or TokenUsage(), is_cut=is_cut)
@@ -84,6 +95,9 @@ class ResponseEventComposer:
             yield from self._append_delta(turn_event.reasoning)
         if turn_event.text:
             yield from self._ensure_open(_MessageItem)
+        if isinstance(self._open, _MessageItem):
+            self._open.add_logprobs([_logprob_json(token) for token in turn_event.tokens])
+        if turn_event.text:
             yield from self._append_delta(turn_event.text)
         for call in turn_event.tool_calls:
             if call.get("id"):
@@ -102,7 +116,10 @@ class ResponseEventComposer:
         return len(self.response["output"])
 
     def _item_id(self, prefix: str) -> str:
-        return f"{prefix}_{str(self.response['id']).removeprefix('resp_')}{self._output_index}"
+        """The ID of the next item of its kind. A stored response has the same IDs, although it lacks the reasoning."""
+        number = self._num_items[prefix]
+        self._num_items[prefix] += 1
+        return f"{prefix}_{str(self.response['id']).removeprefix('resp_')}{number}"
 
     def _open_item(self, item: _OutputItem) -> Iterator[ResponseEventJson]:
         self._open = item
@@ -114,7 +131,8 @@ class ResponseEventComposer:
         item = self._open
         if item is not None and text:
             item.text += text
-            yield self.make_event(f"{item.event_type}.delta", delta=text, **item.location_fields(self._output_index))
+            fields = {**item.location_fields(self._output_index), **item.delta_fields()}
+            yield self.make_event(f"{item.event_type}.delta", delta=text, **fields)
 
     def _close_item(self, status: str) -> Iterator[ResponseEventJson]:
         item, self._open = self._open, None
@@ -166,6 +184,10 @@ class _OutputItem(ABC):
         """Fields that locate the item's text in the response."""
         return {"item_id": self.id, "output_index": output_index, "content_index": 0}
 
+    def delta_fields(self) -> JsonObject:
+        """Further fields of the item's next `delta` event."""
+        return {}
+
     def done_fields(self) -> JsonObject:
         """Fields of the item's `done` event."""
         return {"text": self.text}
@@ -175,17 +197,30 @@ class _MessageItem(_OutputItem):
     prefix = "msg"
     event_type = "response.output_text"
 
+    def __init__(self, item_id: str) -> None:
+        super().__init__(item_id)
+        self._logprobs: list[JsonObject] = []
+        self._num_sent_logprobs = 0
+
+    def add_logprobs(self, logprobs: Sequence[JsonObject]) -> None:
+        """Add the tokens of the text that follows."""
+        self._logprobs.extend(logprobs)
+
     def initial_json(self) -> JsonObject:
         return {**message_item(self.id, "", "in_progress"), "content": []}
 
     def final_json(self, status: str) -> JsonObject:
-        return message_item(self.id, self.text, status)
+        return message_item(self.id, self.text, status, self._logprobs)
 
     def part(self, text: str) -> JsonObject:
-        return _text_part(text)
+        return _text_part(text, self._logprobs if text else ())
 
-    def location_fields(self, output_index: int) -> JsonObject:
-        return {**super().location_fields(output_index), "logprobs": []}
+    def delta_fields(self) -> JsonObject:
+        start, self._num_sent_logprobs = self._num_sent_logprobs, len(self._logprobs)
+        return {"logprobs": self._logprobs[start:]}
+
+    def done_fields(self) -> JsonObject:
+        return {**super().done_fields(), "logprobs": self._logprobs}
 
 
 class _ReasoningItem(_OutputItem):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
 from yearling.api.http.schemas import ResponseModel, StrictModel
+from yearling.api.openai.response_items import InputItem
 from yearling.api.openai.schemas import (
+    INTEGRAL_FLOAT_TO_INT,
     IdentifierName,
     IgnoredFields,
     JsonObjectFormat,
@@ -22,97 +24,6 @@ from yearling.chat import ReasoningEffort
 # The request
 
 
-class InputText(StrictModel):
-    """A part of an input item: text."""
-
-    type: Literal["input_text", "output_text", "text"]
-    """The three types mean the same."""
-    text: str
-    """The text."""
-    annotations: object = None
-    """Ignored. Clients send it back from earlier responses."""
-    logprobs: object = None
-    """Ignored. Clients send it back from earlier responses."""
-
-
-class InputMessage(StrictModel):
-    """An input item: a message."""
-
-    type: Literal["message"] = "message"
-    """Always `message`."""
-    role: Literal["user", "assistant", "system", "developer"]
-    """Author of the message; `system` and `developer` mean the same."""
-    content: str | Annotated[list[InputText], Field(min_length=1)]
-    """The text, or its parts; parts are joined."""
-    id: str | None = None
-    """Ignored. Clients send it back from earlier responses."""
-    status: str | None = None
-    """Ignored. Clients send it back from earlier responses."""
-
-
-class InputFunctionCall(StrictModel):
-    """An input item: an earlier call of a function by the assistant."""
-
-    type: Literal["function_call"]
-    """Always `function_call`."""
-    call_id: Annotated[str, Field(min_length=1)]
-    """ID of the call. The item with its output carries the same ID."""
-    name: str
-    """Name of the function."""
-    arguments: str
-    """Arguments as JSON text."""
-    id: str | None = None
-    """Ignored. Clients send it back from earlier responses."""
-    status: str | None = None
-    """Ignored. Clients send it back from earlier responses."""
-
-
-class InputFunctionCallOutput(StrictModel):
-    """An input item: the output of a called function."""
-
-    type: Literal["function_call_output"]
-    """Always `function_call_output`."""
-    call_id: Annotated[str, Field(min_length=1)]
-    """ID of the call that this item answers."""
-    output: str | list[InputText]
-    """The output as text, or its parts; parts are joined."""
-    id: str | None = None
-    """Ignored. Clients send it back from earlier responses."""
-    status: str | None = None
-    """Ignored. Clients send it back from earlier responses."""
-
-
-class InputReasoning(StrictModel):
-    """An input item: earlier reasoning. It is accepted and ignored, since the model does not see its reasoning again."""
-
-    type: Literal["reasoning"]
-    """Always `reasoning`."""
-    id: str | None = None
-    """Ignored."""
-    summary: object = None
-    """Ignored."""
-    content: object = None
-    """Ignored."""
-    encrypted_content: object = None
-    """Ignored."""
-    status: str | None = None
-    """Ignored."""
-
-
-def _item_type(item: Any) -> str:
-    item_type = item.get("type", "message") if isinstance(item, dict) else getattr(item, "type", "message")
-    return item_type if isinstance(item_type, str) else ""
-
-
-InputItem = Annotated[
-    Annotated[InputMessage, Tag("message")]
-    | Annotated[InputFunctionCall, Tag("function_call")]
-    | Annotated[InputFunctionCallOutput, Tag("function_call_output")]
-    | Annotated[InputReasoning, Tag("reasoning")],
-    Discriminator(_item_type),
-]
-
-
 class ResponseTool(StrictModel):
     """A function that the model can call."""
 
@@ -123,9 +34,9 @@ class ResponseTool(StrictModel):
     description: str | None = None
     """What the function does and when to call it, for the model."""
     parameters: dict[str, Any] | None = None
-    """JSON schema of the arguments. Default: no arguments."""
+    """JSON schema of the arguments. Default: no arguments, so that every call has `{}`."""
     strict: bool | None = None
-    """Accepted for compatibility."""
+    """Whether the arguments must satisfy `parameters`. Otherwise arguments that do not are passed on. Default: false."""
 
 
 class NamedResponseToolChoice(StrictModel):
@@ -149,7 +60,8 @@ class ResponseJsonSchema(StrictModel):
     description: str | None = None
     """What the format is for."""
     strict: bool | None = None
-    """Accepted for compatibility. The answer always follows the schema."""
+    """Whether an answer that does not satisfy the schema is an error. With `false`, it is passed on after three attempts.
+    Default: true."""
 
 
 class TextOptions(StrictModel):
@@ -182,19 +94,33 @@ class ResponseStreamOptions(StrictModel):
 _UNSUPPORTED_FIELDS = (
     "background",
     "context_management",
-    "conversation",
-    "include",
     "max_tool_calls",
     "moderation",
     "prompt",
-    "top_logprobs",
-    "truncation",
 )
-_HARMLESS_VALUES = {"background": False, "include": [], "truncation": "disabled", "top_logprobs": 0}
+_HARMLESS_VALUES = {"background": False}
+
+ResponseInclude = Literal[
+    "message.output_text.logprobs",
+    "reasoning.encrypted_content",
+    "code_interpreter_call.outputs",
+    "computer_call_output.output.image_url",
+    "file_search_call.results",
+    "message.input_image.image_url",
+    "web_search_call.action.sources",
+    "web_search_call.results",
+]
+
+
+class ConversationReference(StrictModel):
+    """A conversation of `/v1/conversations`."""
+
+    id: str
+    """ID of the conversation."""
 
 
 class ResponseRequest(IgnoredFields):
-    """Body of `POST /v1/responses`. The setting `retention` decides what is stored, whatever `store` says."""
+    """Body of `POST /v1/responses`."""
 
     model: str | None = None
     """Name of the model. Default: the server's default model."""
@@ -204,6 +130,17 @@ class ResponseRequest(IgnoredFields):
     """System message of this response."""
     previous_response_id: str | None = None
     """ID of the response that this one follows. Its conversation comes before the input."""
+    conversation: str | ConversationReference | None = None
+    """ID of a conversation of `/v1/conversations`, or an object with it. Its items come before the input; the input and the
+    output are added to it. Not together with `previous_response_id` or `store: false`."""
+    include: list[ResponseInclude] | None = None
+    """`message.output_text.logprobs` returns the log-probabilities of the text. The other values concern tools that this server
+    does not have, or reasoning, which it returns in the clear: they have no effect."""
+    truncation: Literal["auto", "disabled"] | None = None
+    """`auto` leaves out the oldest messages of a conversation that is longer than the context; `disabled` makes it an error.
+    Default: `disabled`."""
+    top_logprobs: Annotated[int, Field(ge=0, le=20), INTEGRAL_FLOAT_TO_INT] | None = None
+    """Number of most likely alternatives to return for each token, with its log-probability. Default: 0."""
     stream: bool | None = None
     """Send the response as server-sent events. Default: false."""
     stream_options: ResponseStreamOptions | None = None
@@ -224,6 +161,9 @@ class ResponseRequest(IgnoredFields):
     """Options of the answer's text."""
     reasoning: ReasoningOptions | None = None
     """Options of the reasoning."""
+    store: bool | None = None
+    """`false` stores nothing of the response: it cannot be read, continued or rated later. Default: the setting `retention`
+    decides."""
 
     @model_validator(mode="before")
     @classmethod
@@ -232,6 +172,24 @@ class ResponseRequest(IgnoredFields):
 
 
 # The response
+
+
+class OutputTextTopLogprob(ResponseModel):
+    """A likely token."""
+
+    token: str
+    """Text of the token."""
+    logprob: float
+    """Natural logarithm of the token's probability."""
+    bytes: list[int]
+    """The token's bytes in UTF-8."""
+
+
+class OutputTextLogprob(OutputTextTopLogprob):
+    """A token of the text with its alternatives."""
+
+    top_logprobs: list[OutputTextTopLogprob]
+    """The most likely tokens at this position, likeliest first."""
 
 
 class OutputText(ResponseModel):
@@ -243,8 +201,8 @@ class OutputText(ResponseModel):
     """The text."""
     annotations: list[Any]
     """Always empty."""
-    logprobs: list[Any]
-    """Always empty."""
+    logprobs: list[OutputTextLogprob]
+    """Tokens of the text with their log-probabilities, if requested; empty in a stored response."""
 
 
 class OutputMessage(ResponseModel):
@@ -339,6 +297,13 @@ class IncompleteDetails(ResponseModel):
     """The response reached its token limit."""
 
 
+class ResponseConversation(ResponseModel):
+    """The conversation that a response belongs to."""
+
+    id: str
+    """ID of the conversation."""
+
+
 class ResponseObject(ResponseModel):
     """A response. Stored responses are rebuilt from their samples; fields that samples do not keep are null."""
 
@@ -380,8 +345,16 @@ class ResponseObject(ResponseModel):
     """Options of the text."""
     reasoning: dict[str, Any]
     """Options of the reasoning."""
-    truncation: Literal["disabled"]
-    """Always `disabled`."""
+    truncation: Literal["auto", "disabled"]
+    """Whether the oldest messages may be left out; `disabled` for stored responses."""
+    conversation: ResponseConversation | None
+    """The conversation that the response belongs to; null without one and for stored responses."""
+    store: bool
+    """Whether the response is stored, if the setting `retention` permits."""
+    top_logprobs: int
+    """Number of alternatives for each token; 0 for stored responses."""
+    background: Literal[False]
+    """Always false."""
     usage: ResponseUsage | None
     """Token counts; null until the response is complete."""
 

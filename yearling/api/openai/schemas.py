@@ -34,8 +34,6 @@ class IgnoredFields(StrictModel):
     """Ignored. The API key or the session identifies the person."""
     metadata: object = None
     """Not stored. `/v1/responses` returns an object as it was sent."""
-    store: Any = None
-    """Ignored. The setting `retention` decides what is stored."""
     service_tier: Any = None
     """Ignored. There is one service tier."""
     verbosity: object = None

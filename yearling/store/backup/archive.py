@@ -28,11 +28,12 @@ from yearling.files.sync import make_directory
 from yearling.store.audit import verify_audit_chain
 from yearling.store.backup.snapshot import take_snapshot
 from yearling.store.blobs import BlobStore
+from yearling.store.database.column_types import format_time
 from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.migrate import read_schema_version
 from yearling.store.database.packing import record_from
-from yearling.store.database.schema import audit_log, events, format_time
+from yearling.store.database.schema import audit_log, events
 from yearling.store.hash_chain import ChainVerification
 from yearling.store.learning.event_log import verify_event_chain
 

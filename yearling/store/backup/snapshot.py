@@ -17,10 +17,11 @@ from sqlalchemy.engine import Connection
 
 from yearling.files.private import create_private_file
 from yearling.files.sync import sync_file
+from yearling.store.database.column_types import format_time, parse_time
 from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.migrate import migration_transaction, read_schema_version, upgrade
-from yearling.store.database.schema import VERSION_TABLE, format_time, metadata, parse_time
+from yearling.store.database.schema import VERSION_TABLE, metadata
 from yearling.store.database.search import rebuild_index
 
 _BATCH_ROWS = 500

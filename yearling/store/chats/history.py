@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -11,9 +12,12 @@ from sqlalchemy.engine import Connection
 from yearling.errors import BadInput
 from yearling.records import Conversation
 from yearling.store.chats.conversations import conversation_from_row, require_conversation
+from yearling.store.database.column_types import format_time, parse_time
 from yearling.store.database.database import Database
-from yearling.store.database.schema import TableRow, conversations, format_time, messages, parse_time, shares
-from yearling.store.database.search import SearchTerm, make_snippet, parse_query, select_matching_messages
+from yearling.store.database.schema import TableRow, conversations, messages, shares
+from yearling.store.database.search import SearchTerm, fold_for_search, make_snippet, parse_query, select_matching_messages
+
+_MAX_TITLE_MATCHES = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +97,7 @@ class ConversationHistory:
         hits = select_matching_messages(connection, person_id, terms).subquery("hits")
         in_messages = sa.select(hits.c.conversation_id, hits.c.message_id, hits.c.message_id.label("place"))
         in_titles = sa.select(conversations.c.id, sa.null(), sa.func.coalesce(conversations.c.leaf_id, conversations.c.id)).where(
-            conversations.c.person_id == person_id, *(_title_contains(term) for term in terms)
+            conversations.c.id.in_(_with_matching_title(connection, person_id, terms))
         )
         both = sa.union_all(in_messages, in_titles).subquery("both")
         place = sa.func.max(both.c.place)
@@ -138,8 +142,13 @@ def _entry_from_row(row: TableRow, message_id: str | None = None, text: str | No
     )
 
 
-def _title_contains(term: SearchTerm) -> sa.ColumnElement[bool]:
-    return sa.func.lower(conversations.c.title).contains(term.word, autoescape=True)
+def _with_matching_title(connection: Connection, person_id: str, terms: list[SearchTerm]) -> list[str]:
+    """The newest conversations whose title contains all the terms. Databases cannot fold titles as the index folds words."""
+    query = sa.select(conversations.c.id, conversations.c.title).where(conversations.c.person_id == person_id)
+    rows = connection.execute(query.order_by(conversations.c.id.desc()))
+    titles = ((row.id, fold_for_search(row.title)) for row in rows)
+    matching = (conversation_id for conversation_id, title in titles if all(term.word in title for term in terms))
+    return list(islice(matching, _MAX_TITLE_MATCHES))
 
 
 def _parse_cursor(cursor: str) -> tuple[datetime, str]:

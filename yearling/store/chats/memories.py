@@ -17,9 +17,10 @@ from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store.audit import append_audit_entry
 from yearling.store.chats.conversations import UNCHANGED, Unchanged
+from yearling.store.database.column_types import parse_time
 from yearling.store.database.database import Database, in_batches
 from yearling.store.database.packing import record_values
-from yearling.store.database.schema import TableRow, conversations, memories, messages, parse_time
+from yearling.store.database.schema import TableRow, conversations, memories, messages
 from yearling.store.database.search import fold_text
 
 MAX_MEMORIES_PER_PERSON = 1000

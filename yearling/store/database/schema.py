@@ -6,75 +6,22 @@ Every column type returns exactly what was stored, on SQLite and on Postgres. An
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import TSVECTOR
-from sqlalchemy.engine import Dialect, Row
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.engine import Row
 
-from yearling.store.database.packing import escape_text, unescape_text
+from yearling.store.database.column_types import ExactText, UtcDateTime
 
-SCHEMA_VERSION = "0012"
+SCHEMA_VERSION = "0013"
 """The number of the newest migration. It is repeated here so that an ordinary start need not load Alembic; a test compares."""
 
 VERSION_TABLE = "yearling_schema"
 """The table that holds the number. It is not Alembic's default name: others may use Alembic in the same Postgres database."""
 
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
-
 TableRow: TypeAlias = "Row[*tuple[object, ...]]"
 """A row of a query. Its values are attributes with the names of the columns."""
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A UTC time with a time zone, to the microsecond: `timestamptz` on Postgres, ISO 8601 text that sorts on SQLite."""
-
-    impl = sa.String(27)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime] | TypeEngine[str]:
-        if dialect.name == "postgresql":
-            return dialect.type_descriptor(sa.TIMESTAMP(timezone=True))
-        return dialect.type_descriptor(sa.String(27))
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | str | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time without a time zone cannot be stored")
-        utc = value.astimezone(UTC)
-        return utc if dialect.name == "postgresql" else format_time(utc)
-
-    def process_result_value(self, value: datetime | str | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.astimezone(UTC) if isinstance(value, datetime) else parse_time(value)
-
-
-class ExactText(TypeDecorator[str]):
-    """Any Python string, even with U+0000 or lone surrogates."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else escape_text(value)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else unescape_text(value)
-
-
-def format_time(value: datetime) -> str:
-    """A UTC time as text of fixed width. Years below 1000 are padded, which `strftime` does on some platforms only."""
-    return value.strftime(TIME_FORMAT).rjust(27, "0")
-
-
-def parse_time(text: str) -> datetime:
-    """The inverse of `format_time`. Raises ValueError."""
-    return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=UTC)
-
 
 metadata = sa.MetaData(
     naming_convention={
@@ -262,6 +209,27 @@ personal_settings = sa.Table(
     metadata,
     sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("body", sa.Text, nullable=False),
+)
+
+# Conversations of OpenAI's Conversations API. JSON escapes what a database does not store.
+api_conversations = sa.Table(
+    "api_conversations",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("metadata_json", sa.Text, nullable=False),
+    sa.Index(None, "person_id", "id"),
+)
+
+api_conversation_items = sa.Table(
+    "api_conversation_items",
+    metadata,
+    sa.Column("conversation_id", ID, sa.ForeignKey("api_conversations.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.String(100), nullable=False),
+    sa.Column("item", sa.Text, nullable=False),
+    sa.UniqueConstraint("conversation_id", "id"),
 )
 
 audit_log = sa.Table(

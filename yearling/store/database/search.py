@@ -1,6 +1,7 @@
 """Full-text search over messages, in any script, with the same results on SQLite and on Postgres.
 
-This module splits text into words, not the database, so that both agree. Text is normalised (NFKC, case-folded). Runs of letters
+This module splits text into words, not the database, so that both agree. Text is normalised (NFKC, case-folded, accents removed
+from Latin and Greek letters). Runs of letters
 and digits are words. Runs of Chinese and Japanese characters, which have no spaces, are indexed as single characters and pairs. A
 query matches the messages that contain all of its words; a word of letters also matches as a prefix. SQLite stores the words in
 an FTS5 index, Postgres in a `tsvector` with a GIN index.
@@ -11,6 +12,7 @@ collide, so every query compares the owner's id as well.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,6 +36,7 @@ _WORD = re.compile(r"[^\W_]+")
 # Scripts that are written without spaces: Han, Hiragana, Katakana.
 _UNSPACED = re.compile("[\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 _SNIPPET_CHARS = 160
+_ACCENTS = re.compile("([a-z\u0370-\u03ff])[\u0300-\u036f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,25 @@ def fold_text(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
+def fold_for_search(text: str) -> str:
+    """Fold text so that accents of Latin and Greek letters make no difference: `café` and `cafe` are the same word."""
+    folded = fold_text(text)
+    if folded.isascii():
+        return folded
+    return unicodedata.normalize("NFKC", _ACCENTS.sub(r"\1", unicodedata.normalize("NFKD", folded)))
+
+
+@functools.lru_cache(maxsize=4096)
+def _fold_character(character: str) -> str:
+    """The folded character, or the character itself if it folds to more or fewer than one."""
+    folded = fold_for_search(character)
+    return folded if len(folded) == 1 else character
+
+
 def index_words(text: str) -> list[str]:
     """The words that a text is indexed by, without duplicates, in order of appearance."""
     words: dict[str, None] = {}
-    for run, unspaced in _split_by_script(fold_text(text)):
+    for run, unspaced in _split_by_script(fold_for_search(text)):
         if unspaced:
             words.update(dict.fromkeys(run))
             words.update(dict.fromkeys(_bigrams(run)))
@@ -66,7 +84,7 @@ def index_words(text: str) -> list[str]:
 def parse_query(query: str) -> list[SearchTerm]:
     """The terms that a matching text must contain; empty for a query without words."""
     terms: dict[SearchTerm, None] = {}
-    for run, unspaced in _split_by_script(fold_text(query)):
+    for run, unspaced in _split_by_script(fold_for_search(query)):
         if not unspaced:
             terms[SearchTerm(run[:_MAX_WORD_CHARS], len(run) > 1)] = None
         elif len(run) == 1:
@@ -78,9 +96,10 @@ def parse_query(query: str) -> list[SearchTerm]:
 
 def make_snippet(text: str, query: str) -> str:
     """An excerpt of the text around the first word of the query that occurs in it, or else its beginning."""
-    folded, position = text.casefold(), -1
-    for run, _ in _split_by_script(fold_text(query)):
-        position = folded.find(run) if len(folded) == len(text) else -1
+    text = unicodedata.normalize("NFC", text)
+    folded, position = "".join(map(_fold_character, text)), -1
+    for run, _ in _split_by_script(fold_for_search(query)):
+        position = folded.find(run)
         if position >= 0:
             break
     start = max(0, position - _SNIPPET_CHARS // 3)

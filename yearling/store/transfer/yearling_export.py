@@ -25,7 +25,8 @@ from yearling.records import Conversation, Message, Sample
 from yearling.store.chats.attachments import ATTACHMENTS_FACT, describe_attachment
 from yearling.store.chats.comparisons import ComparisonRecord
 from yearling.store.chats.samples import sampling_from_json
-from yearling.store.database.schema import comparisons, conversations, parse_time, samples
+from yearling.store.database.column_types import parse_time
+from yearling.store.database.schema import api_conversations, comparisons, conversations, samples
 from yearling.store.store import Store
 from yearling.store.transfer.exporter import EXPORT_FORMAT, EXPORT_FORMAT_VERSION, EXPORT_MANIFEST_MEMBER
 from yearling.store.transfer.json_records import MAX_DURATION_S
@@ -139,6 +140,7 @@ class YearlingImporter:
             self._import_each(
                 "settings", lambda row: self._store.personal_settings.update(self._person_id, self._settings_validator(row))
             )
+            self._import_each("api_conversations", self._import_api_conversation)
             self._import_each("shares", self._import_share_link)
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise BadInput(
@@ -315,6 +317,16 @@ class YearlingImporter:
         values = {**row, "message_id": self._id_map.get(row["message_id"] or "", row["message_id"])}
         if self._store.memories.insert_exported(self._person_id, {**values, "id": self._available_id("memories", row["id"])}):
             self._result.memories += 1
+
+    def _import_api_conversation(self, row: dict[str, Any]) -> None:
+        if self._owner_of(api_conversations, row["id"]) != self._person_id:
+            self._store.api_conversations.create(
+                self._person_id,
+                metadata={str(name): str(value) for name, value in row["metadata"].items()},
+                new_items=[item for item in row["items"] if isinstance(item["id"], str)],
+                conversation_id=self._available_id("api_conversations", row["id"]),
+                created_utc=parse_time(row["created_utc"]),
+            )
 
     def _import_share_link(self, row: dict[str, Any]) -> None:
         ids = {name: self._id_map.get(row[name], row[name]) for name in ("conversation_id", "leaf_id")}

@@ -15,7 +15,7 @@ import { closeChat } from './open-chats';
 import { ShareDialog } from './share-dialog';
 
 export async function deleteChat(id: string): Promise<void> {
-  await api.delete('/v1/conversations/{conversation_id}', { params: { path: { conversation_id: id } } });
+  await api.delete('/v1/chats/{conversation_id}', { params: { path: { conversation_id: id } } });
   closeChat(id);
   await queryClient.invalidateQueries({ queryKey: ['conversations'] });
   void queryClient.invalidateQueries({ queryKey: ['folders'] });
@@ -23,7 +23,7 @@ export async function deleteChat(id: string): Promise<void> {
 }
 
 export async function moveChat(id: string, folder: string | null): Promise<void> {
-  await api.patch('/v1/conversations/{conversation_id}', { params: { path: { conversation_id: id } }, body: { folder } });
+  await api.patch('/v1/chats/{conversation_id}', { params: { path: { conversation_id: id } }, body: { folder } });
   await queryClient.invalidateQueries({ queryKey: ['conversations'] });
   void queryClient.invalidateQueries({ queryKey: ['folders'] });
 }

@@ -61,7 +61,7 @@ export class Chat {
     if (!this.id || this.state.get().status === 'loading') return;
     if (this.state.get().status !== 'ready') this.change({ status: 'loading' });
     try {
-      this.applyTree(await api.get('/v1/conversations/{conversation_id}', { params: { path: { conversation_id: this.id } } }));
+      this.applyTree(await api.get('/v1/chats/{conversation_id}', { params: { path: { conversation_id: this.id } } }));
     } catch (error) {
       if (this.state.get().status !== 'ready') this.change({ status: 'failed', error });
     }
@@ -82,7 +82,7 @@ export class Chat {
   /** Sends a question. The first question creates the conversation. */
   async send(text: string, parent: string | null, options: AnswerOptions, folder: string | null): Promise<void> {
     if (!this.id) {
-      const created = await api.post('/v1/conversations', { body: folder ? { folder } : {} });
+      const created = await api.post('/v1/chats', { body: folder ? { folder } : {} });
       this.id = created.id;
       this.change({ status: 'ready', summary: created });
     }
@@ -98,7 +98,7 @@ export class Chat {
   }
 
   private async start(body: TurnRequest): Promise<void> {
-    const turn = await api.post('/v1/conversations/{conversation_id}/turns', {
+    const turn = await api.post('/v1/chats/{conversation_id}/turns', {
       params: { path: { conversation_id: this.id! } },
       body,
     });
@@ -254,7 +254,7 @@ export class Chat {
 
   protected async saveLeaf(leaf: string): Promise<void> {
     if (this.id)
-      await api.patch('/v1/conversations/{conversation_id}', { params: { path: { conversation_id: this.id } }, body: { leaf } });
+      await api.patch('/v1/chats/{conversation_id}', { params: { path: { conversation_id: this.id } }, body: { leaf } });
   }
 
   putMessage(message: Message): void {

@@ -52,7 +52,7 @@ export function retractFeedback(event_id: string) {
 /** Adds an edit of an answer as a sibling branch, and shows it. */
 export async function submitEdit(chat: Chat, message: Message, text: string): Promise<void> {
   try {
-    const created = await api.post('/v1/conversations/{conversation_id}/messages/{message_id}/edit', {
+    const created = await api.post('/v1/chats/{conversation_id}/messages/{message_id}/edit', {
       params: { path: { conversation_id: chat.id!, message_id: message.id } },
       body: { text },
     });

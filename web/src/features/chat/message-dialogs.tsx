@@ -161,7 +161,7 @@ export function DeleteMessageDialog({ chat, message, onClose }: { chat: Chat; me
   const t = useTranslation();
   const remove = async () => {
     try {
-      await api.delete('/v1/conversations/{conversation_id}/messages/{message_id}', {
+      await api.delete('/v1/chats/{conversation_id}/messages/{message_id}', {
         params: { path: { conversation_id: chat.id!, message_id: message.id } },
       });
       chat.change({ tree: new MessageTree([]), leaf: message.parent });

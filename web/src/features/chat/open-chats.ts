@@ -45,7 +45,7 @@ function updateTitle(id: string, title: string): void {
 }
 
 export async function renameChat(id: string, title: string): Promise<void> {
-  await api.patch('/v1/conversations/{conversation_id}', { params: { path: { conversation_id: id } }, body: { title } });
+  await api.patch('/v1/chats/{conversation_id}', { params: { path: { conversation_id: id } }, body: { title } });
   const chat = openChats.get(id);
   const summary = chat?.state.get().summary;
   if (chat && summary) chat.change({ summary: { ...summary, title } });

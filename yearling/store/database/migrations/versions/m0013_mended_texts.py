@@ -15,8 +15,8 @@ from alembic import op
 from yearling.store.database.packing import compact_json, escape_text, unescape_text
 from yearling.unicode_repair import mend_surrogates, mend_surrogates_in_json
 
-revision = "0012"
-down_revision = "0010"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,261 @@
+"""`POST /v1/completions`: texts continued as they are, without a chat template, and texts scored by their log-probabilities.
+
+Nothing of a completion is stored: it is no answer of the assistant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import secrets
+import time
+import uuid
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+from fastapi import Request
+from starlette.responses import Response
+
+from yearling.api.access.policy import require_role
+from yearling.api.http.body import JsonBody
+from yearling.api.http.errors import ApiError
+from yearling.api.http.json_response import JsonObject, JsonResponse
+from yearling.api.http.router import ApiRouter, event_stream
+from yearling.api.http.sse import DONE, EventStreamResponse, PrimedStream, format_event, run_until_disconnect
+from yearling.api.openai import completion_schemas as schemas
+from yearling.api.openai.chat_completions import usage_json
+from yearling.api.openai.text_generation import (
+    CompletionPiece,
+    CompletionTask,
+    ScoredText,
+    check_task,
+    complete,
+    encode_prompt,
+    require_tokenizer,
+)
+from yearling.api.openai.turn_execution import AnswerMeter, stream_error_body
+from yearling.api.services import get_services
+from yearling.chat import TokenUsage
+from yearling.inference import ServedModel
+from yearling.records import SamplingSettings
+
+router = ApiRouter(dependencies=[require_role("member")])
+
+DEFAULT_MAX_TOKENS = 16
+"""As in OpenAI's API."""
+_NUM_SEEDS = 2**31
+
+
+@router.post(
+    "/v1/completions",
+    operation_id="create_completion",
+    response_model=schemas.TextCompletion,
+    responses=event_stream(schemas.TextCompletion),
+)
+async def create_completion(request: Request, body: JsonBody[schemas.TextCompletionRequest]) -> Response:
+    """Continue texts, or score them (`echo` with `logprobs`). Nothing is stored."""
+    if body.stream_options is not None and not body.stream:
+        raise ApiError(400, "stream_options needs stream to be true.", param="stream_options", code="invalid_value")
+    services = get_services(request)
+    served = await services.pool.get(body.model)
+    tasks = await asyncio.to_thread(_tasks, body, served)
+    head = {
+        "id": f"cmpl-{uuid.uuid4().hex}",
+        "object": "text_completion",
+        "created": int(time.time()),
+        "model": served.name,
+        "system_fingerprint": f"fp_{served.engine.model_hash[:12]}",
+    }
+    meter = AnswerMeter(services, request)
+    reservation = services.admission.reserve_answers(served, 1 if body.stream else len(tasks))
+    if not body.stream:
+        try:
+            answers = await run_until_disconnect(request.receive, _complete_all(tasks, served))
+        finally:
+            reservation.release()
+        usage = _total_usage(answers, body.n or 1)
+        meter.record_usage(usage)
+        choices = [_choice_json(index, pieces, tasks[index]) for index, pieces in enumerate(answers)]
+        return JsonResponse({**head, "choices": choices, "usage": usage_json(usage)})
+    include_usage = bool(body.stream_options and body.stream_options.include_usage)
+    try:
+        stream = await PrimedStream.open(_stream_all(tasks, served), request.receive)
+    except BaseException:
+        reservation.release()
+        raise
+
+    async def close() -> None:
+        reservation.release()
+        await stream.aclose()
+
+    chunks = _chunks(stream.events(), tasks, head, meter, num_per_prompt=body.n or 1, include_usage=include_usage)
+    return EventStreamResponse(chunks, on_close=close)
+
+
+# Request
+
+
+def _tasks(body: schemas.TextCompletionRequest, served: ServedModel) -> list[CompletionTask]:
+    """A task for each completion. Raises BadInput, ContextLengthExceeded and Unsupported; ApiError for too many completions."""
+    require_tokenizer(served)
+    prompts, num_per_prompt = _prompts(body), body.n or 1
+    if len(prompts) * num_per_prompt > schemas.MAX_COMPLETION_CHOICES:
+        message = f"A request can have at most {schemas.MAX_COMPLETION_CHOICES} completions: prompts times n."
+        raise ApiError(400, message, param="n", code="invalid_value")
+    sampling = _sampling(body)
+    tasks = []
+    for prompt in prompts:
+        ids, text, num_hidden = encode_prompt(prompt, served)
+        task = CompletionTask(
+            prompt_ids=ids,
+            prompt_text=text,
+            num_hidden=num_hidden,
+            sampling=sampling,
+            max_tokens=DEFAULT_MAX_TOKENS if body.max_tokens is None else body.max_tokens,
+            echo=bool(body.echo),
+            num_top=body.logprobs,
+        )
+        check_task(task, served)
+        tasks += [
+            replace(task, sampling=replace(sampling, seed=(sampling.seed + number) % _NUM_SEEDS))
+            for number in range(num_per_prompt)
+        ]
+    return tasks
+
+
+def _prompts(body: schemas.TextCompletionRequest) -> list[str | list[int]]:
+    """The prompts, one by one. A text is one prompt, and so is a flat list of token IDs."""
+    prompts: list[str | list[int]] = []
+    token_ids: list[int] = []
+    for element in [body.prompt] if isinstance(body.prompt, str) else body.prompt:
+        if isinstance(element, int):
+            token_ids.append(element)
+        else:
+            prompts.append(element)
+    return prompts or [token_ids]
+
+
+def _sampling(body: schemas.TextCompletionRequest) -> SamplingSettings:
+    """OpenAI's defaults with the request's fields; a random seed unless the request has one."""
+    stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
+    fields = {
+        "temperature": body.temperature,
+        "top_p": body.top_p,
+        "top_k": body.top_k,
+        "min_p": body.min_p,
+        "presence_penalty": body.presence_penalty,
+        "frequency_penalty": body.frequency_penalty,
+        "logit_bias": tuple((int(token), bias) for token, bias in body.logit_bias.items()) if body.logit_bias else None,
+        "stop": stop or None,
+    }
+    seed = secrets.randbelow(_NUM_SEEDS) if body.seed is None else body.seed % _NUM_SEEDS
+    return replace(SamplingSettings(seed=seed), **{name: value for name, value in fields.items() if value is not None})
+
+
+# Response
+
+
+async def _complete_all(tasks: Sequence[CompletionTask], served: ServedModel) -> list[list[CompletionPiece]]:
+    """The pieces of each completion, generated concurrently. The first error cancels the others."""
+    running = [asyncio.create_task(_collect(task, served)) for task in tasks]
+    try:
+        return await asyncio.gather(*running)
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _collect(task: CompletionTask, served: ServedModel) -> list[CompletionPiece]:
+    async with aclosing(complete(task, served)) as pieces:
+        return [piece async for piece in pieces]
+
+
+async def _stream_all(tasks: Sequence[CompletionTask], served: ServedModel) -> AsyncGenerator[tuple[int, CompletionPiece], None]:
+    for index, task in enumerate(tasks):
+        async with aclosing(complete(task, served)) as pieces:
+            async for piece in pieces:
+                yield index, piece
+
+
+async def _chunks(
+    source: AsyncGenerator[tuple[int, CompletionPiece], None],
+    tasks: Sequence[CompletionTask],
+    head: JsonObject,
+    meter: AnswerMeter,
+    *,
+    num_per_prompt: int,
+    include_usage: bool,
+) -> AsyncGenerator[bytes, None]:
+    """The stream: pieces of each choice, the usage if requested, and `[DONE]`. After an error, the error event is the last."""
+    offsets = [_TextOffset() for _ in tasks]
+    answers: list[list[CompletionPiece]] = [[] for _ in tasks]
+    try:
+        async with aclosing(source) as pieces:
+            async for index, piece in pieces:
+                meter.record_first_token()
+                if piece.finish_reason is not None:
+                    answers[index].append(piece)
+                logprobs = _logprobs_json(piece.tokens, offsets[index]) if tasks[index].num_top is not None else None
+                choice = {"index": index, "text": piece.text, "logprobs": logprobs, "finish_reason": piece.finish_reason}
+                yield format_event({**head, "choices": [choice], **({"usage": None} if include_usage else {})})
+        usage = _total_usage(answers, num_per_prompt)
+        meter.record_usage(usage)
+        if include_usage:
+            yield format_event({**head, "choices": [], "usage": usage_json(usage)})
+        yield DONE
+    except Exception as error:
+        yield format_event(stream_error_body(error, meter))
+
+
+def _choice_json(index: int, pieces: Sequence[CompletionPiece], task: CompletionTask) -> JsonObject:
+    tokens = [token for piece in pieces for token in piece.tokens]
+    return {
+        "index": index,
+        "text": "".join(piece.text for piece in pieces),
+        "logprobs": _logprobs_json(tokens, _TextOffset()) if task.num_top is not None else None,
+        "finish_reason": pieces[-1].finish_reason,
+    }
+
+
+class _TextOffset:
+    """Counts the characters that tokens complete. Characters can span several tokens."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._num_chars = 0
+
+    def advance(self, raw_bytes: bytes) -> int:
+        """The position of the next token, whose bytes these are."""
+        position = self._num_chars
+        self._num_chars += len(self._decoder.decode(raw_bytes))
+        return position
+
+
+def _logprobs_json(tokens: Iterable[ScoredText], offset: _TextOffset) -> JsonObject:
+    """A `TextCompletionLogprobs`."""
+    listed = list(tokens)
+    return {
+        "tokens": [token.text for token in listed],
+        "token_logprobs": [token.logprob for token in listed],
+        "top_logprobs": [_top_json(token) for token in listed],
+        "text_offset": [offset.advance(token.raw_bytes) for token in listed],
+    }
+
+
+def _top_json(token: ScoredText) -> dict[str, float] | None:
+    """The likeliest tokens and the token itself. Tokens of the same text (parts of characters) count as the likeliest one."""
+    if token.logprob is None:
+        return None
+    top: dict[str, float] = {}
+    for text, logprob in (*token.top, (token.text, token.logprob)):
+        top[text] = max(logprob, top.get(text, logprob))
+    return top
+
+
+def _total_usage(answers: Sequence[Sequence[CompletionPiece]], num_per_prompt: int) -> TokenUsage:
+    """The tokens of each prompt once, and of all completions."""
+    endings = [pieces[-1] for pieces in answers if pieces]
+    prompt_tokens = sum(ending.prompt_tokens for ending in endings[::num_per_prompt])
+    return TokenUsage(prompt_tokens, sum(ending.completion_tokens for ending in endings))
