@@ -6,8 +6,8 @@ but a wrong memory harms every later answer. So anything doubtful is ignored: qu
 material, and anything that looks like a secret.
 
 Selection picks the memories that resemble a question in words and fields of life, a name where the person is addressed or has
-something written, and how the person wants to be answered, up to a token budget. The model does not see the rest: irrelevant memories leak into answers
-(PersistBench).
+something written, and how the person wants to be answered, up to a token budget. The model does not see the rest: irrelevant
+memories leak into answers (PersistBench).
 """
 
 from __future__ import annotations

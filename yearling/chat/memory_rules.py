@@ -36,8 +36,8 @@ class MemoryRules:
     """All rules, compiled. `life_fields` maps a field's name to its pattern.
 
     `always_relevant` matches memories that are selected for every question, such as the language of answers. `name` matches those
-    that say what to call the person, and `address` the questions that these bear on. `safety_critical` matches those that are selected
-    for every question of the same field, such as allergies.
+    that say what to call the person, and `address` the questions that these bear on. `safety_critical` matches those that are
+    selected for every question of the same field, such as allergies.
     """
 
     self_statements: tuple[SelfStatementRule, ...]
