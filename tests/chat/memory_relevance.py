@@ -64,10 +64,7 @@ def main() -> None:
     }
     for name, group in groups.items():
         helps, leaks = shares(group)
-        print(
-            f"{name:12} {len(group):4} cases: shown where it helps {helps:.2f}, "
-            f"where it has nothing to do with the question {leaks:.2f}"
-        )
+        print(f"{name:12} {len(group):4} cases: shown where it helps {helps:.2f}, where it has nothing to do with it {leaks:.2f}")
 
 
 if __name__ == "__main__":

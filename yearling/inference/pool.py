@@ -130,8 +130,8 @@ class EnginePool:
                 return "yearling", int(model.created_utc.timestamp())
         if self._adapter_registry and (match := self._adapter_registry.find(name, local)):
             return "yearling", int(match[1].created_utc.timestamp())
-        if served := self._directory.find(name):
-            return served.owned_by, served.created_unix_s
+        if remote := self._directory.find(name):
+            return remote.owned_by, remote.created_unix_s
         raise self._unknown(name)
 
     def title(self, name: str) -> str:

@@ -90,10 +90,10 @@ class ModelPulls:
                 cancelled.set()
 
     def _run(self, model: str, accept_terms: bool, cancelled: threading.Event) -> None:
-        def progress(phase: str, done_bytes: int, total_bytes: int | None) -> None:
+        def progress(phase: str, done: int, total: int | None) -> None:
             if cancelled.is_set():
                 raise _CancelledPull
-            self._update(model, phase=phase, done_bytes=done_bytes, total_bytes=total_bytes)
+            self._update(model, phase=phase, done_bytes=done, total_bytes=total)
 
         try:
             pulled = self._library.pull(model, accept_terms=accept_terms, progress=progress)
