@@ -10,7 +10,7 @@ from yearling.chat.json_types import MessageDict
 from yearling.chat.request import PartialAnswer
 from yearling.clock import new_id
 from yearling.errors import BadInput, Conflict, NotFound
-from yearling.records import Message
+from yearling.records import MODEL_FACT, Conversation, Message
 from yearling.store import Store
 
 TurnKind = Literal["send", "regenerate", "continue"]
@@ -30,6 +30,8 @@ class TurnPlan:
     answer_parent_id: str | None = None
     partial_answer: PartialAnswer | None = None
     title: str = ""
+    model: str | None = None
+    """The model that answers in the conversation; None stands for the default model."""
 
 
 def plan_turn(
@@ -52,8 +54,17 @@ def plan_turn(
         plan = _plan_regenerate(branch)
     else:
         plan = _plan_continue(store, branch, person_id)
-    plan.title = conversation.title
+    plan.title, plan.model = conversation.title, conversation_model(conversation, branch)
     return plan
+
+
+def conversation_model(conversation: Conversation, branch: Sequence[Message]) -> str | None:
+    """The model that answers in a conversation: the one chosen or used last, else the one that wrote the newest answer of the
+    branch. None stands for the default model. Answers that were imported do not count."""
+    chosen = conversation.facts.get(MODEL_FACT)
+    if isinstance(chosen, str):
+        return chosen
+    return next((message.model for message in reversed(branch) if message.sample_id and message.model), None)
 
 
 def chat_history(branch: Sequence[Message]) -> list[MessageDict]:
