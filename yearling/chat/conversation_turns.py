@@ -235,7 +235,7 @@ class ConversationTurns:
     def _store_start(self, person_id: str, live: LiveTurn, plan: TurnPlan, model: str) -> None:
         """Store the question, title a new conversation after it, and keep the model for the next turns."""
         conversation_id, question = live.conversation_id or "", plan.question
-        if model != plan.model:
+        if model != plan.model and plan.partial_answer is None:
             self._store.conversations.update(conversation_id, person_id=person_id, model=model)
         if question is None:
             return

@@ -31,7 +31,8 @@ class TurnPlan:
     partial_answer: PartialAnswer | None = None
     title: str = ""
     model: str | None = None
-    """The model that answers in the conversation; None stands for the default model."""
+    """The model that answers unless the person names another: the conversation's, or the one that began the answer to continue.
+    None stands for the default model."""
 
 
 def plan_turn(
@@ -54,7 +55,8 @@ def plan_turn(
         plan = _plan_regenerate(branch)
     else:
         plan = _plan_continue(store, branch, person_id)
-    plan.title, plan.model = conversation.title, conversation_model(conversation, branch)
+    plan.title = conversation.title
+    plan.model = (plan.partial_answer and branch[-1].model) or conversation_model(conversation, branch)
     return plan
 
 

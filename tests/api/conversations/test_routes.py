@@ -277,6 +277,17 @@ async def test_conversation_keeps_its_model(start_api: ApiFactory) -> None:
         assert (too_long.status_code, too_long.json()["error"]["param"]) == (400, "model")
 
 
+async def test_answer_is_continued_by_the_model_that_began_it(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Mine."])) as api:
+        turn, _ = await exchange(api.client, "A", model="other/model", max_tokens=2)
+        conversation_id, answer = turn["conversation"], turn["answers"][0]["message"]
+        await api.client.patch(f"/v1/conversations/{conversation_id}", json={"model": "fake-model"})
+        await exchange(api.client, conversation=conversation_id, kind="continue", message=answer)
+        conversation = await get_tree(api.client, conversation_id)
+        assert [entry["model"] for entry in conversation["tree"]] == [None, "other/model", "other/model"]
+        assert conversation["model"] == "fake-model", "the choice for the next question stays"
+
+
 async def test_conversation_begun_with_the_default_model_does_not_change_it_unasked(start_api: ApiFactory) -> None:
     async with start_api(FakeEngine(["Mine."])) as api:
         turn, _ = await exchange(api.client, "A")

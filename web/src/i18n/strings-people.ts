@@ -12,6 +12,12 @@ export const PEOPLE = {
     'I teach physics at a school. Give me examples that I can show in class.',
     '我是中学物理老师，请给我能在课堂上演示的例子。',
   ],
+  'settings.notSaved': ['Not saved yet', '尚未保存'],
+  'settings.discard': ['Discard changes', '放弃更改'],
+  'settings.leftUnsaved': [
+    'Your custom instructions are not saved yet. The settings page keeps what you typed.',
+    '自定义指令尚未保存。你输入的内容仍保留在设置页中。',
+  ],
   'mode.regular': ['Regular', '常规'],
   'mode.fun': ['Fun', '趣味'],
   'settings.length': ['Length', '长度'],
