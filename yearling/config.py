@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,6 +19,24 @@ from pydantic_settings import (
 )
 
 from yearling.errors import BadInput
+
+REMOTE_ENDPOINT = "remote"
+"""Name of the endpoint that the setting `remote_url` describes."""
+
+
+class EndpointSettings(BaseModel):
+    """An OpenAI-compatible endpoint that serves additional models."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$")
+    """Short name in lower case letters, digits and dashes."""
+
+    url: str = Field(max_length=500, pattern=r"^https?://[^/?#@\s]+(?:/[^?#\s]*)?$")
+    """Base URL, such as `http://127.0.0.1:8000/v1`."""
+
+    api_key: SecretStr = SecretStr("")
+    """API key. Empty sends none."""
 
 
 class Settings(BaseSettings):
@@ -100,6 +118,9 @@ class Settings(BaseSettings):
     remote_api_key: SecretStr = SecretStr("")
     """API key for the endpoint at `remote_url`. Empty sends none."""
 
+    endpoints: tuple[EndpointSettings, ...] = Field(default=(), max_length=20)
+    """Further OpenAI-compatible endpoints, each with `name`, `url` and, if it needs one, `api_key`."""
+
     threads: int = Field(default=0, ge=0)
     """CPU threads of the engine. 0 means one per physical core."""
 
@@ -127,6 +148,29 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Lowest level of log messages that are written."""
+
+    @field_validator("endpoints")
+    @classmethod
+    def _have_distinct_names(cls, endpoints: tuple[EndpointSettings, ...]) -> tuple[EndpointSettings, ...]:
+        names = [endpoint.name for endpoint in endpoints]
+        if len({*names, REMOTE_ENDPOINT}) <= len(names):
+            raise ValueError(f"names must be different from each other and from {REMOTE_ENDPOINT!r}")
+        return endpoints
+
+    @property
+    def all_endpoints(self) -> tuple[EndpointSettings, ...]:
+        """The endpoint at `remote_url`, if there is one, and then `endpoints`."""
+        if not self.remote_url:
+            return self.endpoints
+        return (
+            EndpointSettings.model_construct(name=REMOTE_ENDPOINT, url=self.remote_url, api_key=self.remote_api_key),
+            *self.endpoints,
+        )
+
+    @property
+    def config_path(self) -> Path:
+        """The file `config.toml` of this installation."""
+        return self.data_dir / "config.toml"
 
     @property
     def models_dir(self) -> Path:

@@ -265,6 +265,24 @@ ROUTES: tuple[Route, ...] = (
         answers=(404,),
     ),
     _route("GET /v1/exams/{run}", "common", "reader", "read", at=f"/v1/exams/{UNKNOWN}", answers=(404,)),
+    # The Models page
+    _route("GET /v1/model-library", "common", "owner", "admin"),
+    _route("PUT /v1/model-library/default", "common", "owner", "admin", _fixed(model="fake-model")),
+    _route("GET /v1/model-library/pulls", "common", "owner", "admin"),
+    _route("POST /v1/model-library/pulls", "common", "owner", "admin", _fixed(model="unknown"), answers=(404,)),
+    _route(
+        "GET /v1/model-library/pulls/{model}", "common", "owner", "admin", at="/v1/model-library/pulls/unknown", answers=(404,)
+    ),
+    _route(
+        "DELETE /v1/model-library/pulls/{model}", "common", "owner", "admin", at="/v1/model-library/pulls/unknown", answers=(404,)
+    ),
+    _route("GET /v1/endpoints", "common", "owner", "admin"),
+    _route("POST /v1/endpoints", "common", "owner", "admin", _fixed(name="remote", url="http://127.0.0.1:9/v1"), answers=(400,)),
+    _route("POST /v1/endpoints/test", "common", "owner", "admin", _fixed(url="http://127.0.0.1:9/v1")),
+    _route(
+        "POST /v1/endpoints/{name}/test", "common", "owner", "admin", _fixed(), at="/v1/endpoints/unknown/test", answers=(404,)
+    ),
+    _route("DELETE /v1/endpoints/{name}", "common", "owner", "admin", at="/v1/endpoints/unknown", answers=(404,)),
     # The server
     _route("GET /healthz", "open", None, "read"),
     _route("GET /readyz", "open", None, "read"),

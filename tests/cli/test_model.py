@@ -14,6 +14,7 @@ from yearling.cli.model import app
 from yearling.cli.progress import progress_bar
 from yearling.errors import Conflict, NotFound, Untrusted, UserError
 from yearling.files.reading import hash_file
+from yearling.models import known_models
 
 
 @pytest.fixture(autouse=True)
@@ -43,9 +44,10 @@ def run_error(*arguments: object) -> UserError:
 def test_list_shows_installed_and_available_models(tmp_path: Path) -> None:
     run_ok("import", tiny_gguf(tmp_path / "tiny.gguf"))
     lines = run_ok("list").stdout.splitlines()
-    assert lines[0].split() == ["Name", "State", "Kind", "Params", "Context", "Layout", "Size"]
+    assert lines[0].split() == ["Name", "State", "Params", "Size", "Licence"]
     rows = {line.split()[0]: line.split()[1] for line in lines[1:]}
-    assert rows == {"tiny": "installed", "smollm2-135m-instruct": "available", "all-minilm-l6-v2-int8": "available"}
+    assert rows == {"tiny": "installed", **dict.fromkeys(known_models(), "available")}
+    assert "about 1.9 GB" in next(line for line in lines if line.startswith("smollm3-3b"))
 
 
 def test_list_as_json_has_all_fields(tmp_path: Path) -> None:
@@ -62,8 +64,25 @@ def test_list_as_json_has_all_fields(tmp_path: Path) -> None:
         "parameters": 134515008,
         "context_tokens": 8192,
         "size_bytes": 98362432,
+        "size_is_estimate": False,
+        "memory_bytes": 98362432 + (512 << 20),
         "licence": "Apache-2.0",
+        "terms_url": "",
+        "purpose": "Chat on any machine. It is small: it knows little, and often errs.",
     }
+
+
+def test_show_says_about_how_large_a_model_is_before_it_is_pulled() -> None:
+    shown = run_ok("show", "qwen3.5-2b").stdout
+    assert "about size bytes    1.3 GB" in shown
+    assert "about memory bytes" in shown
+    assert "Chinese" in shown
+
+
+def test_pull_shows_the_terms_first() -> None:
+    error = run_error("pull", "gemma-3-1b-it")
+    assert "https://ai.google.dev/gemma/terms" in error.message
+    assert "--accept-terms" in error.advice
 
 
 def test_list_names_damaged_models_with_the_reason(tmp_path: Path, data_dir: Path) -> None:

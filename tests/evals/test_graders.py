@@ -9,10 +9,11 @@ import pytest
 
 from yearling.errors import BadInput, NotFound
 from yearling.evals import Case, ExamDataFolders, SubjectResponse, exam_entries, open_exam, validate_answers, validate_refusals
+from yearling.evals.exams.gsm8k import NumberGrader
 from yearling.evals.exams.question_answering import SHORT_ANSWER_CARD as ANSWER_CARD
 from yearling.evals.exams.question_answering import ChineseAnswerGrader, ConfidenceGrader
 from yearling.evals.exams.truthfulqa import MultipleChoiceGrader
-from yearling.evals.graders.answers import contains_reference, extract_final_number, matches_reference
+from yearling.evals.graders.answers import contains_reference, matches_reference
 from yearling.evals.graders.refusal import REFUSAL_CARD as REFUSAL_CARD
 from yearling.evals.graders.refusal import is_refusal
 
@@ -55,10 +56,22 @@ def test_short_answers_match_references_of_the_same_meaning(answer: str, referen
     assert matches_reference(answer, [reference]) is expected
 
 
-def test_numbers_and_references_are_found_in_sentences() -> None:
-    assert extract_final_number("3 + 4 = 7\n#### 1,234") == 1234
-    assert extract_final_number("so she pays $18.50.") == 18.5
-    assert extract_final_number("none") is None
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("So it is $9{,}500.", "wrong"),
+        ("#### $1,234\nThat is 2 more.", "right"),
+        ("#### 1 234", "right"),
+        ("答案是１，２３４。", "right"),
+        ("I do not know.", "no_number"),
+    ],
+)
+def test_numbers_are_graded(text: str, label: str) -> None:
+    case = Case(key="a", messages=(), data={"number": 1234.0})
+    assert NumberGrader().grade(case, SubjectResponse(text=text)).label == label
+
+
+def test_references_are_found_in_sentences() -> None:
     assert contains_reference("It was, I think, the Beatles who sang it.", ["Beatles"])
     assert not contains_reference("It was the Beatlesque band.", ["Beatles"])
 

@@ -150,7 +150,7 @@ async def test_tool_calls_reasoning_and_schemas_pass_through() -> None:
     [
         (400, '{"error": {"message": "bad temperature", "param": "temperature"}}', BadInput, "bad temperature"),
         (400, '{"error": {"message": "too long", "code": "context_length_exceeded"}}', ContextLengthExceeded, "too long"),
-        (401, '{"error": {"message": "no key"}}', Unavailable, "remote_api_key"),
+        (401, '{"error": {"message": "no key"}}', Unavailable, "Set an API key"),
         (404, '{"detail": "Not Found"}', NotFound, "Not Found"),
         (400, "<html>", BadInput, "<html>"),
     ],

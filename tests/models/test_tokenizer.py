@@ -91,6 +91,9 @@ def test_an_unknown_kind_and_a_missing_vocabulary_raise() -> None:
     ("pre", "text", "expected"),
     [
         ("qwen2", "it's 123\n\n  x", ["it", "'s", " ", "1", "2", "3", "\n\n", " ", " x"]),
+        ("qwen35", "कि 12", ["कि", " ", "1", "2"]),
+        ("dbrx", "it's 1234!\n", ["it", "'s", " ", "123", "4", "!\n"]),
+        ("smaug-bpe", "it's 1234!\n", ["it", "'s", " ", "123", "4", "!\n"]),
         ("llama-bpe", "it's 1234!\n", ["it", "'s", " ", "123", "4", "!\n"]),
         ("gpt-2", "it's 1234  x", ["it", "'s", " 1234", " ", " x"]),
         ("smollm", "a 12", ["a", " ", "1", "2"]),

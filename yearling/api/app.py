@@ -29,6 +29,9 @@ from yearling.api.http.metrics import ServerMetrics
 from yearling.api.http.openapi import DocumentedFastAPI
 from yearling.api.http.outbound import JsonFetcher
 from yearling.api.learning import exams, lessons, runs, spec
+from yearling.api.model_library import endpoints
+from yearling.api.model_library import routes as model_library
+from yearling.api.model_library.pulls import ModelPulls
 from yearling.api.openai import chat_completions, embeddings, models, responses
 from yearling.api.people import me
 from yearling.api.people import routes as people
@@ -36,6 +39,7 @@ from yearling.api.services import AdmissionController, ApiEnginePool, Services
 from yearling.chat import Assistant, ConversationTurns
 from yearling.config import Settings
 from yearling.errors import UserError
+from yearling.models import ModelLibrary
 from yearling.store import SampleWriter, Store
 
 _DESCRIPTION = "Yearling's HTTP API, compatible with OpenAI's. The server honours or rejects every listed field."
@@ -45,6 +49,8 @@ _ROUTERS: tuple[APIRouter, ...] = (
     responses.router,
     embeddings.router,
     models.router,
+    model_library.router,
+    endpoints.router,
     conversations.router,
     comparisons.router,
     folders.router,
@@ -79,6 +85,7 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool) -> FastAPI
         access=AccessRegistry(settings, store),
         pending_sign_ins=PendingSignIns(),
         oidc_provider=_create_oidc_provider(settings),
+        pulls=ModelPulls(ModelLibrary(settings.models_dir)),
     )
 
     @asynccontextmanager
@@ -95,6 +102,7 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool) -> FastAPI
             yield
         finally:
             services.turns = None
+            services.pulls.close()
             await running_turns.close()
             services.assistant = None
             await services.access.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -17,10 +17,11 @@ from yearling.api.conversations.import_slots import ImportSlots
 from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.metrics import ServerMetrics
+from yearling.api.model_library.pulls import ModelPulls
 from yearling.chat import Assistant, ConversationTurns, PreparedTurn
-from yearling.config import Settings
+from yearling.config import EndpointSettings, Settings
 from yearling.feedback import FeedbackLog, LiveConsensus
-from yearling.inference import ServedModel
+from yearling.inference import EndpointStatus, ServedModel
 from yearling.store import Store
 
 T = TypeVar("T")
@@ -35,6 +36,26 @@ class ApiEnginePool(Protocol):
 
     def model_info(self, name: str) -> tuple[str, int]:
         """(owner, creation time in Unix seconds), without opening the model. Raises NotFound."""
+        ...
+
+    def title(self, name: str) -> str:
+        """What people call the model of that name."""
+        ...
+
+    def default(self) -> str:
+        """Name of the default model, which may be missing."""
+        ...
+
+    async def set_default(self, name: str) -> None:
+        """Open a model, and answer requests that name none with it from now on. Raises as `get`; then nothing changes."""
+        ...
+
+    def endpoints(self) -> list[EndpointStatus]:
+        """The endpoints, with the models that they list."""
+        ...
+
+    async def set_endpoints(self, endpoints: Sequence[EndpointSettings]) -> None:
+        """Serve the models of these endpoints from now on."""
         ...
 
     async def get(self, name: str | None = None) -> ServedModel:
@@ -62,6 +83,7 @@ class Services:
     access: AccessRegistry
     pending_sign_ins: PendingSignIns
     oidc_provider: OidcProvider | None
+    pulls: ModelPulls
     assistant: Assistant | None = None
     turns: ConversationTurns | None = None
     imports: ImportSlots = field(default_factory=ImportSlots)

@@ -15,7 +15,7 @@ from yearling.cli.progress import progress_bar
 from yearling.config import load_settings
 
 if TYPE_CHECKING:
-    from yearling.models import LocalModel, ModelLibrary
+    from yearling.models import CatalogueEntry, LocalModel, ModelLibrary
 
 app = typer.Typer(help="Manage the models and adapters of this machine.", no_args_is_help=True)
 
@@ -41,7 +41,7 @@ NAME = typer.Option(None, "--name", "-n", help="Name for the installed model; de
 @app.command("list")
 def list_models(as_json: bool = AS_JSON) -> None:
     """List the installed models, and the models of the catalogue that can be pulled by name."""
-    from yearling.models import known_models
+    from yearling.models import about_memory_bytes, known_models
 
     library = _open_library()
     installed = library.list()
@@ -55,8 +55,12 @@ def list_models(as_json: bool = AS_JSON) -> None:
             "kind": entry.kind,
             "parameters": entry.parameters,
             "context_tokens": entry.context_tokens,
-            "size_bytes": entry.size_bytes,
+            "size_bytes": entry.about_size_bytes,
+            "size_is_estimate": entry.size_bytes is None,
+            "memory_bytes": about_memory_bytes(entry.about_size_bytes),
             "licence": entry.licence,
+            "terms_url": entry.terms_url,
+            "purpose": entry.purpose,
         }
         for entry in known_models().values()
         if entry.name not in installed_names
@@ -64,7 +68,7 @@ def list_models(as_json: bool = AS_JSON) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ("Name", "State", "Kind", "Params>", "Context>", "Layout", "Size>")
+    columns = ("Name", "State", "Params>", "Size>", "Licence")
     print_table(columns, (_table_cells(row) for row in rows))
     for row in rows:
         if problem := row.get("problem"):
@@ -79,10 +83,14 @@ def pull(
     name: str | None = NAME,
     sha256: str = typer.Option("", "--sha256", help="SHA-256 that the file must have, in hex; required for https: sources."),
     layout: LayoutChoice = LAYOUT,
+    accept_terms: bool = typer.Option(
+        False, "--accept-terms", help="Accept the terms of a model that is not open source, after you have read them."
+    ),
     as_json: bool = AS_JSON,
 ) -> None:
     """Download, verify and install a model. An interrupted download resumes where it stopped."""
-    pulled = pull_with_progress(_open_library(), model, name=name, sha256=sha256, layout=layout.value)
+    library = _open_library()
+    pulled = pull_with_progress(library, model, name=name, sha256=sha256, layout=layout.value, accept_terms=accept_terms)
     _print_installed(pulled, as_json)
 
 
@@ -111,7 +119,7 @@ def show(
 
     library = _open_library()
     if name not in library.names() and name in known_models() and not verify:
-        facts: dict[str, Any] = {"state": "available", **known_models()[name].model_dump()}
+        facts: dict[str, Any] = {"state": "available", **_entry_facts(known_models()[name])}
     else:
         model = library.verify(name) if verify else library.get(name)
         facts = {"state": "installed", **({"verified": True} if verify else {}), **model.describe()}
@@ -177,12 +185,34 @@ def merge(
     _print_installed(merged, as_json)
 
 
+def _entry_facts(entry: CatalogueEntry) -> dict[str, Any]:
+    from yearling.models import about_memory_bytes
+
+    facts = {name: value for name, value in entry.model_dump().items() if value not in (None, "")}
+    size_bytes = entry.about_size_bytes
+    about = {"about_size_bytes": size_bytes} if entry.size_bytes is None else {}
+    return facts | about | {"about_memory_bytes": about_memory_bytes(size_bytes)}
+
+
 def pull_with_progress(
-    library: ModelLibrary, model: str, *, name: str | None = None, sha256: str = "", layout: str = "auto"
+    library: ModelLibrary,
+    model: str,
+    *,
+    name: str | None = None,
+    sha256: str = "",
+    layout: str = "auto",
+    accept_terms: bool = False,
 ) -> LocalModel:
     """Pull a model as `ModelLibrary.pull` does, with a progress bar on stderr."""
     with progress_bar() as progress:
-        return library.pull(model, name=name, sha256=sha256, layout=LayoutChoice(layout).value, progress=progress)
+        return library.pull(
+            model,
+            name=name,
+            sha256=sha256,
+            layout=LayoutChoice(layout).value,
+            accept_terms=accept_terms,
+            progress=progress,
+        )
 
 
 def _open_library() -> ModelLibrary:
@@ -205,21 +235,23 @@ def _print_installed(model: LocalModel, as_json: bool) -> None:
 def _model_row(model: LocalModel) -> dict[str, Any]:
     facts = model.describe()
     facts.pop("files")
-    return {"name": facts.pop("name"), "state": "installed", **facts}
+    problem = {"problem": f"{model.problem} Run `yearling model remove {model.name}`."} if model.problem else {}
+    return {"name": facts.pop("name"), "state": "installed", **facts, **problem}
 
 
 def _table_cells(row: dict[str, Any]) -> tuple[str, ...]:
-    parameters, context = row.get("parameters"), row.get("context_tokens")
-    size = row.get("size_bytes")
+    parameters, size = row.get("parameters"), row.get("size_bytes")
     return (
         row["name"],
         row["state"],
-        row.get("kind", ""),
         f"{parameters / 1e6:,.0f} M" if parameters else "",
-        f"{context:,}" if context else "",
-        row.get("quantisation", ""),
-        format_size(size) if size else "",
+        _about(size, is_estimate=row.get("size_is_estimate", False)) if size else "",
+        row.get("licence", ""),
     )
+
+
+def _about(size_bytes: int, *, is_estimate: bool) -> str:
+    return f"about {format_size(size_bytes)}" if is_estimate else format_size(size_bytes)
 
 
 def _adapter_cells(row: dict[str, Any]) -> Iterator[tuple[str, ...]]:
@@ -232,6 +264,6 @@ def _adapter_cells(row: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 
 
 def _format_value(key: str, value: object) -> str:
-    if key == "size_bytes" and isinstance(value, int):
+    if key.endswith("_bytes") and isinstance(value, int):
         return f"{format_size(value)} ({value:,} bytes)"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

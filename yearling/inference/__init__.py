@@ -4,6 +4,10 @@ from yearling.inference.bench_api import ApiOverhead, MedianWithQuartiles, Timed
 from yearling.inference.bench_variants import list_engine_variants, open_benchmarked_engines
 from yearling.inference.calibration import read_speeds
 from yearling.inference.detokenizer import IncrementalDetokenizer, StopStringMatcher
+from yearling.inference.endpoints.directory import EndpointStatus
+from yearling.inference.endpoints.presets import ENDPOINT_PRESETS, EndpointPreset
+from yearling.inference.endpoints.probe import EndpointCheck, check_endpoint
+from yearling.inference.endpoints.saved_choices import delete_endpoint, save_default_model, save_endpoint
 from yearling.inference.engine import (
     Completion,
     Delta,
@@ -30,11 +34,15 @@ from yearling.inference.throughput import EngineSpeed, measure_engine, measure_i
 from yearling.inference.torch_facade import make_decoding_view, random_stream, refresh_decoding_view, sample_from_probabilities
 
 __all__ = [
+    "ENDPOINT_PRESETS",
     "ApiOverhead",
     "ByteTokenizer",
     "ChatTemplateLike",
     "Completion",
     "Delta",
+    "EndpointCheck",
+    "EndpointPreset",
+    "EndpointStatus",
     "Engine",
     "EngineCapabilities",
     "EngineChoice",
@@ -56,8 +64,10 @@ __all__ = [
     "TimedEngine",
     "Token",
     "TokenizerLike",
+    "check_endpoint",
     "choose_engine",
     "collect_completion",
+    "delete_endpoint",
     "describe_engines",
     "detect_machine",
     "fake_served_model",
@@ -73,5 +83,7 @@ __all__ = [
     "read_speeds",
     "refresh_decoding_view",
     "sample_from_probabilities",
+    "save_default_model",
+    "save_endpoint",
     "validate_request",
 ]

@@ -1,4 +1,4 @@
-"""The engines of one server: local models, each in its own process, and the models of a remote endpoint.
+"""The engines of one server: local models, each in its own process, and the models of remote endpoints.
 
 A local engine opens when it is first requested (the default one at start) and stays open until another needs the memory. Use
 from one event loop.
@@ -15,21 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from yearling.config import Settings
-from yearling.errors import NotFound, Unavailable, UserError
+from yearling.config import EndpointSettings, Settings
+from yearling.errors import NotFound, Unavailable
 from yearling.inference.adapter_registry import AdapterRegistry
 from yearling.inference.calibration import calibrate_engines, read_speeds
+from yearling.inference.endpoints.directory import MIN_REFRESH_PAUSE_S, EndpointDirectory, EndpointStatus
 from yearling.inference.engine import Engine
 from yearling.inference.engine_choice import ENGINE_FACTORIES, candidate_engines, choose_engine, detect_machine
-from yearling.inference.remote import RemoteEndpoint, RemoteEngine
 from yearling.inference.served_model import ServedModel
 from yearling.inference.supervisor import EngineSpec, SupervisedEngine
 
 if TYPE_CHECKING:
     from yearling.models import LocalModel, ModelLibrary
-
-ENGINE_OVERHEAD_BYTES = 512 << 20
-"""Approximate memory that an engine needs beyond its weights, for caches and libraries."""
 
 MIN_IDLE_S = 10.0
 """An engine that was requested more recently than this is not closed to free memory."""
@@ -85,8 +82,7 @@ class EnginePool:
         self._default = settings.model
         self._open_models: dict[str, _OpenModel] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        self._endpoint: RemoteEndpoint | None = None
-        self._remote_error: UserError | None = None
+        self._directory = EndpointDirectory(settings.all_endpoints)
         self._closed = False
 
     @classmethod
@@ -94,7 +90,8 @@ class EnginePool:
         """A pool of engines that are open already. The first is the default unless `default` names one."""
         pool = cls.__new__(cls)
         pool.notify = lambda message: None
-        pool._settings = pool._library = pool._endpoint = pool._remote_error = pool._adapter_registry = None
+        pool._settings = pool._library = pool._adapter_registry = None
+        pool._directory = EndpointDirectory()
         pool._default = default or served[0].name
         pool._open_models = {model.name: _OpenModel(model) for model in served}
         pool._locks = {}
@@ -102,10 +99,12 @@ class EnginePool:
         return pool
 
     async def start(self) -> None:
-        """Open the default model on the fastest engine; the first start measures the engines.
+        """Ask the endpoints for their models, and open the default model on the fastest engine; the first start measures the
+        engines.
 
         Raises NotFound if the model is not installed, and what opening it raises.
         """
+        self._directory.start()
         base = self._default.partition("+")[0]
         model = next((model for model in self._local_chat_models() if model.name == base), None)
         if model is not None:
@@ -116,7 +115,7 @@ class EnginePool:
         """The default model first, then local models, adapters on them, and the remote models that are known so far."""
         local = self._local_chat_models()
         adapted = self._adapter_registry.names(local) if self._adapter_registry else []
-        names = [*(model.name for model in local), *adapted, *self._open_models]
+        names = [*(model.name for model in local), *adapted, *self._open_models, *self._directory.names()]
         return list(dict.fromkeys([self._default, *names] if self._default in names else names))
 
     def model_info(self, name: str) -> tuple[str, int]:
@@ -130,7 +129,31 @@ class EnginePool:
                 return "yearling", int(model.created_utc.timestamp())
         if self._adapter_registry and (match := self._adapter_registry.find(name, local)):
             return "yearling", int(match[1].created_utc.timestamp())
+        if served := self._directory.find(name):
+            return served.owned_by, served.created_unix_s
         raise self._unknown(name)
+
+    def title(self, name: str) -> str:
+        """What people call the model: its name in the catalogue, or what its endpoint calls it; otherwise `name`."""
+        base, _, adapter = name.partition("+")
+        title = _catalogue_title(base) or self._directory.title(name) or base
+        return f"{title}, trained here ({adapter})" if adapter else title
+
+    def default(self) -> str:
+        """Name of the default model, which may be missing."""
+        return self._default
+
+    async def set_default(self, name: str) -> None:
+        """Open a model, and answer requests that name none with it from now on. Raises as `get`; then nothing changes."""
+        self._default = (await self.get(name)).name
+
+    def endpoints(self) -> list[EndpointStatus]:
+        """The endpoints, with the models that they list."""
+        return self._directory.statuses()
+
+    async def set_endpoints(self, endpoints: Sequence[EndpointSettings]) -> None:
+        """Serve the models of these endpoints from now on."""
+        await self._directory.replace(endpoints)
 
     def ready(self) -> bool:
         """Whether the default model can answer now."""
@@ -144,6 +167,8 @@ class EnginePool:
         """
         model_name = name or self._default
         self._check_open()
+        if served := self._find_remote(model_name):
+            return served
         if (
             model_name not in self._open_models
             and self._adapter_registry
@@ -151,6 +176,8 @@ class EnginePool:
         ):
             return await self._adapter_registry.serve(await self.get(match[0].name), match[1])
         if model_name not in self._open_models:
+            if not any(model.name == model_name for model in self._local_chat_models()):
+                return await self._ask_endpoints(model_name)
             async with self._locks.setdefault(model_name, asyncio.Lock()):
                 if model_name not in self._open_models:
                     await self._open(model_name)
@@ -181,16 +208,12 @@ class EnginePool:
         """Stop every engine. Closing twice is harmless."""
         self._closed = True
         await asyncio.gather(*(entry.served.engine.close() for entry in self._open_models.values()))
-        if self._endpoint is not None:
-            await self._endpoint.close()
+        await self._directory.close()
 
     async def _open(self, name: str) -> None:
         model = next((model for model in self._local_chat_models() if model.name == name), None)
         if model is None:
-            await self._discover_remote_models()
-            if name not in self._open_models:
-                raise self._unknown(name)
-            return
+            raise self._unknown(name)
         await self._close_idle_engines(model.size_bytes)
         served = await self._open_local(model)
         if self._closed:
@@ -241,7 +264,9 @@ class EnginePool:
 
     async def _close_idle_engines(self, needed_bytes: int) -> None:
         """Close idle engines, the least recently used first, while memory is short. The default model stays open."""
-        while psutil.virtual_memory().available < needed_bytes + ENGINE_OVERHEAD_BYTES:
+        from yearling.models import about_memory_bytes
+
+        while psutil.virtual_memory().available < about_memory_bytes(needed_bytes):
             idle = [
                 (entry.last_used_s, name)
                 for name, entry in self._open_models.items()
@@ -253,30 +278,30 @@ class EnginePool:
                 return
             await self._open_models.pop(min(idle)[1]).served.engine.close()
 
-    async def _discover_remote_models(self) -> None:
-        """Ask the endpoint for its models. Models that it listed earlier stay known."""
-        if self._settings is None or not self._settings.remote_url:
-            return
-        if self._endpoint is None:
-            self._endpoint = RemoteEndpoint(self._settings.remote_url, self._settings.remote_api_key.get_secret_value())
-        for model in await self._endpoint.list_models():
-            if model.id not in self._open_models:
-                engine = RemoteEngine(self._endpoint, model)
-                self._open_models[model.id] = _OpenModel(
-                    ServedModel(
-                        name=model.id,
-                        engine=engine,
-                        tokenizer=None,
-                        template=None,
-                        owned_by=model.owned_by,
-                        created_unix_s=model.created_unix_s,
-                    )
-                )
+    def _find_remote(self, name: str) -> ServedModel | None:
+        """The endpoints' model of that name, unless a local one has it too."""
+        served = self._directory.find(name)
+        if served is None or name in self._open_models or any(model.name == name for model in self._local_chat_models()):
+            return None
+        return served
+
+    async def _ask_endpoints(self, name: str) -> ServedModel:
+        """The endpoints' model of that name, which they may not have listed before. Raises NotFound, or Unavailable if an
+        endpoint that may have the model does not answer.
+        """
+        await self._directory.refresh(min_pause_s=MIN_REFRESH_PAUSE_S)
+        if served := self._directory.find(name):
+            return served
+        if problems := self._directory.problems():
+            raise Unavailable(f"The model {name!r} is not known, and an endpoint does not answer: {problems[0]}")
+        raise self._unknown(name)
 
     def _engine(self, name: str) -> Engine | None:
         """The engine that answers under that name, if it is open."""
         if name in self._open_models:
             return self._open_models[name].served.engine
+        if served := self._find_remote(name):
+            return served.engine
         adapted = self._adapter_registry.find_base_engine(name) if self._adapter_registry else None
         return adapted if any(entry.served.engine is adapted for entry in self._open_models.values()) else None
 
@@ -292,6 +317,12 @@ class EnginePool:
         available = f"Available models: {', '.join(names)}." if names else "No model is installed."
         pull = f" Install it with: yearling model pull {name}" if self._library is not None else ""
         return NotFound(f"The model {name!r} does not exist.", advice=available + pull, param="model")
+
+
+def _catalogue_title(name: str) -> str:
+    from yearling.models import known_models
+
+    return known_models()[name].title if name in known_models() else ""
 
 
 def _state(engine: Engine) -> str:

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 UNKNOWN_CONTEXT_TOKENS = 1 << 20
 """Assumed if the endpoint does not report its context; it then refuses prompts that are too long itself."""
 
+MAX_LISTING_BYTES = 8 << 20
+"""Largest list of models that is read from an endpoint."""
+MAX_LISTED_MODELS = 2_000
+"""Models of one endpoint that are offered; it can list more."""
+MAX_NAME_CHARS = 200
+
 MAX_CONCURRENT = 256
 MAX_ATTEMPTS = 3
 CONNECT_TIMEOUT_S = 10.0
@@ -50,6 +56,8 @@ class RemoteModel:
     created_unix_s: int
     owned_by: str
     context_tokens: int
+    title: str = ""
+    """What the endpoint calls the model in words; empty if it does not say."""
 
 
 class RemoteEndpoint:
@@ -59,7 +67,7 @@ class RemoteEndpoint:
         import httpx
 
         if urlsplit(base_url).scheme not in {"http", "https"} or not urlsplit(base_url).netloc:
-            raise BadInput(f"{base_url!r} is not a web address.", advice="Set remote_url to something like http://host:8000/v1.")
+            raise BadInput(f"{base_url!r} is not a web address.", advice="Use an address such as http://host:8000/v1.")
         self.base_url = base_url.rstrip("/")
         self.client = httpx.AsyncClient(
             headers={"authorization": f"Bearer {api_key}"} if api_key else {},
@@ -68,12 +76,19 @@ class RemoteEndpoint:
         )
 
     async def list_models(self) -> list[RemoteModel]:
-        """The models that the endpoint serves. Raises Unavailable if its answer is malformed, and what `send` raises."""
+        """The models that the endpoint serves. Raises Unavailable if its answer is malformed or larger than
+        `MAX_LISTING_BYTES`, and what `send` raises.
+        """
         response = await self.send("GET", "/models")
         try:
-            body = json.loads(await response.aread())
-            return [_remote_model(fields) for fields in body["data"]]
-        except (ValueError, KeyError, TypeError):
+            data = bytearray()
+            async for chunk in response.aiter_bytes():
+                data += chunk
+                if len(data) > MAX_LISTING_BYTES:
+                    raise ValueError("too large")
+            body = await asyncio.to_thread(json.loads, bytes(data))
+            return [_remote_model(fields) for fields in body["data"][:MAX_LISTED_MODELS]]
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             raise Unavailable(f"{self.base_url}/models did not answer as an OpenAI-compatible endpoint does.") from None
         finally:
             await response.aclose()
@@ -112,9 +127,9 @@ class RemoteEndpoint:
         detail, code, param = _error_fields(text)
         message = f"{self.base_url} answered {status}: {detail}"
         if status in (401, 403):
-            return Unavailable(message, advice="Set remote_api_key to a key that the endpoint accepts.")
+            return Unavailable(message, advice="Set an API key that the endpoint accepts.")
         if status == 404:
-            return NotFound(message, advice="Check remote_url and the name of the model.", param="model")
+            return NotFound(message, advice="Check the address of the endpoint and the name of the model.", param="model")
         if code == "context_length_exceeded" or "maximum context length" in detail or "exceeds the available context" in detail:
             return ContextLengthExceeded(message, advice="Shorten the conversation.", param="messages")
         if status < 500 and status not in (408, 409, 429):
@@ -277,11 +292,17 @@ def _remote_model(fields: dict[str, Any]) -> RemoteModel:
     meta = fields.get("meta") or {}
     context = fields.get("max_model_len") or fields.get("context_length") or meta.get("n_ctx") or UNKNOWN_CONTEXT_TOKENS
     return RemoteModel(
-        id=str(fields["id"]),
+        id=_clean(fields["id"]),
         created_unix_s=int(fields.get("created") or 0),
-        owned_by=str(fields.get("owned_by") or "remote"),
+        owned_by=_clean(fields.get("owned_by") or "remote"),
         context_tokens=int(context),
+        title=_clean(fields.get("name") or ""),  # OpenRouter's
     )
+
+
+def _clean(value: object) -> str:
+    """The value as text of limited length, without halves of characters, which have no UTF-8."""
+    return str(value)[:MAX_NAME_CHARS].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _error_fields(text: str) -> tuple[str, str, str | None]:

@@ -3,12 +3,12 @@
 from yearling.files.progress import Progress
 from yearling.models.adapter import Adapter, adapter_fit
 from yearling.models.adapter_library import AdapterLibrary, PublishedAdapter
-from yearling.models.catalogue import CatalogueEntry, known_models
+from yearling.models.catalogue import CatalogueEntry, about_memory_bytes, known_models
 from yearling.models.chat_template import ChatTemplate
 from yearling.models.fetch import fetch_file
 from yearling.models.local_model import Layout, LocalModel
 from yearling.models.merging import install_decoder, merge_into_library
-from yearling.models.model_library import ModelLibrary
+from yearling.models.model_library import ModelLibrary, TermsNotAccepted
 from yearling.models.tokenizer import StreamDecoder, Tokenizer
 from yearling.models.torch_facade import (
     Cache,
@@ -41,7 +41,9 @@ __all__ = [
     "Progress",
     "PublishedAdapter",
     "StreamDecoder",
+    "TermsNotAccepted",
     "Tokenizer",
+    "about_memory_bytes",
     "adapter_disabled",
     "adapter_fit",
     "attach_adapter",

@@ -11,35 +11,51 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from yearling.errors import BadInput, UserError
 from yearling.models.sources import Source, parse_source
 
-ModelKind = Literal["chat", "embedding"]
+ModelKind = Literal["chat"]
+"""What the engines serve."""
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,94}[a-z0-9])?")
 
 
+ENGINE_OVERHEAD_BYTES = 512 << 20
+"""Approximate memory that an engine needs beyond its weights, for caches and libraries."""
+
+
 class CatalogueEntry(BaseModel):
-    """One artefact. `sha256` and `size_bytes` describe the file that `source` names, before any conversion."""
+    """One artefact. `sha256` and `size_bytes` describe the file that `source` names, before any conversion.
+
+    An entry states `size_bytes` if it is known, else `bits`, from which the size is estimated until the file has been pulled.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     title: str = Field(min_length=1)
+    purpose: str = Field(min_length=1)
+    """What the model is for, in one sentence."""
     kind: ModelKind
     source: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    size_bytes: int = Field(gt=0)
+    size_bytes: int | None = Field(default=None, gt=0)
+    bits: float | None = Field(default=None, gt=0, le=64)
+    """Average bits per weight of the file."""
     licence: str = Field(min_length=1)
-    """SPDX identifier."""
+    """SPDX identifier, or the name of terms that have none."""
+    terms_url: str = Field(default="", pattern=r"^$|^https://")
+    """Terms that a person has to accept before a pull; empty for an open-source licence."""
     homepage: str = Field(pattern=r"^https://")
     architecture: str = Field(min_length=1)
+    """`general.architecture` of the file."""
     parameters: int = Field(gt=0)
-    context_tokens: int = Field(gt=0)
+    context_tokens: int | None = Field(default=None, gt=0)
+    """None until the pulled file states it."""
 
     @field_validator("name")
     @classmethod
@@ -52,10 +68,26 @@ class CatalogueEntry(BaseModel):
         parse_source(source)
         return source
 
+    @model_validator(mode="after")
+    def _has_a_size(self) -> Self:
+        if (self.size_bytes is None) == (self.bits is None):
+            raise ValueError("state either size_bytes or bits")
+        return self
+
+    @property
+    def about_size_bytes(self) -> int:
+        """The size of the file, estimated from parameters and bits if it is not known."""
+        return self.size_bytes or round(self.parameters * (self.bits or 0) / 8)
+
     @property
     def parsed_source(self) -> Source:
         """`source` as data."""
         return parse_source(self.source)
+
+
+def about_memory_bytes(size_bytes: int) -> int:
+    """About how much memory a model of this file size needs to answer."""
+    return size_bytes + ENGINE_OVERHEAD_BYTES
 
 
 def check_model_name(name: str) -> str:
@@ -85,7 +117,7 @@ def parse_catalogue(text: str) -> Mapping[str, CatalogueEntry]:
             entries[name] = CatalogueEntry(**table | {"name": name})
         except ValidationError as error:
             problem = error.errors()[0]
-            location = ".".join(str(part) for part in problem["loc"])
+            location = ".".join(str(part) for part in problem["loc"]) or "size_bytes"
             raise BadInput(f"The catalogue entry {name!r} is invalid at {location!r}: {problem['msg']}.") from None
         except UserError as error:
             raise BadInput(f"The catalogue entry {name!r} is invalid: {error.message}", advice=error.advice) from None

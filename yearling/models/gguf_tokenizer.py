@@ -29,6 +29,10 @@ _SPACE_RULES = r"\s*[\r\n]+|\s+(?!\S)|\s+"
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
 _QWEN2 = rf"{_CONTRACTIONS}|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|{_SPACE_RULES}"
+_QWEN35 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+"
+    rf"|\p{{N}}| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+[\r\n]*|{_SPACE_RULES}"
+)
 _LLAMA3 = rf"{_CONTRACTIONS}|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|{_SPACE_RULES}"
 _UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
 _TEKKEN = (
@@ -42,15 +46,16 @@ _PATTERNS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("gpt-2", "phi-2", "mpt", "olmo"), (_GPT2,)),
     **dict.fromkeys(("smollm", "starcoder", "refact", "command-r", "codeshell"), (r"\p{N}", _GPT2)),
     **dict.fromkeys(("qwen2", "deepseek-r1-qwen", "stablelm2"), (_QWEN2,)),
-    **dict.fromkeys(("llama-bpe", "llama3", "llama-v3"), (_LLAMA3,)),
+    "qwen35": (_QWEN35,),
+    **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "dbrx", "smaug-bpe"), (_LLAMA3,)),
     "tekken": (_TEKKEN,),
 }
 _IGNORES_MERGES = frozenset({"llama-bpe", "llama3", "llama-v3", "tekken"})
 _ADDS_BOS = _IGNORES_MERGES
-_NFC = frozenset({"qwen2", "deepseek-r1-qwen"})
+_NFC = frozenset({"qwen2", "qwen35", "deepseek-r1-qwen"})
 
 
-PRE_TOKENIZERS = ("smollm", "qwen2", "llama-bpe", "tekken", "gpt-2", "default")
+PRE_TOKENIZERS = ("smollm", "qwen2", "qwen35", "llama-bpe", "tekken", "gpt-2", "default")
 """One name per rule, to find the name of a rule that is known only by its effect."""
 
 

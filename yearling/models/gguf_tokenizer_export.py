@@ -21,7 +21,7 @@ from yearling.models.tokenizer_metadata import folder_template_metadata, folder_
 PROBE = (
     "Hello world!  It's 3.14159 o'clock, WE'LL see;\n\n\tif (x == 10) { return y+='z'; }\r\n   https://a.b/c?d=1&e=2 naïve café "
     "ÀÉÎ 你好，世界 こんにちは 안녕 привет мир ١٢٣ ½ Ⅷ e\u0301 👩\u200d👧 🙂🙂 $100,000.00 --- ... \u00a0\u3000x "
-    "CamelCaseWords 'tis a/b\n "
+    "CamelCaseWords 'tis a/b \u0915\u093f\n "
 )
 
 

@@ -34,6 +34,9 @@ from yearling.models.local_model import Layout, LocalModel, write_manifest
 from yearling.models.quantise import LAYOUT_TYPES, dominant_type, requantise_gguf, requantised_size, resolve_layout
 from yearling.models.sources import refuse_pickle
 
+_NO_CHAT = frozenset({"bert", "clip", "t5encoder", "wavtokenizer-dec", "whisper"})
+"""Architectures that embed, see or hear. Most state it in other fields too."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOrigin:
@@ -58,8 +61,6 @@ def build_model_folder(
     with translate_disk_errors(folder.parent):
         if path.is_dir():
             model = _from_hf_folder(path, folder, name, origin, layout, progress)
-        elif path.suffix.lower() == ".onnx":
-            model = _from_onnx(path, folder, name, origin, layout, progress)
         else:
             model = _from_gguf(path, folder, name, origin, layout, progress)
         _cache_tokenizer(model)
@@ -84,6 +85,8 @@ def hash_source(path: Path) -> str:
 def _from_gguf(path: Path, folder: Path, name: str, origin: ModelOrigin, layout: Layout, progress: Progress) -> LocalModel:
     if path.suffix.lower() == ".safetensors":
         raise BadInput(f"{path.name} alone is not a model.", advice="Import the folder that also holds its config.json.")
+    if path.suffix.lower() == ".onnx":
+        raise Unsupported(f"{path.name} is an ONNX file, which no engine serves.", advice="Import GGUF or safetensors.")
     reader = read_gguf(path)
     architecture = _servable_architecture(reader, path)
     chosen = resolve_layout(reader, layout)
@@ -120,6 +123,12 @@ def _servable_architecture(reader: GGUFFile, path: Path) -> str:
         raise Untrusted(f"{path.name} has empty tensors, such as {empty[0]!r}.", advice="Fetch the file again.")
     if (kind := _text(reader, "general.type") or "model") != "model":
         raise Unsupported(f"{path.name} is of type {kind!r}, not a model.", advice="Import the model that it belongs to.")
+    is_causal = reader.metadata.get(f"{architecture}.attention.causal", True)
+    if architecture in _NO_CHAT or is_causal is False or _count(reader, f"{architecture}.pooling_type"):
+        raise Unsupported(
+            f"{path.name} does not write text: it turns text or media into numbers, which no engine serves.",
+            advice="Import a model for chat.",
+        )
     return architecture
 
 
@@ -132,28 +141,6 @@ def _text(reader: GGUFFile, key: str) -> str:
 def _count(reader: GGUFFile, key: str) -> int:
     value = reader.metadata.get(key)
     return value if isinstance(value, int) and value > 0 else 0
-
-
-def _from_onnx(path: Path, folder: Path, name: str, origin: ModelOrigin, layout: Layout, progress: Progress) -> LocalModel:
-    if origin.entry is None:
-        raise Unsupported(f"{path.name} is an ONNX file, which no engine serves.", advice="Import GGUF or safetensors.")
-    if layout not in ("auto", "keep"):
-        raise BadInput("An ONNX file cannot be converted to another layout.", advice="Leave out --layout.", param="layout")
-    weights = folder / "model.onnx"
-    _copy(path, weights, origin, progress)
-    entry = origin.entry
-    return _model(
-        name,
-        folder,
-        weights,
-        origin,
-        format="onnx",
-        licence=entry.licence,
-        architecture=entry.architecture,
-        parameters=entry.parameters,
-        context_tokens=entry.context_tokens,
-        quantisation="INT8" if "int8" in entry.name else "F32",
-    )
 
 
 def _from_hf_folder(path: Path, folder: Path, name: str, origin: ModelOrigin, layout: Layout, progress: Progress) -> LocalModel:

@@ -19,6 +19,7 @@ MODEL_MANIFEST_FILENAME = "model.json"
 MODEL_MANIFEST_VERSION = 1
 
 WeightsFormat = Literal["gguf", "safetensors", "onnx"]
+"""Earlier versions installed an ONNX file, which no engine serves: its manifest can still be read."""
 
 Layout = Literal["auto", "keep", "q8_0", "q4_0", "bf16"]
 """How weights are stored after an import: unchanged (`keep`), in a named layout, or in the fastest one of equal quality
@@ -28,7 +29,7 @@ Layout = Literal["auto", "keep", "q8_0", "q4_0", "bf16"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalModel:
-    """An installed model. `weights` is the GGUF or ONNX file, or the folder itself for a model in Hugging Face's format."""
+    """An installed model. `weights` is the GGUF file, or the folder itself for a model in Hugging Face's format."""
 
     name: str
     folder: Path
@@ -51,6 +52,11 @@ class LocalModel:
     kind: Literal["chat", "embedding"] = "chat"
     files: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of every file in the folder except the manifest."""
+
+    @property
+    def problem(self) -> str:
+        """Why no engine serves the model; empty if one does."""
+        return "" if self.kind == "chat" and self.format != "onnx" else f"No engine serves the model {self.name!r}."
 
     def describe(self) -> dict[str, object]:
         """All fields as JSON values, with absolute paths."""

@@ -42,6 +42,17 @@ ABANDONED_DOWNLOAD_S = 30 * 24 * 3600.0
 """Age at which an unfinished download is deleted."""
 
 
+class TermsNotAccepted(Conflict):
+    """The model is under terms that a person has to read and accept first."""
+
+    def __init__(self, entry: CatalogueEntry) -> None:
+        super().__init__(
+            f"{entry.title} is not open source: its use is bound to the {entry.licence} ({entry.terms_url}).",
+            advice=f"Read them. If you accept them, run `yearling model pull {entry.name} --accept-terms`.",
+            param="accept_terms",
+        )
+
+
 class ModelLibrary:
     """The models in one folder. Cheap to create; nothing is written before the first pull or import. Thread-safe."""
 
@@ -94,12 +105,14 @@ class ModelLibrary:
         name: str | None = None,
         sha256: str = "",
         layout: Layout = "auto",
+        accept_terms: bool = False,
         progress: Progress | None = None,
     ) -> LocalModel:
         """Fetch, verify and install a model of the catalogue, or from any source of the forms in `sources.py`.
 
-        A model that is installed already is returned unchanged. Raises NotFound (unknown name), BadInput (no hash to check
-        against), Conflict (the name is taken), Untrusted, Unavailable and StorageFailed.
+        A model that is installed already is returned unchanged. `accept_terms`: the person has accepted the terms that the
+        catalogue names. Raises NotFound (unknown name), BadInput (no hash to check against), TermsNotAccepted, Conflict (the
+        name is taken), Untrusted, Unavailable and StorageFailed.
         """
         from yearling.models.fetch import fetch_source, scratch_key
         from yearling.models.http_download import NetworkConfig
@@ -119,6 +132,8 @@ class ModelLibrary:
                 return _require_same_layout(existing, layout)
             if existing:
                 raise _name_taken(name)
+            if entry and entry.terms_url and not accept_terms:
+                raise TermsNotAccepted(entry)
             key = scratch_key(source, pinned)
             with self._lock(f"fetch-{key}"):
                 network = self._network or NetworkConfig.from_environment()

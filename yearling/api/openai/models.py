@@ -32,4 +32,4 @@ async def get_model(
 
 def _model_view(pool: ApiEnginePool, name: str) -> JsonObject:
     owner, created = pool.model_info(name)
-    return {"id": name, "object": "model", "created": created, "owned_by": owner}
+    return {"id": name, "object": "model", "created": created, "owned_by": owner, "title": pool.title(name)}

@@ -160,6 +160,8 @@ class ModelObject(ResponseModel):
     """Creation time in Unix seconds."""
     owned_by: str
     """Owner of the model."""
+    title: str
+    """What people call the model."""
 
 
 class ModelList(ResponseModel):

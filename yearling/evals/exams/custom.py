@@ -28,9 +28,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from yearling.checks import final_number, parse_number
 from yearling.errors import BadInput, NotFound
 from yearling.evals.case import Case, Exam, GraderCard, SubjectResponse, Verdict
-from yearling.evals.graders.answers import contains_reference, extract_final_number, matches_reference
+from yearling.evals.graders.answers import contains_reference, matches_reference
 from yearling.evals.graders.refusal import is_refusal
 
 CHECKS = frozenset({"equals", "contains", "contains_any", "not_contains", "matches", "number", "refuses", "best"})
@@ -111,6 +112,8 @@ def _parse_case(row: Any, number: int, path: Path) -> Case:
         re.compile(str(row.get("matches", "")))
     except re.error as error:
         raise BadInput(f"{where} has an invalid regular expression: {error}.") from None
+    if "number" in row and parse_number(str(row["number"])) is None:
+        raise BadInput(f"{where} has the number {row['number']!r}, which is not one.")
     return Case(
         key=str(row.get("key", f"{path.stem} {number}")),
         messages=tuple(messages),
@@ -130,7 +133,7 @@ def _check_passes(check: str, expected: Any, text: str) -> bool:
         "contains_any": lambda: contains_reference(text, references),
         "not_contains": lambda: not contains_reference(text, references),
         "matches": lambda: bool(re.search(str(expected), text, re.S)),
-        "number": lambda: extract_final_number(text) == float(expected),
+        "number": lambda: final_number(text) == parse_number(str(expected)),
         "refuses": lambda: is_refusal(text) == bool(expected),
         "best": lambda: text == str(expected),
     }

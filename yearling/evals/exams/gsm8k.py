@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import json
 
+from yearling.checks import final_number
+from yearling.errors import BadInput
 from yearling.evals.case import Case, Exam, GraderCard, SubjectResponse, Verdict
 from yearling.evals.exams.sources import ExamDataFolders
-from yearling.evals.graders.answers import extract_final_number
 
 ANSWER_INSTRUCTION = "\n\nWork it out step by step. Put the answer, a number, on a last line of its own behind ####."
 
 
 class NumberGrader:
-    """Passes the correct number: the one after `####`, otherwise the last one in the answer."""
+    """Passes the correct number: the one after `####`, or what `final_number` takes for the result without one."""
 
     name = "number"
-    version = "1"
+    version = "2"
     card = GraderCard(grader="number", kind="exact", note="Equality of numbers.")
 
     def grade(self, case: Case, response: SubjectResponse) -> Verdict:
         """See the class."""
-        number = extract_final_number(response.text)
+        number = final_number(response.text)
         is_right = number is not None and abs(number - case.data["number"]) < 1e-6
         return Verdict(
             score=float(is_right),
             label="right" if is_right else "wrong" if number is not None else "no_number",
-            detail={"found": number},
+            detail={"found": None if number is None else float(number)},
         )
 
 
@@ -38,7 +39,7 @@ def build_gsm8k(folders: ExamDataFolders) -> Exam:
         Case(
             key=f"test {index}",
             messages=({"role": "user", "content": row["question"] + ANSWER_INSTRUCTION},),
-            data={"number": extract_final_number(row["answer"])},
+            data={"number": _reference(row["answer"])},
         )
         for index, row in enumerate(rows)
     )
@@ -52,3 +53,10 @@ def build_gsm8k(folders: ExamDataFolders) -> Exam:
         licence="MIT",
         description="Cobbe et al., 2110.14168. Zero-shot with the chat template, so scores are below published few-shot results.",
     )
+
+
+def _reference(solution: str) -> float:
+    number = final_number(solution)
+    if number is None:
+        raise BadInput("A solution in the file of GSM8K has no number.", advice="Fetch the file again.")
+    return float(number)

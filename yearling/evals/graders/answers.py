@@ -37,8 +37,6 @@ _ORDINALS = {"first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": 
 _STOP_WORDS = frozenset(_STOP_WORD_LIST.split())
 _GENERIC = frozenset(("party", "group", "city", "people", "system", "letters", "members"))
 """Generic words, which count only where no other word is left."""
-_GSM8K_ANSWER = re.compile(r"####\s*(-?[\d,]*\.?\d+)")
-_NUMBER = re.compile(r"-?\$?\d[\d,]*(?:\.\d+)?")
 
 
 def normalise_answer(text: str) -> str:
@@ -66,12 +64,6 @@ def contains_reference(answer: str, references: Sequence[str]) -> bool:
     """Whether the answer contains one of the references as whole words."""
     normalised = f" {normalise_answer(answer)} "
     return any(reference and f" {reference} " in normalised for reference in map(normalise_answer, references))
-
-
-def extract_final_number(text: str) -> float | None:
-    """The number after `####`, otherwise the last number of the text, or None."""
-    candidates = _GSM8K_ANSWER.findall(text) or _NUMBER.findall(text)
-    return float(candidates[-1].replace(",", "").replace("$", "")) if candidates else None
 
 
 def validate_answers(path: Path) -> tuple[GraderAgreement, GraderAgreement]:

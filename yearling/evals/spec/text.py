@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
 
+from yearling.checks import parse_number, read_numbers
+
 _OPENING_CHARACTERS = 220
 
 _MIN_ECHO_LETTERS = 6
@@ -26,7 +28,6 @@ _NGRAM_SIZE, _MIN_NGRAMS, _MIN_DISTINCT_FRACTION = 4, 20, 0.45
 _NARROW = {code: chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B), 0xFF05)}
 _NARROW |= {ord("’"): "'", ord("‘"): "'", ord("“"): '"', ord("”"): '"'}
 _DENIAL = re.compile(r"\b(not|no|never|without|lack|if i)\b|n't\b|没有|不会|不是|不能|无法|并不")
-_PERCENT = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d+)?) ?(?:%|％|percent|per cent)|百分之([\d一二三四五六七八九十百]{1,3})")
 _OF_TEN = re.compile(r"(?<!\d)(\d{1,2}(?:\.\d)?) ?(?:/|out of|分?[，,]? ?满分) ?(10|100)\b")
 _SURE_WORDS = re.compile(r"confiden|certain|sure|信心|把握|置信|确信|确定", re.I)
 
@@ -170,7 +171,7 @@ def parse_stated_confidence(text: str) -> float | None:
 
     Of several percentages the one nearest to a word for certainty counts; without such a word, the last.
     """
-    values = [(match.start(), _parse_number(match[1] or match[2]) / 100) for match in _PERCENT.finditer(text)]
+    values = [(number.start, float(number.value) / 100) for number in read_numbers(text, with_words=True) if number.is_percent]
     values += [(match.start(), float(match[1]) / float(match[2])) for match in _OF_TEN.finditer(text)]
     values = [(position, value) for position, value in values if 0 <= value <= 1]
     if not values:
@@ -181,21 +182,11 @@ def parse_stated_confidence(text: str) -> float | None:
     return max(values)[1]
 
 
-def _parse_number(digits: str) -> float:
-    """A number up to a hundred, in digits or Chinese numerals: 九十五 is 95."""
-    if digits[0].isascii():
-        return float(digits)
-    if digits in ("百", "一百"):
-        return 100.0
-    tens, ten, ones = digits.rpartition("十")
-    values = {digit: value for value, digit in enumerate("一二三四五六七八九", 1)}
-    return 10.0 * (values.get(tens, 1) if ten else 0) + values.get(ones, 0)
-
-
 def find_accepted_answer(text: str, answers: Iterable[str]) -> str:
     """The first accepted answer that occurs in the text as a word or number of its own."""
     normalised = normalise_text(text)
     without_separators = re.sub(r"(?<=\d)[,， ](?=\d{3}\b)", "", normalised)
+    numbers = read_numbers(text)
     for answer in answers:
         accepted = normalise_text(str(answer))
         is_ascii = accepted[:1].isascii() and accepted[-1:].isascii()
@@ -203,6 +194,9 @@ def find_accepted_answer(text: str, answers: Iterable[str]) -> str:
         if is_ascii and re.search(r"[\u4e00-\u9fff]", normalised):
             pattern = rf"(?<![a-z0-9.]){re.escape(accepted)}(?![a-z0-9])"
         if re.search(pattern, normalised) or re.search(pattern, without_separators):
+            return str(answer)
+        value = parse_number(accepted)
+        if value is not None and any(number.value == value and not number.is_percent for number in numbers):
             return str(answer)
     return ""
 

@@ -14,11 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from yearling.checks import read_numbers
 from yearling.errors import BadInput
 from yearling.tasks.environments.protocol import Task, TaskMessage, Transcript, TranscriptMessage, task_key
 from yearling.tasks.environments.seeds import draw_for_part, shot_seed
-
-_NUMBER = re.compile(r"(?<![\w.,-])\d{1,9}(?![\w]|[.,]\d)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -118,6 +117,11 @@ def _parse_guesses(transcript: Sequence[TranscriptMessage]) -> list[int | None]:
     for message in transcript:
         if message.get("role") == "assistant":
             content = message.get("content")
-            numbers = _NUMBER.findall(content) if isinstance(content, str) else []
-            guesses.append(int(numbers[0]) if len(numbers) == 1 else None)
+            numbers = read_numbers(content) if isinstance(content, str) else []
+            is_guess = (
+                len(numbers) == 1
+                and numbers[0].value.denominator == 1
+                and not re.search(r"[A-Za-z]$", str(content)[: numbers[0].start])  # x5 is a name
+            )
+            guesses.append(int(numbers[0].value) if is_guess else None)
     return guesses

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
+from yearling.checks import plain_digits
 from yearling.errors import BadInput
 from yearling.tasks.environments.protocol import Task, Transcript, final_answer_text, task_key
 from yearling.tasks.environments.seeds import draw_for_part, shot_seed
@@ -68,7 +69,7 @@ class RunningTotals:
 
 def first_line_is_numbers(text: str, numbers: list[str]) -> bool:
     """Return whether the first line of a text consists of these numbers, separated by spaces or commas."""
-    match = _NUMBER_LINE.fullmatch(text.strip().partition("\n")[0])
+    match = _NUMBER_LINE.fullmatch(plain_digits(text.strip().partition("\n")[0]))
     # Compared as text: a model may write more digits than Python converts to a number.
     return match is not None and re.split(r"[ ,]+", match[1]) == numbers
 

@@ -1,0 +1,83 @@
+"""`/v1/model-library`: the models of this installation and of the catalogue, pulls, and the default model.
+
+Owners only: a pull fills the disk, and the default model answers everybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import Path, Request
+
+from yearling.api.access.policy import require_role
+from yearling.api.http.body import JsonBody
+from yearling.api.http.json_response import JsonResponse
+from yearling.api.http.router import ApiRouter
+from yearling.api.model_library import schemas
+from yearling.api.model_library.views import library_view, pull_view
+from yearling.api.services import get_services
+from yearling.errors import BadInput, NotFound
+from yearling.inference import save_default_model
+from yearling.models import ModelLibrary, TermsNotAccepted, known_models
+
+router = ApiRouter(dependencies=[require_role("owner")])
+
+PulledModel = Annotated[str, Path(description="Name or source of the model, as it was pulled. It can contain slashes.")]
+
+_HUB = "hf:"
+
+
+@router.get("/v1/model-library", operation_id="list_model_library", response_model=schemas.ModelLibraryView)
+async def list_model_library(request: Request) -> JsonResponse:
+    """List installed models, models of endpoints, and models that can be pulled, with licence, size and memory."""
+    services = get_services(request)
+    library = ModelLibrary(services.settings.models_dir)
+    return JsonResponse(await asyncio.to_thread(library_view, library, services.pool), no_store=True)
+
+
+@router.put("/v1/model-library/default", operation_id="set_default_model", response_model=schemas.DefaultModel)
+async def set_default_model(request: Request, body: JsonBody[schemas.DefaultModelRequest]) -> JsonResponse:
+    """Open a model, and answer requests that name none with it from now on. If it does not open, nothing changes."""
+    services = get_services(request)
+    await services.pool.set_default(body.model)
+    default = services.pool.default()
+    is_saved = await asyncio.to_thread(save_default_model, services.settings, default)
+    return JsonResponse({"object": "default_model", "model": default, "is_saved": is_saved}, no_store=True)
+
+
+@router.get("/v1/model-library/pulls", operation_id="list_model_pulls", response_model=schemas.PullList)
+async def list_model_pulls(request: Request) -> JsonResponse:
+    """List the running pulls, and the ended ones since the server started, with their progress."""
+    pulls = get_services(request).pulls
+    return JsonResponse({"object": "list", "data": [pull_view(pull) for pull in pulls.list()]}, no_store=True)
+
+
+@router.post("/v1/model-library/pulls", operation_id="pull_model", response_model=schemas.PullView)
+async def pull_model(request: Request, body: JsonBody[schemas.PullRequest]) -> JsonResponse:
+    """Start to download, verify and install a model; returns at once. Ask for its progress, or cancel it, under its name."""
+    entry = known_models().get(body.model)
+    if entry is None and not body.model.startswith(_HUB):
+        if ":" in body.model:
+            raise BadInput(
+                "Only models of the catalogue and files of the Hugging Face hub can be pulled here.",
+                advice="Run `yearling model pull` for other sources.",
+                param="model",
+            )
+        raise NotFound(f"There is no model {body.model!r} in the catalogue.", param="model")
+    if entry is not None and entry.terms_url and not body.accept_terms:
+        raise TermsNotAccepted(entry)
+    pull = get_services(request).pulls.start(body.model, accept_terms=body.accept_terms)
+    return JsonResponse(pull_view(pull), no_store=True)
+
+
+@router.get("/v1/model-library/pulls/{model:path}", operation_id="get_model_pull", response_model=schemas.PullView)
+async def get_model_pull(request: Request, model: PulledModel) -> JsonResponse:
+    """Return the progress of a pull."""
+    return JsonResponse(pull_view(get_services(request).pulls.get(model)), no_store=True)
+
+
+@router.delete("/v1/model-library/pulls/{model:path}", operation_id="cancel_model_pull", response_model=schemas.PullView)
+async def cancel_model_pull(request: Request, model: PulledModel) -> JsonResponse:
+    """Cancel a pull. It ends within moments; the next pull of the model continues where it stopped."""
+    return JsonResponse(pull_view(get_services(request).pulls.cancel(model)), no_store=True)

@@ -1,0 +1,171 @@
+"""Views of models, pulls and endpoints as JSON."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import psutil
+
+from yearling.api.http.json_response import JsonObject
+from yearling.api.model_library.pulls import ModelPull
+from yearling.api.services import ApiEnginePool
+from yearling.config import REMOTE_ENDPOINT
+from yearling.inference import ENDPOINT_PRESETS, EndpointCheck, EndpointStatus
+from yearling.models import CatalogueEntry, LocalModel, ModelLibrary, about_memory_bytes, known_models
+
+_NO_FACTS: JsonObject = {
+    "purpose": "",
+    "endpoint": None,
+    "licence": "",
+    "terms_url": "",
+    "homepage": "",
+    "source": "",
+    "parameters": None,
+    "context_tokens": None,
+    "quantisation": "",
+    "size_bytes": None,
+    "size_is_estimate": False,
+    "memory_bytes": None,
+    "fits_memory": None,
+    "problem": "",
+}
+
+
+def library_view(library: ModelLibrary, pool: ApiEnginePool) -> JsonObject:
+    """A `ModelLibraryView`. Reads the models' manifests."""
+    default = pool.default()
+    installed = {model.name: model for model in library.list()}
+    damaged = library.list_damaged()
+    on_endpoints = {name: status.settings.name for status in pool.endpoints() for name in status.models}
+    rows = [_installed_row(model) for model in installed.values()]
+    rows += [_row(name, name, "damaged", problem=str(error)) for name, error in damaged.items()]
+    for name in pool.names():
+        if name not in installed and name not in damaged:
+            base = installed.get(name.partition("+")[0])
+            facts = _local_facts(base) if base else {}
+            endpoint = on_endpoints.get(name) or next(
+                (each for each in on_endpoints.values() if name.startswith(f"{each}/")), None
+            )
+            rows.append(
+                _row(name, pool.title(name), "installed" if base else "served", can_be_default=True, **facts, endpoint=endpoint)
+            )
+    present = {row["name"] for row in rows}
+    rows += [_available_row(entry) for entry in known_models().values() if entry.name not in present]
+    for row in rows:
+        row["is_default"] = row["name"] == default
+        if row["memory_bytes"] is not None:
+            row["fits_memory"] = row["memory_bytes"] <= psutil.virtual_memory().total
+    return {
+        "object": "list",
+        "data": rows,
+        "default": default,
+        "memory_bytes": psutil.virtual_memory().total,
+        "free_disk_bytes": _free_disk_bytes(library.models_dir),
+    }
+
+
+def pull_view(pull: ModelPull) -> JsonObject:
+    """A `PullView`."""
+    return {
+        "object": "model_pull",
+        "model": pull.model,
+        "state": pull.state,
+        "phase": pull.phase,
+        "done_bytes": pull.done_bytes,
+        "total_bytes": pull.total_bytes,
+        "problem": pull.problem,
+    }
+
+
+def endpoint_list_view(pool: ApiEnginePool) -> JsonObject:
+    """An `EndpointList`."""
+    presets = [
+        {
+            "name": preset.name,
+            "title": preset.title,
+            "url": preset.url,
+            "needs_key": preset.needs_key,
+            "start_command": preset.start_command,
+            "homepage": preset.homepage,
+        }
+        for preset in ENDPOINT_PRESETS
+    ]
+    return {"object": "list", "data": [endpoint_view(status) for status in pool.endpoints()], "presets": presets}
+
+
+def endpoint_view(status: EndpointStatus) -> JsonObject:
+    """An `EndpointView`."""
+    return {
+        "object": "endpoint",
+        "name": status.settings.name,
+        "url": status.settings.url,
+        "has_api_key": bool(status.settings.api_key.get_secret_value()),
+        "is_removable": status.settings.name != REMOTE_ENDPOINT,
+        "state": "failing" if status.problem else "working" if status.checked else "checking",
+        "models": list(status.models),
+        "problem": status.problem,
+    }
+
+
+def endpoint_test_view(check: EndpointCheck) -> JsonObject:
+    """An `EndpointTestResult`."""
+    return {
+        "object": "endpoint_test",
+        "ok": not check.problem,
+        "models": list(check.models),
+        "listing_s": check.listing_s,
+        "answered_by": check.answered_by,
+        "answer_s": check.answer_s,
+        "problem": check.problem,
+        "advice": check.advice,
+    }
+
+
+def _row(name: str, title: str, state: str, *, can_be_default: bool = False, **facts: object) -> JsonObject:
+    return {"name": name, "title": title, "state": state, "can_be_default": can_be_default, **_NO_FACTS, **facts}
+
+
+def _installed_row(model: LocalModel) -> JsonObject:
+    entry = known_models().get(model.name)
+    title = entry.title if entry else model.name
+    can_be_default = not model.problem
+    return _row(model.name, title, "installed", can_be_default=can_be_default, problem=model.problem, **_local_facts(model))
+
+
+def _local_facts(model: LocalModel) -> JsonObject:
+    entry = known_models().get(model.name)
+    return {
+        "purpose": entry.purpose if entry else "",
+        "licence": model.licence,
+        "homepage": entry.homepage if entry else "",
+        "source": model.source,
+        "parameters": model.parameters or None,
+        "context_tokens": model.context_tokens or None,
+        "quantisation": model.quantisation,
+        "size_bytes": model.size_bytes,
+        "memory_bytes": about_memory_bytes(model.size_bytes),
+    }
+
+
+def _available_row(entry: CatalogueEntry) -> JsonObject:
+    return _row(
+        entry.name,
+        entry.title,
+        "available",
+        purpose=entry.purpose,
+        licence=entry.licence,
+        terms_url=entry.terms_url,
+        homepage=entry.homepage,
+        source=entry.source,
+        parameters=entry.parameters,
+        context_tokens=entry.context_tokens,
+        size_bytes=entry.about_size_bytes,
+        size_is_estimate=entry.size_bytes is None,
+        memory_bytes=about_memory_bytes(entry.about_size_bytes),
+    )
+
+
+def _free_disk_bytes(folder: Path) -> int:
+    nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    return shutil.disk_usage(nearest).free

@@ -1,0 +1,1 @@
+"""OpenAI-compatible endpoints: presets, tests, the models that they list, and where they are saved."""
