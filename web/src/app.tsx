@@ -15,6 +15,7 @@ const Notes = lazy(() => import('./features/learning/notes-page'));
 const Memory = lazy(() => import('./features/account/memory-page'));
 const History = lazy(() => import('./features/chat/history-page'));
 const Learning = lazy(() => import('./features/learning/learning-page'));
+const Models = lazy(() => import('./features/models/models-page'));
 const Consensus = lazy(() => import('./features/learning/consensus-page'));
 const Runs = lazy(() => import('./features/learning/runs-page'));
 const Exams = lazy(() => import('./features/learning/exams-page'));
@@ -30,6 +31,7 @@ const TITLES: Record<string, TranslationKey> = {
   '/memory': 'nav.memory',
   '/history': 'nav.history',
   '/learning': 'nav.learning',
+  '/models': 'nav.models',
   '/consensus': 'nav.consensus',
   '/runs': 'nav.runs',
   '/exams': 'nav.exams',
@@ -97,6 +99,9 @@ function Pages() {
           </Route>
           <Route path="/learning">
             <Learning />
+          </Route>
+          <Route path="/models">
+            <Models />
           </Route>
           <Route path="/consensus">
             <Consensus />

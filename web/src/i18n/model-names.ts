@@ -25,8 +25,20 @@ const WORDS: Readonly<Record<string, string>> = {
 const FORMAT = /[-_.:](?:i?q\d(?:_[0-9a-z]+)*|[bf]f?p?16|f(?:p)?(?:8|32)|int[48]|awq|gptq|gguf|mlx|latest|\d+bit)$/i;
 const ADAPTER_CHARS = 6;
 
-/** The name of a model for people. The adapter of a trained model follows after a "+". */
+const titles = new Map<string, string>();
+
+/** Takes in the titles that the server has for its models. */
+export function registerTitles(models: readonly { id: string; title: string }[]): void {
+  for (const { id, title } of models) if (title !== id) titles.set(id, title);
+}
+
+/** The name of a model for people: the server's title, or words made from the identifier if the server no longer has the model. */
 export function modelName(id: string): string {
+  return titles.get(id) || nameFromId(id);
+}
+
+/** Makes words from an identifier. The adapter of a trained model follows after a "+". */
+export function nameFromId(id: string): string {
   const [base = '', adapter] = id.split('+', 2);
   let name = base.slice(base.lastIndexOf('/') + 1) || base;
   while (FORMAT.test(name)) name = name.replace(FORMAT, '');

@@ -82,6 +82,11 @@ const CHAT = {
     'Rate answers, compare two, or edit one. The assistant learns from feedback that people with different views agree on.',
     '给回答评分、对比两个回答，或改写回答。助手会从观点不同的人都认可的反馈中学习。',
   ],
+  'welcome.small': [
+    '{model} is a very small model: it runs anywhere and answers at once, but it often gets facts, sums and code wrong.',
+    '{model} 是一个很小的模型：任何机器都能运行、回答很快，但在事实、计算和代码上经常出错。',
+  ],
+  'welcome.better': ['Get a better model', '换用更好的模型'],
   'start.explain': ['Explain', '解释'],
   'start.explainText': ['Why is the sky blue, in three sentences?', '用三句话解释天空为什么是蓝色的。'],
   'start.write': ['Write', '写作'],

@@ -1,10 +1,11 @@
 /** The chat page: an existing conversation, a new one, or a temporary one. */
 import { useQuery } from '@tanstack/react-query';
-import { EyeOff, MessageSquareDashed, Share2 } from 'lucide-react';
+import { EyeOff, Info, MessageSquareDashed, Share2 } from 'lucide-react';
 import { useEffect, useMemo, useState } from 'react';
-import { useLocation, useSearch } from 'wouter';
+import { Link, useLocation, useSearch } from 'wouter';
 import { modelsQuery, queryClient } from '../../api/queries';
 import { type TranslationKey, useTranslation } from '../../i18n';
+import { modelName, parametersInBillions } from '../../i18n/model-names';
 import { useStore } from '../../store';
 import { Button, IconButton } from '../../ui/button';
 import { ErrorMessage } from '../../ui/error-message';
@@ -14,7 +15,7 @@ import { toastError } from '../../ui/toast';
 import { Chat } from './chat';
 import { ChatMenu } from './chat-menu';
 import { keepOpen, openChat } from './open-chats';
-import { useAnswerOptions } from './answer-options';
+import { useAnswerModel, useAnswerOptions } from './answer-options';
 import { Composer } from './composer';
 import { ShareDialog } from './share-dialog';
 import { TemporaryChat } from './temporary-chat';
@@ -122,7 +123,7 @@ export function ChatPage({ id, temporary = false }: { id?: string; temporary?: b
         )}
       </header>
       {empty && !id ? (
-        <Welcome temporary={temporary} onPick={suggest}>
+        <Welcome chat={chat} temporary={temporary} onPick={suggest}>
           {composer}
         </Welcome>
       ) : (
@@ -150,10 +151,12 @@ export function ChatPage({ id, temporary = false }: { id?: string; temporary?: b
 
 /** The start of a new chat, with suggestions. */
 function Welcome({
+  chat,
   temporary,
   onPick,
   children,
 }: {
+  chat: Chat;
   temporary: boolean;
   onPick: (text: string) => void;
   children: React.ReactNode;
@@ -171,6 +174,7 @@ function Welcome({
           </p>
         )}
         {children}
+        <SmallModelNote chat={chat} />
         {!temporary && (
           <ul className="starters">
             {STARTERS.map(([title, text]) => (
@@ -186,5 +190,24 @@ function Welcome({
         {!temporary && <p className="small muted welcome-loop">{t('welcome.learning')}</p>}
       </div>
     </div>
+  );
+}
+
+/** Models below this size, in billions of parameters, are wrong so often that a newcomer has to know. */
+const SMALL = 1;
+
+/** Says what a very small model cannot do, with one step to a better one. */
+function SmallModelNote({ chat }: { chat: Chat }) {
+  const t = useTranslation();
+  const { id } = useAnswerModel(chat);
+  const size = id ? parametersInBillions(id) : null;
+  if (!id || size === null || size >= SMALL) return null;
+  return (
+    <p className="small muted small-model">
+      <Info size={16} aria-hidden="true" />
+      <span>
+        {t('welcome.small', { model: modelName(id) })} <Link href="/models">{t('welcome.better')}</Link>
+      </span>
+    </p>
   );
 }
