@@ -43,6 +43,10 @@ class Person:
     """When the account was closed, which ends all access through it; None for an open account."""
 
 
+MODEL_FACT = "model"
+"""The key of `Conversation.facts` that names the model that answers in the conversation."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
     """A tree of messages that belongs to one person."""
@@ -59,7 +63,7 @@ class Conversation:
     origin: str = ""
     """Where the conversation was imported from; empty if it began here."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """Data of an import that has no field of its own."""
+    """The model that answers in the conversation (`MODEL_FACT`), and data of an import that has no field of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

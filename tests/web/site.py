@@ -3,11 +3,13 @@
     python -m tests.web.site        # prints its address; stop with Ctrl-C
 
 What the engine says depends on the question: `showcase` gets everything that markdown can, `slow` an answer that takes its time,
-`long` one that is cut off, `broken` one that fails, `Say slowly: ` what follows. Anything else is repeated.
+`long` one that is cut off, `broken` one that fails, `endless` one that goes on and on, `thinks` one that takes long to begin, `vary`
+another one each time, `wide table` a table, `Say slowly: ` what follows. Anything else is repeated.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import sys
@@ -68,6 +70,18 @@ flowchart LR
 > A quotation, at the end.
 """
 
+WIDE_TABLE = """\
+| Method | What it does | When it helps | Complexity | Remark |
+|---|---|---|---|---|
+| Divide and conquer | Splits a problem into independent parts and joins their results | Sorting and searching | n log n | recursive |
+| Dynamic programming | Keeps the results of overlapping subproblems so that none is solved twice | Shortest paths | polynomial | memory |
+"""
+
+MANY_MODELS = ("tiny-135m-instruct-q4_1", *(f"hosted/family-{number}b-chat" for number in range(2, 9)))
+"""Models beside `fake-model` and `other/model`, more than a menu lists."""
+
+_versions = itertools.count(1)
+
 STATEMENTS = (
     "Cycle lanes make streets safer for everyone, drivers included.",
     "A city should never take away parking without offering a replacement.",
@@ -81,6 +95,14 @@ def scripted_reply(_: Any, prompt: str) -> str | ScriptedAnswer:
     question = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
     if "showcase" in question:
         return SHOWCASE
+    if "endless" in question:
+        return ScriptedAnswer("and again " * 6000, delay_s=0.02)
+    if "thinks" in question:
+        return ScriptedAnswer("At last.", first_delay_s=20)
+    if "vary" in question:
+        return f"Version {next(_versions)}"
+    if "wide table" in question:
+        return WIDE_TABLE
     if "slow" in question:
         return ScriptedAnswer("One word after the other, so that one can watch it and stop it. " * 12, delay_s=0.02)
     if "long" in question:
@@ -94,6 +116,8 @@ def scripted_reply(_: Any, prompt: str) -> str | ScriptedAnswer:
 
 def rephrased_reply(_: Any, prompt: str) -> str:
     question = prompt.rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
+    if "vary" in question:
+        return f"Version {next(_versions)}"
     return f"In other words: {question}"
 
 
@@ -105,6 +129,8 @@ class Site:
     store: Store
     long_chat: str
     run: RunFolder
+    first_try: RunFolder | None = None
+    """A finished run of one step."""
 
 
 @contextmanager
@@ -116,15 +142,17 @@ def serve_site(folder: Path, *, filled: bool = True, long_messages: int = 2000, 
             [
                 fake_served_model("fake-model", FakeEngine(scripted_reply, context_tokens=200_000)),
                 fake_served_model("other/model", FakeEngine(rephrased_reply, context_tokens=200_000)),
+                *(fake_served_model(name, FakeEngine(rephrased_reply, context_tokens=200_000)) for name in MANY_MODELS),
             ]
         )
         app = create_app(configuration, store, pool)
         chat = fill_chats(store, long_messages) if filled else ""
         run = fill_run(configuration)
+        first_try = fill_first_try(configuration)
         if filled:
             fill_learning(store)
         with live(app) as address:
-            yield Site(address, store, chat, run)
+            yield Site(address, store, chat, run, first_try)
 
 
 def fill_chats(store: Store, long_messages: int) -> str:
@@ -264,6 +292,22 @@ def fill_run(settings: Settings) -> RunFolder:
     for step in range(40):
         fade = math.exp(-step / 14)
         run.append_metrics(step, {"loss": 0.35 + 0.34 * fade, "accuracy": 0.86 - 0.36 * fade, "tokens_per_s": 900.0 + step % 7})
+    return run
+
+
+def fill_first_try(settings: Settings) -> RunFolder:
+    """A finished run of one step, as people make first: it proves nothing."""
+    run = RunFolder.create(
+        settings.runs_dir / "0190a3e0-0000-7000-8000-0000000f1257",
+        {"learning_rate": 1e-4},
+        method="dpo",
+        seed=1,
+        total_steps=1,
+        model={"name": "fake-model", "sha256": "ab" * 32},
+        threads=1,
+    )
+    run.append_metrics(1, {"loss": 0.693, "kl": 0.0, "grad_norm": 4.2, "margin": 0.0, "accuracy": 0.0, "tokens": 96.0})
+    run.write_status("finished", step=1, total_steps=1)
     return run
 
 

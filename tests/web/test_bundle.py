@@ -13,7 +13,9 @@ from typing import get_args
 import pytest
 
 from tests.web.conftest import WEB, require_browser
-from yearling.api.web import STATIC_DIR, load_static_file
+from yearling.api.web import PAGE_PATHS, STATIC_DIR, load_static_file
+from yearling.evals import exam_downloads, exam_entries
+from yearling.models import known_models
 from yearling.records import FinishReason, Role
 from yearling.training import METHODS
 
@@ -107,6 +109,30 @@ def test_every_reason_of_a_provider_has_words_in_the_page() -> None:
     known = set(re.findall(r"'([a-z_]+)'", page.partition("const PROVIDER_ERRORS = [")[2].partition("]")[0]))
     assert len(known) >= 5
     assert sorted(reasons - known) == []
+
+
+def test_the_exams_page_says_where_the_data_of_every_exam_comes_from() -> None:
+    source = (WEB / "src" / "features" / "learning" / "exam-data.tsx").read_text(encoding="utf-8")
+    listed = source.partition("const BUILT_IN")[2].partition("export function")[0]
+    for entry in exam_entries().values():
+        assert f"'{entry.name}'" in listed, f"the exams page does not name the exam {entry.name}"
+        for file in entry.required_files:
+            assert f"'{file}'" in listed, f"the exams page does not name the file {file}"
+    downloaded = source.partition("const DOWNLOADED = [")[2].partition("]")[0]
+    assert set(re.findall(r"'([\w-]+)'", downloaded)) == set(exam_downloads())
+
+
+def test_models_of_the_catalogue_have_a_purpose_in_chinese() -> None:
+    source = (WEB / "src" / "i18n" / "model-purposes.ts").read_text(encoding="utf-8")
+    chat_models = {entry.name for entry in known_models().values() if entry.kind == "chat"}
+    assert sorted(chat_models - set(re.findall(r"^  '([\w.-]+)':", source, re.MULTILINE))) == []
+
+
+def test_the_addresses_of_the_page_are_those_that_the_server_knows() -> None:
+    source = (WEB / "src" / "app.tsx").read_text(encoding="utf-8")
+    routes = set(re.findall(r'<Route path="(/[a-z]*)', source))
+    served = {re.sub(r"/\{.*", "", path) or "/" for path in PAGE_PATHS}
+    assert {route.rstrip("/") or "/" for route in routes} == served
 
 
 def test_training_methods_and_finish_reasons_have_display_names() -> None:

@@ -21,7 +21,7 @@ from yearling.training import ArtefactStores, RunSetup, create_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
 
-SUITES = ("pages", "chat", "feedback", "figures")
+SUITES = ("pages", "chat", "feedback", "first_minutes", "figures")
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,7 @@ def results(running: Site, run_suite: Suite) -> Any:
         "long": running.long_chat,
         "chat": chat.conversation.id,
         "run": running.run.folder.name,
+        "first_try": running.first_try.folder.name if running.first_try else "",
     }
 
     def of(suite: str, name: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@ import { CircleAlert, Compass } from 'lucide-react';
 import { Component, lazy, type ReactNode, Suspense, useEffect } from 'react';
 import { Link, Route, Switch, useLocation, useSearch } from 'wouter';
 import { ChatPage } from './features/chat/chat-page';
+import { isLearningPage, LearningTabs } from './features/learning/learning-tabs';
 import { SignInGate } from './sign-in-gate';
 import { type TranslationKey, t, useTranslation } from './i18n';
 import { Shell } from './shell';
@@ -13,6 +14,8 @@ const Compare = lazy(() => import('./features/chat/compare-page'));
 const Notes = lazy(() => import('./features/learning/notes-page'));
 const Memory = lazy(() => import('./features/account/memory-page'));
 const History = lazy(() => import('./features/chat/history-page'));
+const Learning = lazy(() => import('./features/learning/learning-page'));
+const Models = lazy(() => import('./features/models/models-page'));
 const Consensus = lazy(() => import('./features/learning/consensus-page'));
 const Runs = lazy(() => import('./features/learning/runs-page'));
 const Exams = lazy(() => import('./features/learning/exams-page'));
@@ -27,6 +30,8 @@ const TITLES: Record<string, TranslationKey> = {
   '/notes': 'nav.notes',
   '/memory': 'nav.memory',
   '/history': 'nav.history',
+  '/learning': 'nav.learning',
+  '/models': 'nav.models',
   '/consensus': 'nav.consensus',
   '/runs': 'nav.runs',
   '/exams': 'nav.exams',
@@ -70,6 +75,7 @@ function Pages() {
   }, [location, t]);
   return (
     <ErrorBoundary key={location.split('/')[1]}>
+      {isLearningPage(location) && <LearningTabs />}
       <Suspense fallback={<PageSkeleton />}>
         <Switch>
           <Route path="/">
@@ -90,6 +96,12 @@ function Pages() {
           </Route>
           <Route path="/history">
             <History />
+          </Route>
+          <Route path="/learning">
+            <Learning />
+          </Route>
+          <Route path="/models">
+            <Models />
           </Route>
           <Route path="/consensus">
             <Consensus />

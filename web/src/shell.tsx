@@ -2,34 +2,31 @@
 import { useQuery } from '@tanstack/react-query';
 import {
   Bookmark,
-  BookOpenText,
-  ChartLine,
-  ChevronRight,
+  Boxes,
   Columns2,
-  GraduationCap,
   History,
   Keyboard,
   Languages,
+  Lightbulb,
   LogOut,
   Menu as MenuIcon,
   Monitor,
   Moon,
   PanelLeft,
-  Scale,
   Search,
   Settings,
   SquarePen,
-  StickyNote,
   Sun,
   UserRound,
   Users,
 } from 'lucide-react';
 import { lazy, type ReactNode, Suspense, useCallback, useEffect, useRef, useState } from 'react';
 import { Link, useLocation } from 'wouter';
-import { meQuery, ratingQueueQuery } from './api/queries';
+import { meQuery } from './api/queries';
 import { signOut } from './api/session';
 import { ChatList } from './features/chat/chat-list';
 import { Folders } from './features/chat/folders';
+import { isLearningPage, useWaiting } from './features/learning/learning-tabs';
 import { type TranslationKey, language, useTranslation } from './i18n';
 import { persistedStore, useStore } from './store';
 import { theme, THEMES } from './ui/theme';
@@ -40,27 +37,13 @@ import { toastError } from './ui/toast';
 const SearchDialog = lazy(() => import('./features/chat/search-dialog'));
 const ShortcutsDialog = lazy(() => import('./shortcuts-dialog'));
 
-const MAIN_LINKS = [
-  ['/compare', 'nav.compare', Columns2],
-  ['/notes', 'nav.notes', StickyNote],
-  ['/memory', 'nav.memory', Bookmark],
-  ['/history', 'nav.history', History],
-] as const;
-
-const LEARNING_LINKS = [
-  ['/consensus', 'nav.consensus', Scale],
-  ['/runs', 'nav.runs', ChartLine],
-  ['/exams', 'nav.exams', GraduationCap],
-  ['/spec', 'nav.spec', BookOpenText],
-] as const;
-
 const sidebarState = persistedStore<'open' | 'closed'>('side', 'open', ['open', 'closed']);
-const learningState = persistedStore<'open' | 'closed'>('learning', 'open', ['open', 'closed']);
 
 export function Shell({ children }: { children: ReactNode }) {
   const t = useTranslation();
   const [location, go] = useLocation();
   const sidebarOpen = useStore(sidebarState) === 'open';
+  const waiting = useWaiting();
   const [drawer, setDrawer] = useState(false);
   const [dialog, setDialog] = useState<'search' | 'keys' | null>(null);
   const drawerButton = useRef<HTMLButtonElement>(null);
@@ -128,20 +111,15 @@ export function Shell({ children }: { children: ReactNode }) {
           <button type="button" className="side-link" onClick={() => setDialog('search')}>
             <Search size={17} aria-hidden="true" /> {t('nav.search')} <kbd>Ctrl K</kbd>
           </button>
+          <NavItem href="/compare" name="nav.compare" icon={Columns2} current={location === '/compare'} />
+          <NavItem href="/learning" name="nav.learning" icon={Lightbulb} current={isLearningPage(location)} count={waiting} />
         </div>
         <div className="side-scroll">
-          <ul>
-            {MAIN_LINKS.map(([href, key, icon]) => (
-              <NavItem key={href} href={href} name={key} icon={icon} location={location} />
-            ))}
-          </ul>
-          <Collapsible title={t('nav.learning')} store={learningState}>
-            {LEARNING_LINKS.map(([href, key, icon]) => (
-              <NavItem key={href} href={href} name={key} icon={icon} location={location} />
-            ))}
-          </Collapsible>
           <Folders onOpen={closeDrawer} />
           <ChatList folder={null} onOpen={closeDrawer} />
+          <Link href="/history" className="side-link side-all" onClick={closeDrawer}>
+            <History size={16} aria-hidden="true" /> {t('nav.allChats')}
+          </Link>
         </div>
         <Account onKeys={() => setDialog('keys')} />
       </nav>
@@ -172,43 +150,27 @@ function NavItem({
   href,
   name,
   icon: Icon,
-  location,
+  current,
+  count = 0,
 }: {
   href: string;
   name: TranslationKey;
-  icon: typeof Scale;
-  location: string;
+  icon: typeof Lightbulb;
+  current: boolean;
+  /** How many items wait there for the person. */
+  count?: number;
 }) {
   const t = useTranslation();
-  const queue = useQuery({ ...ratingQueueQuery, enabled: href === '/notes', staleTime: 60_000 }).data?.data;
-  const count = href === '/notes' ? (queue?.filter((one) => one.text !== null).length ?? 0) : 0;
-  const current = location === href || location.startsWith(`${href}/`);
   return (
-    <li>
-      <Link href={href} className={current ? 'side-link current' : 'side-link'} aria-current={current ? 'page' : undefined}>
-        <Icon size={17} aria-hidden="true" /> {t(name)}
-        {count > 0 && (
-          <span className="count">
-            <span aria-hidden="true">{count > 49 ? '49+' : count}</span>
-            <span className="visually-hidden">{t('notes.waiting', { n: count })}</span>
-          </span>
-        )}
-      </Link>
-    </li>
-  );
-}
-
-function Collapsible({ title, store, children }: { title: string; store: typeof learningState; children: ReactNode }) {
-  const open = useStore(store) === 'open';
-  return (
-    <section>
-      <h3 className="side-title">
-        <button type="button" aria-expanded={open} onClick={() => store.set(open ? 'closed' : 'open')}>
-          {title} <ChevronRight size={14} aria-hidden="true" className={open ? 'turned' : ''} />
-        </button>
-      </h3>
-      {open && <ul>{children}</ul>}
-    </section>
+    <Link href={href} className={current ? 'side-link current' : 'side-link'} aria-current={current ? 'page' : undefined}>
+      <Icon size={17} aria-hidden="true" /> {t(name)}
+      {count > 0 && (
+        <span className="count">
+          <span aria-hidden="true">{count > 49 ? '49+' : count}</span>
+          <span className="visually-hidden">{t('notes.waiting', { n: count })}</span>
+        </span>
+      )}
+    </Link>
   );
 }
 
@@ -219,6 +181,9 @@ function Account({ onKeys }: { onKeys: () => void }) {
   const icons = { system: Monitor, light: Sun, dark: Moon };
   const items = (): MenuItem[] => [
     { label: t('nav.settings'), icon: Settings, href: '/settings' },
+    { label: t('nav.memory'), icon: Bookmark, href: '/memory' },
+    { label: t('nav.history'), icon: History, href: '/history' },
+    { label: t('nav.models'), icon: Boxes, href: '/models' },
     { label: t('nav.people'), icon: Users, href: '/people' },
     { label: t('nav.keys'), icon: Keyboard, onSelect: onKeys },
     'separator',

@@ -26,6 +26,15 @@ export function useStore<T>(store: Store<T>): T {
 
 /** A store whose value persists in local storage as `yearling.NAME`. */
 export function persistedStore<T extends string>(name: string, fallback: T, allowed: readonly T[]): Store<T> {
+  return persist(name, (stored) => (allowed.includes(stored as T) ? (stored as T) : fallback));
+}
+
+/** A text that persists in local storage as `yearling.NAME`; empty at first. */
+export function persistedText(name: string): Store<string> {
+  return persist(name, (stored) => stored ?? '');
+}
+
+function persist<T extends string>(name: string, accept: (stored: string | null) => T): Store<T> {
   const key = `yearling.${name}`;
   let stored: string | null = null;
   try {
@@ -33,7 +42,7 @@ export function persistedStore<T extends string>(name: string, fallback: T, allo
   } catch {
     // Local storage is disabled: the value lasts until the page is closed.
   }
-  const store = new Store<T>(allowed.includes(stored as T) ? (stored as T) : fallback);
+  const store = new Store<T>(accept(stored));
   store.subscribe(() => {
     try {
       localStorage.setItem(key, store.get());

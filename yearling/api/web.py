@@ -29,6 +29,8 @@ PAGE_PATHS = (
     "/notes",
     "/memory",
     "/history",
+    "/learning",
+    "/models",
     "/consensus",
     "/runs",
     "/runs/{rest}",

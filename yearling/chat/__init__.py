@@ -37,6 +37,7 @@ from yearling.chat.spec_folder import CLAUSE_LEVELS, BehaviourSpec, Clause, Clau
 from yearling.chat.structured_output import SchemaNotSatisfied
 from yearling.chat.turn import DEFAULT_SAMPLING, Assistant, PreparedTurn
 from yearling.chat.turn_events import AssistantAnswer, ChoiceAnswer, TokenUsage, TurnEvent, total_token_usage
+from yearling.chat.turn_plan import conversation_model
 
 __all__ = [
     "ANSWER_LANGUAGES",
@@ -80,6 +81,7 @@ __all__ = [
     "available_modes",
     "change_personal_settings",
     "client_messages",
+    "conversation_model",
     "define_mode",
     "extract_memories",
     "get_mode",

@@ -121,7 +121,8 @@ class ConversationTurns:
             plan_turn, self._store, person_id, conversation_id, turn_input.kind, turn_input.text, turn_input.message_id
         )
         turn_id = new_id()
-        models = list(turn_input.models)
+        models = [model or plan.model for model in turn_input.models]
+        primary_model = models[0]
         if len(models) > 1 and secrets.randbelow(2):
             models.reverse()
         answers, num_omitted = await self._prepare_answers(self._assistant, person_id, turn_id, models, plan, turn_input)
@@ -137,8 +138,8 @@ class ConversationTurns:
             num_omitted_messages=num_omitted,
         )
         try:
-            if plan.question is not None:
-                await asyncio.to_thread(self._store_question, person_id, live, plan)
+            served_model = answers[models.index(primary_model)].turn.served.name
+            await asyncio.to_thread(self._store_start, person_id, live, plan, served_model)
         except BaseException:
             for answer in answers:
                 answer.slot.release()
@@ -226,9 +227,13 @@ class ConversationTurns:
             raise
         return answers, num_omitted
 
-    def _store_question(self, person_id: str, live: LiveTurn, plan: TurnPlan) -> None:
-        """Store the question, and title a new conversation after it."""
-        conversation_id, question = live.conversation_id or "", plan.question or ""
+    def _store_start(self, person_id: str, live: LiveTurn, plan: TurnPlan, model: str) -> None:
+        """Store the question, title a new conversation after it, and keep the model for the next turns."""
+        conversation_id, question = live.conversation_id or "", plan.question
+        if model != plan.model and plan.partial_answer is None:
+            self._store.conversations.update(conversation_id, person_id=person_id, model=model)
+        if question is None:
+            return
         self._store.conversations.add_message(
             conversation_id,
             person_id=person_id,
@@ -359,7 +364,7 @@ class ConversationTurns:
     ) -> str | None:
         """Store the comparison that waits for a choice and call `on_saved`. Returns the title of a new conversation."""
         person_id, conversation_id = live.person_id, live.conversation_id or ""
-        if live.comparison_id and all(answer.is_stored and answer.finish in ("stop", "length") for answer in answers):
+        if live.comparison_id and _is_worth_judging(answers):
             left, right = answers
             await asyncio.to_thread(
                 self._store.comparisons.add,
@@ -383,6 +388,22 @@ class ConversationTurns:
             has_sample = answer.is_stored and live.conversation_id is not None
             data |= {"model": answer.turn.served.name, "sample": answer.sample_id if has_sample else None, "usage": usage}
         return data
+
+
+def _is_worth_judging(answers: Sequence[_AnswerInProgress]) -> bool:
+    """Whether a person can choose between two answers: they differ, and at least one is complete.
+
+    The other may have been stopped: an answer that repeats itself without end must not block the choice.
+    """
+    texts = {"".join(answer.text_parts).strip() for answer in answers}
+    endings = [answer.finish for answer in answers]
+    return (
+        all(answer.is_stored for answer in answers)
+        and len(texts) == len(answers)
+        and "" not in texts
+        and all(ending in ("stop", "length", "cancelled") for ending in endings)
+        and any(ending != "cancelled" for ending in endings)
+    )
 
 
 def title_from_question(question: str) -> str:

@@ -46,7 +46,8 @@ _ATTRIBUTES = ("level", "basis", "quorum")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clause:
-    """One rule of behaviour. `basis` names the vote behind it; a vote that changes it needs at least `quorum` raters."""
+    """One rule of behaviour. `basis` says what it rests on. `quorum` is recorded for later: the raters that a vote
+    to change the clause will need. Voting is planned."""
 
     id: str
     title: str

@@ -10,7 +10,7 @@ from yearling.chat.json_types import MessageDict
 from yearling.chat.request import PartialAnswer
 from yearling.clock import new_id
 from yearling.errors import BadInput, Conflict, NotFound
-from yearling.records import Message
+from yearling.records import MODEL_FACT, Conversation, Message
 from yearling.store import Store
 
 TurnKind = Literal["send", "regenerate", "continue"]
@@ -30,6 +30,9 @@ class TurnPlan:
     answer_parent_id: str | None = None
     partial_answer: PartialAnswer | None = None
     title: str = ""
+    model: str | None = None
+    """The model that answers unless the person names another: the conversation's, or the one that began the answer to continue.
+    None stands for the default model."""
 
 
 def plan_turn(
@@ -53,7 +56,17 @@ def plan_turn(
     else:
         plan = _plan_continue(store, branch, person_id)
     plan.title = conversation.title
+    plan.model = (plan.partial_answer and branch[-1].model) or conversation_model(conversation, branch)
     return plan
+
+
+def conversation_model(conversation: Conversation, branch: Sequence[Message]) -> str | None:
+    """The model that answers in a conversation: the one chosen or used last, else the one that wrote the newest answer of the
+    branch. None stands for the default model. Answers that were imported do not count."""
+    chosen = conversation.facts.get(MODEL_FACT)
+    if isinstance(chosen, str):
+        return chosen
+    return next((message.model for message in reversed(branch) if message.sample_id and message.model), None)
 
 
 def chat_history(branch: Sequence[Message]) -> list[MessageDict]:

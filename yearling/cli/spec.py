@@ -222,7 +222,7 @@ def _print_plain(text: str = "", style: str = "") -> None:
 
 def _print_clause(clause: Clause, cases: tuple[SpecCase, ...]) -> None:
     _print_plain(clause.title, "bold")
-    basis = f"basis {clause.basis}, a change needs a vote by at least {clause.quorum} raters"
+    basis = f"basis {clause.basis}, quorum {clause.quorum} (recorded; voting is planned)"
     _print_plain(f"{clause.id}: a {clause.level}; {basis}; {clause.file}:{clause.line}")
     for name, text in (("", clause.want), ("Why", clause.why), ("Good", clause.good), ("Bad", clause.bad)):
         _print_plain()

@@ -118,7 +118,7 @@ async def create_data(api: RunningApi) -> dict[str, str]:
     await exchange(api.client, conversation=conversation_id, kind="regenerate", message=answer)
     folder = (await api.client.post("/v1/folders", json={"name": "Green"})).json()["id"]
     await api.client.patch(f"/v1/chats/{conversation_id}", json={"folder": folder})
-    compared = await start_turn(api.client, "Which?", compare=True)
+    compared = await start_turn(api.client, "Which?", compare=True, against="other/model")
     await events_of(api.client, compared["id"])
     await api.client.post(f"/v1/comparisons/{compared['comparison']}/choice", json={"outcome": "left"})
     await api.client.post("/v1/memories", json={"text": "I like tea"})

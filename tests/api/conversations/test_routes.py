@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -189,7 +190,7 @@ async def test_sides_of_a_comparison_are_random(start_api: ApiFactory) -> None:
 
 
 async def test_skipping_a_comparison_records_no_judgement(start_api: ApiFactory) -> None:
-    async with start_api(FakeEngine(["One."])) as api:
+    async with start_api(FakeEngine(["One.", "Two."])) as api:
         _, comparison = await start_comparison(api)
         path = f"/v1/comparisons/{comparison['id']}/choice"
         assert (await api.client.post(path, json={"outcome": "skip"})).json()["state"] == "skipped"
@@ -197,7 +198,7 @@ async def test_skipping_a_comparison_records_no_judgement(start_api: ApiFactory)
 
 
 async def test_failed_choice_leaves_the_comparison_open(start_api: ApiFactory) -> None:
-    async with start_api(FakeEngine(["One."]), retention="none") as api:
+    async with start_api(FakeEngine(["One.", "Two."]), retention="none") as api:
         _, comparison = await start_comparison(api)
         path = f"/v1/comparisons/{comparison['id']}"
         assert (await api.client.post(f"{path}/choice", json={"outcome": "left"})).status_code == 409
@@ -214,9 +215,109 @@ async def test_comparison_with_a_failed_side_is_dropped(start_api: ApiFactory) -
         assert {entry["model"] for entry in conversation["tree"][1:]} == {"fake-model", "other/model"}
 
 
+async def test_identical_answers_are_not_offered_for_judgement(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Same.", "Same. "])) as api:
+        turn, events = await exchange(api.client, "Which?", compare=True)
+        assert events[-1]["state"] == "finished"
+        conversation = await get_tree(api.client, turn["conversation"])
+        assert conversation["comparisons"] == []
+        assert [entry["model"] for entry in conversation["tree"][1:]] == ["fake-model", "fake-model"], "nothing is hidden"
+
+
+async def test_an_answer_without_end_does_not_block_the_choice(start_api: ApiFactory) -> None:
+    """The person stops it, and can say that the complete answer is better."""
+    endless = ScriptedAnswer("again and " * 4000, delay_s=0.002)
+    async with start_api(FakeEngine([endless])) as api:
+        turn = await start_turn(api.client, "Which?", compare=True, against="other/model")
+        while len(stored := (await get_tree(api.client, turn["conversation"]))["tree"]) < 2:
+            await asyncio.sleep(0.02)
+        complete = stored[1]["id"]
+        assert (await api.client.post(f"/v1/turns/{turn['id']}/stop")).json()["state"] == "stopped"
+        comparison = (await api.client.get(f"/v1/comparisons/{turn['comparison']}")).json()
+        assert comparison["state"] == "open"
+        better = "left" if comparison["left"] == complete else "right"
+        told = (await api.client.post(f"/v1/comparisons/{comparison['id']}/choice", json={"outcome": better})).json()
+        assert told[f"{better}_model"] == "other/model"
+        endings = {entry["model"]: entry["finish_reason"] for entry in (await get_tree(api.client, turn["conversation"]))["tree"][1:]}
+        assert endings == {"fake-model": "cancelled", "other/model": "stop"}
+
+
+async def test_two_stopped_answers_are_not_offered_for_judgement(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine([ScriptedAnswer("ab" * 4000, delay_s=0.002), ScriptedAnswer("cd" * 4000, delay_s=0.002)])) as api:
+        turn = await start_turn(api.client, "Which?", compare=True)
+        while (await api.client.get(f"/v1/turns/{turn['id']}")).json()["events"] < 20:
+            await asyncio.sleep(0.02)
+        await api.client.post(f"/v1/turns/{turn['id']}/stop")
+        conversation = await get_tree(api.client, turn["conversation"])
+        assert [bool(entry["text"]) for entry in conversation["tree"]] == [True, True, True]
+        assert conversation["comparisons"] == []
+
+
+# The model of a conversation
+
+
+async def test_conversation_keeps_its_model(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Mine."])) as api:
+        first, events = await exchange(api.client, "A", model="other/model")
+        assert text_of(events) == "Other."
+        conversation_id = first["conversation"]
+        assert (await get_tree(api.client, conversation_id))["model"] == "other/model"
+        again, events = await exchange(
+            api.client, "B", conversation=conversation_id, message=first["answers"][0]["message"]
+        )
+        assert text_of(events) == "Other.", "a question without a model is answered by the conversation's"
+        chosen = await api.client.patch(f"/v1/chats/{conversation_id}", json={"model": "fake-model"})
+        assert chosen.json()["model"] == "fake-model"
+        await api.client.patch(f"/v1/chats/{conversation_id}", json={"title": "Renamed"})
+        _, events = await exchange(api.client, "C", conversation=conversation_id, message=again["answers"][0]["message"])
+        assert text_of(events) == "Mine."
+        back = await api.client.patch(f"/v1/chats/{conversation_id}", json={"model": None})
+        assert back.json()["model"] is None
+        too_long = await api.client.patch(f"/v1/chats/{conversation_id}", json={"model": "m" * 301})
+        assert (too_long.status_code, too_long.json()["error"]["param"]) == (400, "model")
+
+
+async def test_answer_is_continued_by_the_model_that_began_it(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Mine."])) as api:
+        turn, _ = await exchange(api.client, "A", model="other/model", max_tokens=2)
+        conversation_id, answer = turn["conversation"], turn["answers"][0]["message"]
+        await api.client.patch(f"/v1/chats/{conversation_id}", json={"model": "fake-model"})
+        await exchange(api.client, conversation=conversation_id, kind="continue", message=answer)
+        conversation = await get_tree(api.client, conversation_id)
+        assert [entry["model"] for entry in conversation["tree"]] == [None, "other/model", "other/model"]
+        assert conversation["model"] == "fake-model", "the choice for the next question stays"
+
+
+async def test_conversation_begun_with_the_default_model_does_not_change_it_unasked(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Mine."])) as api:
+        turn, _ = await exchange(api.client, "A")
+        assert (await get_tree(api.client, turn["conversation"]))["model"] == "fake-model"
+
+
+async def test_conversation_of_an_older_version_goes_on_with_the_model_that_answered_last(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Mine."])) as api:
+        turn, _ = await exchange(api.client, "A", model="other/model")
+        conversation_id = turn["conversation"]
+        await api.client.patch(f"/v1/chats/{conversation_id}", json={"model": None})  # as it was stored before
+        assert (await get_tree(api.client, conversation_id))["model"] == "other/model"
+        _, events = await exchange(api.client, "B", conversation=conversation_id, message=turn["answers"][0]["message"])
+        assert text_of(events) == "Other."
+
+
+async def test_conversation_whose_model_is_gone_says_so(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["Mine."])) as api:
+        turn, _ = await exchange(api.client, "A")
+        path = f"/v1/chats/{turn['conversation']}"
+        await api.client.patch(path, json={"model": "gone"})
+        body = {"text": "B", "message": turn["answers"][0]["message"]}
+        refused = await api.client.post(f"{path}/turns", json=body)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (404, "model_not_found")
+        assert (await api.client.post(f"{path}/turns", json=body | {"model": "other/model"})).status_code == 200
+
+
 @pytest.mark.parametrize(("rate", "answers"), [(1.0, 2), (0.0, 1)])
 async def test_comparisons_are_offered_at_the_configured_rate(start_api: ApiFactory, rate: float, answers: int) -> None:
-    async with start_api(FakeEngine(["One."]), comparison_rate=rate) as api:
+    async with start_api(FakeEngine(["One.", "Two."]), comparison_rate=rate) as api:
         turn, _ = await exchange(api.client)
         assert len(turn["answers"]) == answers
         again, _ = await exchange(api.client)

@@ -31,7 +31,7 @@ async function comparison(tools, check) {
   await page.getByRole('button', { name: 'Accurate' }).click();
   await page.getByRole('button', { name: 'The second is better' }).click();
   await page.getByText(/You preferred/).waitFor();
-  check((await page.locator('.side .badge').count()) === 2, 'the models are not shown after the choice');
+  check((await page.locator('.side .badge[title]').count()) === 2, 'the models are not shown after the choice');
   const event = await newest(tools, 'comparison');
   check(event.outcome === 'right' && event.tags.join() === 'accurate', 'the choice is not in the log');
 }

@@ -7,6 +7,8 @@ const PAGES = (facts) => [
   ['/notes', 'Is this helpful?', '这有帮助吗？'],
   ['/memory', 'Use memory', '使用记忆'],
   ['/history', 'Rainy Sunday with two children', 'Rainy Sunday with two children'],
+  ['/learning', 'What people with different views agree on becomes lessons', '观点不同的人都认可的内容成为课程'],
+  ['/models', 'Get a better model', '获取更好的模型'],
   ['/consensus', 'Where people disagree', '分歧所在'],
   ['/runs', 'Step', '第'],
   [`/runs/${facts.run}`, 'Loss', '损失'],

@@ -1,5 +1,6 @@
 /** Every query of the page, with its cache key. */
 import { infiniteQueryOptions, QueryClient, queryOptions } from '@tanstack/react-query';
+import { registerTitles } from '../i18n/model-names';
 import { ApiError, api } from './client';
 
 export const queryClient = new QueryClient({
@@ -11,11 +12,34 @@ export const queryClient = new QueryClient({
   },
 });
 
+const MINUTES_1 = 60_000;
 const MINUTES_5 = 300_000;
 
 export const meQuery = queryOptions({ queryKey: ['me'], queryFn: () => api.get('/v1/me'), staleTime: MINUTES_5 });
 
-export const modelsQuery = queryOptions({ queryKey: ['models'], queryFn: () => api.get('/v1/models'), staleTime: MINUTES_5 });
+export const modelsQuery = queryOptions({
+  queryKey: ['models'],
+  queryFn: async () => {
+    const models = await api.get('/v1/models');
+    registerTitles(models.data);
+    return models;
+  },
+  staleTime: MINUTES_1,
+});
+
+export const libraryQuery = queryOptions({ queryKey: ['library'], queryFn: () => api.get('/v1/model-library') });
+
+export const pullsQuery = queryOptions({
+  queryKey: ['pulls'],
+  queryFn: () => api.get('/v1/model-library/pulls'),
+  refetchInterval: (query) => (query.state.data?.data.some((one) => one.state === 'running') ? 1000 : false),
+});
+
+export const endpointsQuery = queryOptions({
+  queryKey: ['endpoints'],
+  queryFn: () => api.get('/v1/endpoints'),
+  refetchInterval: (query) => (query.state.data?.data.some((one) => one.state === 'checking') ? 2000 : false),
+});
 
 export const modesQuery = queryOptions({ queryKey: ['modes'], queryFn: () => api.get('/v1/modes'), staleTime: MINUTES_5 });
 

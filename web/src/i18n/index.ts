@@ -50,6 +50,21 @@ export function formatPercent(value: number, digits = 0): string {
   return minus(new Intl.NumberFormat(locale(), { style: 'percent', maximumFractionDigits: digits }).format(value));
 }
 
+const BYTE_UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
+
+export function formatBytes(bytes: number): string {
+  const power = Math.min(BYTE_UNITS.length - 1, bytes < 1 ? 0 : Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1000 ** power;
+  const options = { style: 'unit', unit: BYTE_UNITS[power], maximumFractionDigits: value < 10 && power > 2 ? 1 : 0 } as const;
+  return new Intl.NumberFormat(locale(), options).format(value);
+}
+
+/** A number of parameters, as people say it: 135M, 1.7B. */
+export function formatParameters(count: number): string {
+  const [value, unit] = count >= 1e9 ? [count / 1e9, 'B'] : [count / 1e6, 'M'];
+  return `${formatNumber(value, value < 10 ? 1 : 0)}${unit}`;
+}
+
 export function formatDate(utc: string, style: 'date' | 'time' | 'both' = 'both'): string {
   const options: Intl.DateTimeFormatOptions = {};
   if (style !== 'time') options.dateStyle = 'medium';

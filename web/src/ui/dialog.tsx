@@ -14,9 +14,12 @@ export function Dialog({
   foot,
   wide = false,
   onSubmit,
+  onClosed,
 }: {
   title: string;
   onClose: () => void;
+  /** Moves the focus once the dialog has closed. By default the focus returns to where it was. */
+  onClosed?: () => void;
   children: ReactNode;
   foot?: ReactNode;
   wide?: boolean;
@@ -38,6 +41,7 @@ export function Dialog({
   const focusOpener = (event: Event) => {
     event.preventDefault();
     opener?.focus();
+    onClosed?.();
   };
   const keepForToasts = (event: Event) => {
     if ((event.target as Element).closest('.toasts')) event.preventDefault();

@@ -1,23 +1,32 @@
-/** Edits a text in place. */
-import { useEffect, useRef, useState } from 'react';
+/** Edits a text in place. What was typed is kept as a draft if the box disappears, until it is saved or cancelled. */
+import { type KeyboardEvent, useEffect, useRef, useState } from 'react';
 import { useTranslation } from '../i18n';
+import { useStore } from '../store';
 import { Button } from './button';
+import { draftOf, markUnsaved } from './drafts';
 
 export function EditBox({
   label,
   text: initialText,
+  draft: draftName,
   action,
+  multiline = false,
   onCancel,
   onSave,
 }: {
   label: string;
   text: string;
+  /** The name of the draft. */
+  draft: string;
   action: string;
+  /** Whether Enter begins a new line, as in a long text. Otherwise Enter saves, and Shift Enter begins one. */
+  multiline?: boolean;
   onCancel: () => void;
   onSave: (text: string) => Promise<void>;
 }) {
   const t = useTranslation();
-  const [text, setText] = useState(initialText);
+  const draft = draftOf(draftName);
+  const text = useStore(draft) ?? initialText;
   const [busy, setBusy] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
@@ -26,14 +35,31 @@ export function EditBox({
     element.focus();
     element.setSelectionRange(element.value.length, element.value.length);
   }, []);
+  const change = (value: string | null) => {
+    draft.set(value);
+    markUnsaved(draftName, value !== null && value !== initialText);
+  };
   const save = async () => {
     if (!text.trim() || busy) return;
     setBusy(true);
     try {
       await onSave(text.trim());
+      change(null);
     } catch {
       setBusy(false);
     }
+  };
+  const cancel = () => {
+    change(null);
+    onCancel();
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.nativeEvent.isComposing) return; // Enter confirms the composition of a Chinese word
+    const saves = multiline ? event.ctrlKey || event.metaKey : !event.shiftKey;
+    if (event.key === 'Escape') cancel();
+    else if (event.key === 'Enter' && saves && event.target === field.current) void save();
+    else return;
+    event.preventDefault();
   };
   return (
     <form
@@ -42,14 +68,12 @@ export function EditBox({
         event.preventDefault();
         void save();
       }}
-      onKeyDown={(event) => {
-        if (event.key === 'Escape') onCancel();
-        if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) void save();
-      }}
+      onKeyDown={onKeyDown}
     >
-      <textarea ref={field} className="input" aria-label={label} value={text} onChange={(event) => setText(event.target.value)} />
+      <textarea ref={field} className="input" aria-label={label} value={text} onChange={(event) => change(event.target.value)} />
       <div className="row end">
-        <Button size="small" onClick={onCancel}>
+        <span className="grow tiny muted">{t(multiline ? 'edit.keysMultiline' : 'edit.keys')}</span>
+        <Button size="small" onClick={cancel}>
           {t('cancel')}
         </Button>
         <Button size="small" kind="primary" type="submit" busy={busy} disabled={!text.trim()}>

@@ -14,11 +14,13 @@ interface Toast {
 const toasts = new Store<Toast[]>([]);
 let count = 0;
 const STAYS_MS = 6000;
+const STAYS_WITH_ACTION_MS = 12_000;
 
+/** Shows a message for a while, longer if it offers something to do. */
 export function toast(text: string, action?: Toast['action'], detail: string | null = null): void {
   const id = ++count;
   toasts.set([...toasts.get().slice(-2), { id, text, detail, action }]);
-  setTimeout(() => dismiss(id), STAYS_MS);
+  setTimeout(() => dismiss(id), action ? STAYS_WITH_ACTION_MS : STAYS_MS);
 }
 
 function dismiss(id: number): void {

@@ -91,7 +91,7 @@ async def get_conversation(request: Request, conversation_id: ConversationId) ->
 async def change_conversation(
     request: Request, conversation_id: ConversationId, body: JsonBody[schemas.ConversationChange]
 ) -> JsonResponse:
-    """Rename a conversation, move it to a folder or out of one, or switch to another branch."""
+    """Rename a conversation, move it to a folder or out of one, choose its model, or switch to another branch."""
     person = current_person(request)
 
     def change(store: Store) -> JsonObject:
@@ -101,6 +101,7 @@ async def change_conversation(
             title=body.title if body.title is not None else UNCHANGED,
             folder_id=body.folder if "folder" in body.model_fields_set else UNCHANGED,
             leaf_id=body.leaf if body.leaf is not None else UNCHANGED,
+            model=body.model if "model" in body.model_fields_set else UNCHANGED,
         )
         return views.summary_view(store.history.get_entry(conversation_id, person_id=person.id))
 

@@ -24,6 +24,7 @@ from yearling.records import FinishReason, Role
 MAX_TEXT_CHARS = 200_000
 
 RecordId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+ModelName = Annotated[str, Field(min_length=1, max_length=300)]
 ConversationTitle = Annotated[str, Field(max_length=200)]
 ConversationText = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)]
 
@@ -48,13 +49,15 @@ class ConversationChange(StrictModel):
     """ID of the new folder; null removes the conversation from its folder."""
     leaf: RecordId | None = None
     """ID of the last message of the branch to show."""
+    model: ModelName | None = None
+    """Name of the model that answers from now on; null for the server's default model."""
 
 
 class AnswerOptions(StrictModel):
     """How to answer. Absent fields take the person's settings."""
 
-    model: str | None = None
-    """Name of the model. Default: the server's default model."""
+    model: ModelName | None = None
+    """Name of the model. Default: the conversation's model, or the server's default model for a new conversation."""
     mode: Annotated[str | None, Field(max_length=64)] = None
     """Name of the answer mode. Default: the mode in the person's settings."""
     effort: ReasoningEffort | None = None
@@ -243,6 +246,8 @@ class ConversationSummary(ResponseModel):
     """Time of the last activity, ISO 8601 in UTC."""
     leaf: str | None
     """ID of the last message of the branch in use; null if there is no message."""
+    model: str | None
+    """Name of the model that answers in the conversation: the one chosen or used last; null for the server's default model."""
     messages: int
     """Number of messages in the tree."""
     shared: bool

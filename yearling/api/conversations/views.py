@@ -14,7 +14,7 @@ from yearling.api.feedback.views import own_ratings
 from yearling.api.http.errors import to_api_error
 from yearling.api.http.json_response import JsonObject
 from yearling.api.http.times import format_utc
-from yearling.chat import LiveTurn
+from yearling.chat import LiveTurn, conversation_model
 from yearling.feedback import LiveConsensus
 from yearling.models import model_title
 from yearling.records import Message
@@ -44,6 +44,7 @@ def summary_view(entry: HistoryEntry) -> JsonObject:
         "created_utc": format_utc(conversation.created_utc),
         "updated_utc": format_utc(conversation.updated_utc or conversation.created_utc),
         "leaf": conversation.leaf_id,
+        "model": conversation_model(conversation, ()),
         "messages": entry.num_messages,
         "shared": entry.is_shared,
     }
@@ -66,7 +67,13 @@ def tree_view(
     hidden = hidden_comparisons(comparisons, turns)
     ratings = own_ratings(consensus, person_id, [message.sample_id for message in tree if message.sample_id])
     messages_by_id = {message.id: message for message in tree}
+    newest_first: list[Message] = []
+    message = messages_by_id.get(entry.conversation.leaf_id or "")
+    while message is not None:
+        newest_first.append(message)
+        message = messages_by_id.get(message.parent_id or "")
     return summary_view(entry) | {
+        "model": conversation_model(entry.conversation, newest_first[::-1]),
         "tree": [message_view(message, hidden=hidden, rating=ratings.get(message.sample_id or "")) for message in tree],
         "turns": [turn_view(turn) for turn in turns],
         "comparisons": [comparison_view(comparison, messages_by_id) for comparison in comparisons],

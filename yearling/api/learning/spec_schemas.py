@@ -73,9 +73,9 @@ class ClauseView(ResponseModel):
     topic: str
     """Topic of the clause."""
     basis: str
-    """The vote behind the clause."""
+    """What the clause rests on: `founding`, written before there were votes. Votes on clauses are planned."""
     quorum: int
-    """Number of raters that a vote to change the clause needs."""
+    """Number of raters that a vote to change the clause will need. The number is recorded; voting is planned."""
     want: str
     """The behaviour that is wanted."""
     why: str

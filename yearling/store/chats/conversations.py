@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from yearling.clock import new_id, now_utc
 from yearling.errors import Conflict, NotFound
-from yearling.records import Conversation, FinishReason, Message, Role
+from yearling.records import MODEL_FACT, Conversation, FinishReason, Message, Role
 from yearling.store.audit import append_audit_entry
 from yearling.store.chats.ended_share_links import end_links_to_messages
 from yearling.store.database.database import Database, in_batches
@@ -94,12 +94,19 @@ class ConversationStore:
         title: str | Unchanged = UNCHANGED,
         folder_id: str | Unchanged | None = UNCHANGED,
         leaf_id: str | Unchanged = UNCHANGED,
+        model: str | Unchanged | None = UNCHANGED,
     ) -> Conversation:
-        """Change the given fields. Raises NotFound for the conversation, the folder, or a leaf that is not in it."""
+        """Change the given fields. `model` None stands for the default model.
+
+        Raises NotFound for the conversation, the folder, or a leaf that is not in it.
+        """
         fields = {"title": title, "folder_id": folder_id, "leaf_id": leaf_id}
-        changes = {name: value for name, value in fields.items() if value is not UNCHANGED}
+        changes: dict[str, object] = {name: value for name, value in fields.items() if value is not UNCHANGED}
         with self._database.write() as connection:
-            require_conversation(connection, conversation_id, person_id)
+            stored = require_conversation(connection, conversation_id, person_id)
+            if model is not UNCHANGED:
+                others = {name: fact for name, fact in stored.facts.items() if name != MODEL_FACT}
+                changes["facts"] = compact_json(others | ({} if model is None else {MODEL_FACT: model}))
             if folder_id is not UNCHANGED:
                 _require_folder(connection, folder_id, person_id)
             if leaf_id is not UNCHANGED:

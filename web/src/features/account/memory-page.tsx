@@ -138,6 +138,7 @@ function MemoryEntry({ memory }: { memory: Memory }) {
         <EditBox
           label={t('memory.edit')}
           text={memory.text}
+          draft={`memory ${memory.id}`}
           action={t('save')}
           onCancel={() => setEditing(false)}
           onSave={async (text) => {

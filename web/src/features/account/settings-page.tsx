@@ -1,14 +1,16 @@
 /** The settings page: appearance, answer preferences, data and account. */
 import { useQuery } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { TriangleAlert } from 'lucide-react';
+import { useEffect, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { api } from '../../api/client';
 import { modesQuery, queryClient, settingsQuery } from '../../api/queries';
 import type { SettingsChange } from '../../api/types';
-import { language, LANGUAGES, useTranslation } from '../../i18n';
+import { language, LANGUAGES, t, useTranslation } from '../../i18n';
 import { languageName } from '../../i18n/display-names';
 import { useStore } from '../../store';
 import { Button } from '../../ui/button';
+import { draftOf, markUnsaved } from '../../ui/drafts';
 import { Field, SegmentedControl, Switch } from '../../ui/fields';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
@@ -129,18 +131,42 @@ export default function SettingsPage() {
 }
 
 const MOST_CHARS = 2000;
+const INSTRUCTIONS = 'instructions';
 
+async function saveInstructions(save: (body: SettingsChange) => Promise<void>, text: string): Promise<void> {
+  await save({ instructions: text });
+  markUnsaved(INSTRUCTIONS, false);
+  draftOf(INSTRUCTIONS).set(null);
+  toast(t('saved'));
+}
+
+/** The personal instructions. Text that is not saved outlives the page, and leaving it says so. */
 function Instructions({ saved, save }: { saved: string; save: (body: SettingsChange) => Promise<void> }) {
   const t = useTranslation();
-  const [text, setText] = useState(saved);
+  const draft = draftOf(INSTRUCTIONS);
+  const text = useStore(draft) ?? saved;
   const [busy, setBusy] = useState(false);
-  useEffect(() => setText(saved), [saved]);
   const changed = text !== saved;
+  const leaving = useRef({ changed, text, save });
+  useEffect(() => {
+    leaving.current = { changed, text, save };
+    markUnsaved(INSTRUCTIONS, changed);
+  });
+  useEffect(
+    () => () => {
+      const left = leaving.current;
+      if (left.changed)
+        toast(t('settings.leftUnsaved'), {
+          label: t('save'),
+          run: () => void saveInstructions(left.save, left.text).catch(() => {}), // a toast has shown the error
+        });
+    },
+    [t],
+  );
   const submit = async () => {
     setBusy(true);
     try {
-      await save({ instructions: text });
-      toast(t('saved'));
+      await saveInstructions(save, text);
     } catch {
       // A toast has shown the error. The text stays in the field.
     } finally {
@@ -163,20 +189,25 @@ function Instructions({ saved, save }: { saved: string; save: (body: SettingsCha
             maxLength={MOST_CHARS}
             placeholder={t('settings.instructionsExample')}
             value={text}
-            onChange={(event) => setText(event.target.value)}
+            onChange={(event) => draft.set(event.target.value)}
           />
         )}
       </Field>
-      {changed && (
-        <div className="row">
-          <Button kind="primary" size="small" type="submit" busy={busy}>
-            {t('save')}
-          </Button>
-          <Button size="small" onClick={() => setText(saved)}>
-            {t('cancel')}
-          </Button>
-        </div>
-      )}
+      <div className="row" role="status">
+        {changed && (
+          <>
+            <Button kind="primary" size="small" type="submit" busy={busy}>
+              {t('save')}
+            </Button>
+            <Button size="small" onClick={() => draft.set(null)}>
+              {t('settings.discard')}
+            </Button>
+            <span className="small warn-text row tight">
+              <TriangleAlert size={15} aria-hidden="true" /> {t('settings.notSaved')}
+            </span>
+          </>
+        )}
+      </div>
     </form>
   );
 }

@@ -1,19 +1,22 @@
 /** The chat page: an existing conversation, a new one, or a temporary one. */
 import { useQuery } from '@tanstack/react-query';
-import { EyeOff, MessageSquareDashed, Share2 } from 'lucide-react';
+import { EyeOff, Info, MessageSquareDashed, Share2 } from 'lucide-react';
 import { useEffect, useMemo, useState } from 'react';
-import { useLocation, useSearch } from 'wouter';
+import { Link, useLocation, useSearch } from 'wouter';
 import { modelsQuery, queryClient } from '../../api/queries';
 import { type TranslationKey, useTranslation } from '../../i18n';
+import { modelName, parametersInBillions } from '../../i18n/model-names';
 import { useStore } from '../../store';
 import { Button, IconButton } from '../../ui/button';
 import { ErrorMessage } from '../../ui/error-message';
+import { draftOf } from '../../ui/drafts';
 import { EmptyState } from '../../ui/page';
 import { toastError } from '../../ui/toast';
 import { Chat } from './chat';
 import { ChatMenu } from './chat-menu';
 import { keepOpen, openChat } from './open-chats';
-import { answerOptions, Composer } from './composer';
+import { useAnswerModel, useAnswerOptions } from './answer-options';
+import { Composer } from './composer';
 import { ShareDialog } from './share-dialog';
 import { TemporaryChat } from './temporary-chat';
 import { Thread } from './thread';
@@ -32,10 +35,9 @@ export function ChatPage({ id, temporary = false }: { id?: string; temporary?: b
   // A new chat keeps its object when the server gives it an id, so that nothing reloads while the answer arrives.
   const chat = useMemo(() => (temporary ? new TemporaryChat() : id ? openChat(id) : new Chat(null)), [id, temporary]);
   const state = useStore(chat.state);
-  const options = useStore(answerOptions);
+  const options = useAnswerOptions(chat);
   const [editing, setEditing] = useState<string | null>(null);
   const [sharing, setSharing] = useState(false);
-  const [suggestion, setSuggestion] = useState<{ text: string } | null>(null);
   const running = [...state.turns.values()].some((turn) => turn.state === 'running');
   const title = temporary ? t('chat.temporary') : state.summary?.title || (id ? t('untitled') : '');
 
@@ -60,7 +62,8 @@ export function ChatPage({ id, temporary = false }: { id?: string; temporary?: b
       await chat.send(text, state.tree.get(state.leaf)?.id ?? null, options, null);
     } catch (error) {
       toastError(error);
-      throw error;
+      if (isNew && chat.id) draftOf(chat.id).set(text); // the chat exists: its own field shows the question again
+      else throw error;
     } finally {
       if (isNew && chat.id) {
         keepOpen(chat);
@@ -68,18 +71,23 @@ export function ChatPage({ id, temporary = false }: { id?: string; temporary?: b
       }
       if (!temporary) void queryClient.invalidateQueries({ queryKey: ['conversations'] });
     }
-    if (options.compare) answerOptions.set({ ...options, compare: undefined });
+    if (options.compare) chat.options.set({ ...chat.options.get(), compare: undefined });
   };
   const lastQuestion = state.tree.path(state.leaf).findLast((one) => one.role === 'user');
+  const draftKey = temporary ? 'temporary' : (chat.id ?? 'new');
+  const suggest = (text: string) => {
+    draftOf(draftKey).set(text);
+    document.getElementById('composer')?.focus();
+  };
   const composer = (
     <Composer
-      draftKey={temporary ? 'temporary' : (chat.id ?? 'new')}
+      chat={chat}
+      draftKey={draftKey}
       running={running}
       onSend={send}
       onStop={() => void chat.stop().catch(toastError)}
       onEditLast={lastQuestion ? () => setEditing(lastQuestion.id) : undefined}
       allowCompare={!temporary}
-      suggestion={suggestion}
     />
   );
 
@@ -115,7 +123,7 @@ export function ChatPage({ id, temporary = false }: { id?: string; temporary?: b
         )}
       </header>
       {empty && !id ? (
-        <Welcome temporary={temporary} onPick={(text) => setSuggestion({ text })}>
+        <Welcome chat={chat} temporary={temporary} onPick={suggest}>
           {composer}
         </Welcome>
       ) : (
@@ -143,10 +151,12 @@ export function ChatPage({ id, temporary = false }: { id?: string; temporary?: b
 
 /** The start of a new chat, with suggestions. */
 function Welcome({
+  chat,
   temporary,
   onPick,
   children,
 }: {
+  chat: Chat;
   temporary: boolean;
   onPick: (text: string) => void;
   children: React.ReactNode;
@@ -164,6 +174,7 @@ function Welcome({
           </p>
         )}
         {children}
+        <SmallModelNote chat={chat} />
         {!temporary && (
           <ul className="starters">
             {STARTERS.map(([title, text]) => (
@@ -179,5 +190,24 @@ function Welcome({
         {!temporary && <p className="small muted welcome-loop">{t('welcome.learning')}</p>}
       </div>
     </div>
+  );
+}
+
+/** Models below this size, in billions of parameters, are wrong so often that a newcomer has to know. */
+const SMALL = 1;
+
+/** Says what a very small model cannot do, with one step to a better one. */
+function SmallModelNote({ chat }: { chat: Chat }) {
+  const t = useTranslation();
+  const { id } = useAnswerModel(chat);
+  const size = id ? parametersInBillions(id) : null;
+  if (!id || size === null || size >= SMALL) return null;
+  return (
+    <p className="small muted small-model">
+      <Info size={16} aria-hidden="true" />
+      <span>
+        {t('welcome.small', { model: modelName(id) })} <Link href="/models">{t('welcome.better')}</Link>
+      </span>
+    </p>
   );
 }

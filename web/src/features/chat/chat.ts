@@ -7,6 +7,7 @@ import { streamEvents } from '../../api/events';
 import type { Comparison, Message, Summary, Tree, Turn, TurnEvent, TurnRequest } from '../../api/types';
 import { Store } from '../../store';
 import { MessageTree } from './message-tree';
+import { titleOf } from './title';
 
 export interface StreamingAnswer {
   text: string;
@@ -26,6 +27,8 @@ export interface ChatState {
   turns: ReadonlyMap<string, Turn>;
   /** Errors of answers, by message id. */
   errors: ReadonlyMap<string, unknown>;
+  /** Comparisons whose answers have ended, until it is known whether there is something to choose. */
+  settling: ReadonlySet<string>;
 }
 
 const EMPTY: ChatState = {
@@ -37,12 +40,17 @@ const EMPTY: ChatState = {
   comparisons: new Map(),
   turns: new Map(),
   errors: new Map(),
+  settling: new Set(),
 };
 
 export type AnswerOptions = Pick<TurnRequest, 'model' | 'mode' | 'effort' | 'compare'>;
 
 export class Chat {
   readonly state = new Store<ChatState>(EMPTY);
+  /** What the person has chosen for the next answers since the page was opened. */
+  readonly options = new Store<AnswerOptions>({});
+  /** Whether the server stores nothing of this chat. */
+  readonly keepsNothing: boolean = false;
   private readonly streaming = new Map<string, Store<StreamingAnswer>>();
   private readonly subscriptions = new Map<string, AbortController>();
   onTitle: (id: string, title: string) => void = () => {};
@@ -102,7 +110,10 @@ export class Chat {
       params: { path: { conversation_id: this.id! } },
       body,
     });
+    const { summary } = this.state.get();
+    if (summary) this.change({ summary: { ...summary, model: body.model ?? summary.model } });
     if (body.kind === 'send' && turn.question) {
+      if (summary && !summary.title) this.showTitle(titleOf(body.text ?? ''));
       this.putMessage(placeholderMessage(turn.question, body.message ?? null, 'user', turn, body.text ?? ''));
     }
     if (body.kind === 'continue') this.followTurn(turn, body.message ?? null, true);
@@ -120,7 +131,9 @@ export class Chat {
         );
       }
       if (!this.state.get().tree.get(answer.message)) {
-        this.putMessage({ ...placeholderMessage(answer.message, parent, 'assistant', turn), continues });
+        const { summary, tree } = this.state.get();
+        const model = turn.comparison ? null : ((continues ? tree.get(parent)?.model : summary?.model) ?? null);
+        this.putMessage({ ...placeholderMessage(answer.message, parent, 'assistant', turn), continues, model });
       }
     }
     const first = turn.answers.find((answer) => answer.choice === 0) ?? turn.answers[0];
@@ -192,29 +205,45 @@ export class Chat {
       this.change({ errors });
     } else if (event.type === 'end') {
       this.endTurn(turn, event.state ?? 'finished');
-      if (event.title && this.id) {
-        const { summary } = this.state.get();
-        if (summary) this.change({ summary: { ...summary, title: event.title } });
-        this.onTitle(this.id, event.title);
-      }
-      if (turn.comparison) void this.load();
+      if (event.title) this.showTitle(event.title);
+      if (turn.comparison) void this.settleComparison(turn.comparison);
     }
+  }
+
+  private showTitle(title: string): void {
+    const { summary } = this.state.get();
+    if (summary) this.change({ summary: { ...summary, title } });
+    if (this.id) this.onTitle(this.id, title);
+  }
+
+  private async settleComparison(comparison: string): Promise<void> {
+    this.change({ settling: new Set(this.state.get().settling).add(comparison) });
+    await this.load();
+    const settling = new Set(this.state.get().settling);
+    settling.delete(comparison);
+    this.change({ settling });
   }
 
   private completeAnswer(turn: Turn, id: string, event: TurnEvent): void {
     const partial = this.streaming.get(id)?.get();
     const message = this.state.get().tree.get(id);
     if (!message) return;
+    this.streaming.delete(id);
+    if (!event.message && !partial?.text && !partial?.reasoning) {
+      // Stopped before its first word: the server has stored nothing.
+      const { leaf } = this.state.get();
+      this.change({ tree: this.state.get().tree.without(id), leaf: leaf === id ? message.parent : leaf });
+      return;
+    }
     const hidden = turn.comparison !== null;
     this.putMessage({
       ...message,
       text: partial?.text ?? message.text,
       reasoning: partial?.reasoning || null,
-      model: hidden ? null : (event.model ?? null),
+      model: hidden ? null : (event.model ?? message.model),
       sample: hidden ? null : (event.sample ?? null),
       finish_reason: hidden ? null : (event.finish_reason ?? null),
     });
-    this.streaming.delete(id);
   }
 
   private endTurn(turn: Turn, state: 'finished' | 'stopped' | 'failed'): void {

@@ -6,12 +6,14 @@ import { queryClient } from '../../api/queries';
 import { type TranslationKey, useTranslation } from '../../i18n';
 import { useStore } from '../../store';
 import { Button } from '../../ui/button';
+import { draftOf } from '../../ui/drafts';
 import { EmptyState, Page } from '../../ui/page';
 import { toastError } from '../../ui/toast';
 import { Chat } from './chat';
 import { keepOpen } from './open-chats';
-import { ComparisonView } from './comparison';
-import { answerOptions, Composer } from './composer';
+import { ComparisonView, NothingToChoose, outcomeText } from './comparison';
+import { useAnswerOptions } from './answer-options';
+import { Composer } from './composer';
 
 const IDEAS: readonly TranslationKey[] = ['start.explainText', 'start.writeText', 'start.planText'];
 
@@ -19,8 +21,7 @@ export default function ComparePage() {
   const t = useTranslation();
   const [chat, setChat] = useState(() => new Chat(null));
   const state = useStore(chat.state);
-  const options = useStore(answerOptions);
-  const [suggestion, setSuggestion] = useState<{ text: string } | null>(null);
+  const options = useAnswerOptions(chat);
   const running = [...state.turns.values()].some((turn) => turn.state === 'running');
   const question = state.tree.messages.find((one) => one.role === 'user');
   const answers = question ? state.tree.children(question.id).filter((one) => one.comparison) : [];
@@ -37,7 +38,8 @@ export default function ComparePage() {
       throw error;
     }
   };
-  const decided = comparison && comparison.state !== 'open';
+  // Decided, or without anything to choose: the answers are alike, or were stopped, or failed.
+  const ended = comparison ? comparison.state !== 'open' : !running && !state.settling.size;
   return (
     <Page title={t('nav.compare')} lead={t('compare.lead')}>
       {question && left && right ? (
@@ -53,16 +55,11 @@ export default function ComparePage() {
             running={running}
             error={state.errors.get(left.id) ?? state.errors.get(right.id)}
           />
-          {decided && (
+          {ended && (
             <div className="card row">
-              <p className="grow">
-                {comparison.state === 'skipped'
-                  ? t('compare.skipped')
-                  : t(comparison.outcome === 'tie' ? 'compare.wasTie' : 'compare.wasBetter', {
-                      model: (comparison.outcome === 'right' ? comparison.right_model : comparison.left_model) ?? '?',
-                      other: (comparison.outcome === 'right' ? comparison.left_model : comparison.right_model) ?? '?',
-                    })}
-              </p>
+              <div className="grow">
+                {comparison ? <p>{outcomeText(t, comparison)}</p> : <NothingToChoose left={left} right={right} />}
+              </div>
               <Link className="button" href={`/c/${chat.id}`}>
                 {t('compare.openChat')}
               </Link>
@@ -73,7 +70,7 @@ export default function ComparePage() {
           )}
           {running && (
             <div className="row center">
-              <Button onClick={() => void chat.stop().catch(toastError)}>{t('chat.stop')}</Button>
+              <Button onClick={() => void chat.stop().catch(toastError)}>{t('compare.stop')}</Button>
             </div>
           )}
         </>
@@ -82,19 +79,22 @@ export default function ComparePage() {
           <EmptyState icon={Columns2} title={t('compare.emptyTitle')} text={t('compare.emptyText')}>
             <div className="chips">
               {IDEAS.map((key) => (
-                <button key={key} type="button" className="chip" onClick={() => setSuggestion({ text: t(key) })}>
+                <button key={key} type="button" className="chip" onClick={() => {
+                    draftOf('compare').set(t(key));
+                    document.getElementById('composer')?.focus();
+                  }}>
                   {t(key)}
                 </button>
               ))}
             </div>
           </EmptyState>
           <Composer
+            chat={chat}
             draftKey="compare"
             running={running}
             onSend={ask}
             onStop={() => void chat.stop().catch(toastError)}
             allowCompare={false}
-            suggestion={suggestion}
           />
         </>
       )}

@@ -1,7 +1,7 @@
 /** Feedback on answers. The server logs every event, and the person can retract it. */
 import { api } from '../../api/client';
 import { queryClient } from '../../api/queries';
-import type { Comparison, Message } from '../../api/types';
+import type { Message } from '../../api/types';
 import { t } from '../../i18n';
 import { toast, toastError } from '../../ui/toast';
 import type { Chat } from './chat';
@@ -83,20 +83,18 @@ export async function retractEdit(chat: Chat, message: Message): Promise<void> {
   }
 }
 
-/** Records which answer is better. The server's reply reveals the models. */
-export async function submitChoice(
-  chat: Chat,
-  comparison: Comparison,
-  outcome: 'left' | 'right' | 'tie' | 'skip',
-  tags: string[],
-): Promise<void> {
+export type Outcome = 'left' | 'right' | 'tie' | 'skip';
+
+/** Records which answer is better, after stopping one that is still being written. The server's reply reveals the models. */
+export async function stopAndChoose(chat: Chat, comparison_id: string, outcome: Outcome, tags: string[]): Promise<void> {
   try {
+    if (chat.running) await chat.stop();
     const decided = await api.post('/v1/comparisons/{comparison_id}/choice', {
-      params: { path: { comparison_id: comparison.id } },
+      params: { path: { comparison_id } },
       body: { outcome, tags },
     });
     chat.change({ comparisons: new Map(chat.state.get().comparisons).set(decided.id, decided) });
-    if (outcome === 'right' || outcome === 'left') chat.change({ leaf: outcome === 'left' ? comparison.left : comparison.right });
+    if (outcome === 'right' || outcome === 'left') chat.change({ leaf: decided[outcome] });
     await chat.load();
   } catch (error) {
     toastError(error);

@@ -7,9 +7,12 @@ import { api } from '../../api/client';
 import { memoriesQuery } from '../../api/queries';
 import type { Message } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
+import { useStore } from '../../store';
 import { displayName } from '../../i18n/display-names';
+import { modelName } from '../../i18n/model-names';
 import { Button, IconButton } from '../../ui/button';
 import { Confirm, Dialog } from '../../ui/dialog';
+import { draftOf } from '../../ui/drafts';
 import { safeAddress } from '../../ui/markdown/links';
 import { Field } from '../../ui/fields';
 import { QueryResult } from '../../ui/query-result';
@@ -24,7 +27,8 @@ const MOST_SOURCES = 5;
 /** Writes a public note about an answer, with sources. */
 export function NoteDialog({ item, answer, onClose }: { item: string; answer: string; onClose: () => void }) {
   const t = useTranslation();
-  const [text, setText] = useState('');
+  const draft = draftOf(`note ${item}`);
+  const text = useStore(draft) ?? '';
   const [sources, setSources] = useState<string[]>(['']);
   const [quote, setQuote] = useState(true);
   const [busy, setBusy] = useState(false);
@@ -33,6 +37,7 @@ export function NoteDialog({ item, answer, onClose }: { item: string; answer: st
     setBusy(true);
     try {
       await addNote(item, text, sources, quote ? answer : '');
+      draft.set(null);
       toast(t('note.added'));
       onClose();
     } catch (error) {
@@ -65,7 +70,7 @@ export function NoteDialog({ item, answer, onClose }: { item: string; answer: st
             required
             autoFocus
             value={text}
-            onChange={(event) => setText(event.target.value)}
+            onChange={(event) => draft.set(event.target.value || null)}
           />
         )}
       </Field>
@@ -118,7 +123,10 @@ export function DetailsDialog({ message, onClose }: { message: Message; onClose:
         <dt>{t('details.created')}</dt>
         <dd>{formatDate(message.created_utc)}</dd>
         <dt>{t('chat.model')}</dt>
-        <dd>{message.model ?? '–'}</dd>
+        <dd>
+          {message.model ? modelName(message.model) : '–'}
+          {message.model && <span className="block tiny mono muted">{message.model}</span>}
+        </dd>
         <dt>{t('chat.mode')}</dt>
         <dd>{mode ?? '–'}</dd>
         <dt>{t('details.stopReason')}</dt>

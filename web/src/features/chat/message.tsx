@@ -1,8 +1,9 @@
 /** A question or an answer, with its actions. */
-import { Brain, CircleAlert, Copy, PencilLine } from 'lucide-react';
+import { Brain, CircleAlert, CircleStop, Copy, PencilLine } from 'lucide-react';
 import { memo, type ReactNode, startTransition, useEffect, useState } from 'react';
 import type { Message } from '../../api/types';
-import { formatDate, useTranslation } from '../../i18n';
+import { formatDate, type TranslationKey, useTranslation } from '../../i18n';
+import { modelName } from '../../i18n/model-names';
 import { Store, useStore } from '../../store';
 import { Button, IconButton } from '../../ui/button';
 import { copyText } from '../../ui/clipboard';
@@ -10,6 +11,7 @@ import { EditBox } from '../../ui/edit-box';
 import { ErrorMessage } from '../../ui/error-message';
 import { toast } from '../../ui/toast';
 import { AnswerActions } from './answer-actions';
+import { focusComposer } from './composer';
 import { Branches } from './branches';
 import type { StreamingAnswer } from './chat';
 import { submitEdit, retractEdit } from './feedback';
@@ -42,24 +44,31 @@ function Question({
   chat,
   siblings,
   running,
+  isLast,
   onResend,
+  onRegenerate,
   editing,
   onEditing,
   scrolling,
 }: MessageProps & { message: Message }) {
   const t = useTranslation();
   const settled = useScrollSettled(scrolling);
+  const close = () => {
+    onEditing(null);
+    focusComposer();
+  };
   return (
     <article className="message question" aria-label={t('chat.yourMessage')}>
       {editing ? (
         <EditBox
           label={t('chat.editQuestion')}
           text={message.text}
+          draft={`question ${message.id}`}
           action={t('chat.send')}
-          onCancel={() => onEditing(null)}
+          onCancel={close}
           onSave={async (text) => {
             await onResend(text, message);
-            onEditing(null);
+            close();
           }}
         />
       ) : (
@@ -80,9 +89,37 @@ function Question({
               </>
             )}
           </div>
+          {isLast && !running && (
+            <p className="row small muted unanswered">
+              {t('chat.unanswered')}
+              <Button size="small" onClick={() => onRegenerate(message)}>
+                {t('chat.generate')}
+              </Button>
+            </p>
+          )}
         </>
       )}
     </article>
+  );
+}
+
+/** Why an answer is incomplete, by its finish reason. */
+const CUT_OFF: Readonly<Record<string, TranslationKey>> = {
+  length: 'chat.cutOff',
+  cancelled: 'chat.stopped',
+  error: 'chat.brokenOff',
+};
+
+/** Which models wrote an answer and its continuations. */
+function Byline({ messages }: { messages: readonly Message[] }) {
+  const t = useTranslation();
+  const models = [...new Set(messages.map((one) => one.model).filter((one) => one !== null))];
+  if (!models.length) return null;
+  return (
+    <p className="byline tiny muted" title={models.join(', ')}>
+      <span className="visually-hidden">{t('chat.writtenBy')} </span>
+      {models.map(modelName).join(', ')}
+    </p>
   );
 }
 
@@ -102,8 +139,10 @@ function Answer(props: MessageProps) {
   const reasoning = streaming?.reasoning || last.reasoning;
   const [editing, setEditing] = useState(false);
   const settled = useScrollSettled(props.scrolling);
+  const cut = CUT_OFF[last.finish_reason ?? ''];
   return (
     <article className="message answer" aria-label={t('chat.answer')} aria-busy={Boolean(streaming)}>
+      {!last.edit_of && <Byline messages={item.messages} />}
       {last.edit_of && (
         <p className="row small">
           <span className="badge">{t('chat.editedByYou')}</span>
@@ -138,10 +177,11 @@ function Answer(props: MessageProps) {
       )}
       {!streaming && !editing && error === undefined && (
         <>
-          {last.finish_reason === 'length' && isLast && (
+          {cut && (
             <p className="row small muted">
-              {t('chat.cutOff')}
-              {!props.temporary && (
+              <CircleStop size={16} aria-hidden="true" />
+              {t(cut)}
+              {isLast && !props.temporary && (
                 <Button size="small" disabled={running} onClick={() => props.onContinue(last)}>
                   {t('chat.continue')}
                 </Button>
@@ -179,6 +219,8 @@ function EditAnswer({ chat, message, text, onDone }: MessageProps & { message: M
       <EditBox
         label={t('chat.editAnswer')}
         text={text}
+        draft={`answer ${message.id}`}
+        multiline
         action={t('chat.editAnswerSave')}
         onCancel={onDone}
         onSave={async (edited) => {

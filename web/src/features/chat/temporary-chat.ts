@@ -6,6 +6,8 @@ import { placeholderMessage, Chat, type AnswerOptions } from './chat';
 let count = 0;
 
 export class TemporaryChat extends Chat {
+  override readonly keepsNothing = true;
+
   constructor() {
     super(null);
     this.change({ status: 'ready' });

@@ -8,8 +8,9 @@ import { Store, useStore } from '../../store';
 import { IconButton } from '../../ui/button';
 import { preparse } from '../../ui/markdown/markdown';
 import { toastError } from '../../ui/toast';
-import type { Chat, AnswerOptions } from './chat';
-import { ComparisonView, ComparisonResult } from './comparison';
+import type { AnswerOptions, Chat, ChatState } from './chat';
+import { focusComposer } from './composer';
+import { ComparisonResult, ComparisonView, NothingToChoose } from './comparison';
 import { MessageView } from './message';
 import type { MessageProps } from './message-props';
 import { type ThreadItem, threadItems } from './message-tree';
@@ -136,12 +137,20 @@ export function Thread({
     },
     [chat, options],
   );
+  // The buttons disappear while the answer is written: the focus goes where typing goes on.
   const regenerate = useCallback(
-    (message: Message) => void chat.regenerate(message.id, options).catch(toastError),
+    (message: Message) => {
+      focusComposer();
+      void chat.regenerate(message.id, options).catch(toastError);
+    },
     [chat, options],
   );
   const continueAnswer = useCallback(
-    (message: Message) => void chat.continueAnswer(message.id, options).catch(toastError),
+    (message: Message) => {
+      focusComposer();
+      // Without a model, the server lets the one that began the answer end it.
+      void chat.continueAnswer(message.id, { ...options, model: undefined }).catch(toastError);
+    },
     [chat, options],
   );
 
@@ -173,6 +182,7 @@ export function Thread({
                   comparison={first.comparison ? state.comparisons.get(first.comparison) : undefined}
                   siblings={state.tree.siblings(first)}
                   errors={state.errors}
+                  settling={isSettling(state, first.comparison)}
                   isLast={row.index === items.length - 1}
                   running={running}
                   temporary={temporary}
@@ -205,6 +215,12 @@ export function Thread({
   );
 }
 
+/** Whether the answers of a comparison are still being written, or have just ended. */
+function isSettling({ settling, turns }: ChatState, comparison: string | null): boolean {
+  if (!comparison) return false;
+  return settling.has(comparison) || [...turns.values()].some((turn) => turn.comparison === comparison && turn.state === 'running');
+}
+
 /** Parses answers near the visible rows while the browser is idle. */
 function usePreparsedAnswers(items: readonly ThreadItem[], range: { startIndex: number; endIndex: number } | null): void {
   const from = range?.startIndex ?? 0;
@@ -229,14 +245,15 @@ function usePreparsedAnswers(items: readonly ThreadItem[], range: { startIndex: 
 type RowProps = Omit<MessageProps, 'error'> & {
   comparison: Comparison | undefined;
   errors: ReadonlyMap<string, unknown>;
+  settling: boolean;
 };
 
 /** Memoised, so that scrolling does not render it again. */
-const Row = memo(function Row({ comparison, errors, ...props }: RowProps) {
-  const { chat, item, siblings, running } = props;
+const Row = memo(function Row({ comparison, errors, settling, ...props }: RowProps) {
+  const { chat, item, siblings, running, isLast } = props;
   const first = item.messages[0]!;
   const pair = first.comparison ? pairOf(first, siblings, comparison) : null;
-  if (pair && (!comparison || comparison.state === 'open'))
+  if (pair && (comparison ? comparison.state === 'open' : settling))
     return (
       <ComparisonView
         chat={chat}
@@ -245,12 +262,14 @@ const Row = memo(function Row({ comparison, errors, ...props }: RowProps) {
         right={pair[1]}
         running={running}
         error={errors.get(pair[0].id) ?? errors.get(pair[1].id)}
+        takesKeys={isLast}
       />
     );
   return (
     <>
       <MessageView {...props} error={errors.get(item.messages.at(-1)!.id)} />
-      {comparison && <ComparisonResult chat={chat} comparison={comparison} />}
+      {comparison && <ComparisonResult chat={chat} comparison={comparison} shown={first} />}
+      {pair && !comparison && <NothingToChoose left={pair[0]} right={pair[1]} />}
     </>
   );
 });

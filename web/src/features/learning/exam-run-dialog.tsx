@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { examQuery } from '../../api/queries';
 import { formatNumber, useTranslation } from '../../i18n';
 import { displayName } from '../../i18n/display-names';
+import { metricInfo } from '../../i18n/metric-names';
 import { Dialog } from '../../ui/dialog';
 import { QueryResult } from '../../ui/query-result';
 import { Transcript } from './transcript';
@@ -18,7 +19,7 @@ export function ExamRunDialog({ id, onClose }: { id: string; onClose: () => void
             <dl className="facts num">
               {view.run.measures.map((measure) => (
                 <div key={measure.name} className="contents">
-                  <dt>{displayName('metric', measure.name)}</dt>
+                  <dt>{metricInfo(measure.name).name}</dt>
                   <dd>
                     {measure.value === null ? '–' : formatNumber(measure.value, 4)}
                     {measure.low !== null && measure.high !== null && (

@@ -5,8 +5,10 @@ import { useState } from 'react';
 import { examsQuery, gatesQuery } from '../../api/queries';
 import type { ExamRun } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
+import { Command } from '../../ui/command';
 import { EmptyState, Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
+import { ExamData } from './exam-data';
 import { ExamRunDialog } from './exam-run-dialog';
 import { GateCard } from './gate-card';
 import { IntervalPlot } from './interval-plot';
@@ -40,12 +42,13 @@ export default function ExamsPage() {
               <ExamRuns examRuns={list.data} onOpen={setOpen} />
             ) : (
               <EmptyState icon={GraduationCap} title={t('exams.none')} text={t('exams.noneText')}>
-                <pre className="command">yearling exam run constraints --limit 20</pre>
+                <Command lines={['yearling exam run constraints --limit 20']} />
               </EmptyState>
             )
           }
         </QueryResult>
       </section>
+      <ExamData />
       {open && <ExamRunDialog id={open} onClose={() => setOpen(null)} />}
     </Page>
   );

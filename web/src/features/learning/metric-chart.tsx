@@ -3,13 +3,21 @@ import { useEffect, useMemo, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { formatNumber, useTranslation } from '../../i18n';
-import { displayName } from '../../i18n/display-names';
+import { metricInfo } from '../../i18n/metric-names';
 import { useStore } from '../../store';
 import { onThemeChange, theme } from '../../ui/theme';
 
 const HEIGHT_PX = 180;
 
-export function MetricChart({ name, lines }: { name: string; lines: readonly Record<string, unknown>[] }) {
+export function MetricChart({
+  name,
+  method,
+  lines,
+}: {
+  name: string;
+  method: string;
+  lines: readonly Record<string, unknown>[];
+}) {
   const t = useTranslation();
   const container = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
@@ -20,8 +28,11 @@ export function MetricChart({ name, lines }: { name: string; lines: readonly Rec
   }, [lines, name]);
   const latest = useRef(data);
   latest.current = data;
+  // One value makes no curve.
+  const isCurve = data[0].length > 1;
 
   useEffect(() => {
+    if (!isCurve) return undefined;
     const createPlot = () => {
       plot.current?.destroy();
       const style = getComputedStyle(document.documentElement);
@@ -59,12 +70,13 @@ export function MetricChart({ name, lines }: { name: string; lines: readonly Rec
       plot.current?.destroy();
       plot.current = null;
     };
-  }, []);
+  }, [isCurve]);
   useEffect(() => plot.current?.setData(data), [data]);
 
   const [steps, values] = data;
+  const info = metricInfo(name, method);
   const label = t('runs.curve', {
-    name: displayName('metric', name),
+    name: info.name,
     first: formatNumber(values[0] ?? 0, 4),
     last: formatNumber(values.at(-1) ?? 0, 4),
     step: steps.at(-1) ?? 0,
@@ -72,10 +84,17 @@ export function MetricChart({ name, lines }: { name: string; lines: readonly Rec
   return (
     <figure className="card curve">
       <figcaption className="row nowrap">
-        <h2 className="grow clip">{displayName('metric', name)}</h2>
+        <h2 className="grow">
+          {info.name} {info.unit && <span className="small muted">{t('runs.unit', { unit: info.unit })}</span>}
+        </h2>
         <span className="num small">{formatNumber(values.at(-1) ?? 0, 4)}</span>
       </figcaption>
-      <div ref={container} role="img" aria-label={label} />
+      {isCurve ? (
+        <div ref={container} role="img" aria-label={label} />
+      ) : (
+        <p className="small muted">{t('runs.oneValue', { step: steps[0] ?? 0 })}</p>
+      )}
+      {info.meaning && <p className="tiny muted">{info.meaning}</p>}
     </figure>
   );
 }

@@ -4,7 +4,7 @@ import { ArrowLeft, Play, Square } from 'lucide-react';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { api } from '../../api/client';
-import { queryClient, runQuery } from '../../api/queries';
+import { lessonsQuery, queryClient, runQuery } from '../../api/queries';
 import type { RunDetails } from '../../api/types';
 import { formatDate, formatDuration, formatNumber, useTranslation } from '../../i18n';
 import { displayName } from '../../i18n/display-names';
@@ -14,12 +14,25 @@ import { QueryResult } from '../../ui/query-result';
 import { toast, toastError } from '../../ui/toast';
 import { MetricChart } from './metric-chart';
 import { RunStateBadge } from './run-state-badge';
+import { runVerdict, type RunVerdict } from './run-verdict';
 import { useRunMetrics } from './use-run-metrics';
 
 /** How long a resumed run may take to start. */
 const START_MS = 180_000;
 
-const FIRST_METRICS = ['loss', 'score', 'reward', 'pass_rate', 'accuracy', 'kl', 'entropy'];
+const FIRST_METRICS = [
+  'validation_score',
+  'validation_accuracy',
+  'loss',
+  'validation_loss',
+  'score',
+  'reward',
+  'pass_rate',
+  'accuracy',
+  'margin',
+  'kl',
+  'entropy',
+];
 const NOT_METRICS = new Set(['step', 'time_utc', 'seconds']);
 
 export function RunDetail({ id }: { id: string }) {
@@ -29,6 +42,7 @@ export function RunDetail({ id }: { id: string }) {
   const query = useQuery({ ...runQuery(id), refetchInterval: pendingAction ? 1000 : 5000 });
   const [restarted, setRestarted] = useState(0);
   const { lines, live } = useRunMetrics(id, restarted);
+  const lessons = useQuery(lessonsQuery);
   const state = query.data?.state;
   useEffect(() => {
     if (pendingAction && state !== pendingAction.from) setPendingAction(null);
@@ -111,10 +125,11 @@ export function RunDetail({ id }: { id: string }) {
                 ` · ${t('runs.best', { score: formatNumber(run.best_score, 4), step: run.best_step ?? 0 })}`}
             </span>
           </section>
+          {lessons.isSuccess && !live && <Verdict verdict={runVerdict(run, lines, lessons.data.data)} />}
           {names.length ? (
             <div className="curves">
               {names.map((name) => (
-                <MetricChart key={name} name={name} lines={lines} />
+                <MetricChart key={name} name={name} method={run.method} lines={lines} />
               ))}
             </div>
           ) : (
@@ -139,5 +154,19 @@ export function RunDetail({ id }: { id: string }) {
         </Page>
       )}
     </QueryResult>
+  );
+}
+
+function Verdict({ verdict }: { verdict: RunVerdict | null }) {
+  const t = useTranslation();
+  if (!verdict) return null;
+  return (
+    <section className={`notice ${verdict.tone}`} aria-labelledby="run-verdict">
+      <div>
+        <h2 id="run-verdict">{t('verdict.title')}</h2>
+        <p>{t(verdict.key, verdict.values)}</p>
+        <p className="small">{t('verdict.examNext')}</p>
+      </div>
+    </section>
   );
 }

@@ -6,6 +6,7 @@ import { lessonsQuery, runsQuery } from '../../api/queries';
 import type { LessonSet, Run } from '../../api/types';
 import { formatDuration, formatNumber, formatRelativeTime, useTranslation } from '../../i18n';
 import { displayName } from '../../i18n/display-names';
+import { Command } from '../../ui/command';
 import { EmptyState, Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
 import { RunDetail } from './run-page';
@@ -38,7 +39,7 @@ export default function RunsPage({ id }: { id?: string }) {
               </ul>
             ) : (
               <EmptyState icon={ChartLine} title={t('runs.none')} text={t('runs.noneText')}>
-                <pre className="command">{FIRST_RUN.join('\n')}</pre>
+                <Command lines={FIRST_RUN} />
               </EmptyState>
             )
           }

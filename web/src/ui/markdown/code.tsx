@@ -28,6 +28,11 @@ export const CodeBlock = memo(function CodeBlock({ code, language }: { code: str
     setCopied(true);
     setTimeout(() => setCopied(false), 1600);
   };
+  const text = (
+    <pre tabIndex={0} className={wrap ? 'wrap' : undefined} aria-label={t('md.code')} role="group">
+      <Highlighted code={code} language={language} />
+    </pre>
+  );
   return (
     <figure className="code">
       <figcaption>
@@ -40,14 +45,13 @@ export const CodeBlock = memo(function CodeBlock({ code, language }: { code: str
           <span aria-live="polite">{t(copied ? 'copied' : 'copy')}</span>
         </button>
       </figcaption>
-      {language === 'mermaid' && (
-        <Suspense fallback={null}>
-          <Diagram source={code} />
+      {language === 'mermaid' ? (
+        <Suspense fallback={text}>
+          <Diagram source={code}>{text}</Diagram>
         </Suspense>
+      ) : (
+        text
       )}
-      <pre tabIndex={0} className={wrap ? 'wrap' : undefined} aria-label={t('md.code')} role="group">
-        <Highlighted code={code} language={language} />
-      </pre>
     </figure>
   );
 });

@@ -2,7 +2,7 @@
  * Mermaid diagrams. A sandboxed frame with an opaque origin draws them, and the page shows the result as an image: neither the diagram
  * nor the library can reach the page. One frame draws all diagrams.
  */
-import { useEffect, useState } from 'react';
+import { type ReactNode, useEffect, useState } from 'react';
 import { useTranslation } from '../../i18n';
 import { isDark, onThemeChange } from '../theme';
 
@@ -51,7 +51,8 @@ async function draw(source: string, dark: boolean): Promise<DrawResult> {
 
 const DEBOUNCE_MS = 300;
 
-export default function Diagram({ source }: { source: string }) {
+/** The drawing, with its source folded below. Until there is a drawing, and if there cannot be one, the source is open. */
+export default function Diagram({ source, children }: { source: string; children: ReactNode }) {
   const t = useTranslation();
   const [result, setResult] = useState<DrawResult | null>(null);
   const [dark, setDark] = useState(isDark);
@@ -67,16 +68,27 @@ export default function Diagram({ source }: { source: string }) {
       clearTimeout(timer);
     };
   }, [source, dark]);
-  if (!result) return <p className="drawing-note">{t('md.rendering')}</p>;
-  if (!result.svg) return <p className="drawing-note">{t('md.renderFailed')}</p>;
+  if (!result?.svg)
+    return (
+      <>
+        <p className="drawing-note">{t(result ? 'md.renderFailed' : 'md.rendering')}</p>
+        {children}
+      </>
+    );
   return (
-    <div className="drawing" tabIndex={0} role="group" aria-label={t('md.diagram')}>
-      <img
-        src={`data:image/svg+xml;charset=utf-8,${encodeURIComponent(result.svg)}`}
-        width={result.width}
-        height={result.height}
-        alt={t('md.diagramAlt')}
-      />
-    </div>
+    <>
+      <div className="drawing" tabIndex={0} role="group" aria-label={t('md.diagram')}>
+        <img
+          src={`data:image/svg+xml;charset=utf-8,${encodeURIComponent(result.svg)}`}
+          width={result.width}
+          height={result.height}
+          alt={t('md.diagramAlt')}
+        />
+      </div>
+      <details className="drawing-source">
+        <summary>{t('md.source')}</summary>
+        {children}
+      </details>
+    </>
   );
 }

@@ -1,0 +1,109 @@
+/** One model: what it is for, what it needs, under which licence, and the buttons that it gets. */
+import { useState } from 'react';
+import type { ReactNode } from 'react';
+import { api } from '../../api/client';
+import { queryClient } from '../../api/queries';
+import type { LibraryModel } from '../../api/types';
+import { formatBytes, formatParameters, useTranslation } from '../../i18n';
+import { modelName } from '../../i18n/model-names';
+import { modelPurpose } from '../../i18n/model-purposes';
+import { Button } from '../../ui/button';
+import { safeAddress } from '../../ui/markdown/links';
+import { toast, toastError } from '../../ui/toast';
+
+export interface SetDefault {
+  /** The model that is being opened, if any. */
+  opening: string | null;
+  set: (model: string) => Promise<void>;
+}
+
+/** Makes a model the default. The server opens it first, which can take a while. */
+export function useSetDefault(): SetDefault {
+  const t = useTranslation();
+  const [opening, setOpening] = useState<string | null>(null);
+  const set = async (model: string) => {
+    setOpening(model);
+    try {
+      const done = await api.put('/v1/model-library/default', { body: { model } });
+      toast(t(done.is_saved ? 'models.defaultSet' : 'models.defaultSetUnsaved', { model: modelName(done.model) }));
+      await Promise.all([
+        queryClient.invalidateQueries({ queryKey: ['library'] }),
+        queryClient.invalidateQueries({ queryKey: ['models'] }),
+      ]);
+    } catch (error) {
+      toastError(error);
+    } finally {
+      setOpening(null);
+    }
+  };
+  return { opening, set };
+}
+
+/** The server's title, or words made from the name where the title is only the name again. */
+export function libraryTitle({ title, name }: LibraryModel): string {
+  return title === name ? modelName(name) : title;
+}
+
+export function ModelCard({
+  model,
+  setDefault,
+  action,
+  children,
+}: {
+  model: LibraryModel;
+  setDefault?: SetDefault;
+  /** The button of the caller, if the model cannot be made the default yet. */
+  action?: ReactNode;
+  children?: ReactNode;
+}) {
+  const t = useTranslation();
+  const homepage = safeAddress(model.homepage);
+  const size = model.size_bytes === null ? null : formatBytes(model.size_bytes);
+  const facts = [
+    model.parameters !== null && t('models.parameters', { n: formatParameters(model.parameters) }),
+    size && t(model.size_is_estimate ? 'models.aboutSize' : 'models.size', { size }),
+    model.memory_bytes !== null && t('models.aboutMemory', { size: formatBytes(model.memory_bytes) }),
+    model.context_tokens !== null && t('models.context', { n: model.context_tokens }),
+    model.quantisation,
+  ].filter(Boolean);
+  const purpose = modelPurpose(model.name, model.purpose);
+  return (
+    <article className="entry" aria-label={libraryTitle(model)}>
+      <div className="row">
+        <strong>{libraryTitle(model)}</strong>
+        {model.is_default && <span className="badge good">{t('models.default')}</span>}
+        {model.fits_memory === false && <span className="badge warn">{t('models.tooBig')}</span>}
+        {model.state === 'damaged' && <span className="badge bad">{t('models.damaged')}</span>}
+        <span className="grow" />
+        {setDefault && model.can_be_default && !model.is_default && (
+          <Button
+            size="small"
+            busy={setDefault.opening === model.name}
+            disabled={setDefault.opening !== null}
+            onClick={() => void setDefault.set(model.name)}
+          >
+            {t(setDefault.opening === model.name ? 'models.opening' : 'models.makeDefault')}
+          </Button>
+        )}
+        {action}
+      </div>
+      {purpose && <p className="small">{purpose}</p>}
+      {model.problem && (
+        <p className="small bad-text" lang="en">
+          {model.problem}
+        </p>
+      )}
+      <p className="tiny muted row">
+        {facts.length > 0 && <span>{facts.join(' · ')}</span>}
+        {model.licence && <span>{t('models.licence', { licence: model.licence })}</span>}
+        {homepage && (
+          <a href={homepage} target="_blank" rel="noopener noreferrer">
+            {t('models.about')}
+          </a>
+        )}
+        <span className="mono">{model.name}</span>
+      </p>
+      {children}
+    </article>
+  );
+}
