@@ -46,7 +46,8 @@ def checkable_form(schema: SchemaDict) -> SchemaDict:
 
     A keyword that would become stronger without such a pattern (`not`, `if`, `oneOf`) is left out as a whole.
     """
-    return _checkable(schema)
+    checkable: SchemaDict = _checkable(schema)
+    return checkable
 
 
 def grammar_forms(schema: SchemaDict) -> list[SchemaDict]:
@@ -86,7 +87,7 @@ def _checkable(schema: Any) -> Any:
 
 
 def _has_uncheckable(schema: Any) -> bool:
-    return _checkable(schema) != schema
+    return bool(_checkable(schema) != schema)
 
 
 def _map_parts(value: Any, change: Any, *, is_map: bool) -> Any:
