@@ -186,7 +186,7 @@ async def test_llamacpp_prepares_the_next_turn_while_it_is_idle(tmp_path: Path, 
 async def test_llamacpp_repeats(default_model: LocalModel) -> None:
     engine = await open_llamacpp(folder=str(default_model.folder), threads=2, max_sequences=4)
     try:
-        await assert_repeats(Repeater(engine, vocabulary=40_000, length=200, max_tokens=6, num_top=3))
+        await assert_repeats(Repeater(engine, vocabulary=40_000, length=160, max_tokens=4, num_top=3))
     finally:
         await engine.close()
 
@@ -198,7 +198,7 @@ async def test_openvino_repeats(default_model: LocalModel) -> None:
 
     engine = await open_openvino(folder=str(default_model.folder), threads=2, max_sequences=4)
     try:
-        await assert_repeats(Repeater(engine, vocabulary=40_000, length=300, max_tokens=8))
+        await assert_repeats(Repeater(engine, vocabulary=40_000, length=140, max_tokens=4))
     finally:
         await engine.close()
 
@@ -209,7 +209,7 @@ async def test_torch_repeats(default_model: LocalModel) -> None:
 
     engine = await open_torch(folder=str(default_model.folder), threads=2, context_tokens=1024, max_sequences=4)
     try:
-        await assert_repeats(Repeater(engine, vocabulary=40_000, length=200, max_tokens=6, num_top=3))
+        await assert_repeats(Repeater(engine, vocabulary=40_000, length=40, max_tokens=4, num_top=3))
     finally:
         await engine.close()
 
