@@ -16,7 +16,7 @@ import pytest
 from tests.inference.test_remote import MODELS, PLAIN, serving
 from tests.inference.test_torch_engine import tiny_engine
 from tests.inference.tiny_gguf import write_tiny_gguf
-from yearling.inference import ByteTokenizer, Completion, Engine, GenerationRequest
+from yearling.inference import ByteTokenizer, Completion, Engine, GenerationRequest, engine_thread
 from yearling.inference.llamacpp import LlamaCppEngine, open_llamacpp
 from yearling.inference.remote import RemoteEngine
 from yearling.models import LocalModel
@@ -146,11 +146,47 @@ async def test_llamacpp_reuses_what_it_computed_alone_and_what_it_saved(tmp_path
         await engine.close()
 
 
+async def wait_until_settled(engine: LlamaCppEngine) -> None:
+    """Wait until the engine has nothing to do while it is idle; asked between steps, each time after a pause for one."""
+    for _ in range(500):
+        await asyncio.sleep(0.05)
+        if not await engine._thread.run_between_steps(lambda core: core.has_idle_work()):
+            return
+    raise AssertionError("the engine never settled")
+
+
+async def test_llamacpp_prepares_the_next_turn_while_it_is_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_thread, "IDLE_PAUSE_S", 0.01)
+    prompt = numbers(0, 200, 256)
+    never_ending = tuple((token_id, -100.0) for token_id in ByteTokenizer().stop_ids)
+    settings = SamplingSettings(temperature=0.0, max_tokens=200, logit_bias=never_ending)
+    second_answers = []
+    for is_idle_between in (True, False):
+        engine = await open_tiny_llamacpp(tmp_path, threads=1)
+        try:
+            core = await engine._thread.core()
+            answer = await engine.generate(GenerationRequest(prompt_ids=prompt, sampling=settings))
+            assert len(answer.tokens) == 200
+            longer = (*prompt, *(token.id for token in answer.tokens), *numbers(1, 20, 256))
+            if is_idle_between:
+                await wait_until_settled(engine)
+                # 200 + 200 tokens, of which the last was never computed: three whole chunks.
+                assert core._slots.slots[0].num_repeatable == 3 * 128
+            else:
+                # A score in between leaves nothing but what was computed for the first turn.
+                await engine.score([((1,), (2,))])
+            sampling = SamplingSettings(temperature=0.0, max_tokens=20)
+            second_answers.append(bits(await engine.generate(GenerationRequest(prompt_ids=longer, sampling=sampling))))
+        finally:
+            await engine.close()
+    assert second_answers[0] == second_answers[1]
+
+
 @pytest.mark.slow
 async def test_llamacpp_repeats(default_model: LocalModel) -> None:
     engine = await open_llamacpp(folder=str(default_model.folder), threads=2, max_sequences=4)
     try:
-        await assert_repeats(Repeater(engine, vocabulary=40_000, length=200, max_tokens=6, num_top=3))
+        await assert_repeats(Repeater(engine, vocabulary=40_000, length=160, max_tokens=4, num_top=3))
     finally:
         await engine.close()
 
@@ -162,7 +198,7 @@ async def test_openvino_repeats(default_model: LocalModel) -> None:
 
     engine = await open_openvino(folder=str(default_model.folder), threads=2, max_sequences=4)
     try:
-        await assert_repeats(Repeater(engine, vocabulary=40_000, length=300, max_tokens=8))
+        await assert_repeats(Repeater(engine, vocabulary=40_000, length=140, max_tokens=4))
     finally:
         await engine.close()
 
@@ -173,7 +209,7 @@ async def test_torch_repeats(default_model: LocalModel) -> None:
 
     engine = await open_torch(folder=str(default_model.folder), threads=2, context_tokens=1024, max_sequences=4)
     try:
-        await assert_repeats(Repeater(engine, vocabulary=40_000, length=200, max_tokens=6, num_top=3))
+        await assert_repeats(Repeater(engine, vocabulary=40_000, length=40, max_tokens=4, num_top=3))
     finally:
         await engine.close()
 

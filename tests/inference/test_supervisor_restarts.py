@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -139,7 +140,7 @@ async def test_requests_wait_for_a_worker_that_comes_back_soon(step: SetStep) ->
         assert re.fullmatch(
             r"the engine crashed \(SIGKILL\); (it is being started again|the next start is in \d+ s)", engine.outage
         )
-        pool = EnginePool.from_open_models([fake_served_model("a", engine)])
+        pool = EnginePool.from_open_models([replace(fake_served_model("a"), engine=engine)])
         assert [(row["state"], row["outage"]) for row in pool.status()] == [("starting", engine.outage)]
         assert await asyncio.wait_for(engine.score([((1,), (2,))]), 5) == [[-1.0]]
 

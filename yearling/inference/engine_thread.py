@@ -22,6 +22,9 @@ from yearling.records import FinishReason
 
 log = logging.getLogger(__name__)
 
+IDLE_PAUSE_S = 0.5
+"""How long an engine must be idle before each idle step."""
+
 T = TypeVar("T")
 Core = TypeVar("Core", bound="EngineCore")
 Outbox: TypeAlias = "list[tuple[InFlightRequest, Delta | Exception]]"
@@ -44,6 +47,14 @@ class EngineCore(Protocol):
 
     def step(self) -> None:
         """Do one step for all requests and pass their tokens to `InFlightRequest.emit`."""
+        ...
+
+    def has_idle_work(self) -> bool:
+        """Whether `idle_step` has anything to do."""
+        ...
+
+    def idle_step(self) -> None:
+        """Do a little of what makes later requests faster. Called while there are no requests; it delays those that come."""
         ...
 
     def abort_all(self) -> None:
@@ -213,7 +224,9 @@ class EngineThread(Generic[Core]):
         try:
             while self._run_posted_actions(core):
                 if core.has_work():
-                    self._step(core)
+                    self._step(core, core.step)
+                elif core.has_idle_work() and not self._inbox and not self._closing:
+                    self._step(core, core.idle_step)
                 self._deliver()
         except Exception:
             # The core is in an unknown state: a request that it dropped would wait for ever.
@@ -234,7 +247,8 @@ class EngineThread(Generic[Core]):
         """Run the posted actions; wait if there is nothing to do. Returns False when the thread must end."""
         with self._wake:
             while not self._inbox and not self._closing and not core.has_work():
-                self._wake.wait()
+                if not self._wake.wait(IDLE_PAUSE_S if core.has_idle_work() else None):
+                    break
             actions, self._inbox = self._inbox, []
             closing = self._closing
         for position, action in enumerate(actions):
@@ -246,9 +260,9 @@ class EngineThread(Generic[Core]):
                 raise
         return not closing
 
-    def _step(self, core: Core) -> None:
+    def _step(self, core: Core, step: Callable[[], None]) -> None:
         try:
-            core.step()
+            step()
         except Exception:
             log.exception("A step of the %s engine failed.", self._name)
             for in_flight in self._in_flight:

@@ -6,7 +6,8 @@ chunks. If cells run out, cached conversations are dropped first; then the newes
 recomputed later. Cells in use are never overwritten. Independent of asyncio.
 
 A request that runs alone is computed in exactly one way, whatever was cached before it (`cache_slots.py`). For that, the cache is
-emptied of everything else: what it held is copied to memory outside it, and back when it is asked for again.
+emptied of everything else: what it held is copied to memory outside it, and back when it is asked for again. The tokens of its
+answer, which were computed one by one, are computed again in chunks while the engine is idle.
 """
 
 from __future__ import annotations
@@ -86,6 +87,8 @@ class LlamaCppCore:
         self._saved = SavedPrefixes(saved_bytes)
         self._alone: SlottedSequence[LlamaCppSequenceState] | None = None
         """The running sequence that has had the cache to itself so far."""
+        self._unsettled: tuple[CacheSlot, list[int]] | None = None
+        """The slot of the last answer that ran alone, and all its tokens, if not all whole chunks of them are repeatable."""
         self._is_scoring = False
         """Whether a text that is being scored or embedded has tokens in the cache."""
         # One more sequence id than slots, for scoring and embedding.
@@ -118,9 +121,12 @@ class LlamaCppCore:
         """Drop a request; its slot keeps its tokens."""
         sequence = self._sequences.pop(in_flight, None)
         if sequence is not None:
+            slot = sequence.slot
             self._slots.finish(sequence)
             if sequence is self._alone:
                 self._alone = None
+                if slot is not None and slot.num_repeatable + GRID_TOKENS <= len(slot.tokens):
+                    self._unsettled = slot, list(slot.tokens)
             self._free_unloading_adapters()
 
     def has_work(self) -> bool:
@@ -133,11 +139,36 @@ class LlamaCppCore:
             self.remove(in_flight)
         for slot in self._slots.slots:
             self._slots.empty(slot)
-        self._alone = None
+        self._alone = self._unsettled = None
         self._context.clear()
+
+    def has_idle_work(self) -> bool:
+        """Whether chunks of the last conversation can be made repeatable, so that its next turn need not compute them."""
+        return self._unsettled is not None and not self._is_scoring
+
+    def idle_step(self) -> None:
+        """Compute the next whole chunk of the last conversation again, as its next turn would."""
+        if self._unsettled is None:
+            raise RuntimeError("there is no idle work")
+        slot, tokens = self._unsettled
+        self._unsettled = None
+        start = slot.num_repeatable
+        stop = start + GRID_TOKENS
+        if not self._context.remove_tokens(slot.number, start):
+            return
+        del slot.tokens[start:]
+        slot.chunk_starts = [*(chunk for chunk in slot.chunk_starts if chunk < start), start]
+        self._context.set_adapter(self._adapter_handle(slot.adapter, leaving=True))
+        if not self._context.decode([(tokens[at], at, slot.number, False) for at in range(start, stop)]):
+            raise RuntimeError("a chunk that was in the KV cache does not fit it")
+        slot.tokens += tokens[start:stop]
+        slot.num_repeatable = stop
+        if stop + GRID_TOKENS <= len(tokens):
+            self._unsettled = slot, tokens
 
     def step(self) -> None:
         """Compute one token for each running answer and a chunk of each new one."""
+        self._unsettled = None
         if not self._is_scoring and (sequence := self._slots.take_single()) is not None:
             self._start_alone(sequence)
         for assignment in self._slots.assign_waiting():
@@ -327,7 +358,7 @@ class LlamaCppCore:
 
     def _decode_scoring_rows(self, rows: list[tuple[int, int, int, bool]]) -> None:
         # The rows take cells, so that a running sequence is no longer alone. Without one, the text has the cache to itself.
-        self._alone = None
+        self._alone = self._unsettled = None
         if not self._is_scoring and not self._slots.running:
             self._vacate()
         self._is_scoring = True
@@ -360,6 +391,7 @@ class LlamaCppCore:
     def unload_adapter(self, adapter_hash: str) -> None:
         """Refuse the adapter to new requests; free it when the last running one has ended."""
         if adapter_hash in self._adapters:
+            self._unsettled = None
             self._unloading.add(adapter_hash)
             self._free_unloading_adapters()
 

@@ -125,6 +125,13 @@ class OpenVinoCore:
             if in_flight.is_finished:
                 self.remove(in_flight)
 
+    def has_idle_work(self) -> bool:
+        """Never."""
+        return False
+
+    def idle_step(self) -> None:
+        """Does nothing."""
+
     def abort_all(self) -> None:
         """Cancel all requests."""
         for in_flight in list(self._handles):

@@ -90,6 +90,13 @@ class TorchCore:
         """Whether any request waits or runs."""
         return self.scheduler.has_work()
 
+    def has_idle_work(self) -> bool:
+        """Never."""
+        return False
+
+    def idle_step(self) -> None:
+        """Does nothing."""
+
     def abort_all(self) -> None:
         """Drop all requests and the cache."""
         for in_flight in list(self._sequences):
