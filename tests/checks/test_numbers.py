@@ -174,7 +174,7 @@ def test_numbers_keep_their_places() -> None:
         ("3万", 30_000, False),
     ]
     long = "x" * MAX_TEXT_CHARS + "7"
-    assert [(number.start, number.value) for number in read_numbers(long)] == [(MAX_TEXT_CHARS, 7)]
+    assert [(number.start, number.value) for number in read_numbers(long)] == [(MAX_TEXT_CHARS, Fraction(7))]
     assert [number.value for number in read_numbers("90 percent, 百分之五", with_words=True) if number.is_percent] == [90, 5]
 
 
