@@ -98,6 +98,9 @@ ENGLISH = [
     ("He has -5 and + 6", 6),
     ("x^2 + 1", 1),
     ("1'000'000", 1000000),
+    ("3\n1/2", Fraction("1/2")),
+    ("0\n/0", 0),
+    ("Total: 5\nthousand thanks", 5),
     ("Each costs $5. Total: $5 * 3 = $15", 15),
     ("¥3,200", 3200),
     ("price is 2 3/4 cups", Fraction("11/4")),
@@ -174,7 +177,7 @@ def test_numbers_keep_their_places() -> None:
         ("3万", 30_000, False),
     ]
     long = "x" * MAX_TEXT_CHARS + "7"
-    assert [(number.start, number.value) for number in read_numbers(long)] == [(MAX_TEXT_CHARS, 7)]
+    assert [(number.start, number.value) for number in read_numbers(long)] == [(MAX_TEXT_CHARS, Fraction(7))]
     assert [number.value for number in read_numbers("90 percent, 百分之五", with_words=True) if number.is_percent] == [90, 5]
 
 

@@ -40,15 +40,18 @@ _PLAIN = str.maketrans(
 _POWERS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 
-_CURRENCY = r"(?:(?:\\?\$|US\$|HK\$|€|£|¥|₹|RMB|USD|EUR)\s?)"
+_GAP = r"[ \t]?"
+"""Numbers do not reach over the end of a line."""
+_CURRENCY = r"(?:(?:\\?\$|US\$|HK\$|€|£|¥|₹|RMB|USD|EUR)[ \t]?)"
 _NUMBER = re.compile(
     rf"(?<!\d)(?<!\d\.)"
     rf"(?:(?<![A-Za-z0-9_)\]}}%])(?P<sign>[-+])(?={_CURRENCY}|\\[dt]?frac|[\d.{_VULGAR}]))?"
     rf"(?:{_CURRENCY}(?P<inner>-)?)?"
     rf"(?:"
-    rf"(?P<whole>\d{{1,15}})?\s?\\[dt]?frac\s?\{{\s*(?P<num>-?\d{{1,15}})\s*\}}\s?\{{\s*(?P<den>\d{{1,15}})\s*\}}"
-    rf"|(?P<mixed>\d{{1,15}})\s(?P<top>\d{{1,9}})/(?P<bottom>\d{{1,9}})(?![\d/.])"
-    rf"|(?P<before>\d{{1,15}})?\s?(?P<vulgar>[{_VULGAR}])"
+    rf"(?P<whole>\d{{1,15}})?{_GAP}\\[dt]?frac{_GAP}\{{[ \t]*(?P<num>-?\d{{1,15}})[ \t]*\}}"
+    rf"{_GAP}\{{[ \t]*(?P<den>\d{{1,15}})[ \t]*\}}"
+    rf"|(?P<mixed>\d{{1,15}})[ \t](?P<top>\d{{1,9}})/(?P<bottom>\d{{1,9}})(?![\d/.])"
+    rf"|(?P<before>\d{{1,15}})?{_GAP}(?P<vulgar>[{_VULGAR}])"
     rf"|(?:(?P<grouped>\d{{1,3}}(?P<separator>{_SEPARATOR})\d{{3}}(?:(?P=separator)\d{{3}})*)(?!\d)"
     rf"|(?P<indian>\d{{1,2}}(?:,\d{{2}})+,\d{{3}})(?!\d)"
     rf"|(?P<european>\d{{1,3}}(?:\.\d{{3}})+(?:,\d{{1,2}}(?!\d)|(?<=\.\d{{3}}\.\d{{3}})))(?![\d.])"
@@ -56,10 +59,13 @@ _NUMBER = re.compile(
     rf"(?P<decimals>\.\d+)?"
     rf"|(?<!\w)(?P<bare>\.\d+)"
     rf")"
-    rf"(?P<power>[eE][-+]?\d{{1,6}}(?!\w)|\s?(?:×|\\times|\\cdot|·|\*|x)\s?10\s?(?:\^|\*\*)\s?\{{?\s?-?\d{{1,6}}\s?\}}?|\s?(?:×|\\times)\s?10[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]{{1,6}})?"
-    rf"(?:(?P<over>\s?/\s?\d{{1,15}})(?![\d/.]))?"
-    rf"(?P<scale>\s?(?:{'|'.join(ENGLISH_SCALES)})(?!\w)|[kK](?!\w)|\s?[{CHINESE_SCALES}](?![克米瓦卡帕兆分])[\d{''.join(CHINESE_DIGITS)}{CHINESE_SCALES}]{{0,40}})?"
-    rf"(?P<percent>\s?\\?%|\s?per\s?cent(?!\w))?"
+    rf"(?P<power>[eE][-+]?\d{{1,6}}(?!\w)"
+    rf"|{_GAP}(?:×|\\times|\\cdot|·|\*|x){_GAP}10{_GAP}(?:\^|\*\*){_GAP}\{{?{_GAP}-?\d{{1,6}}{_GAP}\}}?"
+    rf"|{_GAP}(?:×|\\times){_GAP}10[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]{{1,6}})?"
+    rf"(?:(?P<over>{_GAP}/{_GAP}\d{{1,15}})(?![\d/.]))?"
+    rf"(?P<scale>{_GAP}(?:{'|'.join(ENGLISH_SCALES)})(?!\w)|[kK](?!\w)"
+    rf"|{_GAP}[{CHINESE_SCALES}](?![克米瓦卡帕兆分])[\d{''.join(CHINESE_DIGITS)}{CHINESE_SCALES}]{{0,40}})?"
+    rf"(?P<percent>{_GAP}\\?%|{_GAP}per{_GAP}cent(?!\w))?"
 )
 _HASHES = re.compile(r"####[ \t]*([^\n]*)(?:\n+([^\n]+))?")
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s?\{")
@@ -69,7 +75,8 @@ _LABEL = re.compile(
     re.I,
 )
 _ANSWER_PHRASE = re.compile(
-    r"(?:\b(?:final\s+)?answer\b\s*(?:is|:|=)|\banswer\b\*{1,2}\s*:|(?:最终|最后|正确)?答案\s*(?:是|为|:|=))[\s*_:=$(\\~≈]*(?:about|approximately|exactly|大约|约)?[\s*_$(\\]*",
+    r"(?:\b(?:final\s+)?answer\b\s*(?:is|:|=)|\banswer\b\*{1,2}\s*:|(?:最终|最后|正确)?答案\s*(?:是|为|:|=))"
+    r"[\s*_:=$(\\~≈]*(?:about|approximately|exactly|大约|约)?[\s*_$(\\]*",
     re.I,
 )
 _OPERATOR = re.compile(r"\s*(?:[-+*/×÷=xX^](?=[\s\d$(])|\\times|\\cdot|\\div|times\b|plus\b|minus\b|divided\b|加|减|乘|除)")
@@ -199,7 +206,7 @@ def _read_digits(text: str) -> Iterator[ReadNumber]:
         is_date = match["over"] and match["digits"] and not match["decimals"] and text[match.start() - 1 : match.start()] == "/"
         if is_date:
             yield ReadNumber(Fraction(match["digits"]), match.start(), match.start("over"))
-            yield ReadNumber(Fraction(match["over"].strip(" /")), match.start("over"), match.end())
+            yield ReadNumber(Fraction(match["over"].strip(" \t/")), match.start("over"), match.end())
         else:
             is_percent = bool(match["percent"]) or text[max(0, match.start() - 3) : match.start()] == "百分之"
             yield ReadNumber(value, match.start(), match.end(), is_percent)
@@ -222,7 +229,7 @@ def _value(match: re.Match[str]) -> Fraction | None:
     if value is not None and groups["power"]:
         value = _times_power(value, groups["power"])
     if value is not None and groups["over"]:
-        divisor = int(groups["over"].strip(" /"))
+        divisor = int(groups["over"].strip(" \t/"))
         value = value / divisor if divisor else value
     if value is not None and groups["scale"]:
         value = _scaled(value, groups["scale"].strip())

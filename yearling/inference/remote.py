@@ -64,14 +64,29 @@ class RemoteModel:
     """What the endpoint calls the model in words; empty if it does not say."""
 
 
+def check_address(base_url: str, api_key: str = "") -> None:
+    """Raises BadInput unless requests can be sent to this base URL with this key."""
+    import httpx
+
+    try:
+        url = httpx.URL(base_url)
+        is_web_address = url.scheme in {"http", "https"} and bool(urlsplit(base_url).hostname)
+        httpx.Request("GET", url)
+    except (httpx.InvalidURL, ValueError, UnicodeError):
+        is_web_address = False
+    if not is_web_address:
+        raise BadInput(f"{base_url!r} is not a web address.", advice="Use an address such as http://host:8000/v1.", param="url")
+    if not (api_key.isascii() and api_key.isprintable()):
+        raise BadInput("The API key contains characters that no key has.", advice="Copy it again.", param="api_key")
+
+
 class RemoteEndpoint:
     """One base URL with its key. `read_timeout_s` is the longest silence tolerated within an answer."""
 
     def __init__(self, base_url: str, api_key: str = "", *, read_timeout_s: float = 120.0) -> None:
         import httpx
 
-        if urlsplit(base_url).scheme not in {"http", "https"} or not urlsplit(base_url).netloc:
-            raise BadInput(f"{base_url!r} is not a web address.", advice="Use an address such as http://host:8000/v1.")
+        check_address(base_url, api_key)
         self.base_url = base_url.rstrip("/")
         self.client = httpx.AsyncClient(
             headers={"authorization": f"Bearer {api_key}"} if api_key else {},
@@ -110,6 +125,8 @@ class RemoteEndpoint:
             try:
                 request = self.client.build_request(method, self.base_url + path, json=body)
                 response = await self.client.send(request, stream=True)
+            except (httpx.InvalidURL, UnicodeError) as error:
+                raise BadInput(f"{self.base_url} is not a usable address: {error}.", param="url") from None
             except httpx.TransportError as error:
                 if is_last_attempt or isinstance(error, httpx.ReadTimeout):
                     reason = str(error) or type(error).__name__

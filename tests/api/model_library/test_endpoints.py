@@ -78,6 +78,7 @@ async def test_an_endpoint_names_its_models(start_api: ApiFactory) -> None:
         {"name": "mine", "url": "ftp://a/v1"},
         {"name": "mine", "url": "http://user:password@a/v1"},
         {"name": "mine", "url": "http://a/v1?x=1"},
+        {"name": "mine", "url": "http://[/v1"},
         {"name": "mine", "url": "http://a/v1", "api_key": "line\nbreak"},
         {"name": "mine", "url": "http://a/" + "x" * 500},
         {"name": "mine"},

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from tests.inference.test_remote import MODELS, PLAIN, Answer, serving
 from yearling.config import EndpointSettings, Settings
@@ -120,4 +121,17 @@ async def test_odd_listings_have_a_ceiling(body: str, count: int) -> None:
         assert len(directory.names()) == count
         assert all(len(name.encode()) <= 800 for name in directory.names())
         assert bool(directory.statuses()[0].problem) == (count == 0)
+        await directory.close()
+
+
+async def test_an_endpoint_that_cannot_be_asked_keeps_nobody_waiting() -> None:
+    async with serving(listing("a")) as (server, _):
+        odd = EndpointSettings(name="odd", url="http://[/v1")
+        key = EndpointSettings(name="key", url="http://127.0.0.1:9/v1", api_key=SecretStr("ключ"))
+        directory = EndpointDirectory([odd, key, EndpointSettings(name="one", url=server.url)])
+        await directory.refresh()
+        assert directory.names() == ["a"]
+        problems = [status.problem for status in directory.statuses()]
+        assert "not a web address" in problems[0]
+        assert "API key" in problems[1]
         await directory.close()

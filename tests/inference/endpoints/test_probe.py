@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import SecretStr
 
 from tests.inference.endpoints.test_directory import listing
 from tests.inference.test_remote import MODELS, PLAIN, Answer, serving
@@ -48,3 +49,12 @@ async def test_an_endpoint_that_does_not_run() -> None:
     check = await check_endpoint(EndpointSettings(name="a", url="http://127.0.0.1:9/v1"))
     assert "cannot be reached" in check.problem
     assert "running" in check.advice
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://[/v1", "http://a:99999999/v1", "http://a\x00b/v1", "http://xn--/v1", "http://" + "a" * 300 + "/v1", "http://%/v1"],
+)
+async def test_an_address_that_is_none_is_a_problem_and_no_error(url: str) -> None:
+    check = await check_endpoint(EndpointSettings.model_construct(name="a", url=url, api_key=SecretStr("")))
+    assert check.problem

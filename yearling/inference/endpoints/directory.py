@@ -37,7 +37,8 @@ class EndpointStatus:
 @dataclass(eq=False, slots=True)
 class _Listed:
     settings: EndpointSettings
-    endpoint: RemoteEndpoint
+    endpoint: RemoteEndpoint | None
+    """None if its address or key is invalid, which is its `problem`."""
     models: dict[str, ServedModel] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
     problem: str = ""
@@ -69,7 +70,7 @@ class EndpointDirectory:
         if watch is not None:
             watch.cancel()
             await asyncio.wait({watch})
-        endpoints = [*self._retired, *(listed.endpoint for listed in self._listed.values())]
+        endpoints = [*self._retired, *(listed.endpoint for listed in self._listed.values() if listed.endpoint)]
         self._retired, self._listed = [], {}
         await asyncio.gather(*(endpoint.close() for endpoint in endpoints))
 
@@ -134,17 +135,24 @@ class EndpointDirectory:
             if present is not None and present.settings == settings:
                 listed[settings.name] = present
                 continue
-            if present is not None:
+            if present is not None and present.endpoint:
                 self._retired.append(present.endpoint)
-            endpoint = RemoteEndpoint(settings.url, settings.api_key.get_secret_value())
-            listed[settings.name] = _Listed(settings, endpoint)
-        self._retired += [present.endpoint for present in self._listed.values()]
+            try:
+                endpoint = RemoteEndpoint(settings.url, settings.api_key.get_secret_value())
+            except UserError as error:
+                listed[settings.name] = _Listed(settings, None, problem=str(error), checked=True)
+            else:
+                listed[settings.name] = _Listed(settings, endpoint)
+        self._retired += [present.endpoint for present in self._listed.values() if present.endpoint]
         self._listed = listed
 
     async def _list_models(self, listed: _Listed) -> None:
+        endpoint = listed.endpoint
+        if endpoint is None:
+            return
         try:
             async with asyncio.timeout(LISTING_TIMEOUT_S):
-                models = await listed.endpoint.list_models()
+                models = await endpoint.list_models()
         except TimeoutError:
             listed.problem = str(Unavailable(f"{listed.settings.url} did not list its models within {LISTING_TIMEOUT_S:g} s."))
         except UserError as error:
@@ -155,7 +163,7 @@ class EndpointDirectory:
                 model.id: known.get(model.id)
                 or ServedModel(
                     name=model.id,
-                    engine=RemoteEngine(listed.endpoint, model),
+                    engine=RemoteEngine(endpoint, model),
                     tokenizer=None,
                     template=None,
                     owned_by=model.owned_by,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from yearling.config import REMOTE_ENDPOINT, EndpointSettings, Settings, load_settings
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.files.toml_file import edit_toml
+from yearling.inference.remote import check_address
 
 if TYPE_CHECKING:
     import tomlkit
@@ -32,8 +33,10 @@ def save_default_model(settings: Settings, name: str) -> bool:
 def save_endpoint(settings: Settings, endpoint: EndpointSettings) -> tuple[EndpointSettings, ...]:
     """Add an endpoint, or replace the one of that name. Returns all endpoints.
 
-    Raises BadInput for a reserved name or one endpoint too many, Conflict if the environment sets the endpoints.
+    Raises BadInput for a reserved name, an unusable address or one endpoint too many, Conflict if the environment sets the
+    endpoints.
     """
+    check_address(endpoint.url, endpoint.api_key.get_secret_value())
     if endpoint.name == REMOTE_ENDPOINT:
         raise BadInput(
             f"The name {endpoint.name!r} belongs to the setting remote_url.", advice="Choose another name.", param="name"
