@@ -2,9 +2,10 @@
 
     python -m tests.api.lm_eval_drill ADDRESS MODEL_FOLDER [LM_EVAL]
 
-ADDRESS is that of a server with the model in MODEL_FOLDER, and LM_EVAL the program `lm_eval` (`pip install "lm_eval[api]"`, best in
-an environment of its own). The task lies in `lm_eval_task/` and needs no network. The drill compares every log-likelihood that
-lm-eval reports with the score of the same tokens by llama.cpp in this process.
+ADDRESS is that of a server that has the model in MODEL_FOLDER; with API keys, set `OPENAI_API_KEY`. LM_EVAL is the program
+`lm_eval` (`pip install "lm_eval[api]"`, best in an environment of its own). The task lies in `lm_eval_task/` and needs no
+network. The drill compares every log-likelihood that lm-eval reports with the score of the same tokens by llama.cpp in this
+process.
 """
 
 from __future__ import annotations

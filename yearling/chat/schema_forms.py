@@ -46,7 +46,8 @@ def checkable_form(schema: SchemaDict) -> SchemaDict:
 
     A keyword that would become stronger without such a pattern (`not`, `if`, `oneOf`) is left out as a whole.
     """
-    return _checkable(schema)
+    form: SchemaDict = _checkable(schema)
+    return form
 
 
 def grammar_forms(schema: SchemaDict) -> list[SchemaDict]:
