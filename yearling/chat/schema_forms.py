@@ -46,8 +46,8 @@ def checkable_form(schema: SchemaDict) -> SchemaDict:
 
     A keyword that would become stronger without such a pattern (`not`, `if`, `oneOf`) is left out as a whole.
     """
-    checkable: SchemaDict = _checkable(schema)
-    return checkable
+    form: SchemaDict = _checkable(schema)
+    return form
 
 
 def grammar_forms(schema: SchemaDict) -> list[SchemaDict]:
@@ -87,7 +87,7 @@ def _checkable(schema: Any) -> Any:
 
 
 def _has_uncheckable(schema: Any) -> bool:
-    return bool(_checkable(schema) != schema)
+    return _checkable(schema) != schema
 
 
 def _map_parts(value: Any, change: Any, *, is_map: bool) -> Any:

@@ -50,8 +50,10 @@ class ConversationThread:
         """Add the input and the output of a response. Raises NotFound if the conversation was deleted meanwhile."""
         if self.id is None:
             return
-        message = [items.InputMessage(role="user", content=input_items)] if isinstance(input_items, str) else input_items
-        new_items = [*map(stored_item, message), *output]
+        listed: Sequence[items.InputItem] = (
+            [items.InputMessage(role="user", content=input_items)] if isinstance(input_items, str) else input_items
+        )
+        new_items = [*map(stored_item, listed), *output]
         await asyncio.to_thread(self.store.api_conversations.add_items, record_id(self.id), new_items, person_id=self.person_id)
 
 
