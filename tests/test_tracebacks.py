@@ -39,7 +39,7 @@ def fail_in_pydantic(text: str) -> None:
 
 
 def fail_in_a_lookup(text: str) -> None:
-    {}[text]
+    dict[str, str]()[text]
 
 
 def fail_with_context(text: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.api.conftest import ApiFactory
-from yearling.api.access.credentials import client_networks, network_of
+from yearling.addresses import network_of
+from yearling.api.access.credentials import client_networks
 
 KEYS = ("alpha", "beta")
 

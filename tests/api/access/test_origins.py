@@ -106,8 +106,8 @@ CROSS_SITE = [
 async def test_other_pages_change_nothing_without_accounts(start_api: ApiFactory, headers: dict[str, str]) -> None:
     """With an invented API key too: without accounts every key works."""
     async with start_api() as api:
-        file = {"content": json.dumps(OPEN_WEBUI), "headers": {"content-type": "application/json", **headers}}
-        assert (await api.client.post("/v1/import", **file)).status_code == 403
+        typed = {"content-type": "application/json", **headers}
+        assert (await api.client.post("/v1/import", content=json.dumps(OPEN_WEBUI), headers=typed)).status_code == 403
         for more in ({}, {"authorization": "Bearer invented"}):
             for method, path, body in (
                 ("POST", "/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}]}),

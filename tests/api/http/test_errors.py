@@ -217,3 +217,27 @@ async def test_text_that_was_stored_with_half_a_character_is_shown(start_api: Ap
         api.store.memories.add(owner, "\ud83d\ude00 and \ude00")
         assert [entry["name"] for entry in (await api.client.get("/v1/folders")).json()["data"]] == ["Cut \ufffd"]
         assert [entry["text"] for entry in (await api.client.get("/v1/memories")).json()["data"]] == ["\U0001f600 and \ufffd"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"messages":[' + b"1," * 3_900_000 + b"1]}", 413),
+        (b'{"messages":[' + b"{}," * 2_600_000 + b"{}]}", 413),
+        (b"{" + b",".join(b'"%d":1' % number for number in range(600_000)) + b"}", 413),
+        (b'{"messages":[' + b'"",' * 2_500_000 + b'""]}', 413),
+        (b'{"messages":[' + b"1," * 90_000 + b"1]}", 400),
+        (b"{" + b",".join(b'"%d":1' % number for number in range(90_000)) + b"}", 400),
+        (b'{"' + b"x" * 5_000_000 + b'":1}', 400),
+        (b'{"messages":[{"role":"user","content":"' + b"\\ud800" * 1_300_000 + b'"}]}', 400),
+        (b'{"messages":[{"role":"user","content":"' + rb"\",[{" * 1_000_000 + b'"}]}', 400),
+        (b'{"messages":[{"role":"user","content":"' + rb"\\" * 2_000_000 + b'"}]}', 400),
+    ],
+    ids=["numbers", "objects", "fields", "strings", "invalid", "unknown", "long name", "halves", "text", "backslashes"],
+)
+async def test_no_body_holds_the_event_loop(start_api: ApiFactory, body: bytes, status: int) -> None:
+    """The watchdog fails this test if a callback burns. The last three are only too long for the model."""
+    async with start_api() as api:
+        response = await api.client.post(CHAT, content=body, headers=JSON)
+        assert response.status_code == status, response.text[:300]
+        assert len(response.content) < 2000

@@ -25,6 +25,10 @@ M = TypeVar("M", bound=BaseModel)
 
 _JSON = "application/json"
 
+MAX_BODY_VALUES = 100_000
+"""JSON values that a body may have."""
+_MAX_LISTED_ERRORS = 1000
+
 
 class JsonBodyMarker:
     """Marks a route's parameter as the JSON body."""
@@ -44,13 +48,15 @@ else:
 async def read_json_body(request: Request, model: type[M]) -> M:
     """The request body as `model`. The limit is the application's `state.max_body_bytes`.
 
-    Raises ApiError: 415 for another content type, 413 if the body is too large, 400 if it is incomplete or invalid.
+    Raises ApiError: 415 for another content type, 413 if the body is too large or has too many values, 400 if it is incomplete or
+    invalid.
     """
     _check_content_type(request)
     max_bytes: int = request.app.state.max_body_bytes
     buffer = bytearray()
     await receive_body(request, buffer.extend, max_bytes=max_bytes, name="body")
     data = bytes(buffer).removeprefix(codecs.BOM_UTF8)
+    _check_num_values(data)
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
@@ -99,7 +105,23 @@ async def _mended_or_none(data: bytes, error: ValidationError) -> bytes | None:
     return mended if mended != data else None
 
 
+def _check_num_values(data: bytes) -> None:
+    """Refuse a body whose validation would hold the event loop. Commas and brackets outside strings count as values."""
+    if _count_punctuation(data) <= MAX_BODY_VALUES:
+        return
+    plain = data.replace(b"\\\\", b"").replace(b'\\"', b"")  # no escaped quotes any more
+    if plain.count(b'"') > 4 * MAX_BODY_VALUES or _count_punctuation(b"".join(plain.split(b'"')[::2])) > MAX_BODY_VALUES:
+        message = f"The body has more than {MAX_BODY_VALUES} JSON values."
+        raise ApiError(413, message, code="request_too_large")
+
+
+def _count_punctuation(data: bytes) -> int:
+    return data.count(b",") + data.count(b"[") + data.count(b"{")
+
+
 def _validation_error(error: ValidationError, data: bytes) -> ApiError:
+    if error.error_count() > _MAX_LISTED_ERRORS:  # to list them takes far longer than to find them
+        return ApiError(400, f"The body is invalid in {error.error_count()} places.", code="invalid_value")
     return from_validation_errors(error.errors(include_url=False, include_input=False), _parse_or_none(data))
 
 

@@ -48,6 +48,8 @@ _ROUTING_ERRORS: dict[int, tuple[str, str]] = {
 }
 """Status -> (code, message) of errors that the router raises."""
 
+_MAX_PARAM_CHARS = 200
+
 UNSUPPORTED_FIELD = "refused_field"
 """Type of the validation error for a known field that is not supported; its message is the field's name."""
 
@@ -122,6 +124,8 @@ def from_validation_errors(details: Sequence[ErrorDetails], body: object) -> Api
     first = max(details, key=lambda detail: _specificity(detail, body))
     error_type = first["type"]
     param = param_path(first["loc"], body, missing=error_type == "missing")
+    if param is not None and len(param) > _MAX_PARAM_CHARS:
+        param = f"{param[:_MAX_PARAM_CHARS]}…"
     where = f" at {param}" if param else ""
     if error_type == "json_invalid":
         return ApiError(400, f"The body is not valid JSON: {first['msg'].removeprefix('Invalid JSON: ')}.", code="invalid_json")
