@@ -107,6 +107,7 @@ def test_forced_call_schema_checks_the_parameters_of_the_called_function() -> No
         ('{"name": "add", "arguments": {"a": 1}}', "add", '{"a": 1}'),
         ('{"name": "add", "arguments": {"a": 1, "b', "add", '{"a": 1, "b'),
         ('{"name": "a\\"b", "arguments": {', 'a"b', "{"),
+        ('{"name": "add", "arguments": {"a": 1e999}}', "add", '{"a": 1e999}'),
     ],
 )
 def test_cut_forced_call_keeps_partial_arguments(text: str, name: str, arguments: str) -> None:

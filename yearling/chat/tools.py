@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,7 +104,13 @@ def parse_forced_call(text: str) -> ToolCall | None:
         return ToolCall(call["name"], json.dumps(call["arguments"], ensure_ascii=False))
     except ValueError:
         match = re.match(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*(.*)', text, re.DOTALL)
-        return ToolCall(json.loads(match[1]), match[2]) if match else None
+        if match is None:
+            return None
+        arguments = match[2]
+        with suppress(ValueError, RecursionError):
+            json.loads(text)  # complete: only a number is too large for a float, which the client may read as it likes
+            arguments = arguments.rstrip().removesuffix("}").rstrip()
+        return ToolCall(json.loads(match[1]), arguments)
 
 
 # Calls that the model chose to make

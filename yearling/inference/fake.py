@@ -101,7 +101,7 @@ class ByteTokenizer:
 
 
 class FakeChatTemplate:
-    """ChatML, with tools described in the system message as Qwen does."""
+    """ChatML, with tools described in the system message, and their results in the user's turn, as Qwen does."""
 
     def __init__(self, *, supports_tools: bool = True, supports_thinking: bool = False) -> None:
         self.supports_tools = supports_tools
@@ -152,7 +152,10 @@ class FakeChatTemplate:
             text = content if isinstance(content, str) else "" if content is None else json.dumps(content)
             for call in message.get("tool_calls") or ():
                 text += f"<tool_call>{json.dumps(call.get('function', call), sort_keys=True)}</tool_call>"
-            pieces += [("<|im_start|>", f"{message['role']}\n{text}"), ("<|im_end|>", "\n")]
+            role = message["role"]
+            if role == "tool" and self.supports_tools:
+                role, text = "user", f"<tool_response>\n{text}\n</tool_response>"
+            pieces += [("<|im_start|>", f"{role}\n{text}"), ("<|im_end|>", "\n")]
         if add_generation_prompt:
             skips_thinking = self.supports_thinking and kwargs.get("enable_thinking") is False
             pieces.append(("<|im_start|>", "assistant\n" + ("<think>\n\n</think>\n\n" if skips_thinking else "")))

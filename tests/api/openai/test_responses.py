@@ -93,7 +93,7 @@ async def test_tool_conversation_with_previous_response_id(start_api: ApiFactory
         assert text_of(second) == "3."
         assert second["previous_response_id"] == first["id"]
         prompt = prompt_of(api.engine)
-        for text in ("Add 1 and 2.", '"add"', "<|im_start|>tool\n3<|im_end|>"):
+        for text in ("Add 1 and 2.", '"add"', "<tool_response>\n3\n</tool_response>"):
             assert text in prompt
         assert "Once only." not in prompt, "instructions apply to one response"
         await respond(api, "Again?", previous_response_id=second["id"])

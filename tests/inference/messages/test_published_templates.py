@@ -21,7 +21,7 @@ from yearling.tasks import Demonstration
 from yearling.training.data.encoding import LessonEncoder
 from yearling.training.rollouts.runner import RenderedPromptCodec
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
 
 TOOL: dict[str, Any] = {
     "type": "function",

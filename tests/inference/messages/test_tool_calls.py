@@ -125,6 +125,11 @@ def test_numbers_that_json_lacks_make_no_call(number: str) -> None:
         read_json(number)
 
 
+def test_an_object_written_as_a_string_is_an_object() -> None:
+    text = json.dumps({"name": "f", "arguments": json.dumps({"code": "x"})})
+    assert scan(f"<tool_call>{text}</tool_call>") == ("", [("f", {"code": "x"})])
+
+
 def test_a_call_has_a_longest_length(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tool_calls, "MAX_CALL_CHARS", 100)
     text = f'<tool_call>{{"name": "f", "arguments": {{"code": "{"x" * 200}'

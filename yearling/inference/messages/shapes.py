@@ -130,7 +130,7 @@ def _separate_calls(messages: Messages) -> Messages:
     return separated
 
 
-def _name_first_speaker(messages: Messages) -> Messages:
+def _quote_opening_answer(messages: Messages) -> Messages:
     """A conversation that the assistant opens gets its first answer as a question's text, which says so."""
     start = 1 if messages and messages[0]["role"] == "system" else 0
     if len(messages) <= start or messages[start]["role"] != "assistant" or messages[start].get("tool_calls"):
@@ -154,7 +154,7 @@ _CHANGES: tuple[tuple[Callable[[Messages], Messages], int], ...] = (
     (_join_tool_results, 2),
     (_write_tools_as_text, 6),
     (_move_system_messages, 2),
-    (_name_first_speaker, 3),
+    (_quote_opening_answer, 3),
     (_fold_system_message, 4),
     (_join_equal_roles, 1),
 )

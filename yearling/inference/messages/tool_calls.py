@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from yearling.inference.messages.strict_json import read_json
@@ -67,7 +68,7 @@ class WrittenCall:
     def typed_arguments(self, parameters: Mapping[str, object]) -> object:
         """The arguments as JSON values; texts are read as the types that the schema of the parameters names."""
         if self.texts is None:
-            return self.arguments
+            return _object_in(self.arguments)
         properties = parameters.get("properties")
         schemas = properties if isinstance(properties, Mapping) else {}
         return {name: _typed_value(text, schemas.get(name)) for name, text in self.texts}
@@ -307,6 +308,15 @@ def _read_pairs(body: str) -> list[WrittenCall]:
 
 
 # Types of values
+
+
+def _object_in(arguments: object) -> object:
+    """The arguments; some models write the object as a string of JSON."""
+    if isinstance(arguments, str):
+        with suppress(ValueError):
+            value = read_json(arguments)
+            return value if isinstance(value, dict) else arguments
+    return arguments
 
 
 def _typed_value(text: str, schema: object) -> object:
