@@ -87,7 +87,7 @@ def _checkable(schema: Any) -> Any:
 
 
 def _has_uncheckable(schema: Any) -> bool:
-    return _checkable(schema) != schema
+    return bool(_checkable(schema) != schema)
 
 
 def _map_parts(value: Any, change: Any, *, is_map: bool) -> Any:
@@ -118,7 +118,7 @@ def _grammar_form(schema: Any) -> Any:
 
 def _is_unenforceable(keyword: str, value: Any) -> bool:
     if keyword == "format":
-        return value not in _GRAMMAR_FORMATS
+        return not (isinstance(value, str) and value in _GRAMMAR_FORMATS)
     return keyword == "pattern" and isinstance(value, str) and bool(_UNENFORCEABLE.search(value))
 
 
