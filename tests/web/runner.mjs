@@ -125,7 +125,7 @@ async function run(asked) {
   context.setDefaultTimeout(TIMEOUT_MS);
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   for (const [name, test] of Object.entries(tests)) {
-    if (process.env.ONLY && process.env.ONLY !== name) continue;
+    if (process.env.ONLY && !process.env.ONLY.split(',').includes(name)) continue;
     const page = await context.newPage();
     const errors = [];
     page.on('pageerror', (error) => errors.push(`page error: ${error.message}`));

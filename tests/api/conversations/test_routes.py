@@ -238,12 +238,16 @@ async def test_an_answer_without_end_does_not_block_the_choice(start_api: ApiFac
         better = "left" if comparison["left"] == complete else "right"
         told = (await api.client.post(f"/v1/comparisons/{comparison['id']}/choice", json={"outcome": better})).json()
         assert told[f"{better}_model"] == "other/model"
-        endings = {entry["model"]: entry["finish_reason"] for entry in (await get_tree(api.client, turn["conversation"]))["tree"][1:]}
+        endings = {
+            entry["model"]: entry["finish_reason"] for entry in (await get_tree(api.client, turn["conversation"]))["tree"][1:]
+        }
         assert endings == {"fake-model": "cancelled", "other/model": "stop"}
 
 
 async def test_two_stopped_answers_are_not_offered_for_judgement(start_api: ApiFactory) -> None:
-    async with start_api(FakeEngine([ScriptedAnswer("ab" * 4000, delay_s=0.002), ScriptedAnswer("cd" * 4000, delay_s=0.002)])) as api:
+    async with start_api(
+        FakeEngine([ScriptedAnswer("ab" * 4000, delay_s=0.002), ScriptedAnswer("cd" * 4000, delay_s=0.002)])
+    ) as api:
         turn = await start_turn(api.client, "Which?", compare=True)
         while (await api.client.get(f"/v1/turns/{turn['id']}")).json()["events"] < 20:
             await asyncio.sleep(0.02)
@@ -262,9 +266,7 @@ async def test_conversation_keeps_its_model(start_api: ApiFactory) -> None:
         assert text_of(events) == "Other."
         conversation_id = first["conversation"]
         assert (await get_tree(api.client, conversation_id))["model"] == "other/model"
-        again, events = await exchange(
-            api.client, "B", conversation=conversation_id, message=first["answers"][0]["message"]
-        )
+        again, events = await exchange(api.client, "B", conversation=conversation_id, message=first["answers"][0]["message"])
         assert text_of(events) == "Other.", "a question without a model is answered by the conversation's"
         chosen = await api.client.patch(f"/v1/chats/{conversation_id}", json={"model": "fake-model"})
         assert chosen.json()["model"] == "fake-model"

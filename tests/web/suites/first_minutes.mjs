@@ -1,6 +1,12 @@
 // What a newcomer meets first: sending, choosing, comparing, stopping, leaving, and finding the way.
 const focusIs = (page, id) => page.waitForFunction((wanted) => document.activeElement?.id === wanted, id);
 const pill = (page) => page.locator('.composer .pill').first();
+/** A person who has not chosen any model before: what is chosen for new chats outlasts a test. */
+const fresh = (test) => async (tools, check) => {
+  await tools.page.goto(`${tools.address}/icon.svg`);
+  await tools.page.evaluate(() => localStorage.removeItem('yearling.model'));
+  await test(tools, check);
+};
 const newest = async (tools, kind) => (await tools.api('GET', `/v1/feedback/events?kind=${kind}&limit=1`)).data[0];
 
 async function starter(tools, check) {
@@ -273,13 +279,25 @@ async function stoppedBeforeTheFirstWord(tools, check) {
   await tools.ask('thinks');
   await page.locator('.send.stop').waitFor();
   await page.locator('.send.stop').click();
-  await page.getByText('This question has no answer.').waitFor();
-  check((await page.locator('.message.answer').count()) === 0, 'an answer without a word is shown');
+  await page.locator('.answer').getByText('Stopped').waitFor();
+  check((await page.getByText('The answer is empty.').count()) === 0, 'a stopped answer is called empty');
   await focusIs(page, 'composer');
+  await page.getByRole('button', { name: 'Continue' }).waitFor();
+}
+
+async function questionWithoutAnswer(tools, check) {
+  const { page } = tools;
+  await tools.open('/');
+  await tools.ask('Answer me twice');
+  await tools.answer();
+  await page.getByRole('button', { name: 'More', exact: true }).click();
+  await page.getByRole('menuitem', { name: 'Delete from here' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+  await page.getByText('This question has no answer.').waitFor();
   await page.reload();
   await page.getByRole('button', { name: 'Generate an answer' }).click();
-  await page.locator('.message.answer').waitFor();
-  await page.keyboard.press('Escape');
+  await page.getByText('You said: Answer me twice').waitFor();
+  check((await page.getByText('This question has no answer.').count()) === 0, 'an answered question is called unanswered');
 }
 
 async function unsavedInstructions(tools, check) {
@@ -355,9 +373,10 @@ async function shortSidebar(tools, check) {
     check(above.length === 4, `above the chats stand ${above.join(', ')}`);
     await page.locator('.sidebar').getByRole('link', { name: /How it learns/ }).click();
     await page.waitForURL(/\/learning$/);
+    await page.locator('.stations').waitFor();
     for (const name of ['Notes', 'Consensus', 'Training', 'Exams', 'Behaviour spec'])
       check((await page.locator('.stations, .page-inside > .station').getByText(name).count()) >= 1, `${name} is not on the page`);
-    await page.locator('.station', { hasText: 'Training' }).click();
+    await page.locator('.station', { hasText: '4. Training' }).click();
     await page.waitForURL(/\/runs$/);
     const tabs = page.getByRole('navigation', { name: 'How it learns' });
     check((await tabs.locator('[aria-current=page]').innerText()).trim() === 'Training', 'the tab of the page is not marked');
@@ -375,7 +394,7 @@ async function smallModelNote(tools, check) {
   await page.getByText('Tiny 135M Instruct is a very small model').waitFor();
   await page.locator('.small-model').getByRole('link', { name: 'Get a better model' }).click();
   await page.waitForURL(/\/models$/);
-  await page.getByText('SmolLM3 3B').waitFor();
+  await page.locator('article', { hasText: 'smollm3-3b' }).waitFor();
 }
 
 async function models(tools, check) {
@@ -404,26 +423,27 @@ async function models(tools, check) {
 }
 
 export const tests = {
-  starter_leaves_no_text: starter,
-  focus_after_choosing: focusAfterChoosing,
-  edit_sends_on_enter: editSendsOnEnter,
-  compare_page_keys: comparePageKeys,
-  compare_keys_in_a_chat: compareKeysInAChat,
-  model_of_a_chat: modelOfAChat,
-  missing_model: missingModel,
-  model_search: modelSearch,
-  compared_with_itself: comparedWithItself,
-  endless_answer: endlessAnswer,
-  wide_table: wideTable,
-  dialogs_are_centred: dialogsAreCentred,
-  folded_diagram: foldedDiagram,
-  stopped_answer: stoppedAnswer,
-  stopped_before_the_first_word: stoppedBeforeTheFirstWord,
-  unsaved_instructions: unsavedInstructions,
-  provisional_title: provisionalTitle,
-  run_verdict: runVerdict,
-  exam_data: examData,
-  short_sidebar: shortSidebar,
-  small_model_note: smallModelNote,
-  models_page: models,
+  starter_leaves_no_text: fresh(starter),
+  focus_after_choosing: fresh(focusAfterChoosing),
+  edit_sends_on_enter: fresh(editSendsOnEnter),
+  compare_page_keys: fresh(comparePageKeys),
+  compare_keys_in_a_chat: fresh(compareKeysInAChat),
+  model_of_a_chat: fresh(modelOfAChat),
+  missing_model: fresh(missingModel),
+  model_search: fresh(modelSearch),
+  compared_with_itself: fresh(comparedWithItself),
+  endless_answer: fresh(endlessAnswer),
+  wide_table: fresh(wideTable),
+  dialogs_are_centred: fresh(dialogsAreCentred),
+  folded_diagram: fresh(foldedDiagram),
+  stopped_answer: fresh(stoppedAnswer),
+  stopped_before_the_first_word: fresh(stoppedBeforeTheFirstWord),
+  question_without_answer: fresh(questionWithoutAnswer),
+  unsaved_instructions: fresh(unsavedInstructions),
+  provisional_title: fresh(provisionalTitle),
+  run_verdict: fresh(runVerdict),
+  exam_data: fresh(examData),
+  short_sidebar: fresh(shortSidebar),
+  small_model_note: fresh(smallModelNote),
+  models_page: fresh(models),
 };

@@ -53,6 +53,7 @@ export default function ComparePage() {
             left={left}
             right={right}
             running={running}
+            settling={state.settling.size > 0}
             error={state.errors.get(left.id) ?? state.errors.get(right.id)}
           />
           {ended && (

@@ -30,6 +30,7 @@ export function ComparisonView({
   left,
   right,
   running,
+  settling = false,
   error,
   takesKeys = true,
   onDecided,
@@ -39,6 +40,8 @@ export function ComparisonView({
   left: Message;
   right: Message;
   running: boolean;
+  /** Whether the answers have ended a moment ago, and the server is asked for the comparison. */
+  settling?: boolean;
   error?: unknown;
   /** Whether 1, 2 and 0 choose wherever the focus is. Of several comparisons only the newest takes them. */
   takesKeys?: boolean;
@@ -48,12 +51,16 @@ export function ComparisonView({
   const place = useRef<HTMLElement>(null);
   const [busy, setBusy] = useState<Outcome | null>(null);
   const [tags, setTags] = useState<string[]>([]);
-  const leftIsComplete = useIsComplete(chat, left);
-  const rightIsComplete = useIsComplete(chat, right);
+  const leftStream = useStreaming(chat, left);
+  const rightStream = useStreaming(chat, right);
+  const leftIsComplete = leftStream === null && left.text !== '';
+  const rightIsComplete = rightStream === null && right.text !== '';
   const decided = comparison && comparison.state !== 'open';
-  const open = comparison?.state === 'open' && !running;
+  const differ = left.text.trim() !== right.text.trim();
+  const open = !running && (comparison ? comparison.state === 'open' : settling && leftIsComplete && rightIsComplete && differ);
   // One answer that goes on and on does not keep the other from being chosen: choosing stops it.
-  const mayStop = running && leftIsComplete !== rightIsComplete && !comparison;
+  const begun = (leftStream ?? rightStream)?.text;
+  const mayStop = running && !comparison && leftIsComplete !== rightIsComplete && Boolean(begun);
   const may = useCallback(
     (outcome: Outcome) =>
       open || (mayStop && ((outcome === 'left' && leftIsComplete) || (outcome === 'right' && rightIsComplete))),
@@ -153,11 +160,6 @@ export function ComparisonView({
       )}
     </article>
   );
-}
-
-/** Whether an answer of a comparison has ended, with something in it. */
-function useIsComplete(chat: Chat, message: Message): boolean {
-  return useStreaming(chat, message) === null && message.text !== '';
 }
 
 function useStreaming(chat: Chat, message: Message): StreamingAnswer | null {

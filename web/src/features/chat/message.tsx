@@ -157,7 +157,7 @@ function Answer(props: MessageProps) {
       {editing ? (
         <EditAnswer {...props} message={last} text={text} onDone={() => setEditing(false)} />
       ) : (
-        <MessageText text={text} streaming={Boolean(streaming)} />
+        (text || streaming || !cut) && <MessageText text={text} streaming={Boolean(streaming)} />
       )}
       {streaming?.disconnected && (
         <p className="small muted row" role="status">

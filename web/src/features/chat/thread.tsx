@@ -261,6 +261,7 @@ const Row = memo(function Row({ comparison, errors, settling, ...props }: RowPro
         left={pair[0]}
         right={pair[1]}
         running={running}
+        settling={settling}
         error={errors.get(pair[0].id) ?? errors.get(pair[1].id)}
         takesKeys={isLast}
       />
