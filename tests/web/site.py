@@ -3,8 +3,8 @@
     python -m tests.web.site        # prints its address; stop with Ctrl-C
 
 What the engine says depends on the question: `showcase` gets everything that markdown can, `slow` an answer that takes its time,
-`long` one that is cut off, `broken` one that fails, `endless` one that goes on and on, `thinks` one that takes long to begin, `vary`
-another one each time, `wide table` a table, `Say slowly: ` what follows. Anything else is repeated.
+`long` one that is cut off, `broken` one that fails, `endless` one that goes on and on, `thinks` one that takes long to begin,
+`vary` another one each time, `wide table` a table, `Say slowly: ` what follows. Anything else is repeated.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ flowchart LR
 WIDE_TABLE = """\
 | Method | What it does | When it helps | Complexity | Remark |
 |---|---|---|---|---|
-| Divide and conquer | Splits a problem into independent parts and joins their results | Sorting and searching | n log n | recursive |
-| Dynamic programming | Keeps the results of overlapping subproblems so that none is solved twice | Shortest paths | polynomial | memory |
+| Divide and conquer | Splits a problem into independent parts and joins the results | Sorting | n log n | recursive |
+| Dynamic programming | Keeps the results of subproblems so that none is solved twice | Paths | polynomial | memory |
 """
 
 MANY_MODELS = ("tiny-135m-instruct-q4_1", *(f"hosted/family-{number}b-chat" for number in range(2, 9)))
