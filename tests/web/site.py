@@ -73,8 +73,8 @@ flowchart LR
 WIDE_TABLE = """\
 | Method | What it does | When it helps | Complexity | Remark |
 |---|---|---|---|---|
-| Divide and conquer | Splits a problem into independent parts, joins results | Sorting and searching | n log n | recursive |
-| Dynamic programming | Keeps the results of subproblems, so that none is solved twice | Shortest paths | polynomial | memory |
+| Divide and conquer | Splits a problem into independent parts and joins the results | Sorting | n log n | recursive |
+| Dynamic programming | Keeps the results of subproblems so that none is solved twice | Paths | polynomial | memory |
 """
 
 MANY_MODELS = ("tiny-135m-instruct-q4_1", *(f"hosted/family-{number}b-chat" for number in range(2, 9)))

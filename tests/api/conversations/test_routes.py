@@ -229,7 +229,9 @@ async def test_an_answer_without_end_does_not_block_the_choice(start_api: ApiFac
     endless = ScriptedAnswer("again and " * 4000, delay_s=0.002)
     async with start_api(FakeEngine([endless])) as api:
         turn = await start_turn(api.client, "Which?", compare=True, against="other/model")
-        while len(stored := (await get_tree(api.client, turn["conversation"]))["tree"]) < 2:  # noqa: ASYNC110 - the server is another party
+        while (await api.client.get(f"/v1/turns/{turn['id']}")).json()["events"] < 20:  # noqa: ASYNC110 - a plain counter
+            await asyncio.sleep(0.02)
+        while len(stored := (await get_tree(api.client, turn["conversation"]))["tree"]) < 2:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.02)
         complete = stored[1]["id"]
         assert (await api.client.post(f"/v1/turns/{turn['id']}/stop")).json()["state"] == "stopped"
@@ -249,7 +251,7 @@ async def test_two_stopped_answers_are_not_offered_for_judgement(start_api: ApiF
         FakeEngine([ScriptedAnswer("ab" * 4000, delay_s=0.002), ScriptedAnswer("cd" * 4000, delay_s=0.002)])
     ) as api:
         turn = await start_turn(api.client, "Which?", compare=True)
-        while (await api.client.get(f"/v1/turns/{turn['id']}")).json()["events"] < 20:  # noqa: ASYNC110 - the server is another party
+        while (await api.client.get(f"/v1/turns/{turn['id']}")).json()["events"] < 40:  # noqa: ASYNC110 - a plain counter
             await asyncio.sleep(0.02)
         await api.client.post(f"/v1/turns/{turn['id']}/stop")
         conversation = await get_tree(api.client, turn["conversation"])

@@ -174,7 +174,7 @@ def test_halves_of_characters_are_mended(settings: Settings) -> None:
         owner = store.people.owner().id
         cut = [store.conversations.create(owner, title).id for title in ("Cut \ud83d", "Whole 😀", "\ud83d\ude00 \U0010fffd")]
         text = "a\ud83d\ude00 b\ud83d \0 \U0010fffdd83d"
-        facts = {"key \ude00": ["\ud83d", "\\ud83d"]}
+        facts: dict[str, object] = {"key \ude00": ["\ud83d", "\\ud83d"]}
         parent = None
         for _ in range(3):
             added = store.conversations.add_message(

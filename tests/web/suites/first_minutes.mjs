@@ -7,7 +7,10 @@ const fresh = (test) => async (tools, check) => {
   await tools.page.evaluate(() => localStorage.removeItem('yearling.model'));
   await test(tools, check);
 };
-const newest = async (tools, kind) => (await tools.api('GET', `/v1/feedback/events?kind=${kind}&limit=1`)).data[0];
+const newest = async (tools, kind) => {
+  const log = await tools.api('GET', '/v1/consensus/log?limit=1000');
+  return log.data.map((one) => one.event).findLast((event) => event.kind === kind);
+};
 
 async function starter(tools, check) {
   const { page } = tools;
