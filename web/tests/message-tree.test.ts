@@ -11,6 +11,7 @@ function message(id: string, parent: string | null, some: Partial<Message> = {})
     reasoning: null,
     created_utc: '2026-01-01T00:00:00Z',
     model: null,
+    model_title: null,
     sample: null,
     finish_reason: null,
     continues: false,

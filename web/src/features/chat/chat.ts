@@ -320,6 +320,7 @@ export function placeholderMessage(
     reasoning: null,
     created_utc: turn.created_utc,
     model: null,
+    model_title: null,
     sample: null,
     finish_reason: null,
     continues: false,
