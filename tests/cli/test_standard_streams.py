@@ -64,7 +64,7 @@ def run(
         (["chat"], b"caf\xe9?", "Standard input is not UTF-8"),
         (["chat"], b"x" * (MAX_PIPED_BYTES + 1), "Standard input is longer"),
     ],
-    ids=["pipe", "argument", "long"],
+    ids=["pipe", "long"],
 )
 def test_questions_that_are_not_text_are_refused(
     environment: dict[str, str], arguments: list[str | bytes], data: bytes, complaint: str

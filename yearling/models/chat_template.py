@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from yearling.errors import BadInput
+from yearling.errors import BadInput, Untrusted
 from yearling.models.templates import TemplateError, TemplateRefusal, TemplateSyntaxError, compile_template, render_template
 from yearling.models.tokenizer import Tokenizer
 from yearling.models.tokenizer_metadata import (
@@ -137,6 +137,10 @@ def _from_metadata(metadata: TemplateMetadata, name: str) -> ChatTemplate:
         raise BadInput(
             f"The model {name} has no chat template, so it cannot be used for chat.",
             advice="Use an instruction-tuned model, or add a chat_template.jinja to its folder and import it again.",
+        )
+    if not (isinstance(metadata.default, str) and isinstance(metadata.tool_use, str)):  # a file can hold any type under the key
+        raise Untrusted(
+            f"The chat template of the model {name} is not text.", advice="Get the file again, or from another source."
         )
     return ChatTemplate(metadata.default, tool_source=metadata.tool_use, special_tokens=metadata.special_tokens)
 

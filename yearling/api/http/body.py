@@ -27,7 +27,7 @@ _JSON = "application/json"
 
 MAX_BODY_VALUES = 100_000
 """JSON values that a body may have."""
-_MAX_LISTED_ERRORS = 1000
+_MAX_LISTED_ERRORS = 10_000
 
 
 class JsonBodyMarker:

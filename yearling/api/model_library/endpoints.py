@@ -31,7 +31,7 @@ EndpointPath = Annotated[str, Path(description="Name of the endpoint.")]
 @router.get("/v1/endpoints", operation_id="list_endpoints", response_model=schemas.EndpointList)
 async def list_endpoints(request: Request) -> JsonResponse:
     """List the endpoints with their models, and presets for new ones."""
-    return JsonResponse(endpoint_list_view(get_services(request).pool), no_store=True)
+    return JsonResponse(endpoint_list_view(get_services(request).pool))
 
 
 @router.post("/v1/endpoints", operation_id="add_endpoint", response_model=schemas.EndpointList)
@@ -41,14 +41,14 @@ async def add_endpoint(request: Request, body: JsonBody[schemas.EndpointRequest]
     endpoint = EndpointSettings(name=body.name, url=body.url, api_key=SecretStr(body.api_key))
     endpoints = await asyncio.to_thread(save_endpoint, services.settings, endpoint)
     await services.pool.set_endpoints(endpoints)
-    return JsonResponse(endpoint_list_view(services.pool), no_store=True)
+    return JsonResponse(endpoint_list_view(services.pool))
 
 
 @router.post("/v1/endpoints/test", operation_id="test_endpoint", response_model=schemas.EndpointTestResult)
 async def test_endpoint(request: Request, body: JsonBody[schemas.EndpointTestRequest]) -> JsonResponse:
     """Test an endpoint before it is saved: list its models, and have one answer."""
     endpoint = EndpointSettings(name="tested", url=body.url, api_key=SecretStr(body.api_key))
-    return JsonResponse(endpoint_test_view(await check_endpoint(endpoint, model=body.model)), no_store=True)
+    return JsonResponse(endpoint_test_view(await check_endpoint(endpoint, model=body.model)))
 
 
 @router.post("/v1/endpoints/{name}/test", operation_id="test_saved_endpoint", response_model=schemas.EndpointTestResult)
@@ -60,7 +60,7 @@ async def test_saved_endpoint(
     endpoint = next((status.settings for status in statuses if status.settings.name == name), None)
     if endpoint is None:
         raise NotFound(f"There is no endpoint {name!r}.", param="name")
-    return JsonResponse(endpoint_test_view(await check_endpoint(endpoint, model=body.model)), no_store=True)
+    return JsonResponse(endpoint_test_view(await check_endpoint(endpoint, model=body.model)))
 
 
 @router.delete("/v1/endpoints/{name}", operation_id="remove_endpoint", response_model=schemas.RemovedEndpoint)
@@ -69,4 +69,4 @@ async def remove_endpoint(request: Request, name: EndpointPath) -> JsonResponse:
     services = get_services(request)
     endpoints = await asyncio.to_thread(delete_endpoint, services.settings, name)
     await services.pool.set_endpoints(endpoints)
-    return JsonResponse({"object": "deleted", "name": name}, no_store=True)
+    return JsonResponse({"object": "deleted", "name": name})

@@ -33,7 +33,7 @@ async def list_model_library(request: Request) -> JsonResponse:
     """List installed models, models of endpoints, and models that can be pulled, with licence, size and memory."""
     services = get_services(request)
     library = ModelLibrary(services.settings.models_dir)
-    return JsonResponse(await asyncio.to_thread(library_view, library, services.pool), no_store=True)
+    return JsonResponse(await asyncio.to_thread(library_view, library, services.pool))
 
 
 @router.put("/v1/model-library/default", operation_id="set_default_model", response_model=schemas.DefaultModel)
@@ -43,14 +43,14 @@ async def set_default_model(request: Request, body: JsonBody[schemas.DefaultMode
     await services.pool.set_default(body.model)
     default = services.pool.default()
     is_saved = await asyncio.to_thread(save_default_model, services.settings, default)
-    return JsonResponse({"object": "default_model", "model": default, "is_saved": is_saved}, no_store=True)
+    return JsonResponse({"object": "default_model", "model": default, "is_saved": is_saved})
 
 
 @router.get("/v1/model-library/pulls", operation_id="list_model_pulls", response_model=schemas.PullList)
 async def list_model_pulls(request: Request) -> JsonResponse:
     """List the running pulls, and the ended ones since the server started, with their progress."""
     pulls = get_services(request).pulls
-    return JsonResponse({"object": "list", "data": [pull_view(pull) for pull in pulls.list()]}, no_store=True)
+    return JsonResponse({"object": "list", "data": [pull_view(pull) for pull in pulls.list()]})
 
 
 @router.post("/v1/model-library/pulls", operation_id="pull_model", response_model=schemas.PullView)
@@ -68,16 +68,16 @@ async def pull_model(request: Request, body: JsonBody[schemas.PullRequest]) -> J
     if entry is not None and entry.terms_url and not body.accept_terms:
         raise TermsNotAccepted(entry)
     pull = get_services(request).pulls.start(body.model, accept_terms=body.accept_terms)
-    return JsonResponse(pull_view(pull), no_store=True)
+    return JsonResponse(pull_view(pull))
 
 
 @router.get("/v1/model-library/pulls/{model:path}", operation_id="get_model_pull", response_model=schemas.PullView)
 async def get_model_pull(request: Request, model: PulledModel) -> JsonResponse:
     """Return the progress of a pull."""
-    return JsonResponse(pull_view(get_services(request).pulls.get(model)), no_store=True)
+    return JsonResponse(pull_view(get_services(request).pulls.get(model)))
 
 
 @router.delete("/v1/model-library/pulls/{model:path}", operation_id="cancel_model_pull", response_model=schemas.PullView)
 async def cancel_model_pull(request: Request, model: PulledModel) -> JsonResponse:
     """Cancel a pull. It ends within moments; the next pull of the model continues where it stopped."""
-    return JsonResponse(pull_view(get_services(request).pulls.cancel(model)), no_store=True)
+    return JsonResponse(pull_view(get_services(request).pulls.cancel(model)))

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 from fastapi import Request
 from starlette.responses import Response
@@ -139,7 +140,7 @@ def _prompts(body: schemas.TextCompletionRequest) -> list[str | list[int]]:
 def _sampling(body: schemas.TextCompletionRequest) -> SamplingSettings:
     """OpenAI's defaults with the request's fields; a random seed unless the request has one."""
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
-    fields = {
+    fields: dict[str, Any] = {
         "temperature": body.temperature,
         "top_p": body.top_p,
         "top_k": body.top_k,

@@ -12,7 +12,7 @@ interface DataSet {
 }
 
 const BUILT_IN = ['constraints', 'spec'];
-const DOWNLOADED = ['ifeval'];
+const DOWNLOADED = ['ifeval', 'persistbench'];
 
 const DATA_SETS: readonly DataSet[] = [
   {
