@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
-from tests.feedback.people import simulate_events
+from tests.feedback.people import publish, simulate_events
 from yearling.config import Settings
 from yearling.errors import BadInput, Conflict, NotFound, StorageFailed
-from yearling.feedback import event_to_dict
+from yearling.feedback import FeedbackLog, event_to_dict
 from yearling.store import Store
 
 ROWS = [
@@ -100,6 +100,10 @@ def test_jury_is_invited_shown_and_replayed(run_yearling: Run, judged: Path, tmp
         run_yearling("feedback", "jury", "verdict", "i2")
     with pytest.raises(NotFound, match="Only an administrator"):
         run_yearling("feedback", "jury", "invite", "i2", "--as", "Ann")
+    with pytest.raises(Conflict, match="is private"):
+        run_yearling("feedback", "jury", "invite", "i2")
+    with Store.open(Settings(data_dir=judged)) as store:
+        publish(FeedbackLog(store), "i2", "i3")
     event = json.loads(run_yearling("feedback", "jury", "invite", "i2", "--json").stdout)
     assert len(event["jurors"]) >= 8
     assert "people to judge i3" in run_yearling("feedback", "jury", "invite", "i3").stdout

@@ -64,10 +64,10 @@ def _workers() -> list[psutil.Process]:
 
 
 @asynccontextmanager
-async def scripted() -> AsyncIterator[SupervisedEngine]:
+async def scripted(start_timeout_s: float = START_TIMEOUT_S) -> AsyncIterator[SupervisedEngine]:
     """A supervised scripted worker. No process, and no pipe or socket of one, outlives it."""
     descriptors, workers = _num_descriptors(), len(_workers())
-    engine = SupervisedEngine(EngineSpec(factory="none:none"), start_timeout_s=START_TIMEOUT_S)
+    engine = SupervisedEngine(EngineSpec(factory="none:none"), start_timeout_s=start_timeout_s)
     await engine.start()
     try:
         yield engine
@@ -156,7 +156,7 @@ async def test_an_adapter_that_is_refused_at_a_restart_does_not_stop_the_engine(
 
 @pytest.mark.parametrize("failing_step", ["sends a list later", "sends an id that is a list later", "dies later"])
 async def test_a_worker_that_fails_while_it_runs_fails_its_requests_and_is_replaced(step: SetStep, failing_step: str) -> None:
-    async with scripted() as engine:
+    async with scripted(start_timeout_s=30) as engine:
         step(failing_step)
         kill(engine)
         await wait_until(lambda: engine.restarts == 1)
@@ -164,7 +164,7 @@ async def test_a_worker_that_fails_while_it_runs_fails_its_requests_and_is_repla
             with pytest.raises(Unavailable, match=r"while it answered|not running"):
                 await asyncio.wait_for(engine.score([((1,), (2,))]), 5)
         step("")
-        await wait_until(lambda: engine.state == "ready" and engine.restarts > 2)
+        await wait_until(lambda: engine.state == "ready" and engine.restarts > 2, timeout_s=60)
         assert await engine.score([((1,), (2,))]) == [[-1.0]]
 
 

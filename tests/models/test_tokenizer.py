@@ -311,6 +311,7 @@ def test_sentencepiece_ids_equal_llama_cpps(prefix: bool, tmp_path: Path) -> Non
     assert differing_from_llama_cpp(weights, Tokenizer.from_gguf(weights), texts) == []
 
 
+@pytest.mark.drill  # it compares times, so nothing else may run
 @pytest.mark.slow
 def test_the_default_tokenizer_is_read_from_the_cache(default_model: Files) -> None:
     def fastest(load: Callable[[], object]) -> float:
