@@ -45,7 +45,7 @@ def has_ended(pid: int) -> bool:
         return True
 
 
-async def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+async def wait_until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "it took too long"
