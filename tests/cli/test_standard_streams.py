@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_anything_else_is_an_error_with_advice(data: bytes) -> None:
 
 
 def run(
-    *arguments: str | bytes, environment: dict[str, str], data: bytes = b"", stdout: object = subprocess.PIPE
+    *arguments: str | bytes, environment: dict[str, str], data: bytes = b"", stdout: int | IO[bytes] = subprocess.PIPE
 ) -> tuple[int, str, str]:
     process = subprocess.run(
         [*COMMAND, *arguments],
@@ -53,7 +54,7 @@ def run(
         stdout=stdout,
         stderr=subprocess.PIPE,
         timeout=120,
-        check=False,  # type: ignore[call-overload]
+        check=False,
     )
     return process.returncode, (process.stdout or b"").decode(), process.stderr.decode()
 

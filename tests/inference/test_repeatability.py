@@ -117,7 +117,7 @@ async def test_llamacpp_repeats_with_a_tiny_network(tmp_path: Path, threads: int
         await engine.close()
 
 
-async def test_llamacpp_reuses_what_it_computed_alone_and_what_it_saved(tmp_path: Path) -> None:
+async def test_llamacpp_reuses_what_it_computed_alone_and_what_it_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = await open_tiny_llamacpp(tmp_path, threads=1)
     repeater = Repeater(engine, vocabulary=256, length=600, max_tokens=2)
     try:
@@ -129,7 +129,7 @@ async def test_llamacpp_reuses_what_it_computed_alone_and_what_it_saved(tmp_path
             num_computed.append(len(rows))
             return decode(rows)
 
-        core._context.decode = count  # type: ignore[method-assign,assignment]
+        monkeypatch.setattr(core._context, "decode", count)
 
         async def prefilled(request: GenerationRequest) -> int:
             num_computed.clear()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
+import xllamacpp
 
 from yearling.config import Settings
 from yearling.errors import BadInput
@@ -58,7 +58,7 @@ def test_terms_that_are_not_open_source_name_their_address() -> None:
 
 
 def test_the_engine_knows_every_architecture_and_the_tokenizer_every_splitting_rule() -> None:
-    package = Path(importlib.util.find_spec("xllamacpp").submodule_search_locations[0])  # type: ignore[union-attr, index]
+    package = Path(xllamacpp.__file__).parent
     strings = b"".join(library.read_bytes() for library in package.glob("*.so"))
     for entry in known_models().values():
         assert b"\0" + entry.architecture.encode() + b"\0" in strings, entry.name

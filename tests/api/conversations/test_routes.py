@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import pytest
 
@@ -11,6 +12,32 @@ from tests.api.conftest import ApiFactory, RunningApi
 from tests.api.turn_client import events_of, exchange, get_tree, start_turn, text_of
 from yearling.api.conversations import comparison_schemas, schemas
 from yearling.inference import FakeEngine, ScriptedAnswer
+
+T = TypeVar("T")
+
+
+async def poll(fetch: Callable[[], Awaitable[T]], is_done: Callable[[T], bool]) -> T:
+    """Ask the server until the answer is as wanted, for a minute at most."""
+    async with asyncio.timeout(60):
+        while True:
+            answer = await fetch()
+            if is_done(answer):
+                return answer
+            await asyncio.sleep(0.02)
+
+
+async def wait_for_events(api: RunningApi, turn: str, number: int) -> None:
+    async def fetch() -> int:
+        return int((await api.client.get(f"/v1/turns/{turn}")).json()["events"])
+
+    await poll(fetch, lambda events: events >= number)
+
+
+async def wait_for_messages(api: RunningApi, conversation: str, number: int) -> list[dict[str, Any]]:
+    async def fetch() -> list[dict[str, Any]]:
+        return list((await get_tree(api.client, conversation))["tree"])
+
+    return await poll(fetch, lambda messages: len(messages) >= number)
 
 
 async def list_conversations(api: RunningApi, **query: Any) -> list[dict[str, Any]]:
@@ -229,11 +256,8 @@ async def test_an_answer_without_end_does_not_block_the_choice(start_api: ApiFac
     endless = ScriptedAnswer("again and " * 4000, delay_s=0.002)
     async with start_api(FakeEngine([endless])) as api:
         turn = await start_turn(api.client, "Which?", compare=True, against="other/model")
-        while (await api.client.get(f"/v1/turns/{turn['id']}")).json()["events"] < 20:  # noqa: ASYNC110 - a plain counter
-            await asyncio.sleep(0.02)
-        while len(stored := (await get_tree(api.client, turn["conversation"]))["tree"]) < 2:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.02)
-        complete = stored[1]["id"]
+        await wait_for_events(api, turn["id"], 20)
+        complete = (await wait_for_messages(api, turn["conversation"], 2))[1]["id"]
         assert (await api.client.post(f"/v1/turns/{turn['id']}/stop")).json()["state"] == "stopped"
         comparison = (await api.client.get(f"/v1/comparisons/{turn['comparison']}")).json()
         assert comparison["state"] == "open"
@@ -251,8 +275,7 @@ async def test_two_stopped_answers_are_not_offered_for_judgement(start_api: ApiF
         FakeEngine([ScriptedAnswer("ab" * 4000, delay_s=0.002), ScriptedAnswer("cd" * 4000, delay_s=0.002)])
     ) as api:
         turn = await start_turn(api.client, "Which?", compare=True)
-        while (await api.client.get(f"/v1/turns/{turn['id']}")).json()["events"] < 40:  # noqa: ASYNC110 - a plain counter
-            await asyncio.sleep(0.02)
+        await wait_for_events(api, turn["id"], 40)
         await api.client.post(f"/v1/turns/{turn['id']}/stop")
         conversation = await get_tree(api.client, turn["conversation"])
         assert [bool(entry["text"]) for entry in conversation["tree"]] == [True, True, True]

@@ -96,7 +96,7 @@ class Broken(FakeEngine):
         yield
 
     async def score_tokens(self, ids: Any, **options: Any) -> Any:
-        raise NotImplementedError
+        raise ZeroDivisionError("secret detail")
 
     async def embed(self, sequences: Any) -> Any:
         raise ZeroDivisionError("secret detail")
@@ -109,12 +109,15 @@ async def test_bugs_return_500_without_details(start_api: ApiFactory, capsys: py
             await api.chat("private words", stream=True),
             await api.client.post("/v1/embeddings", json={"input": "private words"}),
             await api.client.post("/v1/responses", json={"input": "private words"}),
+            await api.client.post(
+                "/v1/completions", json={"prompt": "private words", "echo": True, "logprobs": 0, "max_tokens": 0}
+            ),
         ):
             assert response.status_code == 500
             assert response.json()["error"]["code"] == "internal_error"
             assert "secret" not in response.text
     printed = "".join(capsys.readouterr())
-    assert printed.count("ZeroDivisionError") >= 4
+    assert printed.count("ZeroDivisionError") >= 5
     assert "private words" not in printed
 
 

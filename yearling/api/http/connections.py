@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -81,8 +81,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     # Opening and closing
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast("asyncio.Transport", transport))
         limits = self._limits
         address = self.client[0] if self.client else ""
         self._network = "" if address in limits.trusted_proxies else network_of(address)

@@ -88,26 +88,27 @@ class ApiRoute(APIRoute):
                 endpoint = _with_json_body(endpoint, signature, name, self.body_model)
                 body = {"required": True, "content": _json_content(self.body_model)}
                 options["openapi_extra"] = {**(options.get("openapi_extra") or {}), "requestBody": body}
-        if self.body_model is None and not _SAFE_METHODS.issuperset(options.get("methods") or _SAFE_METHODS):
-            declared = (options.get("openapi_extra") or {}).get("requestBody", {}).get("content", {})
-            endpoint = _with_content_type_check(endpoint, signature, tuple(declared))
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler of the route. It refuses parameters of the query that the route does not have."""
+        """The handler of the route. It refuses parameters of the query, and types of body, that the route does not declare."""
         handle = super().get_route_handler()
         known = {field.alias for field in get_flat_params(self.dependant) if isinstance(field.field_info, params.Query)}
-        if self.path in _ANY_QUERY:
-            return handle
+        takes_any_query = self.path in _ANY_QUERY
+        # The reader of a JSON body checks its type itself.
+        checks_content_type = self.body_model is None and not _SAFE_METHODS.issuperset(self.methods or ())
+        media_types = tuple((self.openapi_extra or {}).get("requestBody", {}).get("content", {}))
 
-        async def check_query_and_handle(request: Request) -> Response:
+        async def check_and_handle(request: Request) -> Response:
             for name in request.query_params:
-                if name not in known:
+                if not takes_any_query and name not in known:
                     message = f"The parameter {name[:100]} is unknown."
                     raise ApiError(400, message, param=name[:100], code="unknown_parameter")
+            if checks_content_type:
+                check_declared_content_type(request, media_types)
             return await handle(request)
 
-        return check_query_and_handle
+        return check_and_handle
 
 
 def _with_json_body(
@@ -124,21 +125,6 @@ def _with_json_body(
     parameters = [parameter for parameter in signature.parameters.values() if parameter.name != name]
     read_and_call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return read_and_call
-
-
-def _with_content_type_check(
-    endpoint: Callable[..., Any], signature: inspect.Signature, media_types: tuple[str, ...]
-) -> Callable[..., Any]:
-    """The endpoint of a route without a JSON body, which refuses bodies of types that the route does not declare."""
-
-    @functools.wraps(endpoint)
-    async def check_and_call(request: Request, **arguments: Any) -> Response:
-        check_declared_content_type(request, media_types)
-        response: Response = await endpoint(request, **arguments)
-        return response
-
-    check_and_call.__signature__ = signature  # type: ignore[attr-defined]
-    return check_and_call
 
 
 class ApiRouter(APIRouter):

@@ -7,6 +7,7 @@ pull of the same model resumes. Independent of HTTP.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -93,27 +94,30 @@ class ModelPulls:
         def progress(phase: str, done: int, total: int | None) -> None:
             if cancelled.is_set():
                 raise _CancelledPull
-            self._update(model, phase=phase, done_bytes=done, total_bytes=total)
+            self._update(model, lambda pull: replace(pull, phase=phase, done_bytes=done, total_bytes=total))
 
         try:
             pulled = self._library.pull(model, accept_terms=accept_terms, progress=progress)
         except _CancelledPull:
-            self._update(model, state="cancelled")
+            self._update(model, lambda pull: replace(pull, state="cancelled"))
         except UserError as error:
-            self._update(model, state="failed", problem=str(error))
+            self._fail(model, str(error))
         except Exception as error:  # a thread has nobody to raise to
             _log.exception("model_pull_failed", model=model)
-            self._update(
-                model, state="failed", problem=f"The pull failed ({type(error).__name__}). The log contains the details."
-            )
+            self._fail(model, f"The pull failed ({type(error).__name__}). The log contains the details.")
         else:
-            size_bytes = pulled.size_bytes
-            self._update(model, state="finished", phase="Installed", done_bytes=size_bytes, total_bytes=size_bytes)
+            size = pulled.size_bytes
+            self._update(
+                model, lambda pull: replace(pull, state="finished", phase="Installed", done_bytes=size, total_bytes=size)
+            )
 
-    def _update(self, model: str, **changes: object) -> None:
+    def _fail(self, model: str, problem: str) -> None:
+        self._update(model, lambda pull: replace(pull, state="failed", problem=problem))
+
+    def _update(self, model: str, change: Callable[[ModelPull], ModelPull]) -> None:
         with self._lock:
             if model in self._pulls:
-                self._pulls[model] = replace(self._pulls[model], **changes)  # type: ignore[arg-type]
+                self._pulls[model] = change(self._pulls[model])
 
     def _forget_oldest(self) -> None:
         ended = [model for model, pull in self._pulls.items() if pull.state != "running"]

@@ -84,18 +84,18 @@ def _endpoint_tables(document: tomlkit.TOMLDocument) -> AoT:
     import tomlkit
     from tomlkit.items import AoT
 
-    tables: Any = document.get("endpoints")
-    if not isinstance(tables, AoT):
-        converted = tomlkit.aot()
-        for fields in tables or ():
-            table = tomlkit.table()
-            table.update(dict(fields))
-            converted.append(table)
-        if "endpoints" in document:
-            del document["endpoints"]
-        document["endpoints"] = converted
-        tables = document["endpoints"]
-    return tables  # type: ignore[no-any-return]
+    present: Any = document.get("endpoints")
+    if isinstance(present, AoT):
+        return present
+    tables = tomlkit.aot()
+    for fields in present or ():
+        table = tomlkit.table()
+        table.update(dict(fields))
+        tables.append(table)
+    if "endpoints" in document:
+        del document["endpoints"]
+    document["endpoints"] = tables
+    return tables
 
 
 def _names(settings: Settings, tables: AoT) -> list[str]:

@@ -14,6 +14,7 @@ not listed: models with such templates get the form of `tool_text.py` described 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -149,16 +150,16 @@ class ToolCallScanner:
         return CallBlock(raw, tuple(read_calls(raw if marks.in_body else body)))
 
 
-class _EndFinder:
+class _EndFinder(ABC):
     """Finds where a body ends in a text that grows, looking at each character a bounded number of times."""
 
     def __init__(self, close: str) -> None:
         self._close = close
         self._position = 0
 
+    @abstractmethod
     def find(self, body: str) -> int | None:
         """Where the closing mark begins, None if it has not arrived."""
-        raise NotImplementedError
 
 
 class _JsonEnd(_EndFinder):
