@@ -73,7 +73,9 @@ async def readiness(request: Request) -> JsonResponse:
 )
 async def metrics(request: Request) -> Response:
     """Metrics for Prometheus."""
-    return Response(get_services(request).metrics.render(), headers={"content-type": CONTENT_TYPE})
+    # In a thread: there is a line for each route, status and bucket.
+    text = await asyncio.to_thread(get_services(request).metrics.render)
+    return Response(text, headers={"content-type": CONTENT_TYPE})
 
 
 def _engine_reasons(services: Services) -> list[str]:
