@@ -168,7 +168,7 @@ async function comparedWithItself(tools, check) {
   await page.getByRole('menuitemradio', { name: /other\/model/ }).click();
   await tools.ask('The same twice');
   await page.getByText('Both answers are the same, so there is nothing to choose.').waitFor();
-  await page.getByRole('button', { name: /is better/ }).first().waitFor({ state: 'detached' }); // identical answers are not for judgement
+  await page.getByRole('button', { name: /The (first|second) is better/ }).first().waitFor({ state: 'detached' }); // identical answers are not for judgement
   await page.getByRole('link', { name: 'Open the chat' }).click();
   await page.getByText('In other words: The same twice').waitFor();
   await page.getByText('Both answers are the same').waitFor();
