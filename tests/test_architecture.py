@@ -85,6 +85,12 @@ def statements(node: ast.AST) -> Iterator[ast.AST]:
             yield from statements(child)
 
 
+@functools.cache
+def parsed(source: str) -> ast.Module:
+    """Return the syntax tree of a source text: several tests walk the trees of all files."""
+    return ast.parse(source)
+
+
 def imported_modules(path: Path, package: Path) -> Iterator[tuple[int, str]]:
     """Yield (line, absolute dotted name) of each import statement in the file, and of each `import_module("...")` literal.
 
@@ -94,7 +100,7 @@ def imported_modules(path: Path, package: Path) -> Iterator[tuple[int, str]]:
     package_parts = parts[:-1]
     source = path.read_text(encoding="utf-8")
     imports_by_call = "import_module" in source or "__import__" in source
-    for node in (ast.walk if imports_by_call else statements)(ast.parse(source)):
+    for node in (ast.walk if imports_by_call else statements)(parsed(source)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
@@ -219,7 +225,7 @@ def class_names(folders: Iterable[Path]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for folder in folders:
         for path in sorted(folder.rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in ast.walk(parsed(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.ClassDef):
                     found.setdefault(node.name, []).append(f"{path.relative_to(folder.parent)}:{node.lineno}")
     return found
@@ -259,7 +265,7 @@ def test_no_file_of_the_page_imports_itself_in_a_circle() -> None:
 
 def test_doors_hold_no_logic() -> None:
     for door in PACKAGE.rglob("__init__.py"):
-        for node in ast.parse(door.read_text(encoding="utf-8")).body:
+        for node in parsed(door.read_text(encoding="utf-8")).body:
             is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
             is_all = isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("__all__", "__version__")
             assert is_docstring or is_all or isinstance(node, ast.Import | ast.ImportFrom), f"{door}:{node.lineno}"

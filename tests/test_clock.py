@@ -31,6 +31,7 @@ def test_ids_increase_if_the_clock_steps_back(monkeypatch: pytest.MonkeyPatch) -
     assert clock.new_id() > first
 
 
+@pytest.mark.slow
 def test_threads_never_share_an_id() -> None:
     with ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(lambda _: clock.new_id(), range(8_000)))

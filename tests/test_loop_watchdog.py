@@ -37,6 +37,7 @@ async def wait() -> None:
     time.sleep(CPU_LIMIT_S * 1.4)  # noqa: ASYNC251 - a stall without work
 
 
+@pytest.mark.slow
 def test_a_callback_that_burns_is_reported_with_its_stack() -> None:
     with LoopWatchdog().watching() as watchdog:
         asyncio.run(burn_once())
@@ -45,6 +46,7 @@ def test_a_callback_that_burns_is_reported_with_its_stack() -> None:
     assert "in burn\n" in str(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harmless", [many_small_callbacks, burn_in_a_worker, wait])
 def test_other_work_is_not_reported(harmless: object) -> None:
     assert callable(harmless)
@@ -55,6 +57,7 @@ def test_other_work_is_not_reported(harmless: object) -> None:
         assert watchdog.longest_stall_s > CPU_LIMIT_S
 
 
+@pytest.mark.slow
 def test_turns_of_a_loop_in_c_are_watched_by_heartbeats() -> None:
     async def main() -> None:
         watchdog.watch_loop(asyncio.get_running_loop(), threading.get_ident())

@@ -52,6 +52,7 @@ def test_escapes_in_json_are_mended(escaped: str, mended: str) -> None:
     assert mend_surrogate_escapes(escaped.encode()) == mended.encode()
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_mended_json_is_the_json_of_the_mended_value(value: object) -> None:
     escaped = json.dumps(value).encode()
@@ -59,6 +60,7 @@ def test_mended_json_is_the_json_of_the_mended_value(value: object) -> None:
     assert repr(decoded) == repr(mend_surrogates_in_json(json.loads(escaped)))
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_writer_of_json_is_total(value: object) -> None:
     """Whatever the strings and the numbers are, the bytes are valid JSON in UTF-8."""
@@ -66,6 +68,7 @@ def test_writer_of_json_is_total(value: object) -> None:
     json.loads(to_json_bytes(value, ascii_only=True), parse_constant=pytest.fail)
 
 
+@pytest.mark.slow
 def test_mending_takes_linear_time() -> None:
     for piece in (b"\\ud83d", b"\\\\", b"\\ud83d\\ude00", b"\\n\\ud83d"):
         durations = []

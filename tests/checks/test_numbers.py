@@ -258,6 +258,7 @@ def test_integers_are_read_in_every_form(value: int) -> None:
         assert final_number(text.replace("-", "−")) == value
 
 
+@pytest.mark.slow
 def test_every_solution_of_gsm8k_gives_its_answer() -> None:
     folder = data_folder("gsm8k") / "gsm8k"
     for name in ("train.jsonl", "test.jsonl"):

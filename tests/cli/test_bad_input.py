@@ -55,6 +55,7 @@ def test_serve_without_model_suggests_a_pull(tmp_path: Path) -> None:
     assert_user_error(yearling("serve", "--port", "0", data_dir=tmp_path), "yearling model pull smollm2-135m-instruct")
 
 
+@pytest.mark.slow
 def test_chat_without_question_suggests_one(tmp_path: Path) -> None:
     assert_user_error(yearling("chat", data_dir=tmp_path), "There is no question", "yearling chat")
 

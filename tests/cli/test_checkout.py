@@ -47,6 +47,7 @@ def installed_package(tmp_path: Path) -> Path:
     return target
 
 
+@pytest.mark.slow
 def test_measurements_exit_with_code_2_without_a_checkout(installed_package: Path, tmp_path: Path) -> None:
     process = subprocess.run(
         [sys.executable, "-c", RUN_ALL, json.dumps(MEASUREMENTS)],
@@ -66,6 +67,7 @@ def test_measurements_exit_with_code_2_without_a_checkout(installed_package: Pat
         assert (exit_code, "Needs the source checkout." in output) == (0, True), output
 
 
+@pytest.mark.slow
 def test_gates_are_measured_in_the_checkout(run_yearling: Run) -> None:
     result = run_yearling("bench", "gates", "--gates", "100", "--json")
     rows = json.loads(result.stdout)

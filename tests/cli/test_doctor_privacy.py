@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Run
 from yearling.config import Settings
 from yearling.files.private import find_exposed
@@ -32,6 +34,7 @@ def test_doctor_reports_data_that_others_may_read(run_yearling: Run, tmp_path: P
     assert data_folder_problems(run_yearling) == []
 
 
+@pytest.mark.slow
 def test_commands_write_private_files(tmp_path: Path) -> None:
     """Those of libraries too: the process has a private umask."""
     environment = {**os.environ, "YEARLING_DATA_DIR": str(tmp_path / "data")}

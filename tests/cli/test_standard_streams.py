@@ -59,6 +59,7 @@ def run(
     return process.returncode, (process.stdout or b"").decode(), process.stderr.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "data", "complaint"),
     [
@@ -74,6 +75,7 @@ def test_questions_that_are_not_text_are_refused(
     assert (code, complaint in errors, "Traceback" in errors) == (1, True, False), errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["model", "list", "--json"], ["model", "list"], ["--help"], ["--version"]], ids=" ".join)
 def test_a_full_disk_behind_the_output_is_named(environment: dict[str, str], arguments: list[str]) -> None:
     with open("/dev/full", "wb") as full:
@@ -82,6 +84,7 @@ def test_a_full_disk_behind_the_output_is_named(environment: dict[str, str], arg
     assert (code, message) == (1, "Error: The output cannot be written: No space left on device. Send it to another place.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["model", "list", "--json"], ["model", "list"], ["--help"]], ids=" ".join)
 def test_a_reader_that_has_seen_enough_is_no_error(environment: dict[str, str], arguments: list[str]) -> None:
     reader, writer = os.pipe()
@@ -93,6 +96,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(environment: dict[str, str], 
     assert (code, errors) == (0, "")
 
 
+@pytest.mark.slow
 def test_wrong_usage_and_errors_keep_their_codes(environment: dict[str, str]) -> None:
     assert run("model", "nothing", environment=environment)[0] == 2
     assert run("model", "show", "nothing", environment=environment)[0] == 1
@@ -107,6 +111,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_an_interruption_at_any_moment_of_the_start_prints_nothing(environment: dict[str, str]) -> None:
     def start() -> subprocess.Popen[bytes]:
         process = subprocess.Popen(

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from yearling.config import Settings
 from yearling.store import Store
 
@@ -17,6 +19,7 @@ def run_yearling(folder: Path, *arguments: bytes) -> subprocess.CompletedProcess
     return subprocess.run(command, env=environment, cwd=Path(__file__).parents[2], capture_output=True, check=False)
 
 
+@pytest.mark.slow
 def test_text_that_is_not_utf8_is_stored_and_printed(tmp_path: Path) -> None:
     with Store.open(Settings(data_dir=tmp_path / "data")) as store:
         store.passwords.set(store.people.owner().id, "a long password", actor="test")
@@ -28,6 +31,7 @@ def test_text_that_is_not_utf8_is_stored_and_printed(tmp_path: Path) -> None:
     assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr.decode()
 
 
+@pytest.mark.slow
 def test_path_that_is_not_utf8_names_its_file(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/backup-\xe9.tar.gz"
     done = run_yearling(tmp_path, b"backup", path)

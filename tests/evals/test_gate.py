@@ -70,5 +70,6 @@ def test_a_thousand_simulated_gates_keep_every_guarantee() -> None:
     assert broken == []
 
 
+@pytest.mark.slow
 def test_exact_probability_of_a_false_allow_stays_below_alpha_for_any_discordance() -> None:
     assert all(allow_probability(0.0, discordant=share) <= 0.05 for share in (0.05, 0.2, 0.5))

@@ -102,6 +102,7 @@ async def open_tiny_llamacpp(folder: Path, *, threads: int) -> LlamaCppEngine:
     return await LlamaCppEngine.open(path, ByteTokenizer(), model_hash="tiny", threads=threads, max_sequences=4)
 
 
+@pytest.mark.slow
 async def test_torch_repeats_with_a_tiny_network() -> None:
     async with tiny_engine() as engine:
         await assert_repeats(Repeater(engine, vocabulary=256, length=64, max_tokens=6, num_top=3))
@@ -117,6 +118,7 @@ async def test_llamacpp_repeats_with_a_tiny_network(tmp_path: Path, threads: int
         await engine.close()
 
 
+@pytest.mark.slow
 async def test_llamacpp_reuses_what_it_computed_alone_and_what_it_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = await open_tiny_llamacpp(tmp_path, threads=1)
     repeater = Repeater(engine, vocabulary=256, length=600, max_tokens=2)
@@ -155,6 +157,7 @@ async def wait_until_settled(engine: LlamaCppEngine) -> None:
     raise AssertionError("the engine never settled")
 
 
+@pytest.mark.slow
 async def test_llamacpp_prepares_the_next_turn_while_it_is_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_thread, "IDLE_PAUSE_S", 0.01)
     prompt = numbers(0, 200, 256)

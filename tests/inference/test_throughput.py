@@ -163,6 +163,7 @@ def slow_engine() -> TimedEngine:
     return TimedEngine(FakeEngine([ScriptedAnswer("abc", delay_s=STEP_S, end_of_turn=False)]))
 
 
+@pytest.mark.slow
 async def test_the_overhead_is_the_time_outside_the_engine() -> None:
     engine = slow_engine()
     server = await serve(cast("Engine", engine), added_s=0.1)
@@ -189,6 +190,7 @@ async def test_a_timed_engine_excludes_the_readers_time() -> None:
     assert engine.stream_wait_s[0] < 0.1 * deltas
 
 
+@pytest.mark.slow
 async def test_an_api_that_fails_is_not_measured() -> None:
     server = await serve(FakeEngine(), added_s=0, status="500 Internal Server Error")
     async with server:

@@ -82,6 +82,7 @@ def test_a_long_template_is_refused_before_it_is_read() -> None:
         compile_template("x" * (process.MAX_SOURCE_CHARS + 1))
 
 
+@pytest.mark.slow
 def test_a_template_that_takes_too_long_is_ended(short_limits: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert render_template("warm", {}) == "warm"
     monkeypatch.setattr(process, "WALL_LIMIT_S", 0.05)

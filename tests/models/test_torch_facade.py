@@ -3,7 +3,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.slow
 def test_importing_the_room_loads_no_heavy_library() -> None:
     script = (
         "import sys, yearling.models as door\n"

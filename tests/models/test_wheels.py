@@ -165,6 +165,7 @@ def test_pip_configuration_is_read_in_pips_order(tmp_path: Path) -> None:
     assert PackageIndexes.from_environment(environ | {"PIP_INDEX_URL": "https://env/simple"}).urls[0] == "https://env/simple"
 
 
+@pytest.mark.slow
 def test_settings_are_those_that_pip_itself_reports(tmp_path: Path) -> None:
     """Against the reference implementation: `pip config list` with the same files and variables."""
     environ = {"HOME": str(tmp_path / "home"), "XDG_CONFIG_DIRS": str(tmp_path / "xdg")}

@@ -39,6 +39,7 @@ def test_lookalike_and_invalid_names_are_refused(store: Store, name: str) -> Non
         store.people.add(name)
 
 
+@pytest.mark.slow
 def test_password_authenticates_and_only_its_hash_is_stored(
     store: Store, fast_password_hashing: type[argon2.PasswordHasher], monkeypatch: pytest.MonkeyPatch
 ) -> None:

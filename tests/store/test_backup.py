@@ -45,6 +45,7 @@ def test_restored_backup_equals_original(store: Store, backup: Path, tmp_path: P
         assert restored.audit.verify() == store.audit.verify()
 
 
+@pytest.mark.slow
 def test_restore_keeps_the_replaced_data(settings: Settings, store: Store, backup: Path) -> None:
     before = dump(store)
     fill(store, seed=2)

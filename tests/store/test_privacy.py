@@ -23,6 +23,7 @@ def open_umask() -> Iterator[None]:
     os.umask(before)
 
 
+@pytest.mark.slow
 def test_new_database_is_private_from_the_beginning(tmp_path: Path) -> None:
     """In a process of its own: in this one, new databases are copies of a template."""
     script = """

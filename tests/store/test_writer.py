@@ -67,6 +67,7 @@ async def test_samples_added_during_a_transaction_share_the_next_one(
     assert store.samples.count() == 41
 
 
+@pytest.mark.slow
 async def test_writer_refuses_only_invalid_samples(store: Store, writer: SampleWriter, owner: Person) -> None:
     known = make_sample(owner.id)
     store.samples.add(known)

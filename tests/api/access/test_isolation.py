@@ -185,6 +185,7 @@ def describe(route: Route, who: str, response: httpx.Response) -> str:
     return f"{route.key} as {who}: {response.status_code} {response.text[:200]}"
 
 
+@pytest.mark.slow
 async def test_objects_of_others_are_unreachable(start_api: ApiFactory) -> None:
     async with make_world(start_api) as world:
         before, leaks, num_calls = stored_data(world.api.store, world.ada.id), [], 0

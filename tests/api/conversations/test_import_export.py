@@ -151,6 +151,7 @@ async def delete_all(api: RunningApi) -> None:
         api.store.samples.delete(sample.id, person_id=sample.person_id)
 
 
+@pytest.mark.slow
 async def test_import_restores_deleted_data(start_api: ApiFactory) -> None:
     async with start_api(FakeEngine(["One.", "Two."])) as api:
         ids = await create_data(api)
@@ -170,6 +171,7 @@ async def test_import_restores_deleted_data(start_api: ApiFactory) -> None:
         assert api.store.verify().ok
 
 
+@pytest.mark.slow
 async def test_import_does_not_restore_revoked_links_or_retracted_edits(start_api: ApiFactory) -> None:
     async with start_api(FakeEngine(["One.", "Two."])) as api:
         ids = await create_data(api)
@@ -191,6 +193,7 @@ async def test_import_does_not_restore_revoked_links_or_retracted_edits(start_ap
         }
 
 
+@pytest.mark.slow
 async def test_export_round_trips_through_another_server(start_api: ApiFactory) -> None:
     async with start_api(FakeEngine(["One.", "Two."])) as api:
         ids = await create_data(api)

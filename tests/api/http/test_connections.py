@@ -184,6 +184,7 @@ async def test_trusted_proxies_are_not_limited_by_address() -> None:
             writer.close()
 
 
+@pytest.mark.slow
 async def test_thousands_of_half_sent_requests_do_not_stay() -> None:
     async with serving(header_timeout_s=2) as port:
         held = []

@@ -65,6 +65,7 @@ async def test_the_library_lists_the_catalogue_with_licence_size_and_memory(star
         assert listed["other/model"] | {"state": "served", "can_be_default": True} == listed["other/model"]
 
 
+@pytest.mark.slow
 async def test_a_pull_from_the_hub_shows_its_progress_and_installs_the_model(
     start_api: ApiFactory, hub: Server, tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_q_is_calibrated_against_left_out_raters(folder: Path) -> None:
     measurements = calibration.measure_reliability(
         polis.load_conversations(folder), [0, 1], P, num_raters=60, comparisons_per_rater=30

@@ -76,6 +76,7 @@ def test_measurements_on_planted_conversations_beat_the_baselines(folder: Path) 
     assert errors["ours"] < errors["majority"]
 
 
+@pytest.mark.slow
 def test_pairs_and_stability_are_measured(folder: Path) -> None:
     conversations = polis.load_conversations(folder)[:1]
     pairs = {f.method: f.value for f in metrics.measure_pairwise(conversations, [0], P, num_raters=60, comparisons_per_rater=20)}

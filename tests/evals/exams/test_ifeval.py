@@ -265,6 +265,7 @@ def fake_exam(grader: IFEvalGrader, answers: Sequence[str]) -> Exam:
     return make_exam(cases=cases, grader=grader)
 
 
+@pytest.mark.slow
 async def test_run_stores_misbehaving_answers_as_failures_of_the_grader(
     fake_checkers: InstructionCheckers, fake_folder: Path, tmp_path: Path
 ) -> None:

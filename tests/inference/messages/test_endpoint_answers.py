@@ -149,6 +149,7 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         json_values.filter(lambda value: isinstance(value, dict)) | json_values.map(lambda value: piece(tool_calls=value)),

@@ -92,6 +92,7 @@ def test_migrations_build_the_declared_schema(store: Store) -> None:
         assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
 
 
+@pytest.mark.slow
 def test_schema_comparison_can_fail(store: Store) -> None:
     with store.database.write() as connection:
         connection.exec_driver_sql("DROP INDEX ix_samples_created_utc")
@@ -102,6 +103,7 @@ def test_schema_comparison_can_fail(store: Store) -> None:
     assert sorted(changes) == ["add_index", "remove_column"]
 
 
+@pytest.mark.slow
 def test_migration_from_first_schema_keeps_all_data_and_makes_a_backup(settings: Settings) -> None:
     columns, before = create_first_schema_with_data(settings)
     with Store.open(settings) as store:
@@ -123,6 +125,7 @@ def test_migration_from_first_schema_keeps_all_data_and_makes_a_backup(settings:
         assert select_columns(again, columns) == before
 
 
+@pytest.mark.slow
 def test_failed_migration_leaves_old_schema(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     columns, before = create_first_schema_with_data(settings)
     database = open_raw(settings)

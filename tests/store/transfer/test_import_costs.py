@@ -33,12 +33,14 @@ def test_long_member_name_costs_its_length(local: Store) -> None:
     assert cost.peak_bytes < 32 * MIB
 
 
+@pytest.mark.slow
 def test_many_small_records_have_a_memory_ceiling(local: Store) -> None:
     with local, Cost() as cost, pytest.raises(BadInput):
         import_bytes(local, b"[" + b"{}," * 1_000_000 + b"{}]")
     assert cost.peak_bytes < 64 * MIB
 
 
+@pytest.mark.slow
 def test_one_record_with_many_values_is_skipped_and_the_rest_taken(local: Store) -> None:
     huge = {"title": "Huge", "mapping": {}, "x": [{}] * 1_000_000}
     content = json.dumps([chatgpt_chat("a", "Hi"), huge, chatgpt_chat("b", "Ho")]).encode()

@@ -41,6 +41,7 @@ def problems(content: bytes, budget: ImportBudget | None = None) -> list[str]:
     return [record.problem for record in split(content, budget)]
 
 
+@pytest.mark.slow
 @given(st.lists(VALUES, max_size=5), st.sampled_from([None, 1]), st.booleans(), st.integers(1, 9))
 def test_records_of_an_array_are_its_elements(values: list[Any], indent: int | None, ascii_only: bool, size: int) -> None:
     content = json.dumps(values, indent=indent, ensure_ascii=ascii_only).encode()
@@ -49,6 +50,7 @@ def test_records_of_an_array_are_its_elements(values: list[Any], indent: int | N
     assert [record.number for record in records] == list(range(1, len(values) + 1))
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_deep_decoder_agrees_with_json(value: Any) -> None:
     assert json_records._decode_deep(json.dumps(value)) == value
@@ -83,6 +85,7 @@ def test_large_record_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     assert problems(b'["' + b"x" * 2000 + b'", 1]') == ["it is larger than 1000 bytes", ""]
 
 
+@pytest.mark.slow
 def test_budget_ends_the_file() -> None:
     spent = "this and what follows is not read"
     many = problems(b"[" + b"{}," * 300_000 + b"{}]", ImportBudget(time.monotonic() + 60, records=10))
@@ -91,6 +94,7 @@ def test_budget_ends_the_file() -> None:
     assert "ran out of time" in problems(b"[" + b"{}," * 300_000 + b"{}]", ImportBudget(time.monotonic() - 1))[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit", [b"{},", b'"",', b'""', b'"\\\\', b"[", b"]", b'{"a":1},', b"a", b"\\"], ids=lambda unit: unit.decode()
 )

@@ -103,6 +103,7 @@ def test_answers_end_with_a_stop_token_or_are_truncated() -> None:
         assert not episode.truncated or len(answer) == request.max_tokens
 
 
+@pytest.mark.slow
 def test_samples_follow_the_distribution() -> None:
     """First tokens after one prompt against its softmax, by a chi-square statistic (61 cells, bound far in the tail)."""
     policy = tiny_policy()
@@ -159,6 +160,7 @@ def test_packed_weights_equal_unpacked_ones_up_to_float32_and_follow_updates() -
         assert_sampler_agrees_with_trainer(policy, packed.sample(random_requests(5)), tolerance=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_sampler_keeps_no_replaced_weights_alive(dtype: torch.dtype) -> None:
     """The fused trunk joins the frozen weights after the sampler was created. The original weights must be freed."""
