@@ -27,6 +27,7 @@ from benchmarks.consensus.metrics import (
     measure_stability,
 )
 from benchmarks.consensus.polis import PolisConversation, load_conversations
+from benchmarks.consensus.small_teams import measure_team_labels
 from benchmarks.consensus.speed import measure_in_subprocess
 from yearling.feedback.parameters import ConsensusParameters
 
@@ -101,6 +102,7 @@ def measure_consensus(
         lambda cs: measure_reliability(cs, seed_range, parameters, num_raters=20, comparisons_per_rater=20),
         lambda cs: measure_stability(cs, seed_range, parameters),
         lambda cs: measure_division(cs, seed_range, parameters),
+        lambda cs: measure_team_labels(cs, seed_range, parameters),
     ]
     if with_attacks:
         steps.append(lambda cs: run_attacks(cs, seed_range, parameters))

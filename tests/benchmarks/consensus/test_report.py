@@ -14,6 +14,7 @@ from benchmarks.consensus import metrics as metrics
 from benchmarks.consensus import report as report
 from benchmarks.consensus.metrics import Measurement
 from benchmarks.consensus.simulation import Population, plant_truth
+from benchmarks.consensus.small_teams import measure_team_labels
 from yearling.errors import NotFound
 from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.rater_model import fit_rater_model
@@ -144,3 +145,11 @@ def test_measurements_on_real_conversations_beat_the_baselines() -> None:
     assert value["trap AUC, N = 100", "ours"] > value["trap AUC, N = 100", "plain als"]
     assert value["found 'helpful', N = 100", "ours"] >= 0.6
     assert value["wrong 'helpful', N = 100", "ours"] < 0.6 * value["wrong 'helpful', N = 100", "pooled bound"]
+
+
+def test_labels_of_small_teams_are_worth_more_than_no_labels(folder: Path) -> None:
+    conversations = polis.load_conversations(folder)[:1]
+    measured = {(m.measure, m.method): m.value for m in measure_team_labels(conversations, [0], P, sizes=(5,))}
+    assert measured["team gain, N = 5", "blend"] > measured["team gain, N = 5", "two sides"]
+    assert measured["team labelled, N = 5", "blend"] > 0.5
+    assert 0.0 <= measured["team traps by weight, N = 5", "blend"] <= 1.0
