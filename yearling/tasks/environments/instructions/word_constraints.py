@@ -253,7 +253,7 @@ def _has_numbers(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool
     avoids="numbering",
 )
 def _no_digits(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
-    return not any(mark.isdigit() for mark in answer.text)
+    return not any(char.isdigit() for char in answer.text)
 
 
 @constraint(
@@ -359,7 +359,7 @@ def _exclamations(answer: ParsedAnswer, parameters: ConstraintParameters) -> boo
     avoids="wording literal fixed size sentences",
 )
 def _other_language(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
-    letters = sum(mark.isalpha() for mark in answer.text)
+    letters = sum(char.isalpha() for char in answer.text)
     return letters >= 4 and (answer.han_share >= 0.8 if parameters["language"] == "zh" else answer.han_share == 0.0)
 
 
