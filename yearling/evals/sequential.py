@@ -57,7 +57,7 @@ class CanaryResult:
     discordant: int
     challenger_only: int
     """Discordant pairs in which the challenger is the one that is flagged."""
-    decision: Literal["stop", "go on"]
+    decision: Literal["stop", "continue"]
     stopped_at_pair: int | None
     """The pair after which it stopped, counted from 1."""
 
@@ -73,4 +73,4 @@ def run_canary_test(champion: Sequence[bool], challenger: Sequence[bool], *, alp
         challenger_only += bool(challenger_flag)
         if discordant < len(thresholds) and challenger_only >= thresholds[discordant]:
             return CanaryResult(num_pairs, discordant, challenger_only, "stop", num_pairs)
-    return CanaryResult(len(champion), discordant, challenger_only, "go on", None)
+    return CanaryResult(len(champion), discordant, challenger_only, "continue", None)
