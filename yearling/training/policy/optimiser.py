@@ -70,8 +70,8 @@ class Optimiser:
         self.config, self.total_steps = config, total_steps
         # Biases and norm weights, which have one dimension, are not decayed.
         matrices = [parameter for parameter in self.parameters if parameter.dim() > 1]
-        others = [parameter for parameter in self.parameters if parameter.dim() <= 1]
-        groups: list[dict[str, object]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+        undecayed = [parameter for parameter in self.parameters if parameter.dim() <= 1]
+        groups: list[dict[str, object]] = [{"params": matrices}, {"params": undecayed, "weight_decay": 0.0}]
         self._adamw = torch.optim.AdamW(
             groups,
             lr=config.learning_rate,
