@@ -1,5 +1,8 @@
 """A sequential test for canaries: it may be evaluated after every pair, and stops when the challenger is flagged more often.
 
+A canary gives a small share of real requests to the challenger and compares it with the champion, in pairs. Yearling runs none
+yet; `yearling bench gates` measures the test's error rates by simulation.
+
 Only pairs in which exactly one of the two models is flagged carry information; without a difference each falls either way with
 probability ½. After d such discordant pairs the canary stops when the challenger has `stopping_thresholds()[d]` of them. The
 thresholds spend the allowed probability of a false stop along a fixed curve (Lan and DeMets 1983) and come exactly from the
