@@ -81,11 +81,11 @@ def build_scenario(
     conversation: PolisConversation, size: int, seed: int, parameters: ConsensusParameters, max_targets: int
 ) -> AttackScenario | None:
     """Sample `size` raters and up to `max_targets` targets of each kind; None if too few raters are left for a reference."""
-    sample, others = sample_raters(conversation, size, seed)
-    if int(others.sum()) < MIN_LEFT_OUT_RATERS:
+    sample, left_out = sample_raters(conversation, size, seed)
+    if int(left_out.sum()) < MIN_LEFT_OUT_RATERS:
         return None
-    groups = find_two_groups(conversation, others)
-    reference = group_opinions(conversation, others, groups)
+    groups = find_two_groups(conversation, left_out)
+    reference = group_opinions(conversation, left_out, groups)
     ratings = select_rater_votes(conversation, sample)
     before = judge_table(table_from_ratings(ratings), parameters)
     is_rated = np.bincount(ratings.items, minlength=conversation.num_items) >= 10
@@ -104,7 +104,7 @@ def build_scenario(
         targets[0],
         targets[1],
         bare_two_sided_rule(ratings, parameters),
-        (np.flatnonzero(others), groups),
+        (np.flatnonzero(left_out), groups),
     )
 
 
@@ -178,9 +178,9 @@ def bare_two_sided_rule(ratings: SparseRatings, parameters: ConsensusParameters)
     is_positive = axis.rater_factors[:, 0] > 0
     is_met = np.bincount(ratings.items, minlength=ratings.num_items) >= 5
     for on_side in (is_positive[ratings.raters], ~is_positive[ratings.raters]):
-        seen = np.bincount(ratings.items[on_side], minlength=ratings.num_items).astype(np.float64)
+        num_ratings = np.bincount(ratings.items[on_side], minlength=ratings.num_items).astype(np.float64)
         liked = np.bincount(ratings.items[on_side], ratings.values[on_side], ratings.num_items).astype(np.float64)
-        is_met = is_met & (seen >= 2) & (beta_cdf(liked + 0.5, seen - liked + 0.5, 0.5) <= 0.2)
+        is_met = is_met & (num_ratings >= 2) & (beta_cdf(liked + 0.5, num_ratings - liked + 0.5, 0.5) <= 0.2)
     return np.asarray(is_met)
 
 
@@ -241,8 +241,8 @@ def _make_history(
     if kind == "copied":
         return base.items[entries].astype(np.int64), base.values[entries]
     if kind == "random":
-        others = np.setdiff1d(np.unique(base.items), [item])
-        items = generator.choice(others, min(12, len(others)), replace=False)
+        other_items = np.setdiff1d(np.unique(base.items), [item])
+        items = generator.choice(other_items, min(12, len(other_items)), replace=False)
         return items, generator.choice([0.0, 1.0], len(items))
     part = generator.permutation(entries)[: max(12, int(0.6 * len(entries)))]
     values = base.values[part].copy()
@@ -263,9 +263,9 @@ def _draw_jury_verdict(
 
     Each of them is an attacker with probability `attacker_share`.
     """
-    conversation, (others, groups) = scenario.conversation, scenario.left_out_raters
+    conversation, (left_out, groups) = scenario.conversation, scenario.left_out_raters
     counts, approvals = np.zeros(2, dtype=np.int64), np.zeros(2)
-    by_left_out = (conversation.items == item) & np.isin(conversation.raters, others)
+    by_left_out = (conversation.items == item) & np.isin(conversation.raters, left_out)
     for side in (0, 1):
         votes = conversation.values[by_left_out & (groups[conversation.raters] == side)]
         votes = generator.permutation(votes)[:6]

@@ -70,7 +70,7 @@ def _match_groups_to_sides(fits: ModelFits, reference: GroupOpinions, item_mask:
 
 
 def _left_out_share(
-    conversation: PolisConversation, others: Mask, groups: Ints, group_order: tuple[int, int], a: Ints, b: Ints, min_raters: int
+    conversation: PolisConversation, left_out: Mask, groups: Ints, group_order: tuple[int, int], a: Ints, b: Ints, min_raters: int
 ) -> Floats:
     """Return (S, P) the share of each side's left-out raters who rate a above b, among those who rate them differently.
 
@@ -78,7 +78,7 @@ def _left_out_share(
     """
     shares = []
     for group in group_order:
-        members = others & (groups == group)
+        members = left_out & (groups == group)
         votes = np.full((int(members.sum()), conversation.num_items), np.nan)
         by_members = members[conversation.raters]
         votes[(np.cumsum(members) - 1)[conversation.raters[by_members]], conversation.items[by_members]] = conversation.values[

@@ -60,17 +60,17 @@ def sample_conversation(
     conversation: PolisConversation, seed: int, num_raters: int, comparisons_per_rater: int
 ) -> ComparisonSample | None:
     """Sample raters and comparisons; None if too few raters or items are left for a reference."""
-    sample, others = sample_raters(conversation, num_raters, seed)
-    if int(others.sum()) < MIN_LEFT_OUT_RATERS:
+    sample, left_out = sample_raters(conversation, num_raters, seed)
+    if int(left_out.sum()) < MIN_LEFT_OUT_RATERS:
         return None
-    groups = find_two_groups(conversation, others)
-    reference = group_opinions(conversation, others, groups)
+    groups = find_two_groups(conversation, left_out)
+    reference = group_opinions(conversation, left_out, groups)
     item_mask = reference.seen_by_every_group(MIN_RATERS_PER_GROUP)
     if int(item_mask.sum()) < MIN_REFERENCE_ITEMS:
         return None
     generator = np.random.default_rng([seed, 2])
     comparisons = sample_comparisons(select_rater_votes(conversation, sample), item_mask, comparisons_per_rater, generator)
-    return ComparisonSample(comparisons, int(sample.sum()), others, groups, reference, item_mask, generator)
+    return ComparisonSample(comparisons, int(sample.sum()), left_out, groups, reference, item_mask, generator)
 
 
 def sample_comparisons(

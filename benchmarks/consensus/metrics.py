@@ -200,11 +200,11 @@ def measure_left_out_raters(
     quorum = parameters.status.find_rule("quorum")
     for conversation in conversations:
         for seed in seeds:
-            sample, others = sample_raters(conversation, size, seed)
-            if int(others.sum()) < MIN_LEFT_OUT_RATERS:
+            sample, left_out = sample_raters(conversation, size, seed)
+            if int(left_out.sum()) < MIN_LEFT_OUT_RATERS:
                 continue
             reference = group_opinions(
-                conversation, others, conversation.groups if use_published_groups else find_two_groups(conversation, others)
+                conversation, left_out, conversation.groups if use_published_groups else find_two_groups(conversation, left_out)
             )
             ratings = select_rater_votes(conversation, sample)
             is_included = reference.seen_by_every_group(MIN_RATERS_PER_GROUP) & (
@@ -246,17 +246,17 @@ def measure_left_out_raters(
 def _score_methods(ratings: SparseRatings, parameters: ConsensusParameters) -> tuple[dict[str, Floats], dict[str, Mask]]:
     """Return (N,) scores and 'helpful' masks of every method on the same ratings."""
     num = ratings.num_items
-    seen = np.bincount(ratings.items, minlength=num).astype(np.float64)
+    num_ratings = np.bincount(ratings.items, minlength=num).astype(np.float64)
     approval = np.bincount(ratings.items, ratings.values, num).astype(np.float64)
     agreed = np.bincount(ratings.items, ratings.values == 1.0, num)
     judged = judge_table(table_from_ratings(ratings), parameters)
     estimates = judged.side_estimates(parameters)
     sides = judged.evidence
-    below = beta_cdf(approval + 0.5, seen - approval + 0.5, 0.5)
+    below = beta_cdf(approval + 0.5, num_ratings - approval + 0.5, 0.5)
     side_below = beta_cdf(sides.approvals + 0.5, sides.counts - sides.approvals + 0.5, 0.5)
-    quorum = (seen >= 5) & (sides.counts >= 2).all(axis=0)
+    quorum = (num_ratings >= 5) & (sides.counts >= 2).all(axis=0)
     scores = {
-        "majority": (agreed + 1.0) / (seen + 2.0),
+        "majority": (agreed + 1.0) / (num_ratings + 2.0),
         "pooled bound": 1.0 - below,
         "polis": _polis_scores(ratings),
         "plain als": judged.main_fits.axis.item_bias,
@@ -264,8 +264,8 @@ def _score_methods(ratings: SparseRatings, parameters: ConsensusParameters) -> t
         "ours weakest": estimates.min(axis=0),
     }
     helpful = {
-        "majority": (seen > 0) & (approval >= 2.0 / 3.0 * seen),
-        "pooled bound": (seen >= 5) & (below <= 0.2),
+        "majority": (num_ratings > 0) & (approval >= 2.0 / 3.0 * num_ratings),
+        "pooled bound": (num_ratings >= 5) & (below <= 0.2),
         "plain als": quorum & (side_below <= 0.2).all(axis=0),
         "ours": judged.statuses == HELPFUL,
     }
