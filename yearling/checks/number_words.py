@@ -76,11 +76,11 @@ def read_chinese(text: str) -> Iterator[tuple[int, int, Fraction, bool]]:
 
 def chinese_value(run: str, first: Fraction | None = None) -> Fraction | None:
     """The value of Chinese numerals, or None if they are none. `first` is a number in digits that stands in front of them."""
-    whole, _, decimals = run.partition("点")
+    integer_part, _, decimals = run.partition("点")
     total, section = Fraction(0), Fraction(0)
     number: Fraction | None = first
     digits_in_a_row = 0
-    for char in whole:
+    for char in integer_part:
         if char in CHINESE_DIGITS:
             digit = CHINESE_DIGITS[char]
             number = number * 10 + digit if number is not None and digits_in_a_row else Fraction(digit)
@@ -94,8 +94,8 @@ def chinese_value(run: str, first: Fraction | None = None) -> Fraction | None:
             section, number, digits_in_a_row = Fraction(0), None, 0
         else:
             return None
-    if number is not None and digits_in_a_row == 1 and len(whole) >= 2 and whole[-2] in "百千万萬亿億":
-        scale = (_SMALL_SCALES | _LARGE_SCALES)[whole[-2]]  # 三百五 is 350
+    if number is not None and digits_in_a_row == 1 and len(integer_part) >= 2 and integer_part[-2] in "百千万萬亿億":
+        scale = (_SMALL_SCALES | _LARGE_SCALES)[integer_part[-2]]  # 三百五 is 350
         number *= scale // 10
     value = total + section + (number or 0)
     if decimals:

@@ -241,19 +241,19 @@ def _value(match: re.Match[str]) -> Fraction | None:
 def _decimal_value(groups: dict[str, str | None]) -> Fraction | None:
     decimals = (groups["decimals"] or groups["bare"] or "")[1:]
     if groups["european"]:
-        whole, _, decimals = groups["european"].partition(",")
+        integer_part, _, decimals = groups["european"].partition(",")
     else:
-        whole = groups["grouped"] or groups["indian"] or groups["digits"] or "0"
-    digits = re.sub(r"\D", "", whole)
+        integer_part = groups["grouped"] or groups["indian"] or groups["digits"] or "0"
+    digits = re.sub(r"\D", "", integer_part)
     if len(digits) + len(decimals) > MAX_DIGITS:
         return None
     return Fraction(int(digits + decimals), 10 ** len(decimals))
 
 
-def _ratio(numerator: str, denominator: str, whole: str | None) -> Fraction | None:
+def _ratio(numerator: str, denominator: str, integer_part: str | None) -> Fraction | None:
     if not int(denominator):
         return None
-    return Fraction(int(numerator), int(denominator)) + int(whole or 0)
+    return Fraction(int(numerator), int(denominator)) + int(integer_part or 0)
 
 
 def _times_power(value: Fraction, power: str) -> Fraction | None:

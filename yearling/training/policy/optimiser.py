@@ -53,8 +53,8 @@ class OptimiserConfig:
             return self.learning_rate * step / warmup_steps
         if self.schedule == "constant":
             return self.learning_rate
-        done = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
-        share = (1 + math.cos(math.pi * done)) / 2 if self.schedule == "cosine" else 1 - done
+        progress = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
+        share = (1 + math.cos(math.pi * progress)) / 2 if self.schedule == "cosine" else 1 - progress
         return self.learning_rate * (self.final + (1 - self.final) * share)
 
 

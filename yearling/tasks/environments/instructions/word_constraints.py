@@ -111,8 +111,8 @@ def _word_times(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
 def _words_in_order(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     # The second word must occur, but not before the first occurrence of the first word.
     second = count_occurrences(answer.casefolded, parameters["second"], answer.language)
-    head = _text_before(answer, parameters["first"])
-    return head is not None and second > 0 and count_occurrences(head, parameters["second"], answer.language) == 0
+    text_before = _text_before(answer, parameters["first"])
+    return text_before is not None and second > 0 and count_occurrences(text_before, parameters["second"], answer.language) == 0
 
 
 def _text_before(answer: ParsedAnswer, word: str) -> str | None:
