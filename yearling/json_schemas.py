@@ -27,7 +27,7 @@ _PATTERNS = jsonschema_rs.RegexOptions(size_limit=MAX_PATTERN_BYTES, dfa_size_li
 
 
 def check_schema(schema: dict[str, Any], *, param: str) -> None:
-    """Raises BadInput for what is no JSON schema (draft 2020-12), exceeds a limit, or points outside itself."""
+    """Check a schema. Raises BadInput if it is no JSON schema (draft 2020-12), exceeds a limit, or refers outside itself."""
     measure_schema(schema, param=param)
     try:
         _compile(schema)
@@ -49,7 +49,7 @@ def check_schema(schema: dict[str, Any], *, param: str) -> None:
 
 
 def schema_violation(value: object, schema: dict[str, Any]) -> str:
-    """Why a value does not satisfy the schema; empty when it does.
+    """The reason why a value does not satisfy the schema, or an empty text if it does.
 
     A schema above a limit, and a value that is too large to be checked against its schema, count as violations.
     """

@@ -1,4 +1,4 @@
-"""The limits within which a JSON schema costs no more than it weighs, and the arithmetic that proves a schema keeps them.
+"""Limits on JSON schemas, so that checking a value costs little, and the arithmetic that shows that a schema keeps them.
 
 `measure_schema` follows every reference once, as a validator would, and counts. It stops at the first limit, so its own work is
 bounded too. Knows neither validators nor engines. `docs/limits.md` explains each limit to users.
@@ -48,7 +48,7 @@ _ALTERNATIVES = frozenset({"anyOf", "oneOf"})
 _DATA = frozenset({"enum", "const", "default", "examples"})
 _UNSUPPORTED = frozenset({"$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveAnchor", "$recursiveRef"})
 
-_Place = tuple[str, ...]
+_InstancePath = tuple[str, ...]
 """Where in an instance a subschema applies."""
 
 
@@ -62,31 +62,33 @@ class SchemaSize:
 
 
 @dataclass(slots=True)
-class _Load:
+class _Demands:
     """What one value must satisfy at once."""
 
     patterns: int = 0
     multiples: tuple[Fraction, ...] = ()
 
 
-class _Walk:
+class _SchemaVisitor:
+    """Follows every reference once and counts what the schema demands of each value."""
+
     def __init__(self, root: object, param: str) -> None:
         self.root = root
         self.param = param
         self.steps = 0
         self.patterns = 0
         self.recursive = False
-        self._active: dict[int, _Place] = {}
+        self._active: dict[int, _InstancePath] = {}
 
-    def visit(self, schema: object, place: _Place, depth: int, weight: int) -> dict[_Place, _Load]:
-        """What the subschema demands at each place. Raises BadInput at the first limit."""
+    def visit(self, schema: object, path: _InstancePath, depth: int, weight: int) -> dict[_InstancePath, _Demands]:
+        """What the subschema demands of the value at each path. Raises BadInput at the first limit."""
         self._count(weight)
         if depth > MAX_SCHEMA_DEPTH:
-            raise self._too(f"is nested more than {MAX_SCHEMA_DEPTH} levels deep once its references are followed")
+            raise self._limit_error(f"is nested more than {MAX_SCHEMA_DEPTH} levels deep once its references are followed")
         if not isinstance(schema, dict):
             return {}
         if id(schema) in self._active:
-            if self._active[id(schema)] == place:
+            if self._active[id(schema)] == path:
                 raise BadInput(
                     "The schema refers to itself without describing a part of the value.",
                     advice="Put the reference under properties or items.",
@@ -94,34 +96,36 @@ class _Walk:
                 )
             self.recursive = True
             return {}
-        self._active[id(schema)] = place
+        self._active[id(schema)] = path
         try:
-            return self._visit_keywords(schema, place, depth + 1, weight)
+            return self._visit_keywords(schema, path, depth + 1, weight)
         finally:
             del self._active[id(schema)]
 
-    def _visit_keywords(self, schema: dict[str, object], place: _Place, depth: int, weight: int) -> dict[_Place, _Load]:
-        loads: dict[_Place, _Load] = {place: self._own_load(schema)}
+    def _visit_keywords(
+        self, schema: dict[str, object], path: _InstancePath, depth: int, weight: int
+    ) -> dict[_InstancePath, _Demands]:
+        demands_by_path: dict[_InstancePath, _Demands] = {path: self._own_demands(schema)}
         # Unevaluated members are found by evaluating everything beside the keyword a second time.
         if "unevaluatedProperties" in schema or "unevaluatedItems" in schema:
             weight *= 2
         for keyword, value in schema.items():
             parts = [
-                self.visit(child, (*place, step) if step else place, depth, weight) for step, child in _children(keyword, value)
+                self.visit(child, (*path, step) if step else path, depth, weight) for step, child in _children(keyword, value)
             ]
             if keyword == "$ref" and isinstance(value, str):
-                parts = [self.visit(self._resolve(value), place, depth, weight)]
-            _merge(loads, _heaviest(parts) if keyword in _ALTERNATIVES else parts)
-        for load in loads.values():
-            self._check_load(load)
-        return loads
+                parts = [self.visit(self._resolve(value), path, depth, weight)]
+            _merge(demands_by_path, _merge_alternatives(parts) if keyword in _ALTERNATIVES else parts)
+        for demands in demands_by_path.values():
+            self._check_demands(demands)
+        return demands_by_path
 
     def _count(self, steps: int) -> None:
         self.steps += steps
         if self.steps > MAX_SCHEMA_STEPS:
-            raise self._too(f"has more than {MAX_SCHEMA_STEPS} subschemas once its references are followed")
+            raise self._limit_error(f"has more than {MAX_SCHEMA_STEPS} subschemas once its references are followed")
 
-    def _own_load(self, schema: dict[str, object]) -> _Load:
+    def _own_demands(self, schema: dict[str, object]) -> _Demands:
         named = schema.get("patternProperties")
         expressions = int("pattern" in schema) + (len(named) if isinstance(named, dict) else 0)
         self.patterns += expressions
@@ -129,15 +133,15 @@ class _Walk:
         options = schema.get("enum")
         if isinstance(options, list):  # scalars are looked up, lists and objects are compared one by one
             self._count(sum(isinstance(option, list | dict) for option in options))
-        return _Load(patterns=int("pattern" in schema) + int("format" in schema), multiples=_multiples(multiple))
+        return _Demands(patterns=int("pattern" in schema) + int("format" in schema), multiples=_multiples(multiple))
 
-    def _check_load(self, load: _Load) -> None:
-        if load.patterns > MAX_PATTERNS_PER_VALUE:
-            raise self._too(f"demands more than {MAX_PATTERNS_PER_VALUE} patterns or formats of one value")
-        if load.multiples:
-            unit = math.lcm(*(multiple.denominator for multiple in load.multiples))
-            if math.lcm(*(int(multiple * unit) for multiple in load.multiples)) > MAX_MULTIPLE:
-                raise self._too(
+    def _check_demands(self, demands: _Demands) -> None:
+        if demands.patterns > MAX_PATTERNS_PER_VALUE:
+            raise self._limit_error(f"demands more than {MAX_PATTERNS_PER_VALUE} patterns or formats of one value")
+        if demands.multiples:
+            unit = math.lcm(*(multiple.denominator for multiple in demands.multiples))
+            if math.lcm(*(int(multiple * unit) for multiple in demands.multiples)) > MAX_MULTIPLE:
+                raise self._limit_error(
                     f"has a multipleOf, alone or with those beside it, above {MAX_MULTIPLE} units of its last decimal"
                 )
 
@@ -156,7 +160,7 @@ class _Walk:
                 raise BadInput(f"The schema refers to {reference[:100]!r}, which is not in it.", param=self.param) from None
         return target
 
-    def _too(self, problem: str) -> BadInput:
+    def _limit_error(self, problem: str) -> BadInput:
         return BadInput(f"The schema {problem}.", advice="Simplify it: docs/limits.md lists the limits.", param=self.param)
 
 
@@ -202,32 +206,32 @@ def _children(keyword: str, value: object) -> Iterator[tuple[str, object]]:
         yield from (("*" if keyword == "patternProperties" else f".{name}", part) for name, part in value.items())
 
 
-def _merge(loads: dict[_Place, _Load], parts: list[dict[_Place, _Load]]) -> None:
+def _merge(demands_by_path: dict[_InstancePath, _Demands], parts: list[dict[_InstancePath, _Demands]]) -> None:
     for part in parts:
-        for place, load in part.items():
-            total = loads.setdefault(place, _Load())
-            total.patterns += load.patterns
-            total.multiples = tuple({*total.multiples, *load.multiples})
+        for path, demands in part.items():
+            combined = demands_by_path.setdefault(path, _Demands())
+            combined.patterns += demands.patterns
+            combined.multiples = tuple({*combined.multiples, *demands.multiples})
 
 
-def _heaviest(alternatives: list[dict[_Place, _Load]]) -> list[dict[_Place, _Load]]:
-    """Of branches that exclude each other, the most patterns and the largest multiple at each place."""
-    most: dict[_Place, _Load] = {}
+def _merge_alternatives(alternatives: list[dict[_InstancePath, _Demands]]) -> list[dict[_InstancePath, _Demands]]:
+    """Of branches that exclude each other, the most patterns and the largest multiple at each path."""
+    largest_by_path: dict[_InstancePath, _Demands] = {}
     for alternative in alternatives:
-        for place, load in alternative.items():
-            seen = most.setdefault(place, _Load())
-            seen.patterns = max(seen.patterns, load.patterns)
-            if _multiple_of(load) > _multiple_of(seen):
-                seen.multiples = load.multiples
-    return [most]
+        for path, demands in alternative.items():
+            largest = largest_by_path.setdefault(path, _Demands())
+            largest.patterns = max(largest.patterns, demands.patterns)
+            if _least_common_multiple(demands) > _least_common_multiple(largest):
+                largest.multiples = demands.multiples
+    return [largest_by_path]
 
 
-def _multiple_of(load: _Load) -> int:
-    return math.lcm(*(multiple.numerator for multiple in load.multiples))
+def _least_common_multiple(demands: _Demands) -> int:
+    return math.lcm(*(multiple.numerator for multiple in demands.multiples))
 
 
 def _check_text(schema: Mapping[str, object], param: str) -> None:
-    """The limits that need no reference followed: iterative, so that no depth can hurt."""
+    """Check the limits for which no reference is followed. Iterative, so that deep nesting cannot overflow the stack."""
     references = patterns = 0
     problem = ""
     waiting: list[tuple[Mapping[str, object] | list[object], int]] = [(schema, 1)]
@@ -252,7 +256,7 @@ def _check_text(schema: Mapping[str, object], param: str) -> None:
             patterns += len(expressions)
             if any(len(expression) > MAX_PATTERN_CHARS for expression in expressions):
                 problem = f"has a pattern of more than {MAX_PATTERN_CHARS} characters"
-            if any(isinstance(node.get(word), str) for word in _UNSUPPORTED):
+            if any(isinstance(node.get(keyword), str) for keyword in _UNSUPPORTED):
                 problem = "has anchors or dynamic references; use JSON pointers, as in #/$defs/name"
             if depth > 1 and isinstance(node.get("$id"), str):
                 problem = "has an $id below its top level"
@@ -274,6 +278,6 @@ def measure_schema(schema: Mapping[str, object], *, param: str) -> SchemaSize:
     if chars > MAX_SCHEMA_CHARS:
         raise BadInput(f"The schema is longer than {MAX_SCHEMA_CHARS} characters.", advice="Use a smaller one.", param=param)
     _check_text(schema, param)
-    walk = _Walk(schema, param)
-    walk.visit(schema, (), 1, 1)
-    return SchemaSize(steps=walk.steps, patterns=walk.patterns, recursive=walk.recursive)
+    visitor = _SchemaVisitor(schema, param)
+    visitor.visit(schema, (), 1, 1)
+    return SchemaSize(steps=visitor.steps, patterns=visitor.patterns, recursive=visitor.recursive)

@@ -1,7 +1,7 @@
 """Tracebacks for logs: where an exception came from, without any value that the program worked on.
 
-A log must not hold what people write, and writing it must cost nothing worth mentioning, whatever the exception refers to. So a
-traceback names the modules, lines and functions, and no local variables. A message is kept only if it stands in the source code:
+A log must not hold what people write, and writing an entry must be cheap whatever the exception refers to. A traceback therefore
+names the modules, lines and functions, and no local variables. A message is kept only if it stands in the source code:
 others may quote a request (a validation error, a database error with its parameters).
 """
 

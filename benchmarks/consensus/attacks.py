@@ -78,16 +78,16 @@ class AttackScenario:
 
 
 def build_scenario(
-    conversation: PolisConversation, size: int, seed: int, p: ConsensusParameters, max_targets: int
+    conversation: PolisConversation, size: int, seed: int, parameters: ConsensusParameters, max_targets: int
 ) -> AttackScenario | None:
     """Sample `size` raters and up to `max_targets` targets of each kind; None if too few raters are left for a reference."""
-    sample, others = sample_raters(conversation, size, seed)
-    if int(others.sum()) < MIN_LEFT_OUT_RATERS:
+    sample, left_out = sample_raters(conversation, size, seed)
+    if int(left_out.sum()) < MIN_LEFT_OUT_RATERS:
         return None
-    groups = find_two_groups(conversation, others)
-    reference = group_opinions(conversation, others, groups)
+    groups = find_two_groups(conversation, left_out)
+    reference = group_opinions(conversation, left_out, groups)
     ratings = select_rater_votes(conversation, sample)
-    before = judge_table(table_from_ratings(ratings), p)
+    before = judge_table(table_from_ratings(ratings), parameters)
     is_rated = np.bincount(ratings.items, minlength=conversation.num_items) >= 10
     is_helpful = before.statuses == HELPFUL
     has_reference = reference.seen_by_every_group(MIN_RATERS_PER_GROUP) & is_rated
@@ -98,24 +98,30 @@ def build_scenario(
     ]
     targets = [generator.permutation(items)[:max_targets] for items in candidates]
     return AttackScenario(
-        conversation, ratings, before, targets[0], targets[1], bare_two_sided_rule(ratings, p), (np.flatnonzero(others), groups)
+        conversation,
+        ratings,
+        before,
+        targets[0],
+        targets[1],
+        bare_two_sided_rule(ratings, parameters),
+        (np.flatnonzero(left_out), groups),
     )
 
 
 def run_attacks(
     conversations: Iterable[PolisConversation],
     seeds: Sequence[int],
-    p: ConsensusParameters,
+    parameters: ConsensusParameters,
     *,
     size: int = 100,
     max_targets: int = 3,
     attacks: Sequence[Attack] = ATTACKS,
 ) -> list[Measurement]:
     """Measure the success rate of every attack at every share of attackers, for each conversation and seed."""
-    out = []
-    for c in conversations:
+    measurements = []
+    for conversation in conversations:
         for seed in seeds:
-            scenario = build_scenario(c, size, seed, p, max_targets)
+            scenario = build_scenario(conversation, size, seed, parameters, max_targets)
             if scenario is None:
                 continue
             for attack in attacks:
@@ -123,14 +129,14 @@ def run_attacks(
                 for share in ATTACKER_SHARES if items.size else ():
                     measure = f"{attack.name}, {share:.0%}"
                     successes = [
-                        _run_attack(scenario, attack, int(item), share, np.random.default_rng([seed, int(item), 8]), p)
+                        _run_attack(scenario, attack, int(item), share, np.random.default_rng([seed, int(item), 8]), parameters)
                         for item in items
                     ]
                     for method in ("ours", "plain als"):
                         outcomes = [float(success[method]) for success in successes if method in success]
                         if outcomes:
-                            out.append(make_measurement(measure, method, c, seed, float(np.mean(outcomes))))
-    return out
+                            measurements.append(make_measurement(measure, method, conversation, seed, float(np.mean(outcomes))))
+    return measurements
 
 
 def _run_attack(
@@ -139,42 +145,52 @@ def _run_attack(
     item: int,
     attacker_share: float,
     generator: np.random.Generator,
-    p: ConsensusParameters,
+    parameters: ConsensusParameters,
 ) -> dict[str, bool]:
     """Return whether the attack succeeds, by method."""
     num_ratings = int(np.sum(scenario.ratings.items == item))
     num_accounts = int(np.ceil(attacker_share / (1.0 - attacker_share) * num_ratings))
-    attacked, has_enough_acts = _add_accounts(scenario, attack, item, num_accounts, generator, p)
-    table = _apply_defences(attacked, has_enough_acts, p)
+    attacked, has_enough_acts = _add_accounts(scenario, attack, item, num_accounts, generator, parameters)
+    table = _apply_defences(attacked, has_enough_acts, parameters)
     current_statuses = scenario.before_attack.statuses.tolist() if attack.inertia else None
-    is_helpful = bool(judge_table(table, p, current_statuses=current_statuses).statuses[item] == HELPFUL)
+    is_helpful = bool(judge_table(table, parameters, current_statuses=current_statuses).statuses[item] == HELPFUL)
     succeeded = is_helpful == attack.promote
     if attack.jury and succeeded:
         # A jury decides about the change; attackers sit on it in proportion to their share of all accounts.
         verdict = _draw_jury_verdict(
-            scenario, item, num_accounts / (num_accounts + scenario.ratings.num_raters), float(attack.promote), generator, p
+            scenario,
+            item,
+            num_accounts / (num_accounts + scenario.ratings.num_raters),
+            float(attack.promote),
+            generator,
+            parameters,
         )
         succeeded = verdict in ("", HELPFUL) if attack.promote else verdict != HELPFUL
     result = {"ours": succeeded}
     if not (attack.inertia or attack.jury) and bool(scenario.bare_rule_helpful[item]) != attack.promote:
-        result["plain als"] = bool(bare_two_sided_rule(attacked, p)[item]) == attack.promote
+        result["plain als"] = bool(bare_two_sided_rule(attacked, parameters)[item]) == attack.promote
     return result
 
 
-def bare_two_sided_rule(ratings: SparseRatings, p: ConsensusParameters) -> Mask:
+def bare_two_sided_rule(ratings: SparseRatings, parameters: ConsensusParameters) -> Mask:
     """Return the (N,) mask of items that are helpful by the two-sided Beta bound on counts, with every rater counted."""
-    axis = fit_rater_model(ratings, p.axis)
+    axis = fit_rater_model(ratings, parameters.axis)
     is_positive = axis.rater_factors[:, 0] > 0
     is_met = np.bincount(ratings.items, minlength=ratings.num_items) >= 5
     for on_side in (is_positive[ratings.raters], ~is_positive[ratings.raters]):
-        seen = np.bincount(ratings.items[on_side], minlength=ratings.num_items).astype(np.float64)
+        num_ratings = np.bincount(ratings.items[on_side], minlength=ratings.num_items).astype(np.float64)
         liked = np.bincount(ratings.items[on_side], ratings.values[on_side], ratings.num_items).astype(np.float64)
-        is_met = is_met & (seen >= 2) & (beta_cdf(liked + 0.5, seen - liked + 0.5, 0.5) <= 0.2)
+        is_met = is_met & (num_ratings >= 2) & (beta_cdf(liked + 0.5, num_ratings - liked + 0.5, 0.5) <= 0.2)
     return np.asarray(is_met)
 
 
 def _add_accounts(
-    scenario: AttackScenario, attack: Attack, item: int, num_accounts: int, generator: np.random.Generator, p: ConsensusParameters
+    scenario: AttackScenario,
+    attack: Attack,
+    item: int,
+    num_accounts: int,
+    generator: np.random.Generator,
+    parameters: ConsensusParameters,
 ) -> tuple[SparseRatings, Mask]:
     """Add the attackers' accounts to the sample. Returns the ratings, and the mask of entries by raters with enough acts."""
     base, vote = scenario.ratings, float(attack.promote)
@@ -189,17 +205,17 @@ def _add_accounts(
         raters.append(np.full(len(past_items) + 1, base.num_raters + k, dtype=np.int32))
         items.append(np.append(past_items, item).astype(np.int32))
         values.append(np.append(past_values, vote))
-        has_enough_acts.append(np.full(len(past_items) + 1, len(past_items) >= p.defences.earlier_acts))
+        has_enough_acts.append(np.full(len(past_items) + 1, len(past_items) >= parameters.defences.earlier_acts))
     attacked = SparseRatings(
         np.concatenate(raters), np.concatenate(items), np.concatenate(values), base.num_raters + num_accounts, base.num_items
     )
     return attacked, np.concatenate(has_enough_acts)
 
 
-def _apply_defences(attacked: SparseRatings, has_enough_acts: Mask, p: ConsensusParameters) -> RatingTable:
+def _apply_defences(attacked: SparseRatings, has_enough_acts: Mask, parameters: ConsensusParameters) -> RatingTable:
     """Return the table without raters who have too few acts, and with one rater for each group of near-duplicates."""
     ratings = attacked.select(has_enough_acts)
-    representative = find_near_duplicates(ratings, p.defences)
+    representative = find_near_duplicates(ratings, parameters.defences)
     ratings = ratings.select(representative[ratings.raters] == ratings.raters)
     return replace(table_from_ratings(ratings), representative=representative)
 
@@ -225,8 +241,8 @@ def _make_history(
     if kind == "copied":
         return base.items[entries].astype(np.int64), base.values[entries]
     if kind == "random":
-        others = np.setdiff1d(np.unique(base.items), [item])
-        items = generator.choice(others, min(12, len(others)), replace=False)
+        other_items = np.setdiff1d(np.unique(base.items), [item])
+        items = generator.choice(other_items, min(12, len(other_items)), replace=False)
         return items, generator.choice([0.0, 1.0], len(items))
     part = generator.permutation(entries)[: max(12, int(0.6 * len(entries)))]
     values = base.values[part].copy()
@@ -241,18 +257,18 @@ def _draw_jury_verdict(
     attacker_share: float,
     vote: float,
     generator: np.random.Generator,
-    p: ConsensusParameters,
+    parameters: ConsensusParameters,
 ) -> str:
     """Return the verdict of twelve random left-out raters of the item, six of each group.
 
     Each of them is an attacker with probability `attacker_share`.
     """
-    c, (others, groups) = scenario.conversation, scenario.left_out_raters
+    conversation, (left_out, groups) = scenario.conversation, scenario.left_out_raters
     counts, approvals = np.zeros(2, dtype=np.int64), np.zeros(2)
-    by_left_out = (c.items == item) & np.isin(c.raters, others)
+    by_left_out = (conversation.items == item) & np.isin(conversation.raters, left_out)
     for side in (0, 1):
-        votes = c.values[by_left_out & (groups[c.raters] == side)]
+        votes = conversation.values[by_left_out & (groups[conversation.raters] == side)]
         votes = generator.permutation(votes)[:6]
         votes = np.where(generator.random(len(votes)) < attacker_share, vote, votes)
         counts[side], approvals[side] = len(votes), float(votes.sum())
-    return jury_verdict(counts, approvals, p.status)
+    return jury_verdict(counts, approvals, parameters.status)

@@ -32,7 +32,7 @@ Q_BINS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0.9, 1.0)
 def measure_reliability(
     conversations: Iterable[PolisConversation],
     seeds: Sequence[int],
-    p: ConsensusParameters,
+    parameters: ConsensusParameters,
     *,
     num_raters: int = 100,
     comparisons_per_rater: int = 60,
@@ -44,21 +44,21 @@ def measure_reliability(
     raters who rated the two answers differently count, and a pair needs `min_raters` of them. Also measures the mean of q and the
     share of pairs in each bin.
     """
-    out: list[Measurement] = []
-    for c in conversations:
+    measurements: list[Measurement] = []
+    for conversation in conversations:
         for seed in seeds:
-            sample = sample_conversation(c, seed, num_raters, comparisons_per_rater)
+            sample = sample_conversation(conversation, seed, num_raters, comparisons_per_rater)
             if sample is None:
                 continue
             a, b = sample.sample_pairs(3000)
-            ratings = win_shares(sample.comparisons, sample.num_raters, c.num_items)
-            fits = fit_models(ratings, p.axis, p.prediction)
-            strengths = side_strengths(sample.comparisons, fits.sides, fits.predict_item_means(), p.pairs)
-            odds = shrunk_odds(strengths, count_raters_by_side(ratings, fits.sides), a, b, p.pairs)
+            ratings = win_shares(sample.comparisons, sample.num_raters, conversation.num_items)
+            fits = fit_models(ratings, parameters.axis, parameters.prediction)
+            strengths = side_strengths(sample.comparisons, fits.sides, fits.predict_item_means(), parameters.pairs)
+            odds = shrunk_odds(strengths, count_raters_by_side(ratings, fits.sides), a, b, parameters.pairs)
             group_order = _match_groups_to_sides(fits, sample.reference, sample.item_mask)
-            share = _left_out_share(c, sample.left_out_raters, sample.groups, group_order, a, b, min_raters)
-            out += _bin_by_q(c, seed, odds, share, f", {num_raters} × {comparisons_per_rater}")
-    return out
+            share = _left_out_share(conversation, sample.left_out_raters, sample.groups, group_order, a, b, min_raters)
+            measurements += _bin_by_q(conversation, seed, odds, share, f", {num_raters} × {comparisons_per_rater}")
+    return measurements
 
 
 def _match_groups_to_sides(fits: ModelFits, reference: GroupOpinions, item_mask: Mask) -> tuple[int, int]:
@@ -70,7 +70,7 @@ def _match_groups_to_sides(fits: ModelFits, reference: GroupOpinions, item_mask:
 
 
 def _left_out_share(
-    c: PolisConversation, others: Mask, groups: Ints, group_order: tuple[int, int], a: Ints, b: Ints, min_raters: int
+    conversation: PolisConversation, left_out: Mask, groups: Ints, group_order: tuple[int, int], a: Ints, b: Ints, min_raters: int
 ) -> Floats:
     """Return (S, P) the share of each side's left-out raters who rate a above b, among those who rate them differently.
 
@@ -78,17 +78,19 @@ def _left_out_share(
     """
     shares = []
     for group in group_order:
-        members = others & (groups == group)
-        votes = np.full((int(members.sum()), c.num_items), np.nan)
-        by_members = members[c.raters]
-        votes[(np.cumsum(members) - 1)[c.raters[by_members]], c.items[by_members]] = c.values[by_members]
+        members = left_out & (groups == group)
+        votes = np.full((int(members.sum()), conversation.num_items), np.nan)
+        by_members = members[conversation.raters]
+        votes[(np.cumsum(members) - 1)[conversation.raters[by_members]], conversation.items[by_members]] = conversation.values[
+            by_members
+        ]
         prefers_a, prefers_b = (votes[:, a] > votes[:, b]).sum(axis=0), (votes[:, a] < votes[:, b]).sum(axis=0)
         num_deciding = prefers_a + prefers_b
         shares.append(np.where(num_deciding >= min_raters, prefers_a / np.maximum(num_deciding, 1), np.nan))
     return np.array(shares)
 
 
-def _bin_by_q(c: PolisConversation, seed: int, odds: Floats, share: Floats, note: str) -> list[Measurement]:
+def _bin_by_q(conversation: PolisConversation, seed: int, odds: Floats, share: Floats, note: str) -> list[Measurement]:
     sides_agree = (np.sign(odds[0]) == np.sign(odds[1])) & (odds[0] != 0.0)
     weaker_side = np.abs(odds).argmin(axis=0)
     pair_numbers = np.arange(odds.shape[1])
@@ -97,21 +99,25 @@ def _bin_by_q(c: PolisConversation, seed: int, odds: Floats, share: Floats, note
         odds[weaker_side, pair_numbers] > 0.0, share[weaker_side, pair_numbers], 1.0 - share[weaker_side, pair_numbers]
     )
     is_measured = sides_agree & ~np.isnan(preferred)
-    out = []
+    measurements = []
     for low, high in pairwise(Q_BINS):
         in_bin = is_measured & (q >= low) & (q < high)
         name = f"q {low:.2f}–{high:.2f}{note}"
-        out.append(
-            make_measurement(f"{name}, share of pairs", "ours", c, seed, float(in_bin.sum() / max(int(is_measured.sum()), 1)))
+        measurements.append(
+            make_measurement(
+                f"{name}, share of pairs", "ours", conversation, seed, float(in_bin.sum() / max(int(is_measured.sum()), 1))
+            )
         )
         if in_bin.any():
-            out.append(make_measurement(f"{name}, mean q", "ours", c, seed, float(q[in_bin].mean())))
-            out.append(make_measurement(f"{name}, left-out raters", "ours", c, seed, float(preferred[in_bin].mean())))
-    return out
+            measurements.append(make_measurement(f"{name}, mean q", "ours", conversation, seed, float(q[in_bin].mean())))
+            measurements.append(
+                make_measurement(f"{name}, left-out raters", "ours", conversation, seed, float(preferred[in_bin].mean()))
+            )
+    return measurements
 
 
 def measure_q_growth(
-    counts: Sequence[int], p: ConsensusParameters, *, agreeing_share: float = 1.0, num_sides: int = 2
+    counts: Sequence[int], parameters: ConsensusParameters, *, agreeing_share: float = 1.0, num_sides: int = 2
 ) -> list[ConsensusPair]:
     """Return the pair (a, b) for each count of comparisons by as many people, of whom `agreeing_share` prefer a.
 
@@ -119,7 +125,11 @@ def measure_q_growth(
     flipped. With `num_sides` = 1, only people of the first side compare a with b. Every rater's first act counts.
     """
     open_to_all = ConsensusParameters(
-        axis=p.axis, prediction=p.prediction, status=p.status, pairs=p.pairs, defences=DefenceParameters(earlier_acts=0)
+        axis=parameters.axis,
+        prediction=parameters.prediction,
+        status=parameters.status,
+        pairs=parameters.pairs,
+        defences=DefenceParameters(earlier_acts=0),
     )
     pairs = []
     is_flipped = np.random.default_rng(0).random((max(40, 2 * max(counts, default=0)), 20)) < 0.2

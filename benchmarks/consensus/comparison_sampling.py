@@ -25,12 +25,14 @@ MIN_REFERENCE_ITEMS = 20
 """Conversations with fewer left-out raters or fewer items with a reference are skipped."""
 
 
-def select_rater_votes(c: PolisConversation, raters: Mask) -> SparseRatings:
+def select_rater_votes(conversation: PolisConversation, raters: Mask) -> SparseRatings:
     """Return the votes of `raters`, renumbered."""
     number = np.cumsum(raters) - 1
-    selected = raters[c.raters]
-    rater_numbers = number[c.raters[selected]].astype(np.int32)
-    return SparseRatings(rater_numbers, c.items[selected], c.values[selected], int(raters.sum()), c.num_items)
+    selected = raters[conversation.raters]
+    rater_numbers = number[conversation.raters[selected]].astype(np.int32)
+    return SparseRatings(
+        rater_numbers, conversation.items[selected], conversation.values[selected], int(raters.sum()), conversation.num_items
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,19 +56,21 @@ class ComparisonSample:
         return a[a != b], b[a != b]
 
 
-def sample_conversation(c: PolisConversation, seed: int, num_raters: int, comparisons_per_rater: int) -> ComparisonSample | None:
+def sample_conversation(
+    conversation: PolisConversation, seed: int, num_raters: int, comparisons_per_rater: int
+) -> ComparisonSample | None:
     """Sample raters and comparisons; None if too few raters or items are left for a reference."""
-    sample, others = sample_raters(c, num_raters, seed)
-    if int(others.sum()) < MIN_LEFT_OUT_RATERS:
+    sample, left_out = sample_raters(conversation, num_raters, seed)
+    if int(left_out.sum()) < MIN_LEFT_OUT_RATERS:
         return None
-    groups = find_two_groups(c, others)
-    reference = group_opinions(c, others, groups)
+    groups = find_two_groups(conversation, left_out)
+    reference = group_opinions(conversation, left_out, groups)
     item_mask = reference.seen_by_every_group(MIN_RATERS_PER_GROUP)
     if int(item_mask.sum()) < MIN_REFERENCE_ITEMS:
         return None
     generator = np.random.default_rng([seed, 2])
-    comparisons = sample_comparisons(select_rater_votes(c, sample), item_mask, comparisons_per_rater, generator)
-    return ComparisonSample(comparisons, int(sample.sum()), others, groups, reference, item_mask, generator)
+    comparisons = sample_comparisons(select_rater_votes(conversation, sample), item_mask, comparisons_per_rater, generator)
+    return ComparisonSample(comparisons, int(sample.sum()), left_out, groups, reference, item_mask, generator)
 
 
 def sample_comparisons(
@@ -88,8 +92,8 @@ def sample_comparisons(
 def win_shares(comparisons: ComparisonArrays, num_raters: int, num_items: int) -> SparseRatings:
     """Return comparisons as ratings: each rater's share of comparisons won by each item, in eighths."""
     key = np.concatenate([comparisons.raters.astype(np.int64) * num_items + x for x in (comparisons.winners, comparisons.losers)])
-    keys, where = np.unique(key, return_inverse=True)
-    share = np.bincount(where, np.concatenate([comparisons.wins, 1.0 - comparisons.wins])) / np.bincount(where)
+    keys, key_indices = np.unique(key, return_inverse=True)
+    share = np.bincount(key_indices, np.concatenate([comparisons.wins, 1.0 - comparisons.wins])) / np.bincount(key_indices)
     return SparseRatings(
         (keys // num_items).astype(np.int32),
         (keys % num_items).astype(np.int32),

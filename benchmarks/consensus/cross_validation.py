@@ -16,21 +16,21 @@ GAIN_FIT_PARAMETERS = FitParameters(factors=1, rater_penalty=4.0, item_penalty=2
 """A fit with strong penalties, so that a factor that fits chance gains nothing."""
 
 
-def cross_validated_gain(ratings: SparseRatings, p: FitParameters = GAIN_FIT_PARAMETERS, folds: int = 5) -> float:
+def cross_validated_gain(ratings: SparseRatings, parameters: FitParameters = GAIN_FIT_PARAMETERS, folds: int = 5) -> float:
     """Return the share of the left-out squared error of the biases that the factors remove; negative if they add error.
 
     Returns 0 for fewer than two ratings per fold.
     """
     if ratings.size < 2 * folds:
         return 0.0
-    fold = pseudo_random_uint64(ratings.size, p.seed + 5) % np.uint64(folds)
+    fold = pseudo_random_uint64(ratings.size, parameters.seed + 5) % np.uint64(folds)
     error_of_biases = error_with_factors = 0.0
     for k in range(folds):
         left_out = fold == k
         raters, items, truth = (x[left_out] for x in (ratings.raters, ratings.items, ratings.values))
         known = ratings.select(~left_out)
-        for factors in (0, p.factors):
-            model = fit_rater_model(known, replace(p, factors=factors))
+        for factors in (0, parameters.factors):
+            model = fit_rater_model(known, replace(parameters, factors=factors))
             error = truth - model.predict(raters.astype(np.int64), items.astype(np.int64))
             if factors:
                 error_with_factors += exact_sum(error * error)

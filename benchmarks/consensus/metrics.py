@@ -65,36 +65,38 @@ class JudgedTable:
     evidence: Evidence
     statuses: np.ndarray
 
-    def side_estimates(self, p: ConsensusParameters) -> Floats:
+    def side_estimates(self, parameters: ConsensusParameters) -> Floats:
         """Return (S, N) the estimate of each side."""
-        return self.evidence.shrunk_approvals(p.status.estimate_prior)
+        return self.evidence.shrunk_approvals(parameters.status.estimate_prior)
 
 
 def table_from_ratings(ratings: SparseRatings, evidence: Mask | None = None) -> RatingTable:
     """Return a table in which every rater is admitted and every rating counts, or those where `evidence` (R,) is true."""
-    everything = np.ones(ratings.size, dtype=np.bool_)
+    all_ratings = np.ones(ratings.size, dtype=np.bool_)
     indexes = {str(k): k for k in range(ratings.num_raters)}, {str(k): k for k in range(ratings.num_items)}
-    counts_as_evidence = everything if evidence is None else evidence
+    counts_as_evidence = all_ratings if evidence is None else evidence
     no_experience = RaterExperience(counted_act_ids=frozenset(), num_earned_acts={})
-    return RatingTable(*indexes, ratings, everything, counts_as_evidence, np.arange(ratings.num_raters), no_experience)
+    return RatingTable(*indexes, ratings, all_ratings, counts_as_evidence, np.arange(ratings.num_raters), no_experience)
 
 
-def judge_table(table: RatingTable, p: ConsensusParameters, current_statuses: Sequence[str] | None = None) -> JudgedTable:
+def judge_table(
+    table: RatingTable, parameters: ConsensusParameters, current_statuses: Sequence[str] | None = None
+) -> JudgedTable:
     """Fit the models and decide the statuses, without minimum age and cap on flips.
 
     `current_statuses` turns inertia on; by default no item has a status.
     """
-    main_fits = fit_models(table.ratings, p.axis, p.prediction)
-    most_active = most_active_mask(table.ratings.raters, table.ratings.num_raters, p.defences)
+    main_fits = fit_models(table.ratings, parameters.axis, parameters.prediction)
+    most_active = most_active_mask(table.ratings.raters, table.ratings.num_raters, parameters.defences)
     evidence = gather_evidence(table, main_fits)
-    rules_met = robust_rules_met = evaluate_rules(evidence, p.status)
+    rules_met = robust_rules_met = evaluate_rules(evidence, parameters.status)
     if most_active.any():
-        robust_fits = fit_models(table.ratings.select(~most_active[table.ratings.raters]), p.axis, p.prediction)
-        robust_rules_met = evaluate_rules(gather_evidence(table, robust_fits), p.status)
+        robust_fits = fit_models(table.ratings.select(~most_active[table.ratings.raters]), parameters.axis, parameters.prediction)
+        robust_rules_met = evaluate_rules(gather_evidence(table, robust_fits), parameters.status)
     before = current_statuses or [NEEDS_MORE] * len(table.item_index)
     statuses = [
         decide_status(
-            item, rules_met, robust_rules_met, current_status=before[item], age_s=np.inf, jury_finding="", p=p.status
+            item, rules_met, robust_rules_met, current_status=before[item], age_s=np.inf, jury_finding="", p=parameters.status
         ).status
         for item in range(len(table.item_index))
     ]
@@ -129,56 +131,62 @@ def auc(scores: Floats, positive: Mask) -> float:
 
 
 def measure_held_out(
-    conversations: Iterable[PolisConversation], seeds: Sequence[int], p: ConsensusParameters
+    conversations: Iterable[PolisConversation], seeds: Sequence[int], parameters: ConsensusParameters
 ) -> list[Measurement]:
     """Measure the error and the sign accuracy on a random tenth of all votes."""
-    out: list[Measurement] = []
-    for c in conversations:
+    measurements: list[Measurement] = []
+    for conversation in conversations:
         for seed in seeds:
-            left_out = np.random.default_rng([seed, 1]).random(len(c.values)) < 0.1
-            all_votes = SparseRatings(c.raters, c.items, c.values, c.num_raters, c.num_items)
+            left_out = np.random.default_rng([seed, 1]).random(len(conversation.values)) < 0.1
+            all_votes = SparseRatings(
+                conversation.raters, conversation.items, conversation.values, conversation.num_raters, conversation.num_items
+            )
             known = all_votes.select(~left_out)
-            truth, raters, items = c.values[left_out], c.raters[left_out].astype(np.int64), c.items[left_out].astype(np.int64)
-            means = np.bincount(known.items, known.values, c.num_items) / np.maximum(
-                np.bincount(known.items, minlength=c.num_items), 1
+            truth, raters, items = (
+                conversation.values[left_out],
+                conversation.raters[left_out].astype(np.int64),
+                conversation.items[left_out].astype(np.int64),
+            )
+            means = np.bincount(known.items, known.values, conversation.num_items) / np.maximum(
+                np.bincount(known.items, minlength=conversation.num_items), 1
             )
             predictions = {
                 "majority": means[items],
-                "plain als": fit_rater_model(known, p.axis).predict(raters, items),
-                "ours": fit_rater_model(known, p.prediction).predict(raters, items),
+                "plain als": fit_rater_model(known, parameters.axis).predict(raters, items),
+                "ours": fit_rater_model(known, parameters.prediction).predict(raters, items),
             }
             clear = truth != 0.5
             for method, predicted in predictions.items():
                 error = float(np.sqrt(np.mean((truth - predicted) ** 2)))
                 accuracy = float(np.mean((predicted > 0.5)[clear] == (truth > 0.5)[clear]))
-                out.append(make_measurement("held-out RMSE", method, c, seed, error))
-                out.append(make_measurement("held-out accuracy", method, c, seed, accuracy))
-    return out
+                measurements.append(make_measurement("held-out RMSE", method, conversation, seed, error))
+                measurements.append(make_measurement("held-out accuracy", method, conversation, seed, accuracy))
+    return measurements
 
 
-def measure_full_data(conversations: Iterable[PolisConversation], p: ConsensusParameters) -> list[Measurement]:
+def measure_full_data(conversations: Iterable[PolisConversation], parameters: ConsensusParameters) -> list[Measurement]:
     """Measure the rank correlation with the consensus of Polis' published groups when all raters are known.
 
     The reference is not independent here: it comes from the same votes.
     """
-    out = []
-    for c in conversations:
-        everybody = np.ones(c.num_raters, dtype=np.bool_)
-        reference = group_opinions(c, everybody, c.groups)
-        use = reference.seen_by_every_group(5) & ~c.moderated_out
-        scores = _score_methods(select_rater_votes(c, everybody), p)[0]
+    measurements = []
+    for conversation in conversations:
+        everybody = np.ones(conversation.num_raters, dtype=np.bool_)
+        reference = group_opinions(conversation, everybody, conversation.groups)
+        is_included = reference.seen_by_every_group(5) & ~conversation.moderated_out
+        scores = _score_methods(select_rater_votes(conversation, everybody), parameters)[0]
         del scores["ours weakest"]
         for method, score in scores.items():
-            value = _spearman(score[use], reference.group_informed_consensus()[use])
-            out.append(make_measurement("Spearman, full data", method, c, 0, value))
-    return out
+            value = _spearman(score[is_included], reference.group_informed_consensus()[is_included])
+            measurements.append(make_measurement("Spearman, full data", method, conversation, 0, value))
+    return measurements
 
 
 def measure_left_out_raters(
     conversations: Iterable[PolisConversation],
     size: int,
     seeds: Sequence[int],
-    p: ConsensusParameters,
+    parameters: ConsensusParameters,
     *,
     use_published_groups: bool = False,
 ) -> list[Measurement]:
@@ -188,53 +196,67 @@ def measure_left_out_raters(
     that at least 55 % of the left-out raters approve of, but less than 40 % of one group. `use_published_groups` takes Polis'
     groups instead of groups found among the left-out raters.
     """
-    out: list[Measurement] = []
-    quorum = p.status.find_rule("quorum")
-    for c in conversations:
+    measurements: list[Measurement] = []
+    quorum = parameters.status.find_rule("quorum")
+    for conversation in conversations:
         for seed in seeds:
-            sample, others = sample_raters(c, size, seed)
-            if int(others.sum()) < MIN_LEFT_OUT_RATERS:
+            sample, left_out = sample_raters(conversation, size, seed)
+            if int(left_out.sum()) < MIN_LEFT_OUT_RATERS:
                 continue
-            reference = group_opinions(c, others, c.groups if use_published_groups else find_two_groups(c, others))
-            ratings = select_rater_votes(c, sample)
-            use = reference.seen_by_every_group(MIN_RATERS_PER_GROUP) & (
-                np.bincount(ratings.items, minlength=c.num_items) >= quorum.min_total
+            reference = group_opinions(
+                conversation, left_out, conversation.groups if use_published_groups else find_two_groups(conversation, left_out)
             )
-            if int(use.sum()) < MIN_REFERENCE_ITEMS:
+            ratings = select_rater_votes(conversation, sample)
+            is_included = reference.seen_by_every_group(MIN_RATERS_PER_GROUP) & (
+                np.bincount(ratings.items, minlength=conversation.num_items) >= quorum.min_total
+            )
+            if int(is_included.sum()) < MIN_REFERENCE_ITEMS:
                 continue
-            scores, helpful = _score_methods(ratings, p)
+            scores, helpful = _score_methods(ratings, parameters)
             good, traps = reference.weakest_approval() >= 0.5, reference.weakest_approval() < 0.4
-            popular = use & (reference.pooled_approval() >= 0.55)
+            popular = is_included & (reference.pooled_approval() >= 0.55)
             for method, score in scores.items():
-                rho = _spearman(score[use], reference.group_informed_consensus()[use])
+                rho = _spearman(score[is_included], reference.group_informed_consensus()[is_included])
                 weak = scores.get(f"{method} weakest", score)
-                out.append(make_measurement(f"Spearman, N = {size}", method, c, seed, rho))
-                out.append(make_measurement(f"trap AUC, N = {size}", method, c, seed, auc(weak[popular], ~traps[popular])))
+                measurements.append(make_measurement(f"Spearman, N = {size}", method, conversation, seed, rho))
+                measurements.append(
+                    make_measurement(f"trap AUC, N = {size}", method, conversation, seed, auc(weak[popular], ~traps[popular]))
+                )
             for method, flagged in helpful.items():
-                flagged = flagged & use
+                flagged = flagged & is_included
                 if flagged.any():
-                    out.append(make_measurement(f"wrong 'helpful', N = {size}", method, c, seed, float(np.mean(~good[flagged]))))
-                if (good & use).any():
-                    out.append(
-                        make_measurement(f"found 'helpful', N = {size}", method, c, seed, float(np.mean(flagged[good & use])))
+                    measurements.append(
+                        make_measurement(
+                            f"wrong 'helpful', N = {size}", method, conversation, seed, float(np.mean(~good[flagged]))
+                        )
                     )
-    return [measurement for measurement in out if not measurement.method.endswith("weakest")]
+                if (good & is_included).any():
+                    measurements.append(
+                        make_measurement(
+                            f"found 'helpful', N = {size}",
+                            method,
+                            conversation,
+                            seed,
+                            float(np.mean(flagged[good & is_included])),
+                        )
+                    )
+    return [measurement for measurement in measurements if not measurement.method.endswith("weakest")]
 
 
-def _score_methods(ratings: SparseRatings, p: ConsensusParameters) -> tuple[dict[str, Floats], dict[str, Mask]]:
+def _score_methods(ratings: SparseRatings, parameters: ConsensusParameters) -> tuple[dict[str, Floats], dict[str, Mask]]:
     """Return (N,) scores and 'helpful' masks of every method on the same ratings."""
     num = ratings.num_items
-    seen = np.bincount(ratings.items, minlength=num).astype(np.float64)
+    num_ratings = np.bincount(ratings.items, minlength=num).astype(np.float64)
     approval = np.bincount(ratings.items, ratings.values, num).astype(np.float64)
     agreed = np.bincount(ratings.items, ratings.values == 1.0, num)
-    judged = judge_table(table_from_ratings(ratings), p)
-    estimates = judged.side_estimates(p)
+    judged = judge_table(table_from_ratings(ratings), parameters)
+    estimates = judged.side_estimates(parameters)
     sides = judged.evidence
-    below = beta_cdf(approval + 0.5, seen - approval + 0.5, 0.5)
+    below = beta_cdf(approval + 0.5, num_ratings - approval + 0.5, 0.5)
     side_below = beta_cdf(sides.approvals + 0.5, sides.counts - sides.approvals + 0.5, 0.5)
-    quorum = (seen >= 5) & (sides.counts >= 2).all(axis=0)
+    quorum = (num_ratings >= 5) & (sides.counts >= 2).all(axis=0)
     scores = {
-        "majority": (agreed + 1.0) / (seen + 2.0),
+        "majority": (agreed + 1.0) / (num_ratings + 2.0),
         "pooled bound": 1.0 - below,
         "polis": _polis_scores(ratings),
         "plain als": judged.main_fits.axis.item_bias,
@@ -242,8 +264,8 @@ def _score_methods(ratings: SparseRatings, p: ConsensusParameters) -> tuple[dict
         "ours weakest": estimates.min(axis=0),
     }
     helpful = {
-        "majority": (seen > 0) & (approval >= 2.0 / 3.0 * seen),
-        "pooled bound": (seen >= 5) & (below <= 0.2),
+        "majority": (num_ratings > 0) & (approval >= 2.0 / 3.0 * num_ratings),
+        "pooled bound": (num_ratings >= 5) & (below <= 0.2),
         "plain als": quorum & (side_below <= 0.2).all(axis=0),
         "ours": judged.statuses == HELPFUL,
     }
@@ -252,117 +274,128 @@ def _score_methods(ratings: SparseRatings, p: ConsensusParameters) -> tuple[dict
 
 def _polis_scores(ratings: SparseRatings) -> Floats:
     everybody = np.ones(ratings.num_raters, dtype=np.bool_)
-    nothing = np.zeros(ratings.num_items, dtype=np.bool_)
+    not_moderated = np.zeros(ratings.num_items, dtype=np.bool_)
     ungrouped = np.full(ratings.num_raters, -1)
-    c = PolisConversation(
-        "", ratings.raters, ratings.items, ratings.values, ratings.num_raters, ratings.num_items, ungrouped, nothing
+    conversation = PolisConversation(
+        "", ratings.raters, ratings.items, ratings.values, ratings.num_raters, ratings.num_items, ungrouped, not_moderated
     )
-    return group_opinions(c, everybody, find_two_groups(c, everybody)).group_informed_consensus()
+    return group_opinions(conversation, everybody, find_two_groups(conversation, everybody)).group_informed_consensus()
 
 
 def measure_pairwise(
     conversations: Iterable[PolisConversation],
     seeds: Sequence[int],
-    p: ConsensusParameters,
+    parameters: ConsensusParameters,
     *,
     num_raters: int = 100,
     comparisons_per_rater: int = 60,
 ) -> list[Measurement]:
     """Measure whether the score of a pair, from comparisons made of votes, predicts that both left-out groups prefer its
     answer."""
-    out: list[Measurement] = []
-    for c in conversations:
+    measurements: list[Measurement] = []
+    for conversation in conversations:
         for seed in seeds:
-            sample = sample_conversation(c, seed, num_raters, comparisons_per_rater)
+            sample = sample_conversation(conversation, seed, num_raters, comparisons_per_rater)
             if sample is None:
                 continue
             a, b = sample.sample_pairs(4000)
             level = sample.reference.smoothed_approval()
             both_prefer_a = np.asarray((level[:, a] > level[:, b]).all(axis=0))
-            for method, odds in _pair_odds(sample.comparisons, c.num_items, sample.num_raters, a, b, p).items():
+            for method, odds in _pair_odds(
+                sample.comparisons, conversation.num_items, sample.num_raters, a, b, parameters
+            ).items():
                 value = auc(odds.min(axis=0), both_prefer_a)
-                out.append(make_measurement(f"pairwise AUC, {num_raters} × {comparisons_per_rater}", method, c, seed, value))
-    return out
+                measurements.append(
+                    make_measurement(f"pairwise AUC, {num_raters} × {comparisons_per_rater}", method, conversation, seed, value)
+                )
+    return measurements
 
 
 def _pair_odds(
-    comparisons: ComparisonArrays, num_items: int, num_raters: int, a: Ints, b: Ints, p: ConsensusParameters
+    comparisons: ComparisonArrays, num_items: int, num_raters: int, a: Ints, b: Ints, parameters: ConsensusParameters
 ) -> dict[str, Floats]:
     """Return (S, P) log-odds of a ≻ b of each side, by method. Methods without sides repeat theirs."""
     ratings = win_shares(comparisons, num_raters, num_items)
-    fits = fit_models(ratings, p.axis, p.prediction)
+    fits = fit_models(ratings, parameters.axis, parameters.prediction)
     num_comparisons = np.bincount(ratings.items, minlength=num_items)
     share = (np.bincount(ratings.items, ratings.values, num_items) + 0.5) / (num_comparisons + 1.0)
-    pooled = fit_bradley_terry(comparisons, np.zeros(num_items), p.pairs.pooled_penalty, p.pairs.rounds)
-    side_of = fits.sides[comparisons.raters]
+    pooled = fit_bradley_terry(comparisons, np.zeros(num_items), parameters.pairs.pooled_penalty, parameters.pairs.rounds)
+    rater_sides = fits.sides[comparisons.raters]
     strengths = {
         "majority": np.array([share, share]),
         "plain bradley-terry": np.array([pooled, pooled]),
         "plain als": np.array([fits.axis.item_bias] * 2),
         "per-side bradley-terry": np.array(
-            [fit_bradley_terry(comparisons.select(side_of == s), pooled, 0.15, p.pairs.rounds) for s in (0, 1)]
+            [fit_bradley_terry(comparisons.select(rater_sides == s), pooled, 0.15, parameters.pairs.rounds) for s in (0, 1)]
         ),
     }
-    ours = side_strengths(comparisons, fits.sides, fits.predict_item_means(), p.pairs)
+    ours = side_strengths(comparisons, fits.sides, fits.predict_item_means(), parameters.pairs)
     baselines = {method: strength[:, a] - strength[:, b] for method, strength in strengths.items()}
-    return {**baselines, "ours": shrunk_odds(ours, count_raters_by_side(ratings, fits.sides), a, b, p.pairs)}
+    return {**baselines, "ours": shrunk_odds(ours, count_raters_by_side(ratings, fits.sides), a, b, parameters.pairs)}
 
 
 def measure_stability(
-    conversations: Iterable[PolisConversation], seeds: Sequence[int], p: ConsensusParameters
+    conversations: Iterable[PolisConversation], seeds: Sequence[int], parameters: ConsensusParameters
 ) -> list[Measurement]:
     """Compare all raters with a random 80 % of them: rank correlation, overlap of the top ten, statuses that differ."""
-    out: list[Measurement] = []
-    for c in conversations:
-        everybody = np.ones(c.num_raters, dtype=np.bool_)
-        all_votes = select_rater_votes(c, everybody)
-        use = np.bincount(all_votes.items, minlength=c.num_items) >= 10
-        scores, helpful = _score_methods(all_votes, p)
-        full = judge_table(table_from_ratings(all_votes), p)
+    measurements: list[Measurement] = []
+    for conversation in conversations:
+        everybody = np.ones(conversation.num_raters, dtype=np.bool_)
+        all_votes = select_rater_votes(conversation, everybody)
+        is_included = np.bincount(all_votes.items, minlength=conversation.num_items) >= 10
+        scores, helpful = _score_methods(all_votes, parameters)
+        full = judge_table(table_from_ratings(all_votes), parameters)
         for seed in seeds:
-            selected = np.random.default_rng([seed, 3]).random(c.num_raters) < 0.8
-            ratings = select_rater_votes(c, selected)
-            part_scores, part_helpful = _score_methods(ratings, p)
+            selected = np.random.default_rng([seed, 3]).random(conversation.num_raters) < 0.8
+            ratings = select_rater_votes(conversation, selected)
+            part_scores, part_helpful = _score_methods(ratings, parameters)
             for method, score in scores.items():
                 name = "ours" if method == "ours weakest" else method
                 if method == "ours":
                     continue
-                top = [
-                    set(np.flatnonzero(use)[np.argsort(-s[use], kind="stable")[:10]].tolist())
-                    for s in (score, part_scores[method])
-                ]
-                out.append(
-                    make_measurement("stability, Spearman", name, c, seed, _spearman(score[use], part_scores[method][use]))
+                top_all, top_part = (_top_items(values, is_included) for values in (score, part_scores[method]))
+                measurements.append(
+                    make_measurement(
+                        "stability, Spearman",
+                        name,
+                        conversation,
+                        seed,
+                        _spearman(score[is_included], part_scores[method][is_included]),
+                    )
                 )
-                out.append(make_measurement("stability, top ten", name, c, seed, len(top[0] & top[1]) / 10))
+                measurements.append(
+                    make_measurement("stability, top ten", name, conversation, seed, len(top_all & top_part) / 10)
+                )
             for method, is_helpful in helpful.items():
-                changed = float(np.mean(is_helpful[use] != part_helpful[method][use]))
-                out.append(make_measurement("stability, flips", method, c, seed, changed))
-            inert = judge_table(table_from_ratings(ratings), p, current_statuses=full.statuses.tolist())
-            changed = float(np.mean(inert.statuses[use] != full.statuses[use]))
-            out.append(make_measurement("stability, flips", "ours with inertia", c, seed, changed))
-    return out
+                changed = float(np.mean(is_helpful[is_included] != part_helpful[method][is_included]))
+                measurements.append(make_measurement("stability, flips", method, conversation, seed, changed))
+            inert = judge_table(table_from_ratings(ratings), parameters, current_statuses=full.statuses.tolist())
+            changed = float(np.mean(inert.statuses[is_included] != full.statuses[is_included]))
+            measurements.append(make_measurement("stability, flips", "ours with inertia", conversation, seed, changed))
+    return measurements
 
 
 def measure_division(
-    conversations: Iterable[PolisConversation], seeds: Sequence[int], p: ConsensusParameters, *, size: int = 50
+    conversations: Iterable[PolisConversation], seeds: Sequence[int], parameters: ConsensusParameters, *, size: int = 50
 ) -> list[Measurement]:
     """Measure how often a division is seen among `size` raters, and in the same tables after shuffling votes within items."""
-    out: list[Measurement] = []
+    measurements: list[Measurement] = []
     paper = FitParameters(rounds=12)
-    for c in conversations:
+    for conversation in conversations:
         for seed in seeds:
-            sample, _ = sample_raters(c, size, seed)
-            ratings = select_rater_votes(c, sample)
+            sample, _ = sample_raters(conversation, size, seed)
+            ratings = select_rater_votes(conversation, sample)
             shuffled = permute_within_items(ratings, np.random.default_rng([seed, 4]))
             for measure, table in (("division found", ratings), ("division, false alarms", shuffled)):
-                out.append(make_measurement(measure, "ours", c, seed, float(detect_division(table, p.division).seen)))
+                measurements.append(
+                    make_measurement(measure, "ours", conversation, seed, float(detect_division(table, parameters.division).seen))
+                )
                 for method, gain in (
                     ("plain als, five-fold gain", cross_validated_gain(table, paper)),
                     ("damped five-fold gain", cross_validated_gain(table)),
                 ):
-                    out.append(make_measurement(measure, method, c, seed, float(gain > _MIN_GAIN)))
-    return out
+                    measurements.append(make_measurement(measure, method, conversation, seed, float(gain > _MIN_GAIN)))
+    return measurements
 
 
 def permute_within_items(ratings: SparseRatings, generator: np.random.Generator) -> SparseRatings:
@@ -374,15 +407,15 @@ def permute_within_items(ratings: SparseRatings, generator: np.random.Generator)
     return SparseRatings(ratings.raters, ratings.items, values, ratings.num_raters, ratings.num_items)
 
 
-def _top_items(score: Floats, use: Mask) -> set[int]:
-    """Return the ten items with the highest scores among those in `use`."""
-    return set(np.flatnonzero(use)[np.argsort(-score[use], kind="stable")[:10]].tolist())
+def _top_items(score: Floats, is_included: Mask) -> set[int]:
+    """Return the ten items with the highest scores among those in `is_included`."""
+    return set(np.flatnonzero(is_included)[np.argsort(-score[is_included], kind="stable")[:10]].tolist())
 
 
 def _spearman(a: Floats, b: Floats) -> float:
     return float(stats.spearmanr(a, b).statistic)
 
 
-def make_measurement(measure: str, method: str, c: PolisConversation, seed: int, value: float) -> Measurement:
+def make_measurement(measure: str, method: str, conversation: PolisConversation, seed: int, value: float) -> Measurement:
     """Return a measurement on one conversation."""
-    return Measurement(measure=measure, method=method, conversation=c.name, seed=seed, value=value)
+    return Measurement(measure=measure, method=method, conversation=conversation.name, seed=seed, value=value)

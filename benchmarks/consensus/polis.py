@@ -36,19 +36,19 @@ class PolisConversation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupOpinions:
-    """The votes of some raters by group: numbers of votes `seen` and `agreed`, and `approval` (sum of ratings), each (G, N)."""
+    """The votes of some raters by group, each (G, N): the number of votes, the number of agreeing ones, the sum of ratings."""
 
-    seen: Floats
+    num_votes: Floats
     agreed: Floats
     approval: Floats
 
     def seen_by_every_group(self, min_raters: int) -> Mask:
-        """Return the (N,) mask of items that at least `min_raters` clusters of every group voted on."""
-        return np.asarray(self.seen.min(axis=0) >= min_raters)
+        """Return the (N,) mask of items that at least `min_raters` raters of every group voted on."""
+        return np.asarray(self.num_votes.min(axis=0) >= min_raters)
 
     def group_informed_consensus(self) -> Floats:
-        """Return (N,) Polis' group-informed consensus: the product over groups of (agreed + 1) / (seen + 2)."""
-        return np.asarray(((self.agreed + 1.0) / (self.seen + 2.0)).prod(axis=0))
+        """Return (N,) Polis' group-informed consensus: the product over groups of (agreed + 1) / (num_votes + 2)."""
+        return np.asarray(((self.agreed + 1.0) / (self.num_votes + 2.0)).prod(axis=0))
 
     def weakest_approval(self) -> Floats:
         """Return (N,) the smoothed approval in the group that likes the item least."""
@@ -56,11 +56,11 @@ class GroupOpinions:
 
     def smoothed_approval(self) -> Floats:
         """Return (G, N) mean approval with one positive and one negative vote added."""
-        return (self.approval + 1.0) / (self.seen + 2.0)
+        return (self.approval + 1.0) / (self.num_votes + 2.0)
 
     def pooled_approval(self) -> Floats:
         """Return (N,) mean approval regardless of group."""
-        return np.asarray(self.approval.sum(axis=0) / np.maximum(self.seen.sum(axis=0), 1.0))
+        return np.asarray(self.approval.sum(axis=0) / np.maximum(self.num_votes.sum(axis=0), 1.0))
 
 
 def load_conversations(folder: Path) -> list[PolisConversation]:
@@ -111,8 +111,8 @@ def group_opinions(conversation: PolisConversation, raters: Mask, groups: Ints) 
         in_group = (raters & (groups == group))[conversation.raters]
         items, values = conversation.items[in_group], conversation.values[in_group]
         parts.append([np.bincount(items, weight, conversation.num_items) for weight in (None, values == 1.0, values)])
-    seen, agreed, approval = (np.array([part[k] for part in parts], dtype=np.float64) for k in range(3))
-    return GroupOpinions(seen, agreed, approval)
+    num_votes, agreed, approval = (np.array([part[k] for part in parts], dtype=np.float64) for k in range(3))
+    return GroupOpinions(num_votes, agreed, approval)
 
 
 def find_two_groups(conversation: PolisConversation, raters: Mask) -> Ints:

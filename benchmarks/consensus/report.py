@@ -83,10 +83,10 @@ def split_tuned_and_untouched(
 
 
 def measure_consensus(
-    folder: Path, *, seeds: int = 5, with_attacks: bool = True, p: ConsensusParameters | None = None
+    folder: Path, *, seeds: int = 5, with_attacks: bool = True, consensus_parameters: ConsensusParameters | None = None
 ) -> Iterator[ReportRow]:
     """Yield all rows from the Polis conversations under `folder`, as they are measured. Raises NotFound if there are none."""
-    parameters = p or ConsensusParameters()
+    parameters = consensus_parameters or ConsensusParameters()
     seed_range = range(seeds)
     parts = split_tuned_and_untouched(load_conversations(folder))
     steps: list[Callable[[list[PolisConversation]], list[Measurement]]] = [
@@ -136,7 +136,10 @@ def summarise_measurements(tuned: Sequence[Measurement], untouched: Sequence[Mea
 
 
 def mean_and_half_width(measurements: Sequence[Measurement]) -> tuple[float, float]:
-    """Mean over seeds of the mean over conversations, and the half width of its 95 % interval; NaN for no"""
+    """Mean over seeds of the mean over conversations, and the half width of its 95 % interval.
+
+    The half width is NaN for a single seed; both are NaN without measurements.
+    """
     by_seed: dict[int, list[float]] = {}
     for measurement in measurements:
         if not np.isnan(measurement.value):

@@ -45,20 +45,20 @@ class PlantedTruth:
         return np.asarray((self.approval > 0.6).all(axis=0))
 
 
-def plant_truth(p: Population) -> PlantedTruth:
+def plant_truth(population: Population) -> PlantedTruth:
     """Draw the camps and their opinions."""
-    generator = np.random.default_rng(p.seed)
-    camp = (generator.random(p.num_raters) < p.minority).astype(np.int64)
-    quality = generator.uniform(0.15, 0.85, p.num_items)
-    slant = generator.choice([-1.0, 0.0, 1.0], p.num_items) * p.division
+    generator = np.random.default_rng(population.seed)
+    camp = (generator.random(population.num_raters) < population.minority).astype(np.int64)
+    quality = generator.uniform(0.15, 0.85, population.num_items)
+    slant = generator.choice([-1.0, 0.0, 1.0], population.num_items) * population.division
     return PlantedTruth(camp, np.clip(np.stack([quality + slant, quality - slant]), 0.03, 0.97))
 
 
-def simulate_ratings(truth: PlantedTruth, p: Population, *, share: float = 1.0) -> list[FeedbackEvent]:
+def simulate_ratings(truth: PlantedTruth, population: Population, *, share: float = 1.0) -> list[FeedbackEvent]:
     """Return the population's ratings as a log, a minute apart. `share` keeps only the first part of the ratings."""
-    generator = np.random.default_rng(p.seed + 1)
+    generator = np.random.default_rng(population.seed + 1)
     num_raters, num_items = len(truth.camp), truth.approval.shape[1]
-    rated = generator.random((num_raters, num_items)) < p.density
+    rated = generator.random((num_raters, num_items)) < population.density
     approves = generator.random((num_raters, num_items)) < truth.approval[truth.camp]
     pairs = np.argwhere(rated)
     generator.shuffle(pairs)
@@ -71,9 +71,9 @@ def simulate_ratings(truth: PlantedTruth, p: Population, *, share: float = 1.0) 
     ]
 
 
-def simulate_comparisons(truth: PlantedTruth, p: Population, *, comparisons_per_rater: int) -> list[FeedbackEvent]:
+def simulate_comparisons(truth: PlantedTruth, population: Population, *, comparisons_per_rater: int) -> list[FeedbackEvent]:
     """Return `comparisons_per_rater` comparisons by every rater, of two random items, with the odds of the camp's approvals."""
-    generator = np.random.default_rng(p.seed + 2)
+    generator = np.random.default_rng(population.seed + 2)
     events: list[FeedbackEvent] = []
     for u, camp in enumerate(truth.camp.tolist()):
         for _ in range(comparisons_per_rater):

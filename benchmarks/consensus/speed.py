@@ -45,25 +45,27 @@ def synthetic_ratings(num_ratings: int) -> SparseRatings:
     return SparseRatings(raters, items, (generator.random(len(keys)) < chance).astype(np.float64), num_raters, num_items)
 
 
-def fit_plain_als(ratings: SparseRatings, p: FitParameters = PAPER_FIT) -> Floats:
+def fit_plain_als(ratings: SparseRatings, parameters: FitParameters = PAPER_FIT) -> Floats:
     """Return (N,) item intercepts by the textbook method: gathers and bincounts over all ratings in each half step."""
     u, n, r = ratings.raters, ratings.items, ratings.values
     num_raters, num_items = ratings.num_raters, ratings.num_items
     mu = float(r.mean())
     iu, i_n, fu = np.zeros(num_raters), np.zeros(num_items), np.zeros(num_raters)
-    fn = np.random.default_rng(p.seed).normal(0.0, 0.3, num_items)
+    fn = np.random.default_rng(parameters.seed).normal(0.0, 0.3, num_items)
 
-    def half(rows: np.ndarray, cols: np.ndarray, size: int, bias: Floats, f: Floats, penalty: float) -> tuple[Floats, Floats]:
+    def solve_half_step(
+        rows: np.ndarray, cols: np.ndarray, size: int, bias: Floats, f: Floats, penalty: float
+    ) -> tuple[Floats, Floats]:
         g, y = f[cols], r - mu - bias[cols]
         a11 = np.bincount(rows, minlength=size) + penalty
-        a12, a22 = np.bincount(rows, g, size), np.bincount(rows, g * g, size) + p.factor_penalty
+        a12, a22 = np.bincount(rows, g, size), np.bincount(rows, g * g, size) + parameters.factor_penalty
         b1, b2 = np.bincount(rows, y, size), np.bincount(rows, y * g, size)
         det = a11 * a22 - a12 * a12
         return (a22 * b1 - a12 * b2) / det, (a11 * b2 - a12 * b1) / det
 
-    for _ in range(p.rounds + p.start_rounds):
-        iu, fu = half(u, n, num_raters, i_n, fn, p.rater_penalty)
-        i_n, fn = half(n, u, num_items, iu, fu, p.item_penalty)
+    for _ in range(parameters.rounds + parameters.start_rounds):
+        iu, fu = solve_half_step(u, n, num_raters, i_n, fn, parameters.rater_penalty)
+        i_n, fn = solve_half_step(n, u, num_items, iu, fu, parameters.item_penalty)
         mu = float(np.mean(r - iu[u] - i_n[n] - fu[u] * fn[n]))
     return i_n
 

@@ -139,7 +139,7 @@ def run(
         results.append({"method": method, "task": task, "seed": seed, "run": str(folder), **asdict(result)})
         for name in exams:  # print results at once: a later seed may not finish
             before, after = result.before[name], result.after[name]
-            line = f"seed {seed}, {name}: {before.drawn} of {before.tasks} solved by sampling before, {after.drawn} after"
+            line = f"seed {seed}, {name}: {before.sampled} of {before.tasks} solved by sampling before, {after.sampled} after"
             err.print(line, highlight=False)
     if as_json:
         print_json(results)
@@ -153,7 +153,7 @@ def run(
     for row in results:
         for name in exams:
             for when, counts, cpu in (("before", row["before"], ""), ("after", row["after"], f"{row['cpu_s'] / 60:.0f}")):
-                shares = (solved_share(counts[name], "drawn"), solved_share(counts[name], "greedy"))
+                shares = (solved_share(counts[name], "sampled"), solved_share(counts[name], "greedy"))
                 rows.append([str(row["seed"]), name, when, *shares, f"{row['steps']}", cpu])
     print_table(["seed", "exam", "", "solved, sampled at 1", "solved, greedy", "steps", "CPU minutes"], rows)
 

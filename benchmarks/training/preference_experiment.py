@@ -146,17 +146,17 @@ def run_preference_experiment(
     decoder = load_decoder(model.weights)
     policy = Policy.lora(decoder, base_sha256=model.sha256, rank=rank, seed=seed, device=choose_device(device))
     method = Dpo(settings, policy, lessons, encoder, cache_folder=cache_folder)
-    exam = Dpo(settings, policy, held_out, encoder, cache_folder=cache_folder)
+    held_out_method = Dpo(settings, policy, held_out, encoder, cache_folder=cache_folder)
     losses = []
     with torch_arithmetic(threads):
-        report("exam before training")
-        before = measure_ranking(exam)
+        report("ranking held-out pairs before training")
+        before = measure_ranking(held_out_method)
         for step in range(1, method.total_steps + 1):
             metrics = method.step(step)
             losses.append(metrics["loss"])
             report(f"step {step} of {method.total_steps}: loss {metrics['loss']:.4f}, accuracy {metrics['accuracy']:.2f}")
-        report("exam after training")
-        after = measure_ranking(exam)
+        report("ranking held-out pairs after training")
+        after = measure_ranking(held_out_method)
     return PreferenceResult(
         arm=arm,
         seed=seed,

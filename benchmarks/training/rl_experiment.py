@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolvedCounts:
-    """How many tasks of an exam were solved: `drawn` by sampling at temperature 1, `greedy` by taking the likeliest tokens."""
+    """How many tasks of an exam were solved: `sampled` at temperature 1, `greedy` by taking the likeliest tokens."""
 
     tasks: int
-    drawn: int
+    sampled: int
     greedy: int
 
 
@@ -123,4 +123,4 @@ def count_solved(runner: RolloutRunner, tasks: Sequence[Task], settings: Reinfor
         sum(rollout.is_solved for rollout in runner.run(exam, config, seed=10**6, step=0, greedy=greedy))
         for greedy in (False, True)
     )
-    return SolvedCounts(tasks=len(tasks), drawn=num_sampled, greedy=num_greedy)
+    return SolvedCounts(tasks=len(tasks), sampled=num_sampled, greedy=num_greedy)

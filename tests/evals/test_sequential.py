@@ -37,7 +37,7 @@ def test_single_canaries_stop_where_the_vectorised_search_says() -> None:
 
 
 def test_only_flags_of_the_challenger_stop_the_canary() -> None:
-    assert run_canary_test([True] * 100, [False] * 100).decision == "go on"
+    assert run_canary_test([True] * 100, [False] * 100).decision == "continue"
     result = run_canary_test([False] * 100, [True] * 100)
     assert result.decision == "stop"
     assert result.stopped_at_pair is not None

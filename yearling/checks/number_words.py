@@ -76,30 +76,30 @@ def read_chinese(text: str) -> Iterator[tuple[int, int, Fraction, bool]]:
 
 def chinese_value(run: str, first: Fraction | None = None) -> Fraction | None:
     """The value of Chinese numerals, or None if they are none. `first` is a number in digits that stands in front of them."""
-    whole, _, decimals = run.partition("点")
+    integer_part, _, decimals = run.partition("点")
     total, section = Fraction(0), Fraction(0)
     number: Fraction | None = first
     digits_in_a_row = 0
-    for mark in whole:
-        if mark in CHINESE_DIGITS:
-            digit = CHINESE_DIGITS[mark]
+    for char in integer_part:
+        if char in CHINESE_DIGITS:
+            digit = CHINESE_DIGITS[char]
             number = number * 10 + digit if number is not None and digits_in_a_row else Fraction(digit)
             digits_in_a_row += 1
-        elif mark in _SMALL_SCALES:
-            section += (Fraction(1) if number is None else number) * _SMALL_SCALES[mark]
+        elif char in _SMALL_SCALES:
+            section += (Fraction(1) if number is None else number) * _SMALL_SCALES[char]
             number, digits_in_a_row = None, 0
-        elif mark in _LARGE_SCALES:
+        elif char in _LARGE_SCALES:
             part = section + (number or 0)
-            total = (total + part) * _LARGE_SCALES[mark] if part == 0 or _LARGE_SCALES[mark] > 10**4 else total + part * 10**4
+            total = (total + part) * _LARGE_SCALES[char] if part == 0 or _LARGE_SCALES[char] > 10**4 else total + part * 10**4
             section, number, digits_in_a_row = Fraction(0), None, 0
         else:
             return None
-    if number is not None and digits_in_a_row == 1 and len(whole) >= 2 and whole[-2] in "百千万萬亿億":
-        scale = (_SMALL_SCALES | _LARGE_SCALES)[whole[-2]]  # 三百五 is 350
+    if number is not None and digits_in_a_row == 1 and len(integer_part) >= 2 and integer_part[-2] in "百千万萬亿億":
+        scale = (_SMALL_SCALES | _LARGE_SCALES)[integer_part[-2]]  # 三百五 is 350
         number *= scale // 10
     value = total + section + (number or 0)
     if decimals:
-        value += Fraction(int("".join(str(CHINESE_DIGITS[mark]) for mark in decimals)), 10 ** len(decimals))
+        value += Fraction(int("".join(str(CHINESE_DIGITS[char]) for char in decimals)), 10 ** len(decimals))
     return value
 
 
@@ -122,8 +122,8 @@ def _english_value(words: list[str]) -> Fraction | None:
     return Fraction(total + section)
 
 
-def _is_pronoun(rest: str) -> bool:
-    return bool(re.match(r"\s+(?:of|another|by|can|could|should|must|may|might|who|that|which|has|is|day)\b", rest, re.I))
+def _is_pronoun(text_after: str) -> bool:
+    return bool(re.match(r"\s+(?:of|another|by|can|could|should|must|may|might|who|that|which|has|is|day)\b", text_after, re.I))
 
 
 def _is_word(text: str, start: int, end: int, run: str) -> bool:

@@ -24,8 +24,8 @@ MAX_DIGITS = 300
 MAX_EXPONENT = 300
 MAX_TEXT_CHARS = 50_000
 """The end of a longer text is read: answers stand at the end."""
-MAX_MARKS = 50
-"""Places that could hold the result are tried from the last one back, at most this many."""
+MAX_RESULT_MARKERS = 50
+"""Maximum number of result markers (`####`, `\\boxed`, "the answer is") of each kind to try, the last one first."""
 
 _MINUS = "−－﹣‐‑–—"
 _SEPARATOR = r"(?:,|\{,\}|\\,|,\\!|\\!|\\ |~| |'|’)"
@@ -132,7 +132,7 @@ def final_number(text: str) -> Fraction | None:
 
 
 def _last_matches(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
-    return list(pattern.finditer(text))[: -MAX_MARKS - 1 : -1]
+    return list(pattern.finditer(text))[: -MAX_RESULT_MARKERS - 1 : -1]
 
 
 def _after_hashes(text: str) -> Fraction | None:
@@ -193,9 +193,9 @@ def _braced(text: str, start: int) -> str:
 
 
 def _read_words(text: str) -> list[ReadNumber]:
-    found = [ReadNumber(value, start, end) for start, end, value in read_english(text)]
-    found += [ReadNumber(value, start, end, is_percent) for start, end, value, is_percent in read_chinese(text)]
-    return sorted(found, key=lambda number: number.start)
+    numbers = [ReadNumber(value, start, end) for start, end, value in read_english(text)]
+    numbers += [ReadNumber(value, start, end, is_percent) for start, end, value, is_percent in read_chinese(text)]
+    return sorted(numbers, key=lambda number: number.start)
 
 
 def _read_digits(text: str) -> Iterator[ReadNumber]:
@@ -241,24 +241,24 @@ def _value(match: re.Match[str]) -> Fraction | None:
 def _decimal_value(groups: dict[str, str | None]) -> Fraction | None:
     decimals = (groups["decimals"] or groups["bare"] or "")[1:]
     if groups["european"]:
-        whole, _, decimals = groups["european"].partition(",")
+        integer_part, _, decimals = groups["european"].partition(",")
     else:
-        whole = groups["grouped"] or groups["indian"] or groups["digits"] or "0"
-    digits = re.sub(r"\D", "", whole)
+        integer_part = groups["grouped"] or groups["indian"] or groups["digits"] or "0"
+    digits = re.sub(r"\D", "", integer_part)
     if len(digits) + len(decimals) > MAX_DIGITS:
         return None
     return Fraction(int(digits + decimals), 10 ** len(decimals))
 
 
-def _ratio(numerator: str, denominator: str, whole: str | None) -> Fraction | None:
+def _ratio(numerator: str, denominator: str, integer_part: str | None) -> Fraction | None:
     if not int(denominator):
         return None
-    return Fraction(int(numerator), int(denominator)) + int(whole or 0)
+    return Fraction(int(numerator), int(denominator)) + int(integer_part or 0)
 
 
 def _times_power(value: Fraction, power: str) -> Fraction | None:
-    marks = power.translate(_POWERS)
-    exponent = int(re.sub(r"^(?:[eE]|.*?10\s?(?:\^|\*\*)?)|[\s{}]", "", marks))
+    ascii_power = power.translate(_POWERS)
+    exponent = int(re.sub(r"^(?:[eE]|.*?10\s?(?:\^|\*\*)?)|[\s{}]", "", ascii_power))
     return value * Fraction(10) ** exponent if abs(exponent) <= MAX_EXPONENT else None
 
 

@@ -1,8 +1,9 @@
-"""May the challenger replace the champion? Decides ALLOW, REJECT or INCONCLUSIVE from paired results. Only ALLOW ever ships.
+"""May the challenger replace the champion? Decides ALLOW, REJECT or INCONCLUSIVE from paired results.
 
 A *target* exam must show that the challenger is better; of several targets one is enough, with p-values corrected by Holm. A
-*guard* exam must show that it is not worse by the margin or more; every guard must, which needs no correction. This module does
-not know how the results came about.
+*guard* exam must show that it is not worse by the margin or more; every guard must, which needs no correction. INCONCLUSIVE
+is no permission: only ALLOW is. The verdict changes no model that is served; a person chooses it. This module does not know how
+the results came about.
 """
 
 from __future__ import annotations

@@ -48,9 +48,9 @@ async def run_exam(
     run = None if fresh else await asyncio.to_thread(_find_unfinished_run, exam, subject, store, seed)
     if run is None:
         run = await asyncio.to_thread(_start_run, exam, subject, store, seed)
-    done = await asyncio.to_thread(store.exams.stored_sample_keys, run.id)
+    stored_keys = await asyncio.to_thread(store.exams.stored_sample_keys, run.id)
     try:
-        await _RunInProgress(exam, subject, store, run, done, progress).run(concurrency or subject.max_concurrency)
+        await _RunInProgress(exam, subject, store, run, stored_keys, progress).run(concurrency or subject.max_concurrency)
     finally:
         await asyncio.to_thread(close_grader, exam.grader)
     samples = await asyncio.to_thread(store.exams.list_samples, run.id)
@@ -94,22 +94,28 @@ class _RunInProgress:
     """One run while its samples are drawn, graded and written in batches."""
 
     def __init__(
-        self, exam: Exam, subject: Subject, store: Store, run: ExamRun, done: set[tuple[str, int]], progress: ExamProgress | None
+        self,
+        exam: Exam,
+        subject: Subject,
+        store: Store,
+        run: ExamRun,
+        stored_keys: set[tuple[str, int]],
+        progress: ExamProgress | None,
     ) -> None:
         self._exam, self._subject, self._store, self._run = exam, subject, store, run
         self._progress = progress or (lambda stored, total: None)
-        self._stored = len(done)
+        self._stored = len(stored_keys)
         self._pending: list[GradedSample] = []
         self._capacity = asyncio.Semaphore(2 * BATCH)
         self._batch_ready = asyncio.Event()
         self._write_lock = asyncio.Lock()
         self._grading_lock = asyncio.Lock()
-        self._remaining = self._remaining_draws(done)
+        self._remaining = self._remaining_draws(stored_keys)
 
-    def _remaining_draws(self, done: set[tuple[str, int]]) -> Iterator[tuple[Case, int]]:
+    def _remaining_draws(self, stored_keys: set[tuple[str, int]]) -> Iterator[tuple[Case, int]]:
         for case in self._exam.cases:
             for draw in range(self._exam.num_draws(case)):
-                if (case.key, draw) not in done:
+                if (case.key, draw) not in stored_keys:
                     yield case, draw
 
     async def run(self, concurrency: int) -> None:

@@ -1,5 +1,8 @@
 """A sequential test for canaries: it may be evaluated after every pair, and stops when the challenger is flagged more often.
 
+A canary gives a small share of real requests to the challenger and compares it with the champion, in pairs. Yearling runs none
+yet; `yearling bench gates` measures the test's error rates by simulation.
+
 Only pairs in which exactly one of the two models is flagged carry information; without a difference each falls either way with
 probability ½. After d such discordant pairs the canary stops when the challenger has `stopping_thresholds()[d]` of them. The
 thresholds spend the allowed probability of a false stop along a fixed curve (Lan and DeMets 1983) and come exactly from the
@@ -57,7 +60,7 @@ class CanaryResult:
     discordant: int
     challenger_only: int
     """Discordant pairs in which the challenger is the one that is flagged."""
-    decision: Literal["stop", "go on"]
+    decision: Literal["stop", "continue"]
     stopped_at_pair: int | None
     """The pair after which it stopped, counted from 1."""
 
@@ -73,4 +76,4 @@ def run_canary_test(champion: Sequence[bool], challenger: Sequence[bool], *, alp
         challenger_only += bool(challenger_flag)
         if discordant < len(thresholds) and challenger_only >= thresholds[discordant]:
             return CanaryResult(num_pairs, discordant, challenger_only, "stop", num_pairs)
-    return CanaryResult(len(champion), discordant, challenger_only, "go on", None)
+    return CanaryResult(len(champion), discordant, challenger_only, "continue", None)

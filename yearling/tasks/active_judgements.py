@@ -94,7 +94,7 @@ def find_active_judgements(entries: Iterable[tuple[int, EventMapping]], *, up_to
             result.edits.append(act.event)
         elif act.kind == "note":
             result.drop_reasons[act.id] = "about_a_note"
-    latest, replaced = latest_judgements(acts, void_reasons, _subject_of)
+    latest, replaced = latest_judgements(acts, void_reasons, _judged_subject)
     for act in replaced:
         result.drop_reasons[act.id] = REPLACED_BY_LATER
     for act in latest:
@@ -110,7 +110,7 @@ def _withdrawn_id(act: _Act) -> str:
     return str(act.event["event"])
 
 
-def _subject_of(act: _Act) -> tuple[str, ...] | None:
+def _judged_subject(act: _Act) -> tuple[str, ...] | None:
     if act.kind == "comparison":
         return judgement_subject(act.actor, act.event["left"], act.event["right"])
     return judgement_subject(act.actor, act.event["item"]) if act.kind in ("rating", "note_rating") else None

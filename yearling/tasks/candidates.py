@@ -139,7 +139,7 @@ class _CandidateBuilder:
         )
         self._add_candidate(thumb, answer.origin, event_ids, rank=basis == "word")
         if up:
-            self._note_imitable(item, weight, basis, event_ids)
+            self._add_imitable_answer(item, weight, basis, event_ids)
 
     def _rating_verdict(self, item: str, ratings: list[EventMapping]) -> tuple[bool, float, str] | str:
         """Return (up, weight, basis of the weight), or the reason why an item's ratings give no lesson."""
@@ -170,7 +170,7 @@ class _CandidateBuilder:
             return
         self._add_candidate(lesson, _merged_origin(first, second), event_ids, rank=basis == "word")
         if q >= self.rules.demonstration_q and self._status(better) != "not_helpful":
-            self._note_imitable(better, weight, basis, event_ids)
+            self._add_imitable_answer(better, weight, basis, event_ids)
 
     def _preferred_answer(self, item_pair: ItemPair, comparisons: list[EventMapping]) -> tuple[str, str, float, float, str] | str:
         """Return (better, worse, q, weight, basis of the weight), or the reason why two answers give no lesson."""
@@ -190,29 +190,29 @@ class _CandidateBuilder:
     def _add_from_edits(self, edits: list[EventMapping]) -> None:
         """Add the lessons of one edit. Several events may describe the same edit."""
         item, result = edits[0]["item"], edits[0]["result"]
-        before, after = self.answers[item], self.answers[result]
+        original, edited = self.answers[item], self.answers[result]
         consensus_pair = self.consensus_pairs.get(make_item_pair(item, result))
         is_decided = consensus_pair is not None and consensus_pair["weight"] > 0.0
         if self._status(result) == "not_helpful":
             self.collection.drop(edits, "edit_not_helpful")
         elif consensus_pair is not None and is_decided and consensus_pair["better"] == item:
             self.collection.drop(edits, "edit_found_worse")
-        elif isinstance(after, str):
-            self.collection.drop(edits, after)
-        elif isinstance(before, ItemAnswer) and before.text == after.text:
+        elif isinstance(edited, str):
+            self.collection.drop(edits, edited)
+        elif isinstance(original, ItemAnswer) and original.text == edited.text:
             self.collection.drop(edits, "same_words")
         else:
             event_ids = _sorted_event_ids(edits)
-            self._note_imitable(result, self.rules.word_weight, "edit", event_ids)
-            lesson = make_preference_pair(after, before, self.rules.word_q, self.rules.word_weight, "edit", event_ids)
+            self._add_imitable_answer(result, self.rules.word_weight, "edit", event_ids)
+            lesson = make_preference_pair(edited, original, self.rules.word_q, self.rules.word_weight, "edit", event_ids)
             if isinstance(lesson, PreferencePair) and not is_decided:
-                self._add_candidate(lesson, _merged_origin(after, before), event_ids, rank=2)
+                self._add_candidate(lesson, _merged_origin(edited, original), event_ids, rank=2)
 
     def _status(self, item: str) -> str:
         return str(self.consensus_items.get(item, {}).get("status", ""))
 
-    def _note_imitable(self, item: str, weight: float, basis: str, event_ids: Iterable[str]) -> None:
-        """Note an answer for a demonstration; the largest weight counts, and all judgements are its source."""
+    def _add_imitable_answer(self, item: str, weight: float, basis: str, event_ids: Iterable[str]) -> None:
+        """Mark an answer for a demonstration; the largest weight counts, and all judgements are its source."""
         previous = self.imitable_answers.get(item)
         best = previous[:2] if previous and previous[0] >= weight else (weight, basis)
         self.imitable_answers[item] = (*best, {*event_ids, *(previous[2] if previous else ())})

@@ -96,8 +96,8 @@ def link_groups(members: Iterable[Sequence[frozenset[str]]]) -> list[str]:
     smallest_digest: dict[LinkNode, str] = {}
     for node in list(parent):
         digest = sha256(repr(node).encode("utf-8", "backslashreplace")).hexdigest()
-        top = root(node)
-        smallest_digest[top] = min(digest, smallest_digest.get(top, digest))
+        root_node = root(node)
+        smallest_digest[root_node] = min(digest, smallest_digest.get(root_node, digest))
     return [smallest_digest[root(lesson_nodes[0])] if lesson_nodes else "" for lesson_nodes in nodes]
 
 

@@ -28,7 +28,7 @@ NEAR_DUPLICATE_JACCARD = 0.8
 """Jaccard index from which two texts are near-duplicates."""
 
 _BANDS, _ROWS = 16, 4  # finds two texts at `NEAR_DUPLICATE_JACCARD` with a probability above 99.9 %
-_BASE = np.uint64(0x9E3779B97F4A7C15)
+_HASH_BASE = np.uint64(0x9E3779B97F4A7C15)
 _SPACELESS = "\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _UNIT = re.compile(f"[{_SPACELESS}]|[^\\W_{_SPACELESS}]+")
 
@@ -133,8 +133,8 @@ class NearDuplicateIndex:
 def _minhash_bands(document: ShingledText) -> list[bytes]:
     """Return the MinHash signature of all parts together, in bands. Near-duplicates have a band in common."""
     # The hashes include the number of the part, so that a question repeated in the answer does not count as the answer.
-    parts = [np.array(sorted(grams), dtype=np.uint64) * (_BASE + np.uint64(2 * part)) for part, grams in enumerate(document)]
-    hashed = (_FACTORS[:, None] * np.concatenate(parts)[None, :] + _TERMS[:, None]) >> np.uint64(32)
+    parts = [np.array(sorted(grams), dtype=np.uint64) * (_HASH_BASE + np.uint64(2 * part)) for part, grams in enumerate(document)]
+    hashed = (_FACTORS[:, None] * np.concatenate(parts)[None, :] + _OFFSETS[:, None]) >> np.uint64(32)
     signature = hashed.min(axis=1).astype("<u4").tobytes()
     width = _ROWS * 4
     return [bytes([band]) + signature[band * width : (band + 1) * width] for band in range(_BANDS)]
@@ -146,7 +146,7 @@ def _odd_constants(name: bytes) -> npt.NDArray[np.uint64]:
     return np.frombuffer(digest, dtype="<u8").astype(np.uint64) | np.uint64(1)
 
 
-_FACTORS, _TERMS = _odd_constants(b"factor"), _odd_constants(b"term")
+_FACTORS, _OFFSETS = _odd_constants(b"factor"), _odd_constants(b"term")
 
 
 def _ngram_hashes(units: Sequence[str], size: int) -> list[int]:
@@ -157,7 +157,7 @@ def _ngram_hashes(units: Sequence[str], size: int) -> list[int]:
     count = len(units) - size + 1
     total = np.zeros(count, dtype=np.uint64)
     for offset in range(size):
-        total = total * _BASE + numbers[offset : offset + count]
+        total = total * _HASH_BASE + numbers[offset : offset + count]
     hashes: list[int] = total.tolist()
     return hashes
 

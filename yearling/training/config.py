@@ -25,7 +25,7 @@ class TrainingConfig:
     kl_mode: Literal["off", "stop", "penalise"] = "off"
     """What to do about the KL divergence from the base model: nothing, stop at kl_limit, or penalise it by kl_weight."""
     kl_limit: float = 0.0
-    """KL divergence above which a run stops to change weights, in nats per token; needed by `stop`."""
+    """KL divergence above which a run stops changing weights, in nats per token; needed by `stop`."""
     kl_weight: float = 0.0
     """Weight of the KL divergence in the loss; needed by `penalise`."""
     learning_rate: float = 1e-4

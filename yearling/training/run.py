@@ -155,9 +155,9 @@ class RunFolder:
         if not path.is_file():
             return
         complete = path.read_bytes().split(b"\n")[:-1]
-        kept = [line for line in complete if json.loads(line)["step"] <= step]
+        kept_lines = [line for line in complete if json.loads(line)["step"] <= step]
         with self._translate_disk_errors():
-            atomic_write_bytes(path, b"".join(line + b"\n" for line in kept))
+            atomic_write_bytes(path, b"".join(line + b"\n" for line in kept_lines))
 
     def sync_metrics(self) -> None:
         """Make the lines durable, so that no checkpoint outlives the metrics before it."""

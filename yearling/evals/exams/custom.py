@@ -63,7 +63,7 @@ def load_custom_exam(path: Path) -> Exam:
     if not paths or not all(file.is_file() for file in paths):
         raise NotFound(f"There are no YAML files at {path}.", advice="Name a .yaml file, or a folder that contains some.")
     cases: list[Case] = []
-    head: dict[str, Any] = {}
+    exam_fields: dict[str, Any] = {}
     for file in paths:
         try:
             table = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -73,47 +73,47 @@ def load_custom_exam(path: Path) -> Exam:
             raise BadInput(
                 f"{file} must have a list `cases`, and may only have {', '.join(sorted(_EXAM_FIELDS - {'cases'}))} in addition."
             )
-        head |= {name: value for name, value in table.items() if name != "cases"}
+        exam_fields |= {name: value for name, value in table.items() if name != "cases"}
         cases += [_parse_case(row, number, file) for number, row in enumerate(table["cases"], start=1)]
-    sampling = {"temperature": 0.0, "max_tokens": 256, **(head.get("sampling") or {})}
+    sampling = {"temperature": 0.0, "max_tokens": 256, **(exam_fields.get("sampling") or {})}
     return Exam(
         name=path.stem[:200],
-        title=str(head.get("title", path.stem)),
+        title=str(exam_fields.get("title", path.stem)),
         cases=tuple(cases),
         grader=CustomExamGrader(),
         sampling=sampling,
-        samples_per_case=int(head.get("samples", 1)),
+        samples_per_case=int(exam_fields.get("samples", 1)),
         source=path.name,
-        licence=str(head.get("licence", "")),
-        description=str(head.get("description", "")),
+        licence=str(exam_fields.get("licence", "")),
+        description=str(exam_fields.get("description", "")),
     )
 
 
 def _parse_case(row: object, number: int, path: Path) -> Case:
     """One case, the `number`th of its file. Raises BadInput if it is invalid."""
-    where = f"Case {number} of {path.name}"
+    location = f"Case {number} of {path.name}"
     if not isinstance(row, dict):
-        raise BadInput(f"{where} is not a mapping.")
+        raise BadInput(f"{location} is not a mapping.")
     if unknown := set(row) - _FIELDS:
         raise BadInput(
-            f"{where} has the unknown field {sorted(unknown)[0]!r}.", advice=f"Known fields: {', '.join(sorted(_FIELDS))}."
+            f"{location} has the unknown field {sorted(unknown)[0]!r}.", advice=f"Known fields: {', '.join(sorted(_FIELDS))}."
         )
     if not CHECKS & set(row):
-        raise BadInput(f"{where} has no check.", advice=f"Add one of {', '.join(sorted(CHECKS))}.")
+        raise BadInput(f"{location} has no check.", advice=f"Add one of {', '.join(sorted(CHECKS))}.")
     if ("best" in row) != ("options" in row) or ("best" in row and row["best"] not in row["options"]):
-        raise BadInput(f"{where} must have both `options` and `best`, which must be one of them, or neither.")
+        raise BadInput(f"{location} must have both `options` and `best`, which must be one of them, or neither.")
     messages = row.get("messages") or [
         *([{"role": "system", "content": str(row["system"])}] if "system" in row else []),
         *([{"role": "user", "content": str(row["user"])}] if "user" in row else []),
     ]
     if not messages or not all(isinstance(message, dict) and {"role", "content"} <= set(message) for message in messages):
-        raise BadInput(f"{where} has no question.", advice="Add `user`, or `messages` that each have `role` and `content`.")
+        raise BadInput(f"{location} has no question.", advice="Add `user`, or `messages` that each have `role` and `content`.")
     try:
         re.compile(str(row.get("matches", "")))
     except re.error as error:
-        raise BadInput(f"{where} has an invalid regular expression: {error}.") from None
+        raise BadInput(f"{location} has an invalid regular expression: {error}.") from None
     if "number" in row and parse_number(str(row["number"])) is None:
-        raise BadInput(f"{where} has the number {row['number']!r}, which is not one.")
+        raise BadInput(f"{location} has the number {row['number']!r}, which is not one.")
     return Case(
         key=str(row.get("key", f"{path.stem} {number}")),
         messages=tuple(messages),

@@ -85,7 +85,7 @@ def check_answer(
     invalid, as in two published prompts, which ask for "#" and "!" from a checker of letters.
     """
     random.seed(0)
-    checkers = [_build_checker(registry, name, given, prompt) for name, given in zip(instructions, arguments, strict=True)]
+    checkers = [_build_checker(registry, name, kwargs, prompt) for name, kwargs in zip(instructions, arguments, strict=True)]
     variants = [text for text in loose_variants(answer) if text.strip()]
     return {
         "strict": [bool(answer.strip()) and bool(checker.check_following(answer)) for checker in checkers],

@@ -19,7 +19,7 @@ from pathlib import Path
 from yearling.evals.graders.agreement import GraderAgreement, measure_agreement
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
-_PUNCTUATION = str.maketrans({mark: " " for mark in string.punctuation + "‐‑‒–—―" if mark not in "'."} | {"'": None})
+_PUNCTUATION = str.maketrans({char: " " for char in string.punctuation + "‐‑‒–—―" if char not in "'."} | {"'": None})
 _NUMBER_WORDS_TO_NINETEEN = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
     "nineteen"
@@ -42,7 +42,7 @@ _GENERIC = frozenset(("party", "group", "city", "people", "system", "letters", "
 def normalise_answer(text: str) -> str:
     """SQuAD's normal form (Rajpurkar et al. 2016), with accents removed and number words as digits."""
     text = unicodedata.normalize("NFKD", text.lower()).replace("’", "'")
-    text = "".join(mark for mark in text if not unicodedata.combining(mark))
+    text = "".join(char for char in text if not unicodedata.combining(char))
     text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
     text = re.sub(r"\.(?!\d)|(?<!\d)\.", "", text.translate(_PUNCTUATION))
     words: list[str] = []
@@ -120,8 +120,8 @@ def _content_words(text: str) -> frozenset[str]:
     return words - _GENERIC or words
 
 
-def _are_words_covered(words: frozenset[str], others: frozenset[str]) -> bool:
-    return all(any(_is_same_word(word, other) for other in others) for word in words)
+def _are_words_covered(words: frozenset[str], other_words: frozenset[str]) -> bool:
+    return all(any(_is_same_word(word, other) for other in other_words) for word in words)
 
 
 def _is_same_word(a: str, b: str) -> bool:
@@ -141,8 +141,8 @@ def _is_same_word(a: str, b: str) -> bool:
     shorter, longer = sorted((a, b), key=len)
     if len(shorter) < 6 or len(longer) - len(shorter) > 1:
         return False
-    rest = longer[common + 1 :]
-    return rest == shorter[common + (len(a) == len(b)) :]
+    longer_rest = longer[common + 1 :]
+    return longer_rest == shorter[common + (len(a) == len(b)) :]
 
 
 def _is_acronym(short: str, long: str) -> bool:

@@ -134,8 +134,8 @@ def _label_problems(case: SpecCase, grader: SpecGrader) -> Iterator[tuple[int, s
                 yield case.line, f"{key}: there is no label {label!r}"
             elif label not in grader.labels | COMMON_LABELS:
                 yield case.line, f"{key}: the grader {case.grader} never gives the label {label!r}"
-    if both := set(case.policy) & set(case.bug):
-        yield case.line, f"{min(both)} is listed under both policy and bug"
+    if contradictory := set(case.policy) & set(case.bug):
+        yield case.line, f"{min(contradictory)} is listed under both policy and bug"
     for label in (*case.score, *(name for name in case.passes if name != "twin_gap")):
         if label not in grader.labels | COMMON_LABELS:
             yield case.line, f"the grader {case.grader} never gives the label {label!r}"

@@ -25,10 +25,12 @@ _NGRAM_SIZE, _MIN_NGRAMS, _MIN_DISTINCT_FRACTION = 4, 20, 0.45
 """A text with at least this many word n-grams repeats itself if fewer than this fraction of them are distinct."""
 
 
-_NARROW = {code: chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B), 0xFF05)}
-_NARROW |= {ord("’"): "'", ord("‘"): "'", ord("“"): '"', ord("”"): '"'}
+_HALF_WIDTH = {
+    code: chr(code - 0xFEE0) for code in (*range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B), 0xFF05)
+}
+_HALF_WIDTH |= {ord("’"): "'", ord("‘"): "'", ord("“"): '"', ord("”"): '"'}
 _DENIAL = re.compile(r"\b(not|no|never|without|lack|if i)\b|n't\b|没有|不会|不是|不能|无法|并不")
-_OF_TEN = re.compile(r"(?<!\d)(\d{1,2}(?:\.\d)?) ?(?:/|out of|分?[，,]? ?满分) ?(10|100)\b")
+_OUT_OF_TEN = re.compile(r"(?<!\d)(\d{1,2}(?:\.\d)?) ?(?:/|out of|分?[，,]? ?满分) ?(10|100)\b")
 _SURE_WORDS = re.compile(r"confiden|certain|sure|信心|把握|置信|确信|确定", re.I)
 
 _SCRIPTS = (
@@ -54,7 +56,7 @@ def normalise_text(text: str) -> str:
 
     Chinese punctuation stays.
     """
-    return " ".join(text.translate(_NARROW).lower().split())
+    return " ".join(text.translate(_HALF_WIDTH).lower().split())
 
 
 def find_pattern(text: str, kind: str) -> str:
@@ -172,7 +174,7 @@ def parse_stated_confidence(text: str) -> float | None:
     Of several percentages the one nearest to a word for certainty counts; without such a word, the last.
     """
     values = [(number.start, float(number.value) / 100) for number in read_numbers(text, with_words=True) if number.is_percent]
-    values += [(match.start(), float(match[1]) / float(match[2])) for match in _OF_TEN.finditer(text)]
+    values += [(match.start(), float(match[1]) / float(match[2])) for match in _OUT_OF_TEN.finditer(text)]
     values = [(position, value) for position, value in values if 0 <= value <= 1]
     if not values:
         return None

@@ -75,7 +75,7 @@ def describe_environments() -> list[EnvironmentInfo]:
         environment_class = _environment_class(name)
         defaults = {setting.name: _setting_default(setting) for setting in fields(environment_class)}
         settings = {key: None if value is MISSING else value for key, value in defaults.items()}
-        kinds, heldout_kinds = environment_class.members() if hasattr(environment_class, "members") else ((), ())
+        kinds, heldout_kinds = environment_class.task_kinds() if hasattr(environment_class, "task_kinds") else ((), ())
         descriptions.append(
             EnvironmentInfo(
                 name,

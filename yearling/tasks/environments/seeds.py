@@ -57,16 +57,19 @@ def part_owning_question(question: str) -> SeedPart:
     return "exam" if int.from_bytes(digest[:8], "big") % EXAM_ONE_IN == 0 else "train"
 
 
-def draw_for_part(seed: int, make: Callable[[int], T], question: Callable[[T], str], *, excluded: Collection[str] = ()) -> T:
-    """Return the first of `make(seed)`, `make(seed + ...)`, ... whose question belongs to the seed's part and is not excluded.
+def draw_for_part(
+    seed: int, make_candidate: Callable[[int], T], question_text: Callable[[T], str], *, excluded: Collection[str] = ()
+) -> T:
+    """Return the first candidate whose question belongs to the seed's part and is not excluded.
 
-    `question` returns the text of a question. `excluded` holds questions whose answers the prompt shows. Raises BadInput if
-    hundreds of attempts fail, because the settings then allow too few questions for two parts.
+    The candidates are `make_candidate(seed)`, `make_candidate(seed + ...)` and so on. `question_text` returns the text of a
+    candidate's question. `excluded` holds questions whose answers the prompt shows. Raises BadInput if hundreds of attempts fail,
+    because the settings then allow too few questions for two parts.
     """
     part = part_of_seed(seed)
     for attempt in range(_MAX_DRAWS):
-        candidate = make(seed + attempt * _REDRAW_STRIDE)
-        text = question(candidate)
+        candidate = make_candidate(seed + attempt * _REDRAW_STRIDE)
+        text = question_text(candidate)
         if part_owning_question(text) == part and text not in excluded:
             return candidate
     raise BadInput("These settings allow too few different questions to keep some for exams.", advice="Choose wider settings.")

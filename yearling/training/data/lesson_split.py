@@ -26,7 +26,7 @@ class LessonSplit:
 
     def select(self, new: Sequence[int], earlier: Sequence[int]) -> list[int]:
         """Indices of lessons, from positions among the training lessons and among the replayed ones (`LessonOrder`)."""
-        return [*(self.train_indices[place] for place in new), *(self.replay_indices[place] for place in earlier)]
+        return [*(self.train_indices[position] for position in new), *(self.replay_indices[position] for position in earlier)]
 
 
 def split_validation(keys: Sequence[str], share: float) -> tuple[list[int], list[int]]:

@@ -77,7 +77,7 @@ class Dpo(OfflineMethod):
         total_weight = sum(self.table.weights[pair] for pair in pairs)
         loss_sum = kl_sum = margin_sum = num_correct = 0.0
         self.references.precompute(indices)
-        for batch, share in self.policy.local_batches(pack_examples(examples, budget_tokens=self.config.budget_tokens)):
+        for batch, batch_weight in self.policy.local_batches(pack_examples(examples, budget_tokens=self.config.budget_tokens)):
             logps_N = self.policy.token_logprobs(batch)
             reference_N = self.references.for_batch(batch, indices)
             first_P, second_P = batch.sum_per_example(logps_N - reference_N).view(-1, 2).unbind(1)
@@ -88,14 +88,14 @@ class Dpo(OfflineMethod):
                 tokens_first_P, tokens_second_P = batch.sum_per_example(torch.ones_like(logps_N)).view(-1, 2).unbind(1)
                 nll_P = winner_nll_loss(logp_first_P, logp_second_P, tokens_first_P, tokens_second_P, q_P)
                 losses_P = losses_P + self.config.nll_weight * nll_P
-            kl = share * k2(logps_N, reference_N).sum() / num_targets
-            loss = share * (weight_P * losses_P).sum() / total_weight + self.config.kl_weight * kl
+            kl = batch_weight * k2(logps_N, reference_N).sum() / num_targets
+            loss = batch_weight * (weight_P * losses_P).sum() / total_weight + self.config.kl_weight * kl
             loss.backward()  # type: ignore[no-untyped-call]
             loss_sum += loss.item()
             kl_sum += kl.item()
             margins_P = self.config.beta * (first_P - second_P).detach() * (2 * q_P - 1).sign()
-            margin_sum += share * float(margins_P.sum())
-            num_correct += share * float((margins_P > 0).sum())
+            margin_sum += batch_weight * float(margins_P.sum())
+            num_correct += batch_weight * float((margins_P > 0).sum())
         loss_sum, kl_sum, margin_sum, num_correct = all_reduce_sum(loss_sum, kl_sum, margin_sum, num_correct)
         metrics = self.optimiser.step(number)
         self.check_kl_limit(number, kl_sum)

@@ -103,13 +103,13 @@ class Kto(OfflineMethod):
         reference_point = self._reference_point(thumbs)
         loss_sum = kl_sum = 0.0
         self.references.precompute(indices)
-        for batch, share in self.policy.local_batches(pack_examples(examples, budget_tokens=self.config.budget_tokens)):
+        for batch, batch_weight in self.policy.local_batches(pack_examples(examples, budget_tokens=self.config.budget_tokens)):
             logps_N = self.policy.token_logprobs(batch)
             reference_N = self.references.for_batch(batch, indices)
             delta_A = batch.sum_per_example(logps_N - reference_N)
             losses_A, weight_A = self._losses(delta_A, [thumbs[slot] for slot in batch.example_indices], reference_point)
-            kl = share * k2(logps_N, reference_N).sum() / num_targets
-            loss = share * (weight_A * losses_A).sum() / total_weight + self.config.kl_weight * kl
+            kl = batch_weight * k2(logps_N, reference_N).sum() / num_targets
+            loss = batch_weight * (weight_A * losses_A).sum() / total_weight + self.config.kl_weight * kl
             loss.backward()  # type: ignore[no-untyped-call]
             loss_sum += loss.item()
             kl_sum += kl.item()

@@ -112,9 +112,9 @@ class Ppo(OnlineMethod[PpoConfig]):
         examples = [rollout.to_example() for rollout in rollouts]
         batches = pack_examples(examples, budget_tokens=self.config.budget_tokens, split_groups=True)
         num_tokens = num_sampled_tokens(rollouts)
-        before = [self._evaluate_batch(batch) for batch in batches]
-        old_logps = [logps_N for _, logps_N, _ in before]
-        values = split_by_rollout(batches, [values_N for _, _, values_N in before], rollouts)
+        old_outputs = [self._evaluate_batch(batch) for batch in batches]
+        old_logps = [logps_N for _, logps_N, _ in old_outputs]
+        values = split_by_rollout(batches, [values_N for _, _, values_N in old_outputs], rollouts)
         penalties = self._kl_penalties(batches, old_logps, rollouts)
         rewards = [torch.zeros_like(value) for value in values]
         for rollout, reward, penalty in zip(rollouts, rewards, penalties, strict=True):
@@ -132,12 +132,12 @@ class Ppo(OnlineMethod[PpoConfig]):
         if self.stop_at_kl_limit(number, metrics["kl"]):
             pass
         elif number <= self.config.value_warmup:
-            hidden = [hidden_NE for hidden_NE, _, _ in before]
+            hidden = [hidden_NE for hidden_NE, _, _ in old_outputs]
             metrics |= self._warm_up_value_head(number, batches, hidden, returns, num_tokens)
         else:
             for update in range(self.config.updates):
                 totals: dict[str, float] = {}
-                for batch, (_, old_N, old_values_N) in zip(batches, before, strict=True):
+                for batch, (_, old_N, old_values_N) in zip(batches, old_outputs, strict=True):
                     hidden_TE = self.policy.hidden(batch)
                     logps_N, entropy_N = self.policy.logprobs_and_entropy(
                         batch, temperature=self.config.temperature, hidden_TE=hidden_TE

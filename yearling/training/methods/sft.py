@@ -67,13 +67,13 @@ class Sft(OfflineMethod):
         total_weight = sum(self.weights[lesson] * self.examples[lesson].num_targets for lesson in lessons)
         loss_sum = kl_sum = 0.0
         self.references.precompute(lessons if self.config.needs_reference else ())
-        for batch, share in self.policy.local_batches(pack_examples(examples, budget_tokens=self.config.budget_tokens)):
+        for batch, batch_weight in self.policy.local_batches(pack_examples(examples, budget_tokens=self.config.budget_tokens)):
             logps_N = self.policy.token_logprobs(batch)
             weights_N = torch.tensor([self.weights[lessons[owner]] for owner in batch.owners_N.tolist()]).to(logps_N)
-            loss = -share * (weights_N * logps_N).sum() / total_weight
+            loss = -batch_weight * (weights_N * logps_N).sum() / total_weight
             loss_sum += loss.item()
             if self.config.needs_reference:
-                kl = share * k2(logps_N, self.references.for_batch(batch, lessons)).sum() / num_targets
+                kl = batch_weight * k2(logps_N, self.references.for_batch(batch, lessons)).sum() / num_targets
                 kl_sum += kl.item()
                 loss = loss + self.config.kl_weight * kl
             loss.backward()  # type: ignore[no-untyped-call]

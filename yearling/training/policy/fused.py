@@ -222,7 +222,7 @@ def _query_spans(nodes: Sequence[PrefixNode], dtype: torch.dtype) -> list[_Query
             continue
         num_parts = -(-first.length // _MAX_QUERIES)
         for part in range(num_parts):
-            start, stop = (first.start + first.length * place // num_parts for place in (part, part + 1))
+            start, stop = (first.start + first.length * boundary // num_parts for boundary in (part, part + 1))
             length = stop - start
             spans.append(_QuerySpan(slice(start, stop), (*ancestors, slice(first.start, stop)), causal[:length, :length]))
     return spans

@@ -53,8 +53,8 @@ class OptimiserConfig:
             return self.learning_rate * step / warmup_steps
         if self.schedule == "constant":
             return self.learning_rate
-        done = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
-        share = (1 + math.cos(math.pi * done)) / 2 if self.schedule == "cosine" else 1 - done
+        progress = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
+        share = (1 + math.cos(math.pi * progress)) / 2 if self.schedule == "cosine" else 1 - progress
         return self.learning_rate * (self.final + (1 - self.final) * share)
 
 
@@ -70,8 +70,8 @@ class Optimiser:
         self.config, self.total_steps = config, total_steps
         # Biases and norm weights, which have one dimension, are not decayed.
         matrices = [parameter for parameter in self.parameters if parameter.dim() > 1]
-        others = [parameter for parameter in self.parameters if parameter.dim() <= 1]
-        groups: list[dict[str, object]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+        undecayed = [parameter for parameter in self.parameters if parameter.dim() <= 1]
+        groups: list[dict[str, object]] = [{"params": matrices}, {"params": undecayed, "weight_decay": 0.0}]
         self._adamw = torch.optim.AdamW(
             groups,
             lr=config.learning_rate,

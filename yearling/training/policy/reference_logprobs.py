@@ -42,14 +42,14 @@ class ReferenceLogprobs:
         group_indices = list(groups.values())
         starts = range(0, len(group_indices), GROUPS_PER_BLOCK)
         self._blocks = [list(chain.from_iterable(group_indices[start : start + GROUPS_PER_BLOCK])) for start in starts]
-        self._block_of = {index: number for number, block in enumerate(self._blocks) for index in block}
+        self._block_by_example = {index: number for number, block in enumerate(self._blocks) for index in block}
         self._logprobs: dict[int, Tensor] = {}
 
     def get(self, index: int) -> Tensor:
         """log π_ref of each target token of `examples[index]`, on the CPU. Raises StorageFailed if the cache cannot be
         written."""
         if index not in self._logprobs:
-            self._load_or_compute(self._blocks[self._block_of[index]])
+            self._load_or_compute(self._blocks[self._block_by_example[index]])
         return self._logprobs[index]
 
     def precompute(self, indices: Sequence[int]) -> None:

@@ -148,7 +148,7 @@ class RolloutCollector:
 
         With `refill`, groups of equal rewards are replaced by further groups. Without it, every group is kept."""
         trainable: list[Rollout] = []
-        everything: list[Rollout] = []
+        all_rollouts: list[Rollout] = []
         num_kept_groups = attempt = num_groups = 0
         while num_kept_groups < self._config.prompts and attempt < (self._config.attempts if refill else 1):
             tasks = self.curriculum.sample_tasks(self._config.prompts - num_kept_groups, step=step, attempt=attempt)
@@ -160,7 +160,7 @@ class RolloutCollector:
                 self._rollout_log.record_rollouts(step, [rollout.to_json() for rollout in rollouts], attempt=attempt)
             else:
                 rollouts = [Rollout.from_json(value) for value in recorded]
-            everything += rollouts
+            all_rollouts += rollouts
             num_groups += len(tasks)
             attempt += 1
             for group in group_rollouts(rollouts):
@@ -168,9 +168,9 @@ class RolloutCollector:
                 if not refill or len({self._config.reward(rollout) for rollout in usable}) > 1:
                     trainable += usable
                     num_kept_groups += 1
-        self.curriculum.update(everything)
-        metrics = self._step_metrics(everything, num_kept_groups, attempt)
-        return StepRollouts(tuple(trainable), tuple(everything), metrics)
+        self.curriculum.update(all_rollouts)
+        metrics = self._step_metrics(all_rollouts, num_kept_groups, attempt)
+        return StepRollouts(tuple(trainable), tuple(all_rollouts), metrics)
 
     def validate(self) -> dict[str, float] | None:
         """`score` is the pass rate of greedy answers to the validation tasks. None if there are no validation tasks."""

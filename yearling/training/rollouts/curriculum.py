@@ -139,10 +139,10 @@ def environment_arm(environment: Environment, *, name: str = "") -> Arm:
 def prompt_arms(tasks: Sequence[Task]) -> list[Arm]:
     """One arm for each task, so that each has its own pass rate."""
 
-    def single(task: Task) -> Arm:
+    def single_task_arm(task: Task) -> Arm:
         return Arm(task.key, lambda index: task, 1)
 
-    return [single(task) for task in tasks]
+    return [single_task_arm(task) for task in tasks]
 
 
 def is_validation_task(key: str) -> bool:

@@ -117,7 +117,7 @@ class Rollout:
     def to_json(self) -> dict[str, object]:
         """JSON values. The key of `sampled` is `drawn`, its name when the format was defined."""
         values = asdict(self)
-        sampled = [int(mark) for mark in values["sampled"]]
+        sampled = [int(flag) for flag in values["sampled"]]
         return {"drawn" if name == "sampled" else name: value for name, value in values.items()} | {"drawn": sampled}
 
     @classmethod

@@ -58,7 +58,7 @@ class Instructions:
         self._allowed_kinds("exam")
 
     @staticmethod
-    def members() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def task_kinds() -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the ids of all kinds, and of those for exams only."""
         return tuple(sorted(CONSTRAINT_KINDS)), tuple(sorted(kind.id for kind in CONSTRAINT_KINDS.values() if kind.held_out))
 

@@ -174,8 +174,8 @@ def _lines_exactly(answer: ParsedAnswer, parameters: ConstraintParameters) -> bo
 )
 def _short_words(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     if answer.language == "en":
-        pieces = [re.sub(r"[^\w]|_", "", part) for word in answer.words for part in re.split(r"[-‑]", word)]
-        return bool(max((len(piece) for piece in pieces), default=0) <= parameters["n"])
+        word_parts = [re.sub(r"[^\w]|_", "", part) for word in answer.words for part in re.split(r"[-‑]", word)]
+        return bool(max((len(word_part) for word_part in word_parts), default=0) <= parameters["n"])
     clauses = [split_words(clause, "zh") for clause in _CLAUSE_END.split(answer.text)]
     return bool(max(len(clause) for clause in clauses) <= parameters["n"])
 

@@ -21,7 +21,7 @@ _HASHTAG = re.compile(r"(?<!\w)#([^\W_]\w*)")
     avoids="fixed copy_first",
 )
 def _no_commas(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
-    return not any(mark in answer.text for mark in ",，､﹐")
+    return not any(char in answer.text for char in ",，､﹐")
 
 
 @constraint(
@@ -33,7 +33,7 @@ def _no_commas(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     tags="english",
 )
 def _lowercase(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
-    letters = [mark for mark in answer.text if mark.isalpha()]
+    letters = [char for char in answer.text if char.isalpha()]
     return len(letters) >= 4 and answer.han_share == 0.0 and answer.text == answer.text.lower()
 
 
@@ -46,7 +46,7 @@ def _lowercase(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     tags="english",
 )
 def _uppercase(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
-    letters = [mark for mark in answer.text if mark.isalpha()]
+    letters = [char for char in answer.text if char.isalpha()]
     return len(letters) >= 4 and answer.han_share == 0.0 and answer.text == answer.text.upper()
 
 

@@ -43,7 +43,7 @@ class ParsedAnswer:
     @cached_property
     def text(self) -> str:
         """The normalised text."""
-        visible = (mark for mark in unicodedata.normalize("NFC", self.raw) if unicodedata.category(mark) != "Cf")
+        visible = (char for char in unicodedata.normalize("NFC", self.raw) if unicodedata.category(char) != "Cf")
         return "".join(visible).replace("\r\n", "\n").replace("\r", "\n").strip()
 
     @cached_property
@@ -89,8 +89,8 @@ class ParsedAnswer:
     @cached_property
     def han_share(self) -> float:
         """Share of Han characters among all letters; 0 without letters."""
-        letters = [mark for mark in self.text if mark.isalpha()]
-        return sum(bool(_HAN.match(mark)) for mark in letters) / len(letters) if letters else 0.0
+        letters = [char for char in self.text if char.isalpha()]
+        return sum(bool(_HAN.match(char)) for char in letters) / len(letters) if letters else 0.0
 
     def count_word(self, word: str) -> int:
         """Return how often a word occurs, as `count_occurrences` counts it."""
@@ -113,10 +113,10 @@ def count_occurrences(text: str, word: str, language: InstructionLanguage) -> in
 def _split_sentences(line: str) -> list[str]:
     sentences, start = [], 0
     for match in _SENTENCE_END.finditer(line):
-        piece = line[start : match.end()]
+        sentence = line[start : match.end()]
         rest = line[match.end() :].lstrip()
-        if rest and (_TITLE.search(piece) or (_ABBREVIATION.search(piece) and not rest[0].isupper())):
+        if rest and (_TITLE.search(sentence) or (_ABBREVIATION.search(sentence) and not rest[0].isupper())):
             continue
-        sentences.append(piece)
+        sentences.append(sentence)
         start = match.end()
-    return [piece.strip() for piece in [*sentences, line[start:]] if any(mark.isalnum() for mark in piece)]
+    return [sentence.strip() for sentence in [*sentences, line[start:]] if any(char.isalnum() for char in sentence)]

@@ -111,8 +111,8 @@ def _word_times(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
 def _words_in_order(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
     # The second word must occur, but not before the first occurrence of the first word.
     second = count_occurrences(answer.casefolded, parameters["second"], answer.language)
-    head = _text_before(answer, parameters["first"])
-    return head is not None and second > 0 and count_occurrences(head, parameters["second"], answer.language) == 0
+    text_before = _text_before(answer, parameters["first"])
+    return text_before is not None and second > 0 and count_occurrences(text_before, parameters["second"], answer.language) == 0
 
 
 def _text_before(answer: ParsedAnswer, word: str) -> str | None:
@@ -253,7 +253,7 @@ def _has_numbers(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool
     avoids="numbering",
 )
 def _no_digits(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
-    return not any(mark.isdigit() for mark in answer.text)
+    return not any(char.isdigit() for char in answer.text)
 
 
 @constraint(
@@ -359,7 +359,7 @@ def _exclamations(answer: ParsedAnswer, parameters: ConstraintParameters) -> boo
     avoids="wording literal fixed size sentences",
 )
 def _other_language(answer: ParsedAnswer, parameters: ConstraintParameters) -> bool:
-    letters = sum(mark.isalpha() for mark in answer.text)
+    letters = sum(char.isalpha() for char in answer.text)
     return letters >= 4 and (answer.han_share >= 0.8 if parameters["language"] == "zh" else answer.han_share == 0.0)
 
 
