@@ -73,9 +73,12 @@ async def create_response(request: Request, body: JsonBody[schemas.ResponseReque
                     await thread.append(resolved, composer.response["output"])
                 yield event
 
+    reservation = services.admission.reserve(turn)
     if body.stream:
-        return await stream_response(services, request, turn, lambda events: _stream(compose(events), composer, meter))
-    await run_to_completion(services, request, turn, _exhaust(compose(turn.stream())))
+        return await stream_response(
+            request, reservation, turn.stream(), lambda events: _stream(compose(events), composer, meter)
+        )
+    await run_to_completion(request, reservation, _exhaust(compose(turn.stream())))
     meter.record_usage(composer.usage)
     return JsonResponse(composer.response)
 
