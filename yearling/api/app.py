@@ -99,7 +99,7 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool) -> FastAPI
         services.assistant = assistant = Assistant(pool, writer, store.people.owner().id)
         await services.access.start()
         services.turns = running_turns = ConversationTurns(
-            store, pool, assistant, acquire_slot=services.admission.reserve, on_saved=partial(remember_from_turn, services)
+            store, assistant, acquire_slot=services.admission.reserve, on_saved=partial(remember_from_turn, services)
         )
         # Read the feedback log now, so that the first request for feedback does not have to wait for it.
         await asyncio.to_thread(services.start_consensus)

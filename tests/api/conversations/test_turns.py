@@ -183,7 +183,7 @@ async def test_temporary_chat_stores_nothing(start_api: ApiFactory) -> None:
         assert events[-1]["state"] == "finished"
         assert api.samples() == []
         assert (await api.client.get("/v1/chats")).json()["data"] == []
-        await api.app.state.services.turns._temporary_assistant.close()
+        await api.app.state.services.assistant.close()
         for path in api.settings.data_dir.rglob("*"):
             if path.is_file():
                 content = path.read_bytes()
