@@ -77,8 +77,6 @@ FRAME_CONTENT_SECURITY_POLICY = "; ".join(
 )
 """For the frame that draws diagrams: an opaque origin without network, cookies or storage."""
 
-_METHODS = ["GET", "HEAD"]
-
 _FRAME = "mermaid.html"
 _FRAME_SCRIPTS = frozenset({"mermaid.tiny.js", "mermaid-frame.js"})
 
@@ -155,7 +153,7 @@ async def serve_index(request: Request) -> Response:
 def is_page_request(request: Request) -> bool:
     """Whether a browser asks for a page to show, at an address that is not the API's."""
     is_api = request.url.path.startswith(("/v1/", "/assets/"))
-    return request.method in _METHODS and not is_api and "text/html" in request.headers.get("accept", "")
+    return request.method == "GET" and not is_api and "text/html" in request.headers.get("accept", "")
 
 
 async def serve_unknown_page(request: Request) -> Response:
@@ -194,7 +192,7 @@ def _file_endpoint(name: str) -> Callable[[Request], Awaitable[Response]]:
 
 
 for _path in PAGE_PATHS:
-    router.add_api_route(_path, serve_index, methods=_METHODS)
-router.add_api_route("/assets/{name}", serve_asset, methods=_METHODS)
+    router.add_api_route(_path, serve_index)
+router.add_api_route("/assets/{name}", serve_asset)
 for _name in ("before.js", "icon.svg", "manifest.webmanifest", "licences.txt", _FRAME, *sorted(_FRAME_SCRIPTS)):
-    router.add_api_route(f"/{_name}", _file_endpoint(_name), methods=_METHODS)
+    router.add_api_route(f"/{_name}", _file_endpoint(_name))
