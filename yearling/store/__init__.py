@@ -2,6 +2,7 @@
 
 from yearling.store.accounts.api_keys import ApiKey
 from yearling.store.accounts.invitations import Invitation
+from yearling.store.accounts.names import normalise_name
 from yearling.store.accounts.sessions import MAX_SESSION_LIFETIME, Session
 from yearling.store.accounts.tokens import API_KEY_PREFIX, hash_token, new_token
 from yearling.store.backup.archive import BackupManifest
@@ -105,6 +106,7 @@ __all__ = [
     "latest_judgements",
     "make_text",
     "new_token",
+    "normalise_name",
     "restore",
     "retracts_another_persons_act",
     "sniff_media_type",

@@ -20,12 +20,12 @@ from yearling.api.access.credentials import (
 from yearling.api.access.live_request import Authentication, Credential, LiveRequest, RequestState
 from yearling.api.access.origins import OriginPolicy
 from yearling.api.access.policy import unauthenticated_error
-from yearling.api.access.rate_limits import RateLimiter
+from yearling.api.access.rate_limits import RateLimiter, StreamLimiter
 from yearling.api.access.registry import AccessRegistry
 from yearling.api.http.errors import ApiError, to_api_error
 from yearling.api.http.json_response import DEFAULT_HEADERS, JsonObject
 from yearling.api.http.metrics import ServerMetrics
-from yearling.api.http.sse import StreamLimiter, format_event
+from yearling.api.http.sse import format_event
 from yearling.clock import new_id
 from yearling.config import Settings
 from yearling.tracebacks import describe_exception
