@@ -224,7 +224,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             response = error.response()
             headers = (*response.raw_headers, *DEFAULT_HEADERS, (b"connection", b"close"))
             lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-            self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[error.status], lines, response.body))
+            self.transport.writelines((STATUS_LINE[error.status], lines, b"\r\n", response.body))
         self.transport.close()
 
 
