@@ -42,15 +42,16 @@ class ConnectionLimits:
     """Addresses of proxies, behind which are many clients."""
     open_by_network: Counter[str] = field(default_factory=Counter)
     _last_logged_s: float = -_LOG_INTERVAL_S
-    _num_unlogged: int = 0
+    _unlogged: Counter[str] = field(default_factory=Counter)
 
     def log_refusal(self, reason: str) -> None:
         """Log that a connection was refused or closed, not more often than every few seconds."""
-        self._num_unlogged += 1
+        self._unlogged[reason] += 1
         now_s = time.monotonic()
         if now_s - self._last_logged_s >= _LOG_INTERVAL_S:
-            _log.warning("connection_refused", reason=reason, count=self._num_unlogged)
-            self._last_logged_s, self._num_unlogged = now_s, 0
+            _log.warning("connection_refused", reasons=dict(self._unlogged))
+            self._last_logged_s = now_s
+            self._unlogged.clear()
 
 
 def bounded_protocol(limits: ConnectionLimits) -> type[BoundedHttpProtocol]:
