@@ -40,6 +40,7 @@ from yearling.store.learning.texts import TextRecord, make_text
 from yearling.store.learning.training_runs import TrainingRunStore
 from yearling.store.store import Store
 from yearling.store.transfer.exporter import export_person_data
+from yearling.store.transfer.import_locks import IMPORT_POLL_INTERVAL_S, ImportLocks
 from yearling.store.transfer.importer import import_person_data
 from yearling.store.transfer.yearling_export import ActImporter, PersonImportResult
 from yearling.store.writer import SampleWriter
@@ -48,6 +49,7 @@ __all__ = [
     "API_KEY_PREFIX",
     "BINARY_MEDIA_TYPE",
     "GENESIS_HASH",
+    "IMPORT_POLL_INTERVAL_S",
     "IRREVOCABLE_KINDS",
     "MAX_CONVERSATION_ITEMS",
     "MAX_SESSION_LIFETIME",
@@ -74,6 +76,7 @@ __all__ = [
     "GradedSample",
     "HistoryEntry",
     "HistoryPage",
+    "ImportLocks",
     "Invitation",
     "LessonSetRecord",
     "LessonSource",
