@@ -10,7 +10,7 @@ import gzip
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -111,14 +111,20 @@ class StaticFile:
     etag: str
 
 
+@cache
+def _stored_names() -> frozenset[str]:
+    """The paths below `STATIC_DIR`. No other path is ever asked for: what clients send may be anything."""
+    return frozenset(path.relative_to(STATIC_DIR).as_posix() for path in STATIC_DIR.rglob("*") if path.is_file())
+
+
 @lru_cache(maxsize=256)
 def load_static_file(name: str) -> StaticFile | None:
-    """A built file by its path below `STATIC_DIR`; None if there is none. Paths cannot leave the folder."""
-    media_type = None if ".." in name else _MEDIA_TYPES.get(Path(name).suffix)
+    """A built file by its path below `STATIC_DIR`; None if there is none."""
+    media_type = _MEDIA_TYPES.get(Path(name).suffix)
     for is_gzipped in (True, False):
-        path = STATIC_DIR / (f"{name}.gz" if is_gzipped else name)
-        if media_type and path.is_file():
-            content = path.read_bytes()
+        stored_name = f"{name}.gz" if is_gzipped else name
+        if media_type and stored_name in _stored_names():
+            content = (STATIC_DIR / stored_name).read_bytes()
             return StaticFile(name, media_type, content, is_gzipped, f'"{hashlib.sha256(content).hexdigest()[:24]}"')
     return None
 
