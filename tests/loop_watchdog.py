@@ -59,9 +59,10 @@ class LoopWatchdog:
 
     burns: list[Burn] = field(default_factory=list)
     longest_stall_s: float = 0.0
-    """Wall-clock time of the longest callback."""
+    """Wall-clock time of the longest callback, or between two heartbeats above their interval."""
     _running: dict[int, _Running] = field(default_factory=dict)
     _beats: dict[int, tuple[asyncio.AbstractEventLoop, _Running]] = field(default_factory=dict)
+    _arrived_s: dict[int, float] = field(default_factory=dict)
     _is_watching: bool = False
 
     @contextmanager
@@ -110,6 +111,7 @@ class LoopWatchdog:
 
     def forget_loop(self, thread_id: int) -> None:
         self._beats.pop(thread_id, None)
+        self._arrived_s.pop(thread_id, None)
 
     def _beat(self, loop: asyncio.AbstractEventLoop, thread_id: int) -> None:
         mine = _Running("a turn of the loop", _cpu_s(thread_id))
@@ -117,6 +119,11 @@ class LoopWatchdog:
 
         def arrive() -> None:
             mine.done = True
+            now_s = time.monotonic()
+            # From one beat to the next: a thread that holds the interpreter keeps the sampler from posting beats as well.
+            stall_s = now_s - self._arrived_s.get(thread_id, now_s) - _SAMPLE_S
+            self.longest_stall_s = max(self.longest_stall_s, stall_s)
+            self._arrived_s[thread_id] = now_s
             self._judge(mine, _cpu_s(thread_id), thread_id)
 
         loop.call_soon_threadsafe(arrive)

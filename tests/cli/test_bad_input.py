@@ -95,6 +95,16 @@ def test_unknown_model_lists_the_installed_ones(data_dir_with_model: Path) -> No
     )
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("conversations", "import"), ("exam", "run"), ("feedback", "import"), ("backup",), ("spec", "check", "--folder")],
+    ids=" ".join,
+)
+def test_path_that_the_system_refuses_is_named(tmp_path: Path, command: tuple[str, ...]) -> None:
+    name = "a" * 300
+    assert_user_error(yearling(*command, name, data_dir=tmp_path), name, "cannot be used: File name too long.")
+
+
 @pytest.mark.slow
 def test_question_longer_than_the_context_names_the_limit(data_dir_with_model: Path) -> None:
     assert_user_error(yearling("chat", "word " * 20_000, data_dir=data_dir_with_model), "8192")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from tests.api.conversations.chat_exports import CHATGPT, OPEN_WEBUI, PNG, make_zip, zip_contents
 from tests.cli.conftest import Run
 from yearling.errors import Conflict, NotFound
-from yearling.store import Store
+from yearling.store import ImportLocks, Store
 
 
 @pytest.fixture
@@ -45,6 +47,25 @@ def test_history_is_imported_searched_exported_and_imported_again(run: Run, stor
     run("export")
     [default_file] = tmp_path.glob("yearling-*.zip")
     assert zip_contents(default_file.read_bytes()) == zip_contents((tmp_path / "mine.zip").read_bytes())
+
+
+def test_import_shares_the_limit_with_other_processes(run: Run, store: Store, tmp_path: Path) -> None:
+    """What a server holds in its process keeps the command line from importing, as here what this thread holds."""
+    (tmp_path / "webui.json").write_text(json.dumps(OPEN_WEBUI))
+    locks = ImportLocks(store.settings.data_dir)
+    with locks.reserve(store.people.owner().id), pytest.raises(Conflict, match="is running"):
+        run("import", "webui.json")
+    slots = [locks.try_slot(), locks.try_slot()]
+    assert locks.try_slot() is None
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(run, "import", "webui.json", "--json")
+        time.sleep(1)
+        assert not waiting.done()
+        for slot in slots:
+            assert slot is not None
+            slot.close()
+        assert json.loads(waiting.result().stdout)["conversations"] == 1
+    assert json.loads(run("import", "webui.json", "--json").stdout)["known"] == 1
 
 
 def test_conversations_are_separate_per_person(run: Run, store: Store, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from yearling.cli.text_arguments import parse_count
 from yearling.config import Settings
 from yearling.store import Store
 
@@ -29,6 +30,11 @@ def test_text_that_is_not_utf8_is_stored_and_printed(tmp_path: Path) -> None:
         assert [invitation.note for invitation in store.invitations.list()] == ["Caf\ufffd für alle"]
     done = run_yearling(tmp_path, b"conversations", b"search", b"\xed\xa0\xbd")
     assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr.decode()
+
+
+@pytest.mark.parametrize(("text", "count"), [("12", 12), ("٣", 3), ("²", 0), ("-1", 0), ("", 0), ("1.5", 0), ("9" * 5000, 0)])
+def test_counts_are_whole_numbers_of_a_sensible_length(text: str, count: int) -> None:
+    assert parse_count(text) == count
 
 
 @pytest.mark.slow

@@ -85,7 +85,16 @@ def test_the_sources_pass_the_linter_the_type_checker_and_their_unit_tests(scrip
 
 
 def test_paths_do_not_lead_out_of_the_folder() -> None:
-    for name in ("../web.py", "..%2fweb.py", "assets/../../web.py", "/etc/passwd", "sources.sha256", ""):
+    for name in (
+        "../web.py",
+        "..%2fweb.py",
+        "assets/../../web.py",
+        "/etc/passwd",
+        "sources.sha256",
+        "",
+        f"assets/{'a' * 5000}.js",
+        "\0.js",
+    ):
         assert load_static_file(name) is None
     assert load_static_file("index.html") is not None
     assert Path(STATIC_DIR / "index.html.gz").is_file()

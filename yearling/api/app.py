@@ -23,6 +23,7 @@ from yearling.api.access.policy import routes_without_policy
 from yearling.api.access.registry import AccessRegistry
 from yearling.api.conversations import comparisons, folders, import_export, memories, modes, sharing, turns
 from yearling.api.conversations import routes as conversations
+from yearling.api.conversations.import_slots import ImportSlots
 from yearling.api.conversations.turn_inputs import remember_from_turn
 from yearling.api.feedback import routes as feedback
 from yearling.api.http.errors import ApiError, from_query_errors, to_api_error
@@ -43,7 +44,7 @@ from yearling.chat import Assistant, ConversationTurns
 from yearling.config import Settings
 from yearling.errors import UserError
 from yearling.models import ModelLibrary
-from yearling.store import SampleWriter, Store
+from yearling.store import ImportLocks, SampleWriter, Store
 
 _DESCRIPTION = "Yearling's HTTP API, compatible with OpenAI's. The server honours or rejects every listed field."
 
@@ -91,6 +92,7 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool) -> FastAPI
         pending_sign_ins=PendingSignIns(),
         oidc_provider=_create_oidc_provider(settings),
         pulls=ModelPulls(ModelLibrary(settings.models_dir)),
+        imports=ImportSlots(ImportLocks(settings.data_dir)),
     )
 
     @asynccontextmanager
@@ -99,7 +101,7 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool) -> FastAPI
         services.assistant = assistant = Assistant(pool, writer, store.people.owner().id)
         await services.access.start()
         services.turns = running_turns = ConversationTurns(
-            store, pool, assistant, acquire_slot=services.admission.reserve, on_saved=partial(remember_from_turn, services)
+            store, assistant, acquire_slot=services.admission.reserve, on_saved=partial(remember_from_turn, services)
         )
         # Read the feedback log now, so that the first request for feedback does not have to wait for it.
         await asyncio.to_thread(services.start_consensus)

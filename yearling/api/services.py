@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from starlette.requests import Request
@@ -84,9 +84,9 @@ class Services:
     pending_sign_ins: PendingSignIns
     oidc_provider: OidcProvider | None
     pulls: ModelPulls
+    imports: ImportSlots
     assistant: Assistant | None = None
     turns: ConversationTurns | None = None
-    imports: ImportSlots = field(default_factory=ImportSlots)
     _consensus: LiveConsensus | None = None
 
     @property

@@ -10,7 +10,7 @@ import gzip
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -77,8 +77,6 @@ FRAME_CONTENT_SECURITY_POLICY = "; ".join(
 )
 """For the frame that draws diagrams: an opaque origin without network, cookies or storage."""
 
-_METHODS = ["GET", "HEAD"]
-
 _FRAME = "mermaid.html"
 _FRAME_SCRIPTS = frozenset({"mermaid.tiny.js", "mermaid-frame.js"})
 
@@ -113,14 +111,20 @@ class StaticFile:
     etag: str
 
 
+@cache
+def _stored_names() -> frozenset[str]:
+    """The paths below `STATIC_DIR`. No other path is ever asked for: what clients send may be anything."""
+    return frozenset(path.relative_to(STATIC_DIR).as_posix() for path in STATIC_DIR.rglob("*") if path.is_file())
+
+
 @lru_cache(maxsize=256)
 def load_static_file(name: str) -> StaticFile | None:
-    """A built file by its path below `STATIC_DIR`; None if there is none. Paths cannot leave the folder."""
-    media_type = None if ".." in name else _MEDIA_TYPES.get(Path(name).suffix)
+    """A built file by its path below `STATIC_DIR`; None if there is none."""
+    media_type = _MEDIA_TYPES.get(Path(name).suffix)
     for is_gzipped in (True, False):
-        path = STATIC_DIR / (f"{name}.gz" if is_gzipped else name)
-        if media_type and path.is_file():
-            content = path.read_bytes()
+        stored_name = f"{name}.gz" if is_gzipped else name
+        if media_type and stored_name in _stored_names():
+            content = (STATIC_DIR / stored_name).read_bytes()
             return StaticFile(name, media_type, content, is_gzipped, f'"{hashlib.sha256(content).hexdigest()[:24]}"')
     return None
 
@@ -155,7 +159,7 @@ async def serve_index(request: Request) -> Response:
 def is_page_request(request: Request) -> bool:
     """Whether a browser asks for a page to show, at an address that is not the API's."""
     is_api = request.url.path.startswith(("/v1/", "/assets/"))
-    return request.method in _METHODS and not is_api and "text/html" in request.headers.get("accept", "")
+    return request.method == "GET" and not is_api and "text/html" in request.headers.get("accept", "")
 
 
 async def serve_unknown_page(request: Request) -> Response:
@@ -194,7 +198,7 @@ def _file_endpoint(name: str) -> Callable[[Request], Awaitable[Response]]:
 
 
 for _path in PAGE_PATHS:
-    router.add_api_route(_path, serve_index, methods=_METHODS)
-router.add_api_route("/assets/{name}", serve_asset, methods=_METHODS)
+    router.add_api_route(_path, serve_index)
+router.add_api_route("/assets/{name}", serve_asset)
 for _name in ("before.js", "icon.svg", "manifest.webmanifest", "licences.txt", _FRAME, *sorted(_FRAME_SCRIPTS)):
-    router.add_api_route(f"/{_name}", _file_endpoint(_name), methods=_METHODS)
+    router.add_api_route(f"/{_name}", _file_endpoint(_name))

@@ -22,8 +22,7 @@ from yearling.chat.json_types import MessageDict
 from yearling.chat.live_turn import LiveTurn
 from yearling.chat.reasoning_effort import ReasoningEffort
 from yearling.chat.request import TurnRequest
-from yearling.chat.sample_recording import DiscardingSampleSink
-from yearling.chat.turn import Assistant, PreparedTurn, ServedModelProvider
+from yearling.chat.turn import Assistant, PreparedTurn
 from yearling.chat.turn_events import TurnEvent
 from yearling.chat.turn_plan import TurnPlan, plan_turn
 from yearling.clock import new_id
@@ -99,7 +98,6 @@ class ConversationTurns:
     def __init__(
         self,
         store: Store,
-        pool: ServedModelProvider,
         assistant: Assistant,
         *,
         acquire_slot: Callable[[PreparedTurn], SlotLease],
@@ -109,7 +107,6 @@ class ConversationTurns:
         question's turn."""
         self._store = store
         self._assistant = assistant
-        self._temporary_assistant = Assistant(pool, DiscardingSampleSink(), "")
         self._acquire_slot = acquire_slot
         self._on_saved = on_saved
         self._turns: dict[str, LiveTurn] = {}
@@ -125,7 +122,7 @@ class ConversationTurns:
         primary_model = models[0]
         if len(models) > 1 and secrets.randbelow(2):
             models.reverse()
-        answers, num_omitted = await self._prepare_answers(self._assistant, person_id, turn_id, models, plan, turn_input)
+        answers, num_omitted = await self._prepare_answers(person_id, turn_id, models, plan, turn_input, store=True)
         live = LiveTurn(
             id=turn_id,
             person_id=person_id,
@@ -152,9 +149,7 @@ class ConversationTurns:
         `acquire_slot` raise."""
         turn_id = new_id()
         plan = TurnPlan(history=list(messages))
-        answers, num_omitted = await self._prepare_answers(
-            self._temporary_assistant, person_id, turn_id, list(turn_input.models), plan, turn_input
-        )
+        answers, num_omitted = await self._prepare_answers(person_id, turn_id, turn_input.models, plan, turn_input, store=False)
         live = LiveTurn(
             id=turn_id,
             person_id=person_id,
@@ -190,16 +185,16 @@ class ConversationTurns:
             turn.stop()
         while self._tasks:
             await asyncio.wait(self._tasks)
-        await self._temporary_assistant.close()
 
     async def _prepare_answers(
         self,
-        assistant: Assistant,
         person_id: str,
         turn_id: str,
         models: Sequence[str | None],
         plan: TurnPlan,
         turn_input: TurnInput,
+        *,
+        store: bool,
     ) -> tuple[list[_AnswerInProgress], int]:
         """Prepare one answer per model. Returns them with the largest number of omitted messages."""
         system_parts = system_messages(turn_input.style, [text for _, text in turn_input.memories])
@@ -216,9 +211,10 @@ class ConversationTurns:
                         sampling=turn_input.sampling,
                         effort=None if plan.partial_answer else turn_input.effort,
                         partial_answer=plan.partial_answer,
+                        store=store,
                     )
 
-                turn, num_dropped = await prepare_fitting_turn(assistant, person_id, model, plan.history, request)
+                turn, num_dropped = await prepare_fitting_turn(self._assistant, person_id, model, plan.history, request)
                 num_omitted = max(num_omitted, num_dropped)
                 answers.append(_AnswerInProgress(index, new_id(), turn, self._acquire_slot(turn)))
         except BaseException:

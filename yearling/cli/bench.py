@@ -20,6 +20,7 @@ from yearling.cli.bench_methods import consensus, gates, learn, preference, trai
 from yearling.cli.console import err, format_size, print_json, print_table
 from yearling.cli.options import AS_JSON, DATA_DIR, MODEL
 from yearling.cli.progress import status_line
+from yearling.cli.text_arguments import parse_count
 from yearling.config import load_settings
 from yearling.errors import BadInput, NotFound, Unsupported
 
@@ -203,6 +204,7 @@ def _split_commas(text: str) -> list[str]:
 
 
 def _parse_sequence_count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    count = parse_count(text)
+    if not count:
         raise BadInput(f"{text!r} is not a number of sequences.", advice="Use whole numbers such as 1,8,32.", param="sequences")
-    return int(text)
+    return count

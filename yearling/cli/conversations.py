@@ -43,14 +43,19 @@ def import_conversations(
 ) -> None:
     """Import conversations from another chat program or another Yearling.
 
-    Importing a file twice changes nothing; a newer export adds what is new.
+    Importing a file twice changes nothing; a newer export adds what is new. One import of a person runs at a time, and two in
+    all, those of a running server included.
     """
     from yearling.api import import_personal_data, import_report_json
+    from yearling.store import ImportLocks
 
     if not path.is_file():
         raise NotFound(f"There is no file {path}.")
-    with _open_feedback_log(data_dir, person) as (log, person_id), path.open("rb") as file, err.status("Reading"):
-        report = import_report_json(import_personal_data(log, person_id, file))
+    with _open_feedback_log(data_dir, person) as (log, person_id), path.open("rb") as file, err.status("Reading") as status:
+        locks = ImportLocks(log.store.settings.data_dir)
+        with locks.reserve(person_id), locks.slot(on_wait=lambda: status.update("Waiting until another import has ended")):
+            status.update("Reading")
+            report = import_report_json(import_personal_data(log, person_id, file))
     if as_json:
         print_json(report)
         return

@@ -26,6 +26,7 @@ from yearling.cli.console import format_size, out, print_json
 from yearling.cli.options import AS_JSON
 from yearling.config import Settings, load_settings
 from yearling.errors import UserError
+from yearling.files.disk import free_bytes, nearest_existing
 
 CPU_FEATURES = {
     "avx2": "AVX2",
@@ -144,8 +145,8 @@ def _describe_graphics() -> DoctorFinding:
 
 def _check_data_folder(settings: Settings) -> Iterator[DoctorFinding]:
     folder = settings.data_dir
-    nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(nearest).free
+    nearest = nearest_existing(folder)
+    free = free_bytes(nearest)
     what = f"{folder} ({'not created yet, ' if nearest != folder else ''}{format_size(free)} free)"
     if not nearest.is_dir() or not _writable(nearest):
         yield DoctorFinding(

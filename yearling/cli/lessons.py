@@ -15,6 +15,7 @@ from yearling.cli.console import err, out, print_json, print_table
 from yearling.cli.exam_execution import print_missing_exams
 from yearling.cli.lesson_environments import environments
 from yearling.cli.options import AS_JSON, DATA_DIR, DATASETS_DIR
+from yearling.cli.text_arguments import parse_count
 from yearling.config import load_settings
 from yearling.errors import BadInput
 
@@ -156,9 +157,10 @@ def diff(
 
 def _parse_environment_count(text: str) -> tuple[str, int]:
     name, equals, count = text.rpartition("=")
-    if not equals or not name or not count.isdigit() or int(count) < 1:
+    number = parse_count(count)
+    if not equals or not name or not number:
         raise BadInput(f"{text!r} is not an environment with a number of tasks.", advice="Use NAME=COUNT.", param="environment")
-    return name, int(count)
+    return name, number
 
 
 def _files_exist(store: Store, record: LessonSetRecord) -> bool:

@@ -5,6 +5,7 @@ Commands import the rooms they need when they run, so that `yearling --help` ans
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -31,6 +32,9 @@ from yearling.cli.text_arguments import mend_text_arguments
 from yearling.cli.train import app as train_app
 from yearling.errors import UserError
 from yearling.files.private import PRIVATE_UMASK
+
+_UNUSABLE_PATH = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR)
+"""What the system says of a path that a person gave and that is no file to read or write."""
 
 app = typer.Typer(
     name="yearling",
@@ -99,6 +103,11 @@ def _run() -> int | str | None:
         return stop.code
     except UserError as error:
         return _report(error)
+    except OSError as error:
+        if error.filename is None or error.errno not in _UNUSABLE_PATH:
+            raise
+        path = os.fsdecode(error.filename)
+        return _report(UserError(f"{path} cannot be used: {error.strerror}.", advice="Check the path and who may use it."))
     except KeyboardInterrupt:
         return 130
     return 0

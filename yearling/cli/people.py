@@ -314,11 +314,10 @@ def _sign_in_methods(row: _PersonRow) -> list[str]:
 
 
 def _invitation_dict(invitation: Invitation) -> _InvitationRow:
-    unused_state = "ended" if invitation.expires_utc <= now_utc() else "open"
     return {
         "id": invitation.id,
         "role": invitation.role,
-        "state": "used" if invitation.used_utc else unused_state,
+        "state": invitation.state,
         "note": invitation.note,
         "used_by": invitation.used_by,
         "created_utc": invitation.created_utc.isoformat(),

@@ -30,10 +30,7 @@ def read_piped_text() -> str:
     """All of standard input; empty without one or if it is a terminal. Raises BadInput if it is too long or not text."""
     if sys.stdin is None or sys.stdin.isatty():
         return ""
-    stream = getattr(sys.stdin, "buffer", None)
-    if stream is None:  # a test has replaced it
-        return sys.stdin.read()
-    data = stream.read(MAX_PIPED_BYTES + 1)
+    data = sys.stdin.buffer.read(MAX_PIPED_BYTES + 1)
     if len(data) > MAX_PIPED_BYTES:
         raise BadInput(f"Standard input is longer than {MAX_PIPED_BYTES:,} bytes.", advice="Send less.")
     return decode_text(data, "Standard input")

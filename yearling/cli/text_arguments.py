@@ -1,4 +1,4 @@
-"""Arguments of commands as text that can be stored and printed.
+"""Arguments of commands as text that can be stored and printed, and numbers in them.
 
 A shell passes bytes. Those that are not UTF-8 arrive as halves of surrogate pairs, which name the right file as part of a path,
 and fail everywhere else.
@@ -10,6 +10,11 @@ import functools
 from typing import Any
 
 from yearling.unicode_repair import mend_surrogates
+
+
+def parse_count(text: str) -> int:
+    """A whole number of up to nine digits; 0 for anything else."""
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def mend_text_arguments(command: Any) -> Any:

@@ -56,14 +56,24 @@ def disk_full_error(place: Path | str, needed_bytes: int | None = None, *, advic
     amounts = [f"{format_bytes(needed_bytes)} are needed"] if needed_bytes else []
     if isinstance(place, Path):
         with suppress(OSError):  # the folder may not exist yet
-            amounts.append(f"{format_bytes(shutil.disk_usage(place).free)} are free")
+            amounts.append(f"{format_bytes(free_bytes(place))} are free")
     detail = f": {', '.join(amounts)}" if amounts else ""
     return StorageFailed(f"The disk of {_inside_sentence(place)} is full{detail}.", advice=advice.full)
 
 
+def free_bytes(path: Path) -> int:
+    """Free space of the file system of an existing path. Raises OSError."""
+    return shutil.disk_usage(path).free
+
+
+def nearest_existing(path: Path) -> Path:
+    """The path, or the nearest of the folders above it that exists."""
+    return next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+
+
 def require_space(directory: Path, needed_bytes: int) -> None:
     """Raise StorageFailed if the file system of `directory`, which must exist, has less than `needed_bytes` free."""
-    if shutil.disk_usage(directory).free < needed_bytes:
+    if free_bytes(directory) < needed_bytes:
         raise disk_full_error(directory, needed_bytes)
 
 

@@ -13,6 +13,7 @@ from yearling.errors import BadInput
 from yearling.files.atomic import atomic_write
 from yearling.files.disk import translate_disk_errors
 from yearling.files.locks import exclusive_lock
+from yearling.files.sync import make_directory
 
 if TYPE_CHECKING:
     import tomlkit
@@ -27,11 +28,11 @@ def edit_toml(path: Path, change: Callable[[tomlkit.TOMLDocument], None]) -> Non
 
     path = path.resolve()  # a symbolic link stays one
     with translate_disk_errors(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent)
         with exclusive_lock(path.with_name(f".{path.name}.lock")):
             document = _read(path)
             change(document)
-            with atomic_write(path, mode=0o600) as file:
+            with atomic_write(path) as file:
                 file.write(tomlkit.dumps(document).encode())
 
 

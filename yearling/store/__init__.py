@@ -2,6 +2,7 @@
 
 from yearling.store.accounts.api_keys import ApiKey
 from yearling.store.accounts.invitations import Invitation
+from yearling.store.accounts.names import normalise_name
 from yearling.store.accounts.sessions import MAX_SESSION_LIFETIME, Session
 from yearling.store.accounts.tokens import API_KEY_PREFIX, hash_token, new_token
 from yearling.store.backup.archive import BackupManifest
@@ -39,6 +40,7 @@ from yearling.store.learning.texts import TextRecord, make_text
 from yearling.store.learning.training_runs import TrainingRunStore
 from yearling.store.store import Store
 from yearling.store.transfer.exporter import export_person_data
+from yearling.store.transfer.import_locks import IMPORT_POLL_INTERVAL_S, ImportLocks
 from yearling.store.transfer.importer import import_person_data
 from yearling.store.transfer.yearling_export import ActImporter, PersonImportResult
 from yearling.store.writer import SampleWriter
@@ -47,6 +49,7 @@ __all__ = [
     "API_KEY_PREFIX",
     "BINARY_MEDIA_TYPE",
     "GENESIS_HASH",
+    "IMPORT_POLL_INTERVAL_S",
     "IRREVOCABLE_KINDS",
     "MAX_CONVERSATION_ITEMS",
     "MAX_SESSION_LIFETIME",
@@ -73,6 +76,7 @@ __all__ = [
     "GradedSample",
     "HistoryEntry",
     "HistoryPage",
+    "ImportLocks",
     "Invitation",
     "LessonSetRecord",
     "LessonSource",
@@ -105,6 +109,7 @@ __all__ = [
     "latest_judgements",
     "make_text",
     "new_token",
+    "normalise_name",
     "restore",
     "retracts_another_persons_act",
     "sniff_media_type",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,7 @@ from typing import Self
 from yearling.clock import now_utc
 from yearling.config import Settings
 from yearling.errors import Conflict, UserError
+from yearling.files.disk import free_bytes
 from yearling.files.locks import LockHeldError, acquire_shared_lock
 from yearling.files.sync import make_directory
 from yearling.store.accounts.api_keys import ApiKeyStore
@@ -154,7 +154,7 @@ class Store:
         """Check that the store can save, by an empty write transaction. Raises StorageFailed, Untrusted or Unavailable."""
         folder = self.settings.data_dir
         with translate_storage_errors(f"The data folder {folder}"):
-            if shutil.disk_usage(folder).free < _MIN_FREE_BYTES:
+            if free_bytes(folder) < _MIN_FREE_BYTES:
                 raise OSError(errno.ENOSPC, "nearly full")
         with self.database.write():
             pass

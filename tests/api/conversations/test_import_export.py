@@ -11,6 +11,7 @@ import threading
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,9 +22,12 @@ from tests.api.conversations.chat_exports import CHATGPT, GIF, OPEN_WEBUI, PNG, 
 from tests.api.turn_client import events_of, exchange, get_tree, start_turn
 from yearling.api.conversations import schemas
 from yearling.api.conversations.import_schemas import ConversationImportReport
-from yearling.api.conversations.import_slots import MAX_RUNNING_IMPORTS, ImportSlots
+from yearling.api.conversations.import_slots import ImportSlots
+from yearling.errors import Conflict
 from yearling.inference import FakeEngine
 from yearling.records import Conversation, Message
+from yearling.store import ImportLocks
+from yearling.store.transfer.import_locks import MAX_RUNNING_IMPORTS
 
 ZIP = {"content-type": "application/zip"}
 JSON = {"content-type": "application/json"}
@@ -327,8 +331,31 @@ async def test_one_import_of_a_person_runs_at_a_time(start_api: ApiFactory) -> N
         assert (await import_file(api, json.dumps(CHATGPT).encode()))["known"] == 1
 
 
-async def test_two_imports_run_at_once_and_cancelling_frees_a_slot_when_the_work_ends() -> None:
-    slots, running, peak = ImportSlots(), 0, 0
+async def test_imports_of_the_command_line_share_the_limit_with_the_server(start_api: ApiFactory) -> None:
+    """The command line holds these locks from another process."""
+    content = json.dumps(CHATGPT).encode()
+    async with start_api() as api:
+        locks = ImportLocks(api.settings.data_dir)
+        with locks.reserve(api.store.people.owner().id):
+            refused = await api.client.post("/v1/import", content=content, headers=JSON)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (409, "import_running")
+        with ExitStack() as taken:
+            for _ in range(MAX_RUNNING_IMPORTS):
+                slot = locks.try_slot()
+                assert slot is not None
+                taken.enter_context(slot)
+            waiting = asyncio.create_task(api.client.post("/v1/import", content=content, headers=JSON))
+            await asyncio.sleep(0.5)
+            assert not waiting.done()
+            with pytest.raises(Conflict), locks.reserve(api.store.people.owner().id):
+                pass
+        assert (await waiting).json()["conversations"] == 1
+        with locks.reserve(api.store.people.owner().id):
+            pass  # the request has given everything back
+
+
+async def test_two_imports_run_at_once_and_cancelling_frees_a_slot_when_the_work_ends(tmp_path: Path) -> None:
+    slots, running, peak = ImportSlots(ImportLocks(tmp_path)), 0, 0
     may_end = threading.Event()
 
     def work() -> None:

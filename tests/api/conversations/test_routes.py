@@ -11,7 +11,7 @@ import pytest
 from tests.api.conftest import ApiFactory, RunningApi
 from tests.api.turn_client import events_of, exchange, get_tree, start_turn, text_of
 from yearling.api.conversations import comparison_schemas, schemas
-from yearling.inference import FakeEngine, ScriptedAnswer
+from yearling.inference import EnginePool, FakeEngine, ScriptedAnswer
 
 T = TypeVar("T")
 
@@ -313,6 +313,18 @@ async def test_answer_is_continued_by_the_model_that_began_it(start_api: ApiFact
         conversation = await get_tree(api.client, conversation_id)
         assert [entry["model"] for entry in conversation["tree"]] == [None, "other/model", "other/model"]
         assert conversation["model"] == "fake-model", "the choice for the next question stays"
+
+
+async def test_messages_call_their_model_as_the_list_of_models_does(
+    start_api: ApiFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An endpoint gives its models names for people, which the catalogue does not know."""
+    monkeypatch.setattr(EnginePool, "title", lambda _, name: f"The model {name}")
+    async with start_api(FakeEngine(["Mine."])) as api:
+        turn, _ = await exchange(api.client, "A", model="other/model")
+        titles = {entry["id"]: entry["title"] for entry in (await api.client.get("/v1/models")).json()["data"]}
+        answer = (await get_tree(api.client, turn["conversation"]))["tree"][1]
+        assert answer["model_title"] == titles["other/model"] == "The model other/model"
 
 
 async def test_conversation_begun_with_the_default_model_does_not_change_it_unasked(start_api: ApiFactory) -> None:

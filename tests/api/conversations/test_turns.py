@@ -174,6 +174,17 @@ async def test_long_chat_omits_its_oldest_messages(start_api: ApiFactory) -> Non
         assert turn["left_out"] >= 2
 
 
+@pytest.mark.parametrize("number", [b"\xb2", b"-1", b"1e3", b"9" * 5000, b"\xff"])
+async def test_number_of_the_last_event_can_be_anything(start_api: ApiFactory, number: bytes) -> None:
+    """A superscript two is a digit for Python, and no number."""
+    async with start_api(FakeEngine(["Hi"])) as api:
+        turn, events = await exchange(api.client)
+        headers = [(b"last-event-id", number)]
+        response = await api.client.get(f"/v1/turns/{turn['id']}/events", headers=headers)
+        assert response.status_code == 200
+        assert response.text.count("data: ") == len(events)
+
+
 async def test_temporary_chat_stores_nothing(start_api: ApiFactory) -> None:
     async with start_api(FakeEngine(["Whispered."])) as api:
         body = {"messages": [{"role": "user", "text": "a secret that nobody keeps"}]}
@@ -183,7 +194,7 @@ async def test_temporary_chat_stores_nothing(start_api: ApiFactory) -> None:
         assert events[-1]["state"] == "finished"
         assert api.samples() == []
         assert (await api.client.get("/v1/chats")).json()["data"] == []
-        await api.app.state.services.turns._temporary_assistant.close()
+        await api.app.state.services.assistant.close()
         for path in api.settings.data_dir.rglob("*"):
             if path.is_file():
                 content = path.read_bytes()

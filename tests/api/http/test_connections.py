@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import socket
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import uvicorn
 
@@ -199,6 +203,58 @@ async def test_thousands_of_half_sent_requests_do_not_stay() -> None:
         for _, writer in held:
             writer.close()
         assert await exchange(port, GET + b"connection: close\r\n\r\n") == (200, {})
+
+
+@contextmanager
+def open_files(count: int) -> Iterator[None]:
+    """Let this process have so many files and sockets open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("num_addresses", [1, 8])
+async def test_3_000_half_sent_requests_do_not_stay(num_addresses: int, record_property: Callable[[str, object], None]) -> None:
+    """One address gets `max_connections_per_address` connections; eight together get `max_connections`. Others are refused."""
+    settings = Settings()
+    allowed = min(settings.max_connections, num_addresses * settings.max_connections_per_address)
+    process = psutil.Process()
+    with open_files(8000):
+        async with serving(header_timeout_s=10) as port:
+            start_bytes = process.memory_info().rss
+            held = []
+            start_s = time.monotonic()
+            for number in range(3000):
+                source = (f"127.0.0.{2 + number % num_addresses}", 0)
+                reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=source)
+                with suppress(ConnectionError):
+                    writer.write(GET)
+                held.append((reader, writer))
+            opened_s = time.monotonic() - start_s
+            grown_bytes = process.memory_info().rss - start_bytes
+            # From an address that holds nothing: refused only while the server has no connection left.
+            status, error = await exchange(port, GET + b"connection: close\r\n\r\n")
+            is_full = allowed == settings.max_connections
+            assert opened_s < 10, "the first have ended before the last began"
+            assert (status, error.get("code")) == ((503, "too_many_connections") if is_full else (200, None))
+            answers = await asyncio.gather(*(asyncio.wait_for(reader.read(), 30) for reader, _ in held), return_exceptions=True)
+            ended_s = time.monotonic() - start_s
+            counts = Counter(int(answer.split()[1]) for answer in answers if isinstance(answer, bytes) and answer)
+            counts[0] = 3000 - counts.total()
+            print(f"{opened_s:.1f} s to open, {ended_s:.1f} s until all ended, {grown_bytes >> 10} KiB, {dict(counts)}")
+            record_property("grown_bytes", grown_bytes)
+            assert counts[408] == allowed
+            assert counts[503] + counts[0] == 3000 - allowed  # the system drops an answer whose reader still sends
+            assert not [answer for answer in answers if isinstance(answer, TimeoutError)]
+            assert ended_s < opened_s + 15
+            assert grown_bytes < 3000 * 64 << 10
+            for _, writer in held:
+                writer.close()
+            assert await exchange(port, GET + b"connection: close\r\n\r\n") == (200, {})
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -18,6 +18,11 @@ from yearling.store import PersonImportResult, Store, import_person_data
 
 
 def import_bytes(store: Store, content: bytes) -> PersonImportResult:
+    """Import the content of a file for the owner."""
+    return import_file(store, io.BytesIO(content))
+
+
+def import_file(store: Store, file: IO[bytes]) -> PersonImportResult:
     """Import a file for the owner."""
 
     def accept_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,7 +34,7 @@ def import_bytes(store: Store, content: bytes) -> PersonImportResult:
     return import_person_data(
         store,
         store.people.owner().id,
-        io.BytesIO(content),
+        file,
         max_bytes=1 << 28,
         validate_settings=accept_settings,
         import_acts=skip_acts,

@@ -12,6 +12,7 @@ import pytest
 
 from tests.api.conversations.chat_exports import make_zip
 from tests.store.examples import make_settings
+from tests.store.transfer.import_process import import_in_process
 from tests.store.transfer.importing import Cost, chatgpt_chat, import_bytes, import_json
 from yearling.errors import BadInput
 from yearling.store import Store
@@ -49,6 +50,50 @@ def test_one_record_with_many_values_is_skipped_and_the_rest_taken(local: Store)
     assert result.conversations == 2
     assert result.skipped == {("record 2", "it has more than 500000 values"): 1}
     assert cost.peak_bytes < 96 * MIB
+
+
+# The files that an outside review found costly, in their size, in a process of their own that the system measures.
+
+
+@pytest.mark.drill  # its seconds depend on the machine: not beside other tests
+def test_zip_of_120_kb_with_a_member_named_by_60_000_dashes(tmp_path: Path) -> None:
+    file = make_zip({"conversations.json": json.dumps([chatgpt_chat("a", "Hi")]).encode(), "-" * 60_000: b""})
+    assert 120_000 < len(file) < 125_000
+    cost = import_in_process(tmp_path / "data", file)
+    print(cost)
+    assert cost.outcome["imported"] == 1
+    assert cost.peak_bytes < 40 * cost.file_bytes
+    assert cost.cpu_s < 5e-6 * cost.file_bytes
+
+
+@pytest.mark.drill  # its seconds depend on the machine: not beside other tests
+def test_2_000_conversations_of_one_create_time(tmp_path: Path) -> None:
+    """They have no id, so that only their messages tell them apart."""
+    chats = [{"create_time": 1, "mapping": {"a": {"message": {"content": {"parts": [str(number)]}}}}} for number in range(2000)]
+    file = json.dumps(chats).encode()
+    assert 160_000 < len(file) < 190_000
+    for expected in ("imported", "known"):
+        cost = import_in_process(tmp_path / "data", file)
+        print(cost)
+        assert cost.outcome[expected] == 2000
+        assert cost.peak_bytes < 64 * cost.file_bytes
+        assert cost.cpu_s < 40e-6 * cost.file_bytes
+
+
+@pytest.mark.drill  # its seconds depend on the machine: not beside other tests
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [(b"[", b"]"), (b'[{"title": "a", "mapping": {}, "x": [', b"]}]"), (b'{"chat": {"messages": [', b"]}}")],
+    ids=["records", "a field", "the messages of one conversation"],
+)
+@pytest.mark.parametrize("is_zipped", [False, True], ids=["JSON", "zip"])
+def test_48_mb_of_empty_objects(tmp_path: Path, begin: bytes, end: bytes, is_zipped: bool) -> None:
+    file = begin + b"{}," * 16_000_000 + b"{}" + end
+    cost = import_in_process(tmp_path / "data", make_zip({"conversations.json": file}) if is_zipped else file)
+    print(cost)
+    assert "error" in cost.outcome
+    assert cost.peak_bytes < len(file) / 4
+    assert cost.cpu_s < 0.6e-6 * len(file)
 
 
 @pytest.mark.drill  # its seconds depend on the machine: not beside other tests

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import random
 import re
+import struct
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.api.conversations.chat_exports import make_zip
-from tests.store.transfer.importing import chatgpt_chat, chats, import_bytes, import_json, texts
+from tests.store.transfer.importing import chatgpt_chat, chats, import_bytes, import_file, import_json, texts
 from yearling.errors import BadInput
 from yearling.store import Store
 from yearling.store.transfer import archives, importer, yearling_export
@@ -49,6 +51,37 @@ def test_other_packing_is_refused(local_store: Store) -> None:
     encrypted[encrypted.rindex(b"PK\x01\x02") + 8] |= 1
     with pytest.raises(BadInput, match="encrypted"):
         import_bytes(local_store, bytes(encrypted))
+
+
+@pytest.mark.parametrize("is_on_disk", [False, True])
+def test_damage_anywhere_in_a_zip_is_reported(local_store: Store, tmp_path: Path, is_on_disk: bool) -> None:
+    """Bytes are changed at random, mostly in the directory and the headers. On a disk, other errors occur than in memory."""
+    rng = random.Random(7)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("conversations.json", CHATS)
+        with archive.open(zipfile.ZipInfo("ü.json"), "w", force_zip64=True) as member:
+            member.write(CHATS)
+    content, num_refused = file.getvalue(), 0
+    for _ in range(800):
+        damaged = bytearray(content)
+        for _ in range(rng.randint(1, 3)):
+            damaged[rng.choice((rng.randrange(len(damaged)), -rng.randint(1, 200)))] = rng.choice((0, 1, 0x7F, 0x80, 0xFF))
+        (tmp_path / "damaged.zip").write_bytes(damaged)
+        try:
+            with (tmp_path / "damaged.zip").open("rb") if is_on_disk else io.BytesIO(damaged) as opened:
+                import_file(local_store, opened)
+        except BadInput:
+            num_refused += 1
+    assert num_refused > 200
+
+
+def test_zip_in_parts_is_refused(local_store: Store) -> None:
+    """What is left of a zip of several disks: `zipfile` raises where it only looks whether a file is a zip."""
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 3)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0, 0, 0, 0, 0)
+    with pytest.raises(BadInput, match="damaged"):
+        import_bytes(local_store, b"PK\x03\x04" + b"\0" * 60 + locator + end)
 
 
 def test_damaged_member_is_reported_and_the_rest_taken(local_store: Store) -> None:
@@ -90,7 +123,8 @@ def test_large_line_of_our_own_export_is_refused(local_store: Store, monkeypatch
 def test_page_of_limits_names_tests_that_exist() -> None:
     page = (ROOT / "docs" / "limits.md").read_text(encoding="utf-8").partition("## Imports")[2].partition("\n## ")[0]
     named = set(re.findall(r"`(test_\w+)`", page))
-    sources = [*Path(__file__).parent.glob("test_*.py"), ROOT / "tests/api/conversations/test_import_export.py"]
+    others = ("api/conversations/test_import_export.py", "api/conversations/test_import_load.py", "cli/test_conversations.py")
+    sources = [*Path(__file__).parent.glob("test_*.py"), *(ROOT / "tests" / name for name in others)]
     defined = set(re.findall(r"def (test_\w+)", "\n".join(path.read_text(encoding="utf-8") for path in sources)))
     assert named
     assert named <= defined

@@ -20,12 +20,12 @@ from yearling.api.access.credentials import (
 from yearling.api.access.live_request import Authentication, Credential, LiveRequest, RequestState
 from yearling.api.access.origins import OriginPolicy
 from yearling.api.access.policy import unauthenticated_error
-from yearling.api.access.rate_limits import RateLimiter
+from yearling.api.access.rate_limits import RateLimiter, StreamLimiter
 from yearling.api.access.registry import AccessRegistry
 from yearling.api.http.errors import ApiError, to_api_error
-from yearling.api.http.json_response import JsonObject
+from yearling.api.http.json_response import DEFAULT_HEADERS, JsonObject
 from yearling.api.http.metrics import ServerMetrics
-from yearling.api.http.sse import StreamLimiter, format_event
+from yearling.api.http.sse import format_event
 from yearling.clock import new_id
 from yearling.config import Settings
 from yearling.tracebacks import describe_exception
@@ -42,10 +42,6 @@ _BROWSER_METHODS = ("session", "loopback")
 
 _PUBLIC_PREFIXES = ("/v1/auth", "/v1/shared/")
 """Exceptions: sign-in and share links."""
-
-
-_DEFAULT_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
-"""Headers of every response that does not set them itself: nobody else keeps what a person got, or takes JSON for a page."""
 
 
 class GateMiddleware:
@@ -151,7 +147,7 @@ class _GatedSender:
             content_type = dict(headers).get(b"content-type", b"")
             self._streams_events = content_type.startswith(b"text/event-stream")
             names = {name for name, _ in headers}
-            defaults = [header for header in _DEFAULT_HEADERS if header[0] not in names]
+            defaults = [header for header in DEFAULT_HEADERS if header[0] not in names]
             message = {**message, "headers": [*headers, *defaults, self._id_header]}
         elif message["type"] == "http.response.body":
             self._complete = not message.get("more_body", False)

@@ -24,7 +24,7 @@ from yearling.api.access.sessions import open_session
 from yearling.api.http.body import JsonBody
 from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.router import ERROR_RESPONSES, ApiRouter
+from yearling.api.http.router import ERROR_RESPONSES, ApiRouter, allow_any_query
 from yearling.api.people import schemas
 from yearling.api.services import Services, change_access, get_services
 from yearling.errors import Conflict, NotAllowed, NotFound, UserError
@@ -63,6 +63,7 @@ async def start_oidc(request: Request, body: JsonBody[schemas.OidcRequest]) -> J
 @router.get(
     "/v1/auth/oidc/callback",
     operation_id="finish_oidc",
+    dependencies=[allow_any_query],
     response_class=Response,
     responses={303: {"description": "Redirect to the page, or to `/signin?error=...` after a failure."}},
 )

@@ -1,4 +1,4 @@
-"""Rate limits: of requests, and of wrong attempts to sign in.
+"""Rate limits: of requests, of open event streams, and of wrong attempts to sign in.
 
 Wrong attempts are limited per address and, far above that, per name, so that one stranger who guesses a name's password does not
 keep its owner out. A browser in which a name has signed in before has a limit of its own, which nobody else can use up. Source of
@@ -11,12 +11,12 @@ import hashlib
 import hmac
 import secrets
 import time
-import unicodedata
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from yearling.api.http.errors import ApiError
+from yearling.store import normalise_name
 
 BROWSER_COOKIE = "yearling_browser"
 """Cookie that proves that a name has signed in in this browser before. It signs nobody in."""
@@ -67,6 +67,28 @@ class RateLimiter:
             self._buckets[key] = (min(self._max_requests, tokens + 1), updated)
 
 
+class StreamLimiter:
+    """Limits the event streams that one person, or one network without a person, has open."""
+
+    def __init__(self, max_streams: int) -> None:
+        self._max_streams = max_streams
+        self._open: Counter[str] = Counter()
+
+    @contextmanager
+    def hold(self, key: str) -> Iterator[None]:
+        """Count a stream while the block runs. Raises ApiError (429) above the limit."""
+        if self._open[key] >= self._max_streams:
+            message = f"You have {self._max_streams} open streams. Close some of them."
+            raise ApiError(429, message, kind="rate_limit_error", code="too_many_streams", retry_after_s=1)
+        self._open[key] += 1
+        try:
+            yield
+        finally:
+            self._open[key] -= 1
+            if not self._open[key]:
+                del self._open[key]
+
+
 class SignInAttempt:
     """One attempt to sign in. It counts as wrong until it is marked successful."""
 
@@ -105,7 +127,7 @@ class SignInAttemptLimiter:
             # The narrow limit first: who has used it up does not count towards the wide ones.
             keys = [(self._limiter, f"network {networks[0]}")]
             keys += [(self._shared_limiter, f"network {network}") for network in networks[1:]]
-            keys += [(self._shared_limiter, f"name {_name_key(name)}")] if name else []
+            keys += [(self._shared_limiter, f"name {normalise_name(name).casefold()}")] if name else []
         for limiter, key in keys:
             limiter.check(key)
         attempt = SignInAttempt()
@@ -140,9 +162,5 @@ class SignInAttemptLimiter:
         return browser_id if is_valid else ""
 
     def _sign(self, browser_id: str, name: str) -> str:
-        message = f"{browser_id}\n{_name_key(name)}".encode("utf-8", "surrogatepass")
+        message = f"{browser_id}\n{normalise_name(name).casefold()}".encode("utf-8", "surrogatepass")
         return hmac.new(self._secret, message, hashlib.sha256).hexdigest()
-
-
-def _name_key(name: str) -> str:
-    return unicodedata.normalize("NFC", name).strip().casefold()

@@ -1,4 +1,4 @@
-"""The limit on imports that run at once: one for each person and two in all, since each may take a good part of the memory."""
+"""The server's side of the limit on imports that run at once: requests wait for a slot without holding a thread."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from yearling.api.http.errors import ApiError
+from yearling.errors import Conflict
+from yearling.store import IMPORT_POLL_INTERVAL_S, ImportLocks
 
 T = TypeVar("T")
-
-MAX_RUNNING_IMPORTS = 2
-"""Imports that run at the same time. Further ones wait after their upload."""
 
 _RETRY_AFTER_S = 10
 
@@ -20,25 +19,24 @@ _RETRY_AFTER_S = 10
 class ImportSlots:
     """Which imports run. Belongs to one event loop."""
 
-    def __init__(self) -> None:
-        self._slots = asyncio.Semaphore(MAX_RUNNING_IMPORTS)
-        self._person_ids: set[str] = set()
+    def __init__(self, locks: ImportLocks) -> None:
+        self._locks = locks
+        self._next_in_line = asyncio.Lock()
 
     @contextmanager
     def reserve(self, person_id: str) -> Iterator[None]:
         """Keep the person's other imports out, from the upload to the end. Raises ApiError (409) if one is under way."""
-        if person_id in self._person_ids:
-            raise ApiError(
-                409,
-                "An import of yours is running. Wait until it has ended.",
-                code="import_running",
-                retry_after_s=_RETRY_AFTER_S,
-            )
-        self._person_ids.add(person_id)
-        try:
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._locks.reserve(person_id))
+            except Conflict:
+                raise ApiError(
+                    409,
+                    "An import of yours is running. Wait until it has ended.",
+                    code="import_running",
+                    retry_after_s=_RETRY_AFTER_S,
+                ) from None
             yield
-        finally:
-            self._person_ids.discard(person_id)
 
     async def run(self, work: Callable[[], T], resources: ExitStack) -> T:
         """Do the work in a thread as soon as a slot is free, and close `resources` after it.
@@ -46,13 +44,16 @@ class ImportSlots:
         A cancelled caller stops waiting; the slot and the resources are held until the thread has ended.
         """
         with resources:
-            await self._slots.acquire()
+            resources.enter_context(await self._wait_for_slot())
             held = resources.pop_all()
         task = asyncio.ensure_future(asyncio.to_thread(work))
-
-        def release(_: asyncio.Future[T]) -> None:
-            self._slots.release()
-            held.close()
-
-        task.add_done_callback(release)
+        task.add_done_callback(lambda _: held.close())
         return await asyncio.shield(task)
+
+    async def _wait_for_slot(self) -> ExitStack:
+        async with self._next_in_line:  # the first to come is the first to be served
+            while True:
+                slot = self._locks.try_slot()
+                if slot is not None:
+                    return slot
+                await asyncio.sleep(IMPORT_POLL_INTERVAL_S)

@@ -77,7 +77,7 @@ async def get_conversation(request: Request, conversation_id: ConversationId) ->
         entry = store.history.get_entry(conversation_id, person_id=person.id)
         tree = store.conversations.list_messages(conversation_id, person_id=person.id)
         comparisons = store.comparisons.list_for_conversation(conversation_id, person_id=person.id)
-        return views.tree_view(services.running_consensus, person.id, entry, tree, comparisons, turns)
+        return views.tree_view(services.running_consensus, services.pool.title, person.id, entry, tree, comparisons, turns)
 
     return await store_response(request, query)
 
@@ -177,7 +177,11 @@ async def edit_answer(
             parent_id=original.parent_id,
             facts={"edit_of": original.id, **({"event": event_id} if event_id else {})},
         )
-        return {"object": "message.edit", "message": views.message_view(edited, hidden=set()), "event": event_id}
+        return {
+            "object": "message.edit",
+            "message": views.message_view(edited, services.pool.title, hidden=set()),
+            "event": event_id,
+        }
 
     return await store_response(request, edit)
 

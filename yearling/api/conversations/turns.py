@@ -70,7 +70,7 @@ async def stream_turn(
     """Stream the events after `after`, or after the header `Last-Event-ID` if that is later, until the turn ends."""
     live = _get_turn(request, turn_id)
     last_event_id = request.headers.get("last-event-id", "")
-    if last_event_id.isdigit() and len(last_event_id) < 10:
+    if last_event_id.isdecimal() and len(last_event_id) < 10:
         after = max(after, int(last_event_id))
     if live.state != "running" and after >= live.last_event_number:
         return Response(status_code=204)  # browsers reconnect after every stream; 204 tells them to stop

@@ -5,7 +5,7 @@ While a comparison waits for a choice, no view reveals which model gave which an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -16,7 +16,6 @@ from yearling.api.http.json_response import JsonObject
 from yearling.api.http.times import format_utc
 from yearling.chat import LiveTurn, conversation_model
 from yearling.feedback import LiveConsensus
-from yearling.models import model_title
 from yearling.records import Message
 from yearling.store import (
     BINARY_MEDIA_TYPE,
@@ -57,13 +56,14 @@ def hit_view(entry: HistoryEntry) -> JsonObject:
 
 def tree_view(
     consensus: LiveConsensus,
+    model_title: Callable[[str], str],
     person_id: str,
     entry: HistoryEntry,
     tree: Sequence[Message],
     comparisons: Sequence[ComparisonRecord],
     turns: Sequence[LiveTurn],
 ) -> JsonObject:
-    """A `ConversationTree`, with the person's own ratings."""
+    """A `ConversationTree`, with the person's own ratings. `model_title` is what people call the model of a name."""
     hidden = hidden_comparisons(comparisons, turns)
     ratings = own_ratings(consensus, person_id, [message.sample_id for message in tree if message.sample_id])
     messages_by_id = {message.id: message for message in tree}
@@ -74,7 +74,9 @@ def tree_view(
         message = messages_by_id.get(message.parent_id or "")
     return summary_view(entry) | {
         "model": conversation_model(entry.conversation, newest_first[::-1]),
-        "tree": [message_view(message, hidden=hidden, rating=ratings.get(message.sample_id or "")) for message in tree],
+        "tree": [
+            message_view(message, model_title, hidden=hidden, rating=ratings.get(message.sample_id or "")) for message in tree
+        ],
         "turns": [turn_view(turn) for turn in turns],
         "comparisons": [comparison_view(comparison, messages_by_id) for comparison in comparisons],
     }
@@ -86,8 +88,10 @@ def hidden_comparisons(comparisons: Iterable[ComparisonRecord], turns: Iterable[
     return waiting | {turn.comparison_id for turn in turns if turn.comparison_id and turn.state == "running"}
 
 
-def message_view(message: Message, *, hidden: set[str], rating: JsonObject | None = None) -> JsonObject:
-    """A `MessageView`. `hidden` are the comparisons whose models stay hidden."""
+def message_view(
+    message: Message, model_title: Callable[[str], str], *, hidden: set[str], rating: JsonObject | None = None
+) -> JsonObject:
+    """A `MessageView`. `hidden` are the comparisons whose models stay hidden; `model_title` as in `tree_view`."""
     facts = message.facts
     is_secret = facts.get("comparison") in hidden
     return {

@@ -76,7 +76,7 @@ async def receive_body(request: Request, write: Callable[[bytes], object], *, ma
     what its encoding says or the client disconnects before the end, 415 for another encoding.
     """
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > max_bytes:
+    if declared.isdecimal() and int(declared) > max_bytes:
         raise _too_large_error(name, max_bytes)
     size_bytes = 0
     gzip_body = None

@@ -20,7 +20,8 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from yearling.addresses import network_of
-from yearling.api.http.json_response import to_json_bytes
+from yearling.api.http.errors import ApiError
+from yearling.api.http.json_response import DEFAULT_HEADERS
 
 _LOG_INTERVAL_S = 10.0
 _PARSED_BYTES = 1 << 14
@@ -41,15 +42,16 @@ class ConnectionLimits:
     """Addresses of proxies, behind which are many clients."""
     open_by_network: Counter[str] = field(default_factory=Counter)
     _last_logged_s: float = -_LOG_INTERVAL_S
-    _num_unlogged: int = 0
+    _unlogged: Counter[str] = field(default_factory=Counter)
 
     def log_refusal(self, reason: str) -> None:
         """Log that a connection was refused or closed, not more often than every few seconds."""
-        self._num_unlogged += 1
+        self._unlogged[reason] += 1
         now_s = time.monotonic()
         if now_s - self._last_logged_s >= _LOG_INTERVAL_S:
-            _log.warning("connection_refused", reason=reason, count=self._num_unlogged)
-            self._last_logged_s, self._num_unlogged = now_s, 0
+            _log.warning("connection_refused", reasons=dict(self._unlogged))
+            self._last_logged_s = now_s
+            self._unlogged.clear()
 
 
 def bounded_protocol(limits: ConnectionLimits) -> type[BoundedHttpProtocol]:
@@ -69,7 +71,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._network = ""
-        self._refusal: tuple[int, str, str] | None = None
+        self._is_refused = False
         self._num_unparsed_bytes = 0
         """Bytes since the parser last reported the end of the headers or a part of the body: headers, trailers, chunk sizes."""
         self._header_bytes = 0
@@ -89,9 +91,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._network:
             limits.open_by_network[self._network] += 1
         if len(self.connections) > limits.max_connections:
-            self._refuse(503, "The server has too many open connections. Try again in a moment.", "too_many_connections")
+            self._refuse(_too_many_error("The server has too many open connections. Try again in a moment."))
         elif self._network and limits.open_by_network[self._network] > limits.max_connections_per_address:
-            self._refuse(503, "Your address has too many open connections.", "too_many_connections")
+            self._refuse(_too_many_error("Your address has too many open connections."))
         else:
             self._expect_headers()
 
@@ -113,7 +115,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._header_timer is None and self._body_timer is None:
             self._expect_headers()
         for start in range(0, len(data), _PARSED_BYTES):
-            if self._refusal is not None:
+            if self._is_refused:
                 return
             piece = data[start : start + _PARSED_BYTES]
             self._num_unparsed_bytes += len(piece)
@@ -160,8 +162,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        if self._refusal is None:  # otherwise the parser stopped because of the refusal
-            self._refuse(400, "The request is not valid HTTP.", "invalid_http")
+        if not self._is_refused:  # otherwise the parser stopped because of the refusal
+            self._refuse(ApiError(400, "The request is not valid HTTP.", code="invalid_http"))
 
     # Time
 
@@ -173,7 +175,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._expect_headers()  # the client waits for an answer; the next request may take its time
         elif self._is_in_headers:
-            self._refuse(408, f"The headers did not arrive within {self._limits.header_timeout_s} s.", "request_timeout")
+            self._refuse(_timeout_error(f"The headers did not arrive within {self._limits.header_timeout_s} s."))
         else:
             self.transport.close()  # a browser connected ahead of a request, or a client sent an empty line
 
@@ -188,9 +190,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         elif self.cycle.response_started:
             self.transport.close()
         else:
-            self._refuse(
-                408, f"Nothing arrived for {self._limits.idle_timeout_s} s, and the body is incomplete.", "request_timeout"
-            )
+            self._refuse(_timeout_error(f"Nothing arrived for {self._limits.idle_timeout_s} s, and the body is incomplete."))
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -212,24 +212,26 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     # Refusing
 
     def _refuse_headers(self) -> None:
-        self._refuse(431, f"The headers are larger than {self._limits.max_header_bytes} bytes.", "headers_too_large")
+        message = f"The headers are larger than {self._limits.max_header_bytes} bytes."
+        self._refuse(ApiError(431, message, code="headers_too_large"))
 
-    def _refuse(self, status: int, message: str, code: str) -> None:
+    def _refuse(self, error: ApiError) -> None:
         """Answer with an error and close the connection. After the beginning of a response, only close it."""
-        if self._refusal is not None or self.transport.is_closing():
+        if self._is_refused or self.transport.is_closing():
             return
-        self._refusal = (status, message, code)
-        self._limits.log_refusal(code)
+        self._is_refused = True
+        self._limits.log_refusal(str(error.code))
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            kind = "server_error" if status >= 500 else "invalid_request_error"
-            body = to_json_bytes({"error": {"message": message, "type": kind, "param": None, "code": code}})
-            retry = b"retry-after: 1\r\n" if status == 503 else b""
-            self.transport.write(
-                STATUS_LINE[status]
-                + b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
-                + b"cache-control: no-store\r\nx-content-type-options: nosniff\r\n"
-                + retry
-                + b"connection: close\r\n\r\n"
-                + body
-            )
+            response = error.response()
+            headers = (*response.raw_headers, *DEFAULT_HEADERS, (b"connection", b"close"))
+            lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+            self.transport.writelines((STATUS_LINE[error.status], lines, b"\r\n", response.body))
         self.transport.close()
+
+
+def _too_many_error(message: str) -> ApiError:
+    return ApiError(503, message, kind="server_error", code="too_many_connections", retry_after_s=1)
+
+
+def _timeout_error(message: str) -> ApiError:
+    return ApiError(408, message, code="request_timeout")

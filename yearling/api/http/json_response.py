@@ -1,4 +1,4 @@
-"""The one JSON response of the API, and the one encoder behind it."""
+"""The one JSON response of the API, the one encoder behind it, and the headers that every response has."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 from starlette.responses import Response
 
 from yearling.unicode_repair import mend_surrogates
+
+DEFAULT_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+"""Headers of every response that does not set them itself: nobody else keeps what a person got, or takes JSON for a page."""
 
 JsonObject = dict[str, Any]
 """A JSON object as Python data."""

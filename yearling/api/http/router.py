@@ -72,8 +72,12 @@ def event_stream(event_model: type[BaseModel]) -> ResponseDocs:
     return {200: {"content": {"text/event-stream": {"schema": event}}}}
 
 
-_ANY_QUERY = frozenset({"/v1/auth/oidc/callback"})
-"""Routes that others call with parameters of their own choice: the OpenID Connect provider."""
+async def _accept_any_query() -> None:
+    """Nothing to check."""
+
+
+allow_any_query = params.Depends(_accept_any_query)
+"""A dependency of a route that others call with parameters of their own choice."""
 
 
 class ApiRoute(APIRoute):
@@ -94,7 +98,7 @@ class ApiRoute(APIRoute):
         """The handler of the route. It refuses parameters of the query, and types of body, that the route does not declare."""
         handle = super().get_route_handler()
         known = {field.alias for field in get_flat_params(self.dependant) if isinstance(field.field_info, params.Query)}
-        takes_any_query = self.path in _ANY_QUERY
+        takes_any_query = allow_any_query in self.dependencies
         # The reader of a JSON body checks its type itself.
         checks_content_type = self.body_model is None and not _SAFE_METHODS.issuperset(self.methods or ())
         media_types = tuple((self.openapi_extra or {}).get("requestBody", {}).get("content", {}))

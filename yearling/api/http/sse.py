@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import aclosing, contextmanager, nullcontext
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import aclosing, nullcontext
 from typing import Generic, TypeVar
 
 from starlette.responses import Response
@@ -92,28 +91,6 @@ class EventStreamResponse(Response):
                 await send({"type": "http.response.body", "body": b": keep-alive\n\n", "more_body": True})
             else:
                 await asyncio.sleep(self._keep_alive_s - quiet_s)
-
-
-class StreamLimiter:
-    """Limits the event streams that one person, or one network without a person, has open."""
-
-    def __init__(self, max_streams: int) -> None:
-        self._max_streams = max_streams
-        self._open: Counter[str] = Counter()
-
-    @contextmanager
-    def hold(self, key: str) -> Iterator[None]:
-        """Count a stream while the block runs. Raises ApiError (429) above the limit."""
-        if self._open[key] >= self._max_streams:
-            message = f"You have {self._max_streams} open streams. Close some of them."
-            raise ApiError(429, message, kind="rate_limit_error", code="too_many_streams", retry_after_s=1)
-        self._open[key] += 1
-        try:
-            yield
-        finally:
-            self._open[key] -= 1
-            if not self._open[key]:
-                del self._open[key]
 
 
 class PrimedStream(Generic[T]):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import psutil
 
 from yearling.api.http.json_response import JsonObject
 from yearling.api.model_library.pulls import ModelPull
 from yearling.api.services import ApiEnginePool
 from yearling.config import REMOTE_ENDPOINT
+from yearling.files.disk import free_bytes, nearest_existing
 from yearling.inference import ENDPOINT_PRESETS, EndpointCheck, EndpointStatus
 from yearling.models import CatalogueEntry, LocalModel, ModelLibrary, about_memory_bytes, known_models
 
@@ -61,7 +59,7 @@ def library_view(library: ModelLibrary, pool: ApiEnginePool) -> JsonObject:
         "data": rows,
         "default": default,
         "memory_bytes": psutil.virtual_memory().total,
-        "free_disk_bytes": _free_disk_bytes(library.models_dir),
+        "free_disk_bytes": free_bytes(nearest_existing(library.models_dir)),
     }
 
 
@@ -164,8 +162,3 @@ def _available_row(entry: CatalogueEntry) -> JsonObject:
         size_is_estimate=entry.size_bytes is None,
         memory_bytes=about_memory_bytes(entry.about_size_bytes),
     )
-
-
-def _free_disk_bytes(folder: Path) -> int:
-    nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    return shutil.disk_usage(nearest).free

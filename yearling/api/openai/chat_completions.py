@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 
 from fastapi import Request
@@ -12,13 +12,12 @@ from starlette.responses import Response
 from yearling.api.access.live_request import get_request_id
 from yearling.api.access.policy import current_person, require_role
 from yearling.api.http.body import JsonBody
-from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter, event_stream
-from yearling.api.http.sse import DONE, format_event
 from yearling.api.openai import chat_schemas as schemas
+from yearling.api.openai.generation import logprob_json, system_fingerprint, usage_json
 from yearling.api.openai.schemas import JsonObjectFormat
-from yearling.api.openai.turn_execution import AnswerMeter, run_to_completion, stream_error_body, stream_response
+from yearling.api.openai.turn_execution import AnswerMeter, encode_completion, run_to_completion, stream_response
 from yearling.api.services import get_services
 from yearling.chat import ChoiceAnswer, PreparedTurn, TokenText, TokenUsage, TurnEvent, TurnRequest, total_token_usage
 
@@ -33,41 +32,44 @@ router = ApiRouter(dependencies=[require_role("member")])
 )
 async def create_chat_completion(request: Request, body: JsonBody[schemas.ChatCompletionRequest]) -> Response:
     """Answer a conversation. Stores the answer as a sample before the response ends."""
+    include_usage = body.wants_usage_chunk()
     services = get_services(request)
     turn_request = to_turn_request(body, get_request_id(request))
     turn = await services.running_assistant.prepare(turn_request, person_id=current_person(request).id)
-    head = {"id": f"chatcmpl-{turn.choices[0].sample_id}", "created": int(time.time()), "model": turn.served.name}
+    head = {
+        "id": f"chatcmpl-{turn.choices[0].sample_id}",
+        "created": int(time.time()),
+        "model": turn.served.name,
+        "system_fingerprint": system_fingerprint(turn.served),
+    }
     meter = AnswerMeter(services, request)
-    if body.stream:
-        include_usage = bool(body.stream_options and body.stream_options.include_usage)
-        return await stream_response(
-            services, request, turn, lambda events: _chunks(events, turn, head, meter, include_usage=include_usage)
-        )
-    answer = await run_to_completion(services, request, turn, turn.answer())
-    meter.record_usage(answer.usage)
-    return JsonResponse(
-        {
-            **head,
-            "object": "chat.completion",
-            "choices": [_choice_json(choice, logprobs=turn.request.logprobs) for choice in answer.choices],
-            "usage": usage_json(answer.usage),
-            "system_fingerprint": system_fingerprint(turn),
-        }
-    )
+    reservation = services.admission.reserve(turn)
+    if not body.stream:
+        answer = await run_to_completion(request, reservation, turn.answer())
+        meter.record_usage(answer.usage)
+        choices = [_choice_json(choice, logprobs=turn.request.logprobs) for choice in answer.choices]
+        return JsonResponse({**head, "object": "chat.completion", "choices": choices, "usage": usage_json(answer.usage)})
+    head["object"] = "chat.completion.chunk"
+    usages: list[TokenUsage] = []
+
+    def encode(events: AsyncGenerator[TurnEvent, None]) -> AsyncGenerator[bytes, None]:
+        deltas = _chunk_choices(events, turn, meter, usages)
+        return encode_completion(deltas, head, meter, lambda: total_token_usage(usages), include_usage=include_usage)
+
+    return await stream_response(request, reservation, turn.stream(), encode)
 
 
 # Request
 
 
 def to_turn_request(body: schemas.ChatCompletionRequest, request_id: str) -> TurnRequest:
-    """The assistant's turn for a request. Raises ApiError for fields that contradict each other."""
-    if body.stream_options is not None and not body.stream:
-        raise ApiError(400, "stream_options needs stream to be true.", param="stream_options", code="invalid_value")
+    """The assistant's turn for a request."""
+    max_tokens = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
     return TurnRequest(
         request_id=request_id,
         messages=tuple(to_chat_message(message) for message in body.messages),
         model=body.model,
-        sampling=sampling_overrides(body),
+        sampling=body.sampling_overrides() | ({} if max_tokens is None else {"max_tokens": max_tokens}),
         n=body.n or 1,
         logprobs=bool(body.logprobs),
         top_logprobs=body.top_logprobs or 0,
@@ -81,35 +83,19 @@ def to_turn_request(body: schemas.ChatCompletionRequest, request_id: str) -> Tur
     )
 
 
-def sampling_overrides(body: schemas.ChatCompletionRequest) -> JsonObject:
-    """The sampling settings that the request contains."""
-    stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
-    settings = {
-        "temperature": body.temperature,
-        "top_p": body.top_p,
-        "top_k": body.top_k,
-        "min_p": body.min_p,
-        "presence_penalty": body.presence_penalty,
-        "frequency_penalty": body.frequency_penalty,
-        "logit_bias": tuple((int(token), bias) for token, bias in body.logit_bias.items()) if body.logit_bias else None,
-        "max_tokens": body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens,
-        "stop": stop or None,
-        "seed": body.seed,
-    }
-    return {name: value for name, value in settings.items() if value is not None}
-
-
 def to_chat_message(message: schemas.ChatMessage) -> JsonObject:
     """The message in the assistant's form, its parts joined to plain text."""
-    chat_message = message.model_dump(exclude_none=True, exclude={"annotations", "refusal"})
-    content = chat_message.get("content")
-    if isinstance(content, list):
-        chat_message["content"] = "".join(part.get("text", part.get("refusal", "")) for part in content)
-    elif content is None:
-        chat_message["content"] = getattr(message, "refusal", None) or ""
-    if isinstance(message, schemas.AssistantMessage) and message.tool_calls is not None:
-        chat_message["tool_calls"] = [call.model_dump(exclude={"index"}) for call in message.tool_calls]
+    chat_message = message.model_dump(
+        exclude_none=True, exclude={"annotations": True, "refusal": True, "tool_calls": {"__all__": {"index"}}}
+    )
+    refusal = message.refusal if isinstance(message, schemas.AssistantMessage) else None
+    content = message.content if message.content is not None else refusal or ""
+    chat_message["content"] = content if isinstance(content, str) else "".join(map(_part_text, content))
     return chat_message
+
+
+def _part_text(part: schemas.TextPart | schemas.RefusalPart) -> str:
+    return part.refusal if isinstance(part, schemas.RefusalPart) else part.text
 
 
 def _requested_json_schema(body: schemas.ChatCompletionRequest) -> JsonObject | None:
@@ -129,21 +115,6 @@ def _tool_choice(choice: str | schemas.NamedToolChoice | None) -> str:
 # Response
 
 
-def usage_json(usage: TokenUsage) -> JsonObject:
-    """A `CompletionUsage`."""
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    }
-
-
-def system_fingerprint(turn: PreparedTurn) -> str:
-    """An identifier that changes when the model's weights change."""
-    return f"fp_{turn.served.engine.model_hash.removeprefix('remote:')[:12]}"
-
-
 def _choice_json(choice: ChoiceAnswer, *, logprobs: bool) -> JsonObject:
     message: JsonObject = {"role": "assistant", "content": choice.text, "refusal": None}
     if choice.reasoning:
@@ -154,61 +125,32 @@ def _choice_json(choice: ChoiceAnswer, *, logprobs: bool) -> JsonObject:
     return {
         "index": choice.index,
         "message": message,
-        "logprobs": logprobs_json(choice.tokens) if logprobs else None,
+        "logprobs": _logprobs_json(choice.tokens) if logprobs else None,
         "finish_reason": choice.finish_reason,
     }
 
 
-def logprobs_json(tokens: Sequence[TokenText]) -> JsonObject:
+def _logprobs_json(tokens: Sequence[TokenText]) -> JsonObject:
     """A `ChoiceLogprobs`."""
-    return {
-        "content": [
-            {**_token_json(token), "top_logprobs": [_token_json(alternative) for alternative in token.top]} for token in tokens
-        ],
-        "refusal": None,
-    }
+    return {"content": list(map(logprob_json, tokens)), "refusal": None}
 
 
-def _token_json(token: TokenText) -> JsonObject:
-    return {"token": token.text, "logprob": token.logprob, "bytes": list(token.raw_bytes)}
+async def _chunk_choices(
+    source: AsyncGenerator[TurnEvent, None], turn: PreparedTurn, meter: AnswerMeter, usages: list[TokenUsage]
+) -> AsyncGenerator[JsonObject, None]:
+    """The choices of the chunks: a role for each, deltas, and the finish reason of each. Their usage is added to `usages`."""
+    for index in range(len(turn.choices)):
+        yield _chunk_choice(index, {"role": "assistant", "content": ""})
+    async with aclosing(source) as events:
+        async for event in events:
+            meter.record_first_token()
+            for choice in _event_choices(event, logprobs=turn.request.logprobs):
+                yield choice
+            if event.usage is not None:
+                usages.append(event.usage)
 
 
-async def _chunks(
-    source: AsyncGenerator[TurnEvent, None], turn: PreparedTurn, head: JsonObject, meter: AnswerMeter, *, include_usage: bool
-) -> AsyncGenerator[bytes, None]:
-    """The stream: a role for each choice, deltas, the finish reason of each choice, the usage if requested, and `[DONE]`.
-
-    After an error, the error event is the last, without `[DONE]`.
-    """
-    common = {**head, "object": "chat.completion.chunk", "system_fingerprint": system_fingerprint(turn)}
-    if include_usage:
-        common["usage"] = None
-
-    def chunk(index: int, delta: JsonObject, *, logprobs: JsonObject | None = None, finish: str | None = None) -> bytes:
-        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
-        return format_event({**common, "choices": [choice]})
-
-    usages: list[TokenUsage] = []
-    try:
-        for index in range(len(turn.choices)):
-            yield chunk(index, {"role": "assistant", "content": ""})
-        async with aclosing(source) as events:
-            async for event in events:
-                meter.record_first_token()
-                for data in _event_chunks(event, chunk, logprobs=turn.request.logprobs):
-                    yield data
-                if event.usage is not None:
-                    usages.append(event.usage)
-        total = total_token_usage(usages)
-        meter.record_usage(total)
-        if include_usage:
-            yield format_event({**common, "choices": [], "usage": usage_json(total)})
-        yield DONE
-    except Exception as error:
-        yield format_event(stream_error_body(error, meter))
-
-
-def _event_chunks(event: TurnEvent, chunk: Callable[..., bytes], *, logprobs: bool) -> list[bytes]:
+def _event_choices(event: TurnEvent, *, logprobs: bool) -> Iterator[JsonObject]:
     delta: JsonObject = {}
     if event.reasoning:
         delta["reasoning_content"] = event.reasoning
@@ -216,9 +158,12 @@ def _event_chunks(event: TurnEvent, chunk: Callable[..., bytes], *, logprobs: bo
         delta["content"] = event.text
     if event.tool_calls:
         delta["tool_calls"] = list(event.tool_calls)
-    chunks = []
     if delta:
-        chunks.append(chunk(event.choice, delta, logprobs=logprobs_json(event.tokens) if logprobs and event.tokens else None))
+        yield _chunk_choice(event.choice, delta, logprobs=_logprobs_json(event.tokens) if logprobs and event.tokens else None)
     if event.finish_reason is not None:
-        chunks.append(chunk(event.choice, {}, finish=event.finish_reason))
-    return chunks
+        yield _chunk_choice(event.choice, {}, finish=event.finish_reason)
+
+
+def _chunk_choice(index: int, delta: JsonObject, *, logprobs: JsonObject | None = None, finish: str | None = None) -> JsonObject:
+    """A `ChunkChoice`."""
+    return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}

@@ -9,27 +9,16 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from yearling.api.http.schemas import ResponseModel, StrictModel
+from yearling.api.openai.generation import CompletionUsage, ContentLogprob, SampledRequest
 from yearling.api.openai.schemas import (
     INTEGRAL_FLOAT_TO_INT,
     IdentifierName,
-    IgnoredFields,
     JsonObjectFormat,
-    Temperature,
     TextFormat,
     TokenCount,
-    TopP,
     reject_unsupported_fields,
 )
 from yearling.chat import ReasoningEffort
-
-Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), INTEGRAL_FLOAT_TO_INT]
-Penalty = Annotated[float, Field(ge=-2, le=2)]
-LogitBias = Annotated[
-    dict[Annotated[str, Field(pattern=r"^[0-9]{1,9}$")], Annotated[float, Field(ge=-100, le=100)]],
-    Field(json_schema_extra={"additionalProperties": False}),
-]
-StopText = Annotated[str, Field(min_length=1)]
-
 
 # The request
 
@@ -217,51 +206,18 @@ class JsonSchemaFormat(StrictModel):
     """The schema with its name."""
 
 
-class StreamOptions(StrictModel):
-    """Options of a streamed answer. They need `stream` to be true."""
-
-    include_usage: bool | None = None
-    """Send the token counts in a last chunk before `[DONE]`. Default: false."""
-    include_obfuscation: bool | None = None
-    """Ignored. Streams contain no padding."""
-
-
 _UNSUPPORTED_CHAT_FIELDS = ("audio", "function_call", "functions", "modalities", "moderation", "prediction", "web_search_options")
 
 
-class ChatCompletionRequest(IgnoredFields):
+class ChatCompletionRequest(SampledRequest):
     """Body of `POST /v1/chat/completions`. `top_k` and `min_p` extend OpenAI's API."""
 
-    model: str | None = None
-    """Name of the model. Default: the server's default model."""
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
     """The conversation, oldest message first."""
-    stream: bool | None = None
-    """Send the answer as server-sent events. `[DONE]` follows once the answer is stored. Default: false."""
-    stream_options: StreamOptions | None = None
-    """Options of the stream."""
-    temperature: Temperature | None = None
-    """Sampling temperature; 0 always takes the most likely token. Default: the server's value for the model."""
-    top_p: TopP | None = None
-    """Sample only from the most likely tokens with this total probability. Default: the server's value for the model."""
-    top_k: Annotated[int, Field(ge=0, le=2**31 - 1), INTEGRAL_FLOAT_TO_INT] | None = None
-    """Sample only from this many most likely tokens; 0 means no limit. Default: the server's value for the model."""
-    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Sample only tokens with at least this probability relative to the most likely token. Default: the server's value."""
-    presence_penalty: Penalty | None = None
-    """Lowers the probability of tokens that have occurred already; negative values raise it. Default: 0."""
-    frequency_penalty: Penalty | None = None
-    """Lowers the probability of tokens with each occurrence; negative values raise it. Default: 0."""
-    logit_bias: LogitBias | None = None
-    """Added to the logits of tokens, by token ID, from -100 to 100. Default: nothing."""
     max_tokens: TokenCount | None = None
     """Maximum number of tokens in the answer. `max_completion_tokens` takes precedence. Default: the rest of the context."""
     max_completion_tokens: TokenCount | None = None
     """Maximum number of tokens in the answer, reasoning included. Default: the rest of the context."""
-    stop: StopText | Annotated[list[StopText], Field(max_length=4)] | None = None
-    """Up to four texts at which the answer ends. The answer does not contain them. Default: none."""
-    seed: Seed | None = None
-    """Seed of the random generator. Default: random; the stored sample records it."""
     n: Annotated[int, Field(ge=1, le=128), INTEGRAL_FLOAT_TO_INT] | None = None
     """Number of answers. Default: 1."""
     logprobs: bool | None = None
@@ -289,24 +245,6 @@ class ChatCompletionRequest(IgnoredFields):
 
 
 # The response
-
-
-class TokenLogprob(ResponseModel):
-    """A token with its log-probability."""
-
-    token: str
-    """Text of the token."""
-    logprob: float
-    """Natural logarithm of the token's probability."""
-    bytes: list[int]
-    """The token's bytes in UTF-8. Characters can span several tokens."""
-
-
-class ContentLogprob(TokenLogprob):
-    """A token of the answer with its alternatives."""
-
-    top_logprobs: list[TokenLogprob]
-    """The most likely tokens at this position, likeliest first."""
 
 
 class ChoiceLogprobs(ResponseModel):
@@ -367,26 +305,6 @@ class ChatChoice(ResponseModel):
     """Log-probabilities; null unless requested."""
     finish_reason: CompletionFinishReason
     """Why the answer ended: it was complete, reached the token limit, or called tools."""
-
-
-class CompletionTokensDetails(ResponseModel):
-    """What a completion's generated tokens consist of."""
-
-    reasoning_tokens: int
-    """Number of tokens spent on reasoning."""
-
-
-class CompletionUsage(ResponseModel):
-    """Token counts of a completion."""
-
-    prompt_tokens: int
-    """Number of tokens in the prompt."""
-    completion_tokens: int
-    """Number of generated tokens, in all answers together."""
-    total_tokens: int
-    """Sum of `prompt_tokens` and `completion_tokens`."""
-    completion_tokens_details: CompletionTokensDetails
-    """Parts of `completion_tokens`."""
 
 
 class ChatCompletion(ResponseModel):

@@ -7,14 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from yearling.api.http.schemas import ResponseModel
-from yearling.api.openai.chat_schemas import CompletionUsage, LogitBias, Penalty, Seed, StopText, StreamOptions
-from yearling.api.openai.schemas import (
-    INTEGRAL_FLOAT_TO_INT,
-    IgnoredFields,
-    Temperature,
-    TopP,
-    reject_unsupported_fields,
-)
+from yearling.api.openai.generation import CompletionUsage, SampledRequest
+from yearling.api.openai.schemas import INTEGRAL_FLOAT_TO_INT, reject_unsupported_fields
 
 MAX_COMPLETION_CHOICES = 128
 """Prompts of one request times `n`."""
@@ -23,11 +17,9 @@ _TokenId = Annotated[int, Field(ge=0, le=2**31 - 1), INTEGRAL_FLOAT_TO_INT]
 _UNSUPPORTED_FIELDS = ("suffix", "best_of")
 
 
-class TextCompletionRequest(IgnoredFields):
+class TextCompletionRequest(SampledRequest):
     """Body of `POST /v1/completions`. `top_k` and `min_p` extend OpenAI's API."""
 
-    model: str | None = None
-    """Name of the model. Default: the server's default model."""
     prompt: (
         str
         | Annotated[list[str], Field(min_length=1, max_length=MAX_COMPLETION_CHOICES)]
@@ -43,28 +35,6 @@ class TextCompletionRequest(IgnoredFields):
     """Maximum number of generated tokens; 0 generates nothing. Default: 16."""
     n: Annotated[int, Field(ge=1, le=MAX_COMPLETION_CHOICES), INTEGRAL_FLOAT_TO_INT] | None = None
     """Number of completions of each prompt. Default: 1."""
-    stream: bool | None = None
-    """Send the completion as server-sent events, one choice after the other. Default: false."""
-    stream_options: StreamOptions | None = None
-    """Options of the stream."""
-    temperature: Temperature | None = None
-    """Sampling temperature; 0 always takes the most likely token. Default: 1."""
-    top_p: TopP | None = None
-    """Sample only from the most likely tokens with this total probability. Default: 1."""
-    top_k: Annotated[int, Field(ge=0, le=2**31 - 1), INTEGRAL_FLOAT_TO_INT] | None = None
-    """Sample only from this many most likely tokens; 0 means no limit. Default: 0."""
-    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Sample only tokens with at least this probability relative to the most likely token. Default: 0."""
-    presence_penalty: Penalty | None = None
-    """Lowers the probability of tokens that have occurred already; negative values raise it. Default: 0."""
-    frequency_penalty: Penalty | None = None
-    """Lowers the probability of tokens with each occurrence; negative values raise it. Default: 0."""
-    logit_bias: LogitBias | None = None
-    """Added to the logits of tokens, by token ID, from -100 to 100. Default: nothing."""
-    stop: StopText | Annotated[list[StopText], Field(max_length=4)] | None = None
-    """Up to four texts at which the completion ends. The completion does not contain them. Default: none."""
-    seed: Seed | None = None
-    """Seed of the random generator. Default: random."""
 
     @model_validator(mode="before")
     @classmethod

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 from fastapi import Request
 from starlette.responses import Response
@@ -23,9 +23,8 @@ from yearling.api.http.body import JsonBody
 from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter, event_stream
-from yearling.api.http.sse import DONE, EventStreamResponse, PrimedStream, format_event, run_until_disconnect
 from yearling.api.openai import completion_schemas as schemas
-from yearling.api.openai.chat_completions import usage_json
+from yearling.api.openai.generation import system_fingerprint, usage_json
 from yearling.api.openai.text_generation import (
     CompletionPiece,
     CompletionTask,
@@ -35,7 +34,7 @@ from yearling.api.openai.text_generation import (
     encode_prompt,
     require_tokenizer,
 )
-from yearling.api.openai.turn_execution import AnswerMeter, stream_error_body
+from yearling.api.openai.turn_execution import AnswerMeter, encode_completion, run_to_completion, stream_response
 from yearling.api.services import get_services
 from yearling.chat import TokenUsage
 from yearling.inference import ServedModel
@@ -56,8 +55,7 @@ _NUM_SEEDS = 2**31
 )
 async def create_completion(request: Request, body: JsonBody[schemas.TextCompletionRequest]) -> Response:
     """Continue texts, or score them (`echo` with `logprobs`). Nothing is stored."""
-    if body.stream_options is not None and not body.stream:
-        raise ApiError(400, "stream_options needs stream to be true.", param="stream_options", code="invalid_value")
+    include_usage = body.wants_usage_chunk()
     services = get_services(request)
     served = await services.pool.get(body.model)
     tasks = await asyncio.to_thread(_tasks, body, served)
@@ -66,32 +64,25 @@ async def create_completion(request: Request, body: JsonBody[schemas.TextComplet
         "object": "text_completion",
         "created": int(time.time()),
         "model": served.name,
-        "system_fingerprint": f"fp_{served.engine.model_hash[:12]}",
+        "system_fingerprint": system_fingerprint(served),
     }
     meter = AnswerMeter(services, request)
+    num_per_prompt = body.n or 1
     reservation = services.admission.reserve_answers(served, 1 if body.stream else len(tasks))
     if not body.stream:
-        try:
-            answers = await run_until_disconnect(request.receive, _complete_all(tasks, served))
-        finally:
-            reservation.release()
-        usage = _total_usage(answers, body.n or 1)
+        answers = await run_to_completion(request, reservation, _complete_all(tasks, served))
+        usage = _total_usage([pieces[-1] for pieces in answers], num_per_prompt)
         meter.record_usage(usage)
         choices = [_choice_json(index, pieces, tasks[index]) for index, pieces in enumerate(answers)]
         return JsonResponse({**head, "choices": choices, "usage": usage_json(usage)})
-    include_usage = bool(body.stream_options and body.stream_options.include_usage)
-    try:
-        stream = await PrimedStream.open(_stream_all(tasks, served), request.receive)
-    except BaseException:
-        reservation.release()
-        raise
+    endings: list[CompletionPiece] = []
 
-    async def close() -> None:
-        reservation.release()
-        await stream.aclose()
+    def encode(pieces: AsyncGenerator[tuple[int, CompletionPiece], None]) -> AsyncGenerator[bytes, None]:
+        choices = _chunk_choices(pieces, tasks, meter, endings)
+        total_usage = partial(_total_usage, endings, num_per_prompt)
+        return encode_completion(choices, head, meter, total_usage, include_usage=include_usage)
 
-    chunks = _chunks(stream.events(), tasks, head, meter, num_per_prompt=body.n or 1, include_usage=include_usage)
-    return EventStreamResponse(chunks, on_close=close)
+    return await stream_response(request, reservation, _stream_all(tasks, served), encode)
 
 
 # Request
@@ -139,19 +130,8 @@ def _prompts(body: schemas.TextCompletionRequest) -> list[str | list[int]]:
 
 def _sampling(body: schemas.TextCompletionRequest) -> SamplingSettings:
     """OpenAI's defaults with the request's fields; a random seed unless the request has one."""
-    stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
-    fields: dict[str, Any] = {
-        "temperature": body.temperature,
-        "top_p": body.top_p,
-        "top_k": body.top_k,
-        "min_p": body.min_p,
-        "presence_penalty": body.presence_penalty,
-        "frequency_penalty": body.frequency_penalty,
-        "logit_bias": tuple((int(token), bias) for token, bias in body.logit_bias.items()) if body.logit_bias else None,
-        "stop": stop or None,
-    }
     seed = secrets.randbelow(_NUM_SEEDS) if body.seed is None else body.seed % _NUM_SEEDS
-    return replace(SamplingSettings(seed=seed), **{name: value for name, value in fields.items() if value is not None})
+    return replace(SamplingSettings(), **body.sampling_overrides() | {"seed": seed})
 
 
 # Response
@@ -180,34 +160,21 @@ async def _stream_all(tasks: Sequence[CompletionTask], served: ServedModel) -> A
                 yield index, piece
 
 
-async def _chunks(
+async def _chunk_choices(
     source: AsyncGenerator[tuple[int, CompletionPiece], None],
     tasks: Sequence[CompletionTask],
-    head: JsonObject,
     meter: AnswerMeter,
-    *,
-    num_per_prompt: int,
-    include_usage: bool,
-) -> AsyncGenerator[bytes, None]:
-    """The stream: pieces of each choice, the usage if requested, and `[DONE]`. After an error, the error event is the last."""
+    endings: list[CompletionPiece],
+) -> AsyncGenerator[JsonObject, None]:
+    """The choices of the chunks. The last piece of each completion is added to `endings`, in order."""
     offsets = [_TextOffset() for _ in tasks]
-    answers: list[list[CompletionPiece]] = [[] for _ in tasks]
-    try:
-        async with aclosing(source) as pieces:
-            async for index, piece in pieces:
-                meter.record_first_token()
-                if piece.finish_reason is not None:
-                    answers[index].append(piece)
-                logprobs = _logprobs_json(piece.tokens, offsets[index]) if tasks[index].num_top is not None else None
-                choice = {"index": index, "text": piece.text, "logprobs": logprobs, "finish_reason": piece.finish_reason}
-                yield format_event({**head, "choices": [choice], **({"usage": None} if include_usage else {})})
-        usage = _total_usage(answers, num_per_prompt)
-        meter.record_usage(usage)
-        if include_usage:
-            yield format_event({**head, "choices": [], "usage": usage_json(usage)})
-        yield DONE
-    except Exception as error:
-        yield format_event(stream_error_body(error, meter))
+    async with aclosing(source) as pieces:
+        async for index, piece in pieces:
+            meter.record_first_token()
+            if piece.finish_reason is not None:
+                endings.append(piece)
+            logprobs = _logprobs_json(piece.tokens, offsets[index]) if tasks[index].num_top is not None else None
+            yield {"index": index, "text": piece.text, "logprobs": logprobs, "finish_reason": piece.finish_reason}
 
 
 def _choice_json(index: int, pieces: Sequence[CompletionPiece], task: CompletionTask) -> JsonObject:
@@ -255,8 +222,7 @@ def _top_json(token: ScoredText) -> dict[str, float] | None:
     return top
 
 
-def _total_usage(answers: Sequence[Sequence[CompletionPiece]], num_per_prompt: int) -> TokenUsage:
+def _total_usage(endings: Sequence[CompletionPiece], num_per_prompt: int) -> TokenUsage:
     """The tokens of each prompt once, and of all completions."""
-    endings = [pieces[-1] for pieces in answers if pieces]
     prompt_tokens = sum(ending.prompt_tokens for ending in endings[::num_per_prompt])
     return TokenUsage(prompt_tokens, sum(ending.completion_tokens for ending in endings))

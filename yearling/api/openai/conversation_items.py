@@ -46,14 +46,11 @@ class ConversationThread:
 
         return cls(id=conversation_id, store=store, person_id=person_id, messages=await asyncio.to_thread(read))
 
-    async def append(self, input_items: str | Sequence[items.InputItem], output: Sequence[JsonObject]) -> None:
+    async def append(self, input_items: Sequence[items.InputItem], output: Sequence[JsonObject]) -> None:
         """Add the input and the output of a response. Raises NotFound if the conversation was deleted meanwhile."""
         if self.id is None:
             return
-        listed: Sequence[items.InputItem] = (
-            [items.InputMessage(role="user", content=input_items)] if isinstance(input_items, str) else input_items
-        )
-        new_items = [*map(stored_item, listed), *output]
+        new_items = [*map(stored_item, input_items), *output]
         await asyncio.to_thread(self.store.api_conversations.add_items, record_id(self.id), new_items, person_id=self.person_id)
 
 

@@ -10,7 +10,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from yearling.api.http.json_response import JsonObject
-from yearling.chat import TokenText, TokenUsage, TurnEvent
+from yearling.api.openai.generation import logprob_json
+from yearling.chat import TokenUsage, TurnEvent
 
 ResponseEventJson = JsonObject
 
@@ -45,15 +46,6 @@ def _reasoning_item(item_id: str, text: str, status: str) -> JsonObject:
 
 def _text_part(text: str, logprobs: Sequence[JsonObject] = ()) -> JsonObject:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": list(logprobs)}
-
-
-def _logprob_json(token: TokenText) -> JsonObject:
-    top = [_token_json(alternative) for alternative in token.top]
-    return {**_token_json(token), "top_logprobs": top}
-
-
-def _token_json(token: TokenText) -> JsonObject:
-    return {"token": token.text, "logprob": token.logprob, "bytes": list(token.raw_bytes)}
 
 
 def _reasoning_part(text: str) -> JsonObject:
@@ -96,7 +88,7 @@ class ResponseEventComposer:
         if turn_event.text:
             yield from self._ensure_open(_MessageItem)
         if isinstance(self._open, _MessageItem):
-            self._open.add_logprobs([_logprob_json(token) for token in turn_event.tokens])
+            self._open.add_logprobs([logprob_json(token) for token in turn_event.tokens])
         if turn_event.text:
             yield from self._append_delta(turn_event.text)
         for call in turn_event.tool_calls:

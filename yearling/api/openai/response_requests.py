@@ -45,10 +45,8 @@ def to_turn_request(body: schemas.ResponseRequest, messages: Sequence[JsonObject
     )
 
 
-def input_messages(input_items: str | Sequence[items.InputItem]) -> list[JsonObject]:
+def input_messages(input_items: Sequence[items.InputItem]) -> list[JsonObject]:
     """Input items as chat messages. Consecutive function calls belong to one message. References must have been resolved."""
-    if isinstance(input_items, str):
-        return [{"role": "user", "content": input_items}]
     messages: list[JsonObject] = []
     for item in input_items:
         if isinstance(item, items.InputMessage):
@@ -64,15 +62,18 @@ def input_messages(input_items: str | Sequence[items.InputItem]) -> list[JsonObj
     return messages
 
 
-async def resolve_references(
-    services: Services, person_id: str, input_items: str | Sequence[items.InputItem]
-) -> str | list[items.InputItem]:
-    """The input with the items that its references name. Raises NotFound for one that is not stored."""
-    if isinstance(input_items, str):
-        return input_items
+async def resolve_input(
+    services: Services, person_id: str, request_input: str | Sequence[items.InputItem]
+) -> list[items.InputItem]:
+    """The items of an input: a text is one message of the user, and references become the items that they name.
+
+    Raises NotFound for an item that is not stored.
+    """
+    if isinstance(request_input, str):
+        return [items.InputMessage(role="user", content=request_input)]
     samples: dict[str, Sample] = {}
     resolved: list[items.InputItem] = []
-    for index, item in enumerate(input_items):
+    for index, item in enumerate(request_input):
         if not isinstance(item, items.InputItemReference):
             resolved.append(item)
             continue

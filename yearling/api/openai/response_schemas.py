@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from yearling.api.http.schemas import ResponseModel, StrictModel
+from yearling.api.openai.generation import ContentLogprob
 from yearling.api.openai.response_items import InputItem
 from yearling.api.openai.schemas import (
     INTEGRAL_FLOAT_TO_INT,
@@ -174,24 +175,6 @@ class ResponseRequest(IgnoredFields):
 # The response
 
 
-class OutputTextTopLogprob(ResponseModel):
-    """A likely token."""
-
-    token: str
-    """Text of the token."""
-    logprob: float
-    """Natural logarithm of the token's probability."""
-    bytes: list[int]
-    """The token's bytes in UTF-8."""
-
-
-class OutputTextLogprob(OutputTextTopLogprob):
-    """A token of the text with its alternatives."""
-
-    top_logprobs: list[OutputTextTopLogprob]
-    """The most likely tokens at this position, likeliest first."""
-
-
 class OutputText(ResponseModel):
     """A part of an output message: text."""
 
@@ -201,7 +184,7 @@ class OutputText(ResponseModel):
     """The text."""
     annotations: list[Any]
     """Always empty."""
-    logprobs: list[OutputTextLogprob]
+    logprobs: list[ContentLogprob]
     """Tokens of the text with their log-probabilities, if requested; empty in a stored response."""
 
 

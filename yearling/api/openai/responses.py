@@ -25,7 +25,7 @@ from yearling.api.http.sse import EventStreamResponse, format_event
 from yearling.api.openai import response_schemas as schemas
 from yearling.api.openai.conversation_items import ConversationThread
 from yearling.api.openai.response_events import ResponseEventComposer, ResponseEventJson
-from yearling.api.openai.response_requests import input_messages, resolve_references, to_turn_request
+from yearling.api.openai.response_requests import input_messages, resolve_input, to_turn_request
 from yearling.api.openai.stored_responses import (
     created_at,
     load_response_sample,
@@ -58,7 +58,7 @@ async def create_response(request: Request, body: JsonBody[schemas.ResponseReque
     services, person_id = get_services(request), current_person(request).id
     _check_context_fields(body)
     thread = await ConversationThread.load(services.store, person_id, body.conversation)
-    resolved = await resolve_references(services, person_id, body.input)
+    resolved = await resolve_input(services, person_id, body.input)
     previous = [*thread.messages, *await previous_messages(services, person_id, body.previous_response_id)]
     turn_request = to_turn_request(body, [*previous, *input_messages(resolved)], get_request_id(request))
     turn = await _prepare(services, person_id, turn_request, truncate=body.truncation == "auto")
@@ -73,9 +73,12 @@ async def create_response(request: Request, body: JsonBody[schemas.ResponseReque
                     await thread.append(resolved, composer.response["output"])
                 yield event
 
+    reservation = services.admission.reserve(turn)
     if body.stream:
-        return await stream_response(services, request, turn, lambda events: _stream(compose(events), composer, meter))
-    await run_to_completion(services, request, turn, _exhaust(compose(turn.stream())))
+        return await stream_response(
+            request, reservation, turn.stream(), lambda events: _stream(compose(events), composer, meter)
+        )
+    await run_to_completion(request, reservation, _exhaust(compose(turn.stream())))
     meter.record_usage(composer.usage)
     return JsonResponse(composer.response)
 

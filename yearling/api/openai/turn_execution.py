@@ -1,9 +1,10 @@
-"""Running a turn for an OpenAI-compatible route: capacity, disconnects, metrics and errors, whatever the wire form."""
+"""Running generation for an OpenAI-compatible route: capacity, disconnects, metrics, errors, and the stream of completions."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
 from typing import TypeVar
 
 import structlog
@@ -12,9 +13,10 @@ from starlette.requests import Request
 from yearling.api.access.live_request import request_state
 from yearling.api.http.errors import to_api_error
 from yearling.api.http.json_response import JsonObject
-from yearling.api.http.sse import EventStreamResponse, PrimedStream, run_until_disconnect
-from yearling.api.services import Services
-from yearling.chat import PreparedTurn, TokenUsage, TurnEvent
+from yearling.api.http.sse import DONE, EventStreamResponse, PrimedStream, format_event, run_until_disconnect
+from yearling.api.openai.generation import usage_json
+from yearling.api.services import CapacityReservation, Services
+from yearling.chat import TokenUsage
 from yearling.tracebacks import describe_exception
 
 T = TypeVar("T")
@@ -56,16 +58,8 @@ def stream_error_body(error: Exception, meter: AnswerMeter) -> JsonObject:
     return api_error.body()
 
 
-async def run_to_completion(services: Services, request: Request, turn: PreparedTurn, work: Coroutine[object, None, T]) -> T:
-    """The result of a turn that is not streamed. The work is cancelled when the client disconnects.
-
-    Raises ApiError: 503 without capacity, 499 after a disconnect.
-    """
-    try:
-        reservation = services.admission.reserve(turn)
-    except BaseException:
-        work.close()
-        raise
+async def run_to_completion(request: Request, reservation: CapacityReservation, work: Coroutine[object, None, T]) -> T:
+    """The result of work that is not streamed. It is cancelled when the client disconnects: then ApiError (499) is raised."""
     try:
         return await run_until_disconnect(request.receive, work)
     finally:
@@ -73,18 +67,17 @@ async def run_to_completion(services: Services, request: Request, turn: Prepared
 
 
 async def stream_response(
-    services: Services,
     request: Request,
-    turn: PreparedTurn,
-    encode: Callable[[AsyncGenerator[TurnEvent, None]], AsyncGenerator[bytes, None]],
+    reservation: CapacityReservation,
+    events: AsyncGenerator[T, None],
+    encode: Callable[[AsyncGenerator[T, None]], AsyncGenerator[bytes, None]],
 ) -> EventStreamResponse:
-    """Stream a turn. `encode` turns its events into the wire form. The capacity is held until the stream ends.
+    """Stream events. `encode` turns them into the wire form. The capacity is held until the stream ends.
 
-    Raises ApiError (503) without capacity, and what the turn raises before its first event.
+    Raises what the events raise before the first.
     """
-    reservation = services.admission.reserve(turn)
     try:
-        stream = await PrimedStream.open(turn.stream(), request.receive)
+        stream = await PrimedStream.open(events, request.receive)
     except BaseException:
         reservation.release()
         raise
@@ -94,3 +87,29 @@ async def stream_response(
         await stream.aclose()
 
     return EventStreamResponse(encode(stream.events()), on_close=close)
+
+
+async def encode_completion(
+    choices: AsyncGenerator[JsonObject, None],
+    head: JsonObject,
+    meter: AnswerMeter,
+    total_usage: Callable[[], TokenUsage],
+    *,
+    include_usage: bool,
+) -> AsyncGenerator[bytes, None]:
+    """A streamed completion: a chunk for each of `choices`, one with the usage if it is included, and `[DONE]`.
+
+    After an error, the error event is the last, without `[DONE]`. `total_usage` is called once all choices have passed.
+    """
+    common = {**head, "usage": None} if include_usage else head
+    try:
+        async with aclosing(choices):
+            async for choice in choices:
+                yield format_event({**common, "choices": [choice]})
+        usage = total_usage()
+        meter.record_usage(usage)
+        if include_usage:
+            yield format_event({**common, "choices": [], "usage": usage_json(usage)})
+        yield DONE
+    except Exception as error:
+        yield format_event(stream_error_body(error, meter))

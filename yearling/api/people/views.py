@@ -5,7 +5,6 @@ from __future__ import annotations
 from yearling.api.access.caller import Caller
 from yearling.api.http.json_response import JsonObject
 from yearling.api.http.times import format_utc_offset, format_utc_offset_or_none
-from yearling.clock import now_utc
 from yearling.records import KEY_SCOPES, Person
 from yearling.store import ApiKey, Invitation, Session, Store
 
@@ -64,13 +63,12 @@ def key_view(key: ApiKey) -> JsonObject:
 
 def invitation_view(invitation: Invitation) -> JsonObject:
     """An `InvitationView`."""
-    unused_state = "ended" if invitation.expires_utc <= now_utc() else "open"
     return {
         "object": "invitation",
         "id": invitation.id,
         "role": invitation.role,
         "note": invitation.note,
-        "state": "used" if invitation.used_utc else unused_state,
+        "state": invitation.state,
         "created_by": invitation.created_by,
         "created_utc": format_utc_offset(invitation.created_utc),
         "expires_utc": format_utc_offset(invitation.expires_utc),

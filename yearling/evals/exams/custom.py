@@ -23,7 +23,6 @@ expression), `number`, `refuses`, or `best` among `options`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from yearling.errors import BadInput, NotFound
 from yearling.evals.case import Case, Exam, GraderCard, SubjectResponse, Verdict
 from yearling.evals.graders.answers import contains_reference, matches_reference
 from yearling.evals.graders.refusal import is_refusal
+from yearling.evals.linear_patterns import check_pattern, is_found
 
 CHECKS = frozenset({"equals", "contains", "contains_any", "not_contains", "matches", "number", "refuses", "best"})
 _FIELDS = CHECKS | {"key", "user", "system", "messages", "options", "group", "cluster", "samples"}
@@ -109,9 +109,9 @@ def _parse_case(row: object, number: int, path: Path) -> Case:
     if not messages or not all(isinstance(message, dict) and {"role", "content"} <= set(message) for message in messages):
         raise BadInput(f"{location} has no question.", advice="Add `user`, or `messages` that each have `role` and `content`.")
     try:
-        re.compile(str(row.get("matches", "")))
-    except re.error as error:
-        raise BadInput(f"{location} has an invalid regular expression: {error}.") from None
+        check_pattern(str(row.get("matches", "")))
+    except BadInput as error:
+        raise BadInput(f"{location} has a pattern that cannot be matched: {error.message}", advice=error.advice) from None
     if "number" in row and parse_number(str(row["number"])) is None:
         raise BadInput(f"{location} has the number {row['number']!r}, which is not one.")
     return Case(
@@ -132,7 +132,7 @@ def _check_passes(check: str, expected: Any, text: str) -> bool:
         "contains": lambda: all(contains_reference(text, [reference]) for reference in references),
         "contains_any": lambda: contains_reference(text, references),
         "not_contains": lambda: not contains_reference(text, references),
-        "matches": lambda: bool(re.search(str(expected), text, re.S)),
+        "matches": lambda: is_found(str(expected), text),
         "number": lambda: final_number(text) == parse_number(str(expected)),
         "refuses": lambda: is_refusal(text) == bool(expected),
         "best": lambda: text == str(expected),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -42,6 +43,13 @@ class Invitation:
     expires_utc: datetime
     used_utc: datetime | None = None
     used_by: str | None = None
+
+    @property
+    def state(self) -> Literal["open", "used", "ended"]:
+        """Whether the invitation can still be used, was used, or has expired."""
+        if self.used_utc is not None:
+            return "used"
+        return "ended" if self.expires_utc <= now_utc() else "open"
 
 
 class InvitationStore:

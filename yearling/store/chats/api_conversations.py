@@ -19,8 +19,8 @@ from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
 from yearling.store.database.packing import compact_json
+from yearling.store.database.schema import TableRow, api_conversations
 from yearling.store.database.schema import api_conversation_items as items
-from yearling.store.database.schema import api_conversations
 
 ItemDict = dict[str, Any]
 
@@ -213,7 +213,7 @@ def _require_conversation(connection: Connection, conversation_id: str, person_i
     return _conversation_from_row(row)
 
 
-def _conversation_from_row(row: Any) -> ApiConversation:
+def _conversation_from_row(row: TableRow) -> ApiConversation:
     return ApiConversation(
         id=row.id, person_id=row.person_id, created_utc=row.created_utc, metadata=json.loads(row.metadata_json)
     )

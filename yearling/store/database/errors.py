@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import exc
 
 from yearling.errors import BadInput, StorageFailed, Unavailable, Untrusted, UserError
-from yearling.files.disk import DiskAdvice, disk_full_error, translate_disk_errors
+from yearling.files.disk import DiskAdvice, disk_full_error, free_bytes, translate_disk_errors
 
 _NEARLY_FULL_BYTES = 256 * 1024
 _ADVICE = DiskAdvice(
@@ -78,7 +77,7 @@ def _translate_sqlite_error(error: sqlite3.Error, label: str, directory: Path | 
     if name.startswith(("SQLITE_READONLY", "SQLITE_PERM")):
         return _read_only_error(label)
     if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")):
-        if directory and directory.exists() and shutil.disk_usage(directory).free < _NEARLY_FULL_BYTES:
+        if directory and directory.exists() and free_bytes(directory) < _NEARLY_FULL_BYTES:
             return disk_full_error(label, advice=_ADVICE)
         return StorageFailed(f"{label} cannot be read or written: {error}.", advice="Check the folder and the disk it is on.")
     return None

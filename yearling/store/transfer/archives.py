@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import errno
+import struct
 import zipfile
 import zlib
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, Literal
 
 from yearling.errors import BadInput
 from yearling.store.chats.attachments import describe_attachment
@@ -36,6 +38,33 @@ _FREE_BYTES = 1 << 20
 """A packed size below this counts as this, for the ratio."""
 
 
+class _ImportedZip(zipfile.ZipFile):
+    """A zip that anybody may have made: headers that make no sense, such as a member before the beginning, count as damage."""
+
+    def __init__(self, file: _BoundedReads) -> None:
+        with _nonsense_is_damage():
+            super().__init__(file)
+
+    def open(
+        self, name: str | zipfile.ZipInfo, mode: Literal["r", "w"] = "r", pwd: bytes | None = None, *, force_zip64: bool = False
+    ) -> IO[bytes]:
+        with _nonsense_is_damage():
+            return super().open(name, mode, pwd, force_zip64=force_zip64)
+
+
+@contextmanager
+def _nonsense_is_damage() -> Iterator[None]:
+    """Raise BadZipFile for the errors of files and numbers that `zipfile` lets pass."""
+    try:
+        yield
+    except (ValueError, OverflowError, struct.error) as error:
+        raise zipfile.BadZipFile(str(error)) from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a place before the beginning of a file on a disk
+            raise
+        raise zipfile.BadZipFile("it has a member before its beginning") from None
+
+
 class _BoundedReads:
     """A file that refuses to read more than a directory at once: `zipfile` reads a directory whole, whatever size it claims."""
 
@@ -51,6 +80,16 @@ class _BoundedReads:
         return self._file.read(size)
 
 
+def is_archive(file: IO[bytes]) -> bool:
+    """Whether a file is a zip, damaged or not. It is read from its beginning afterwards."""
+    try:
+        return zipfile.is_zipfile(file)
+    except DAMAGE_ERRORS:
+        return True
+    finally:
+        file.seek(0)
+
+
 @contextmanager
 def open_archive(file: IO[bytes], max_bytes: int) -> Iterator[zipfile.ZipFile]:
     """Open a zip. `max_bytes` is the largest file that may be imported.
@@ -58,7 +97,7 @@ def open_archive(file: IO[bytes], max_bytes: int) -> Iterator[zipfile.ZipFile]:
     Raises BadInput for a damaged zip and above each ceiling, also while members are read within the block.
     """
     try:
-        with zipfile.ZipFile(_BoundedReads(file)) as archive:
+        with _ImportedZip(_BoundedReads(file)) as archive:
             members = archive.infolist()
             if len(members) > MAX_MEMBERS:
                 raise BadInput(f"The zip has more than {MAX_MEMBERS} members.", advice="Split the export.", param="file")

@@ -7,13 +7,12 @@ of ours is imported by `yearling_export.py`.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from typing import IO
 
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store.store import Store
-from yearling.store.transfer.archives import DAMAGE_ERRORS, ArchiveFiles, open_archive
+from yearling.store.transfer.archives import DAMAGE_ERRORS, ArchiveFiles, is_archive, open_archive
 from yearling.store.transfer.chat_formats import detect_format, parse_chat
 from yearling.store.transfer.chat_writer import ChatWriter
 from yearling.store.transfer.exporter import EXPORT_MANIFEST_MEMBER
@@ -44,10 +43,8 @@ def import_person_data(
     Work is linear in the file; the ceilings are in `docs/limits.md`. Raises BadInput for any other file, Untrusted for a damaged
     export of ours, StorageFailed.
     """
-    is_zip = zipfile.is_zipfile(file)
-    file.seek(0)
     importer = _ChatImporter(store, person_id)
-    if not is_zip:
+    if not is_archive(file):
         importer.run(file, ArchiveFiles(store, None))
         return importer.result()
     with open_archive(file, max_bytes) as archive:
