@@ -179,6 +179,27 @@ async def test_requests_are_repeated_only_before_the_first_byte() -> None:
             await (await engine_of(endpoint)).generate(HELLO)
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("[" * 100_000, "answered 400: [["),
+        (json.dumps({"error": {"message": "odd", "param": ["x"], "code": {"a": 1}}}), "answered 400: odd"),
+        ('{"error": {"message": "half \\ud83d"}}', "answered 400: half \ufffd"),
+        ('{"error": "half \\ud83d"}', "answered 400: half \ufffd"),
+        ("x" * (8 << 20), "answered 400: xxx"),
+    ],
+    ids=["deep", "fields", "half a character", "text", "large"],
+)
+async def test_odd_errors_have_a_ceiling(body: str, message: str) -> None:
+    async with serving(MODELS, Answer(status=400, body=body)) as (_, endpoint):
+        engine = await engine_of(endpoint)
+        with pytest.raises(BadInput) as raised:
+            await engine.generate(HELLO)
+        assert message in raised.value.message
+        assert len(raised.value.message.encode()) < 2000
+        assert raised.value.param is None
+
+
 async def test_a_failure_or_silence_within_an_answer_raises() -> None:
     failing = Answer(events=[chunk({"content": "Hi"}), {"error": {"message": "out of memory"}}])
     cut = Answer(events=[chunk({"content": "Hi"})])

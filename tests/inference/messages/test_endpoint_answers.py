@@ -13,6 +13,7 @@ from yearling.errors import Unavailable
 from yearling.inference import Delta
 from yearling.inference.messages import endpoint_answers
 from yearling.inference.messages.endpoint_answers import EndpointAnswer, HalfCharacters
+from yearling.unicode_repair import mend_surrogates
 
 
 def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
@@ -165,7 +166,7 @@ def test_no_shape_of_an_event_is_an_exception(events: list[dict[str, Any]]) -> N
 def test_pieces_of_characters_are_joined_as_in_one_text(pieces: list[str]) -> None:
     characters = HalfCharacters()
     joined = "".join([*map(characters.push, pieces), characters.flush()])
-    assert joined == endpoint_answers.whole_characters("".join(pieces))
+    assert joined == mend_surrogates("".join(pieces))
 
 
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,6 @@ these forms is ignored or reported, never passed on. Independent of HTTP.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +19,7 @@ from yearling.inference.engine import Delta
 from yearling.inference.messages.strict_json import read_json
 from yearling.inference.messages.thinking import SplitOutput, ThinkingSplitter
 from yearling.records import FinishReason
+from yearling.unicode_repair import mend_surrogates
 
 MAX_CALLS = 128
 """Tool calls in one answer."""
@@ -29,7 +29,6 @@ MAX_NAME_CHARS = 200
 """Characters of a call's id, and of its name."""
 
 _FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls"}
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class EndpointAnswer:
@@ -142,8 +141,8 @@ class EndpointToolCalls:
         function = item.get("function")
         if not isinstance(function, Mapping):
             function = item
-        name = whole_characters(_string(function.get("name")))[:MAX_NAME_CHARS]
-        peer_id = whole_characters(_string(item.get("id")))[:MAX_NAME_CHARS]
+        name = mend_surrogates(_string(function.get("name")))[:MAX_NAME_CHARS]
+        peer_id = mend_surrogates(_string(item.get("id")))[:MAX_NAME_CHARS]
         index = item.get("index")
         call = self._find(index if isinstance(index, int) else None, peer_id, name)
         if call is not None:
@@ -206,19 +205,12 @@ class HalfCharacters:
         """The text that is complete."""
         text = self._half + text
         self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        return whole_characters(text[: len(text) - len(self._half)])
+        return mend_surrogates(text[: len(text) - len(self._half)])
 
     def flush(self) -> str:
         """What was held back."""
         half, self._half = self._half, ""
-        return whole_characters(half)
-
-
-def whole_characters(text: str) -> str:
-    """The text with halves of characters joined, or replaced by U+FFFD."""
-    if not _SURROGATE.search(text):
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return mend_surrogates(half)
 
 
 def _text_and_reasoning(content: object) -> tuple[str, str]:
