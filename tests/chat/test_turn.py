@@ -287,6 +287,38 @@ async def test_thinking_section_that_a_model_writes_unasked_is_reasoning(tools: 
     assert sink.samples[0].output_text.startswith("<think>"), "the sample keeps what the model emitted"
 
 
+@pytest.mark.parametrize("tools", [(), (ADD,)])
+async def test_the_channels_of_gpt_oss_are_reasoning_and_answer(tools: tuple[dict[str, Any], ...]) -> None:
+    output = "<|channel|>analysis<|message|>Über Maps.<|end|><|start|>assistant<|channel|>final<|message|>Paris."
+    engine, sink = FakeEngine([output]), RecordingSink()
+    (answer,) = (await make_assistant(engine, sink).answer(turn_request(tools=tools, logprobs=True))).choices
+    assert (answer.reasoning, answer.text, answer.finish_reason) == ("Über Maps.", "Paris.", "stop")
+    assert b"".join(token.raw_bytes for token in answer.tokens).decode() == "Paris."
+    assert answer_message(sink.samples[0]) == {"role": "assistant", "content": "Paris."}
+    assert sink.samples[0].output_text == output, "the sample keeps what the model emitted"
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "<|channel|>analysis<|message|>I add.<|end|><|start|>assistant<|channel|>commentary to=functions.add <|constrain|>json"
+        '<|message|>{"a": 1, "b": 2}',
+        '[TOOL_CALLS]add[ARGS]{"a": 1, "b": 2}',
+        '[TOOL_CALLS][{"name": "add", "arguments": {"a": 1, "b": 2}, "id": "Zq12fGh3x"}]',
+        '<|tool_calls_section_begin|><|tool_call_begin|>functions.add:0<|tool_call_argument_begin|>{"a": 1, "b": 2}'
+        "<|tool_call_end|><|tool_calls_section_end|>",
+    ],
+)
+async def test_calls_in_the_forms_of_other_models(output: str) -> None:
+    engine, sink = FakeEngine([output]), RecordingSink()
+    (answer,) = (await make_assistant(engine, sink).answer(turn_request(tools=(ADD,)))).choices
+    assert [call["function"] for call in answer.tool_calls] == [{"name": "add", "arguments": '{"a": 1, "b": 2}'}]
+    assert (answer.text, answer.finish_reason) == ("", "tool_calls")
+    assert answer_message(sink.samples[0])["tool_calls"] == list(answer.tool_calls)
+    (answer,) = (await make_assistant(engine, sink).answer(turn_request())).choices
+    assert '{"a": 1, "b": 2}' in answer.text, "without tools, nothing of the output is lost"
+
+
 async def test_reasoning_is_a_first_pass_without_thinking_template() -> None:
     engine, sink = FakeEngine(["First, recall maps.", "Paris."]), RecordingSink()
     (answer,) = (await make_assistant(engine, sink).answer(turn_request("Capital?", effort="low"))).choices

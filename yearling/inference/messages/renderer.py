@@ -9,6 +9,7 @@ tokenizers by their protocols only, and nothing of engines. Call `encode` from a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary, ref
@@ -16,11 +17,20 @@ from weakref import WeakKeyDictionary, ref
 from yearling.errors import BadInput, Unsupported
 from yearling.inference.messages.shapes import ConversationShapes
 from yearling.inference.messages.thinking import THINK_CLOSE, THINK_OPEN
-from yearling.inference.messages.tool_calls import TOOL_CALL_OPEN, calls_in
-from yearling.inference.messages.tool_text import describe_tools, tool_messages_as_text, with_object_arguments
+from yearling.inference.messages.tool_calls import TOOL_MARKS, calls_in
+from yearling.inference.messages.tool_text import (
+    CallIds,
+    describe_tools,
+    format_tool_call,
+    tool_messages_as_text,
+    with_call_ids,
+    with_object_arguments,
+)
 from yearling.inference.served_model import ChatTemplateLike, ServedModel, TokenizerLike
 
 _MODEL_MESSAGE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content")
+_OPENS = "|".join(re.escape(marks.open) for marks in TOOL_MARKS)
+_JSON_CALL = re.compile(rf'(?P<opening>(?:{_OPENS})[\s\[]*)\{{')
 _PROBE_ARGUMENTS = {"text": 'a "b" <c>', "count": 2}
 _PROBE_TOOL: dict[str, Any] = {
     "type": "function",
@@ -46,7 +56,8 @@ class TemplateHabits:
         self._template_ref = ref(template)
         self.shapes = ConversationShapes(self._render)
         self._renders_tools: bool | None = None
-        self._opens_call: bool | None = None
+        self._call_opening: str | None = None
+        self._call_ids: CallIds | None = None
         self._no_tools: tuple[Sequence[dict[str, Any]] | None] | None = None
 
     @property
@@ -64,12 +75,23 @@ class TemplateHabits:
         return self._renders_tools
 
     @property
-    def opens_json_call(self) -> bool:
-        """Whether a call begins with `<tool_call>` and JSON, as a forced call does."""
-        if self._opens_call is None:
-            _, _, body = self._rendered_call().partition(TOOL_CALL_OPEN) if self.renders_tools else ("", "", "{")
-            self._opens_call = body.lstrip().startswith("{")
-        return self._opens_call
+    def call_opening(self) -> str:
+        """What the template writes between the beginning of an answer and a call as a JSON object, which a forced call is; empty
+        if it writes calls in another form.
+        """
+        if self._call_opening is None:
+            rendered = self._rendered_call() if self.renders_tools else format_tool_call("f", "{}")
+            found = _JSON_CALL.search(rendered)
+            self._call_opening = found["opening"] if found else ""
+        return self._call_opening
+
+    @property
+    def call_ids(self) -> CallIds:
+        """The ids of calls that the model was trained on: Mistral's have nine letters and digits, Kimi's name the function."""
+        if self._call_ids is None:
+            rendered = self._rendered_call() if self.renders_tools else ""
+            self._call_ids = "function" if "functions.probe_function:0<" in rendered else "short"
+        return self._call_ids
 
     @property
     def no_tools(self) -> Sequence[dict[str, Any]] | None:
@@ -157,7 +179,7 @@ class PromptRenderer:
         plain = messages_for_model(messages)
         renders_tools = (bool(tools) or any(map(_involves_tools, plain))) and self.habits.renders_tools
         if renders_tools:
-            plain = with_object_arguments(plain)
+            plain = with_call_ids(with_object_arguments(plain), self.habits.call_ids)
         else:
             plain = tool_messages_as_text(plain)
             if tools:
@@ -210,9 +232,7 @@ class PromptRenderer:
         return self.tokenizer.encode(f"\n{THINK_CLOSE}\n\n", special=True)
 
     def _tool_call_open_ids(self, force_tool_call: bool) -> list[int]:
-        if not force_tool_call or not self.habits.opens_json_call:
-            return []
-        return self.tokenizer.encode(f"{TOOL_CALL_OPEN}\n", special=True)
+        return self.tokenizer.encode(self.habits.call_opening, special=True) if force_tool_call else []
 
     def _ends_in_open_thinking(self, ids: Sequence[int]) -> bool:
         return self.template.supports_thinking and self.tokenizer.decode(list(ids[-8:]), skip_special=False).rstrip().endswith(

@@ -1,11 +1,14 @@
 """Thinking sections in the output of a model: `<think>…</think>` at the beginning of an answer is reasoning, not answer.
 
-Only the beginning counts, so that an answer may talk about the tags. Works on text in pieces. Independent of engines.
+So are the channels of gpt-oss (`channels.py`). Only the beginning counts, so that an answer may talk about the tags. Works on
+text in pieces. Independent of engines.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from yearling.inference.messages.channels import ChannelSplitter, begins_with_channel, num_bytes
 
 THINK_OPEN = "<think>"
 THINK_CLOSE = "</think>"
@@ -24,7 +27,8 @@ class ThinkingSplitter:
     """Separates the thinking section at the beginning of an output from the answer."""
 
     def __init__(self) -> None:
-        self._state = "start"  # then `opened`, `thinking`, `closed`, `answer`
+        self._state = "start"  # then `opened`, `thinking`, `closed`, `answer`; or `channels`
+        self._channels = ChannelSplitter()
         self._held = ""
         """Output that cannot be assigned yet."""
 
@@ -32,25 +36,34 @@ class ThinkingSplitter:
         """Take the next piece of output."""
         if self._state == "answer":
             return SplitOutput(piece)
+        if self._state == "channels":
+            return SplitOutput(*self._channels.push(piece))
         self._held += piece
-        num_bytes = _num_bytes(self._held)
+        num_input_bytes = num_bytes(self._held)
         reasoning = self._take_reasoning()
+        if self._state == "channels":
+            begun, self._held = self._held, ""
+            return SplitOutput(*self._channels.push(begun))
         text = self._take_text()
-        return SplitOutput(text, reasoning, num_bytes - _num_bytes(text) - _num_bytes(self._held))
+        return SplitOutput(text, reasoning, num_input_bytes - num_bytes(text) - num_bytes(self._held))
 
     def flush(self) -> SplitOutput:
         """What was held back, at the end of the output. A section that was never closed is reasoning."""
         held, self._held = self._held, ""
+        if self._state == "channels":
+            return SplitOutput(*self._channels.flush())
         if self._state == "thinking":
-            return SplitOutput("", held.rstrip("\n"), _num_bytes(held))
+            return SplitOutput("", held.rstrip("\n"), num_bytes(held))
         return SplitOutput(held)
 
     def _take_reasoning(self) -> str:
         if self._state == "start":
-            begun = self._held.lstrip()
+            begun, has_channels = self._held.lstrip(), begins_with_channel(self._held)
             if begun.startswith(THINK_OPEN):
                 self._state, self._held = "opened", begun[len(THINK_OPEN) :]
-            elif not THINK_OPEN.startswith(begun):
+            elif has_channels:
+                self._state = "channels"
+            elif has_channels is False and not THINK_OPEN.startswith(begun):
                 self._state = "answer"
         if self._state == "opened":
             self._held = self._held.lstrip("\n")
@@ -75,10 +88,6 @@ class ThinkingSplitter:
             return ""
         text, self._held = self._held, ""
         return text
-
-
-def _num_bytes(text: str) -> int:
-    return len(text.encode(errors="replace"))
 
 
 def _partial_close_length(text: str) -> int:
