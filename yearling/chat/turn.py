@@ -23,7 +23,14 @@ from yearling.chat.served_spec import with_spec_message
 from yearling.chat.structured_output import OutputConstraint
 from yearling.chat.turn_events import AssistantAnswer, ChoiceAnswer, TokenUsage, TurnEvent
 from yearling.errors import Unsupported
-from yearling.inference import GenerationRequest, ServedModel, TokenizerLike, messages_for_model, validate_request
+from yearling.inference import (
+    GenerationRequest,
+    ServedModel,
+    TokenizerLike,
+    messages_for_model,
+    split_unopened_thinking,
+    validate_request,
+)
 from yearling.records import SamplingSettings
 
 DEFAULT_SAMPLING = SamplingSettings(temperature=0.2, top_p=0.9)
@@ -66,7 +73,10 @@ class PreparedTurn:
         async with aclosing(self.stream()) as events:
             async for event in events:
                 accumulators[event.choice].add(event)
-        return AssistantAnswer(choices=tuple(accumulator.to_answer(index) for index, accumulator in enumerate(accumulators)))
+        choices = [accumulator.to_answer(index) for index, accumulator in enumerate(accumulators)]
+        if self.served.template is None:  # an endpoint may begin inside a thinking section that its prompt opens
+            choices = [_without_unopened_thinking(choice) for choice in choices]
+        return AssistantAnswer(choices=tuple(choices))
 
 
 class Assistant:
@@ -233,6 +243,12 @@ async def _merge_choices(choices: tuple[ChoiceGenerator, ...]) -> AsyncGenerator
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _without_unopened_thinking(choice: ChoiceAnswer) -> ChoiceAnswer:
+    """The choice with thoughts that end in its text, without having been opened there, as reasoning."""
+    thoughts, text = split_unopened_thinking(choice.text)
+    return replace(choice, reasoning=choice.reasoning + thoughts, text=text)
 
 
 class _ChoiceAccumulator:

@@ -44,6 +44,7 @@ from yearling.inference.messages import (
     is_stray_mark,
     messages_for_model,
     read_json,
+    split_unopened_thinking,
     tool_messages_as_text,
     with_object_arguments,
 )
@@ -120,6 +121,7 @@ __all__ = [
     "sample_from_probabilities",
     "save_default_model",
     "save_endpoint",
+    "split_unopened_thinking",
     "tool_messages_as_text",
     "validate_request",
     "with_object_arguments",

@@ -193,6 +193,8 @@ class RemoteEngine:
         self._endpoint = endpoint
         self._model = model
         self._closed = False
+        self._begins_thinking = False
+        """Whether the last answer shows that the endpoint opens a thinking section in the prompt."""
         self.model_hash = f"remote:{model.id}"
         self.capabilities = EngineCapabilities(
             token_ids=False,
@@ -280,7 +282,7 @@ class RemoteEngine:
         return body | request.extra
 
     async def _deltas(self, response: httpx.Response) -> AsyncGenerator[Delta, None]:
-        answer = EndpointAnswer()
+        answer = EndpointAnswer(begins_thinking=self._begins_thinking)
         other_lines: list[str] = []
         num_other_chars = 0
         has_events = done = False
@@ -307,7 +309,9 @@ class RemoteEngine:
                 yield delta
         if not (answer.is_finished or done):
             raise Unavailable(f"{self._endpoint.base_url} ended the answer early.", advice="Try again.")
-        for delta in answer.end():
+        last = list(answer.end())
+        self._begins_thinking = answer.begins_thinking
+        for delta in last:
             yield delta
 
     async def _lines(self, response: httpx.Response) -> AsyncGenerator[str, None]:

@@ -30,7 +30,7 @@ from yearling.inference.served_model import ChatTemplateLike, ServedModel, Token
 
 _MODEL_MESSAGE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content")
 _OPENS = "|".join(re.escape(marks.open) for marks in TOOL_MARKS)
-_JSON_CALL = re.compile(rf'(?P<opening>(?:{_OPENS})[\s\[]*)\{{')
+_JSON_CALL = re.compile(rf"(?P<opening>(?:{_OPENS})[\s\[]*)\{{")
 _PROBE_ARGUMENTS = {"text": 'a "b" <c>', "count": 2}
 _PROBE_TOOL: dict[str, Any] = {
     "type": "function",
