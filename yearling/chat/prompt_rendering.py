@@ -34,7 +34,14 @@ class ChatPromptRenderer:
         """
         instructions = [] if json_schema is None else [describe_schema(json_schema, beside_tools=bool(tools))]
         return tuple(
-            self._renderer.encode(messages, tools=tools, forced_tool=forced_tool, instructions=instructions, thinking=thinking)
+            self._renderer.encode(
+                messages,
+                tools=tools,
+                forced_tool=forced_tool,
+                instructions=instructions,
+                thinking=thinking,
+                opens_answer=json_schema is not None and not tools,
+            )
         )
 
     def render_after_thinking(self, ids: Sequence[int], thoughts: str, *, force_tool_call: bool) -> tuple[int, ...]:

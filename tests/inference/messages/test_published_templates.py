@@ -195,6 +195,8 @@ def test_an_answer_of_gpt_oss_is_divided_as_its_template_writes_it() -> None:
     messages = [message("user", "qone"), message("assistant", "aone", thinking="tone")]
     prompt = template.render(messages[:1], tools=None)
     answer = template.render(messages, tools=None, add_generation_prompt=False).removeprefix(prompt)
+    prompts = PromptRenderer(TaggedByteTokenizer(), template)
+    assert text_of(prompts.encode(messages[:1], opens_answer=True)) == f"{prompt}<|channel|>final<|message|>"
     for pieces in ([answer], list(answer)):
         splitter = ThinkingSplitter()
         outputs = [*map(splitter.push, pieces), splitter.flush()]

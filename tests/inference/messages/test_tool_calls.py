@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from yearling.inference.messages import tool_calls
 from yearling.inference.messages.strict_json import read_json
 from yearling.inference.messages.tool_calls import CallBlock, ToolCallScanner, calls_in, read_calls
+from yearling.models.tokenizer import WRITTEN_MARKS
 
 PARAMETERS = {
     "type": "object",
@@ -201,6 +203,13 @@ def test_a_call_has_a_longest_length(monkeypatch: pytest.MonkeyPatch) -> None:
     [block] = scanner.push(text)
     assert isinstance(block, CallBlock)
     assert (block.raw, block.calls) == (text, ())
+
+
+def test_marks_that_are_control_tokens_have_text() -> None:
+    written = " ".join([f"{marks.open} {marks.close}" for marks in tool_calls.TOOL_MARKS] + list(FORMS.values()))
+    marks = set(re.findall(r"\[[A-Z]+(?:_[A-Z]+)*\]|<\|[a-z_]+\|>|<｜tool[^｜]*｜>", written))
+    assert len(marks) == 17
+    assert marks <= WRITTEN_MARKS
 
 
 def test_deep_nesting_is_no_call() -> None:

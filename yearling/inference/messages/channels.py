@@ -18,6 +18,9 @@ from typing import Literal
 MAX_HEADER_CHARS = 600
 """Longest header of a part. A longer one is text."""
 
+FINAL_CHANNEL = "<|channel|>final<|message|>"
+"""What stands before an answer."""
+
 _START, _CHANNEL, _MESSAGE, _CALL = "<|start|>", "<|channel|>", "<|message|>", "<|call|>"
 _ENDS = ("<|end|>", "<|return|>", _CALL, _START, _CHANNEL)
 _END = re.compile("|".join(map(re.escape, _ENDS)))

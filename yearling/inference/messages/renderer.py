@@ -15,6 +15,7 @@ from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 from yearling.errors import BadInput, Unsupported
+from yearling.inference.messages.channels import FINAL_CHANNEL
 from yearling.inference.messages.shapes import ConversationShapes
 from yearling.inference.messages.thinking import THINK_CLOSE, THINK_OPEN
 from yearling.inference.messages.tool_calls import TOOL_MARKS, calls_in
@@ -57,6 +58,7 @@ class TemplateHabits:
         self.shapes = ConversationShapes(self._render)
         self._renders_tools: bool | None = None
         self._call_opening: str | None = None
+        self._answer_opening: str | None = None
         self._call_ids: CallIds | None = None
         self._no_tools: tuple[Sequence[dict[str, Any]] | None] | None = None
 
@@ -84,6 +86,15 @@ class TemplateHabits:
             found = _JSON_CALL.search(rendered)
             self._call_opening = found["opening"] if found else ""
         return self._call_opening
+
+    @property
+    def answer_opening(self) -> str:
+        """The header of the answer's channel, which models write themselves; empty without channels."""
+        if self._answer_opening is None:
+            history = [{"role": "user", "content": "Qzw"}, {"role": "assistant", "content": "Qza"}]
+            rendered = self._template.render(history, tools=self.no_tools, add_generation_prompt=False)
+            self._answer_opening = FINAL_CHANNEL if f"{FINAL_CHANNEL}Qza" in rendered else ""
+        return self._answer_opening
 
     @property
     def call_ids(self) -> CallIds:
@@ -168,12 +179,14 @@ class PromptRenderer:
         forced_tool: str | None = None,
         instructions: Sequence[str] = (),
         thinking: bool = False,
+        opens_answer: bool = False,
         add_generation_prompt: bool = True,
     ) -> list[int]:
         """The token ids of the prompt.
 
         `forced_tool` names the function whose call is enforced; `*` stands for any of the tools. `instructions` join the system
-        message. `thinking` leaves the prompt open inside the model's thinking section; otherwise it is closed. Without
+        message. `thinking` leaves the prompt open inside the model's thinking section; otherwise it is closed. With
+        `opens_answer`, the output is the answer from its first character on, as a grammar needs it. Without
         `add_generation_prompt`, the ids end with the last message. Raises BadInput if the template takes no form of the messages.
         """
         plain = messages_for_model(messages)
@@ -198,6 +211,8 @@ class PromptRenderer:
             ids = [*ids, *self.tokenizer.encode(f"{THINK_OPEN}\n", special=True)]
         elif is_thinking_open and not thinking:  # some templates open the section even if thinking is disabled
             ids = [*ids, *self._thinking_close_ids()]
+        if opens_answer and not thinking:
+            ids = [*ids, *self.tokenizer.encode(self.habits.answer_opening, special=True)]
         return [*ids, *self._tool_call_open_ids(forced_tool is not None)]
 
     def encode_after_thinking(self, ids: Sequence[int], thoughts: str, *, force_tool_call: bool) -> list[int]:
