@@ -10,9 +10,21 @@ from typing import Any
 import pytest
 
 from tests.chat.helpers import ADD, CALL, RecordingSink, make_assistant, prompt_of, turn_request
-from yearling.chat import DEFAULT_SAMPLING, SPEC_VERSION, SchemaNotSatisfied, TurnEvent, answer_message, client_messages
+from tests.inference.messages import habits
+from tests.inference.messages.published_templates import TaggedByteTokenizer, text_of
+from yearling.chat import (
+    DEFAULT_SAMPLING,
+    SPEC_VERSION,
+    Assistant,
+    SchemaNotSatisfied,
+    TurnEvent,
+    answer_message,
+    client_messages,
+)
+from yearling.chat.tools import ToolCall, parse_forced_call
 from yearling.errors import BadInput, ContextLengthExceeded, NotFound, StorageFailed, Unavailable
-from yearling.inference import FakeChatTemplate, FakeEngine, ScriptedAnswer
+from yearling.inference import EnginePool, FakeChatTemplate, FakeEngine, ScriptedAnswer, ServedModel
+from yearling.models import ChatTemplate
 
 FORCED: dict[str, Any] = {"tools": (ADD,), "tool_choice": "required"}
 
@@ -369,6 +381,31 @@ async def test_max_tokens_bounds_reasoning_and_answer_together() -> None:
     assert answer.usage.reasoning_tokens == 50
     assert answer.usage.completion_tokens == 100
     assert answer.choices[0].finish_reason == "length"
+
+
+@pytest.mark.parametrize("choice", ["required", "function:add"])
+async def test_a_forced_call_has_the_form_of_the_template(choice: str) -> None:
+    tokenizer, template, engine = TaggedByteTokenizer(), ChatTemplate(habits.NAMED_CALLS), FakeEngine()
+    served = ServedModel(name="m", engine=engine, tokenizer=tokenizer, template=template, owned_by="y", created_unix_s=0)
+    sink = RecordingSink()
+    assistant = Assistant(EnginePool.from_open_models([served]), sink, "person-1")
+    (answer,) = (await assistant.answer(turn_request(tools=(ADD,), tool_choice=choice))).choices
+    assert text_of(engine.requests[0].prompt_ids or ()).endswith("[assistant][TOOL_CALLS]add[ARGS]")
+    assert [call["function"] for call in answer.tool_calls] == [{"name": "add", "arguments": '{"a": 0, "b": 0}'}]
+    assert (answer.text, answer.finish_reason) == ("", "tool_calls")
+    assert json.loads(sink.samples[0].output_text) == {"a": 0, "b": 0}, "the prompt names the function"
+    assert answer_message(sink.samples[0])["tool_calls"] == list(answer.tool_calls)
+    if choice == "required":  # of several functions, the output names one
+        other = {"type": "function", "function": {"name": "other", "parameters": ADD["function"]["parameters"]}}
+        (answer,) = (await assistant.answer(turn_request(tools=(ADD, other), tool_choice=choice))).choices
+        assert text_of(engine.requests[1].prompt_ids or ()).endswith("[assistant]")
+        assert [call["function"]["name"] for call in answer.tool_calls] == ["add"]
+        assert answer_message(sink.samples[1])["tool_calls"] == list(answer.tool_calls)
+
+
+def test_a_forced_call_that_is_cut_has_cut_arguments() -> None:
+    assert parse_forced_call('{"a": 1, "b', name="add") == ToolCall("add", '{"a": 1, "b')
+    assert parse_forced_call('{"a": 1}', name="add") == ToolCall("add", '{"a": 1}')
 
 
 async def test_reasoning_precedes_forced_tool_calls() -> None:

@@ -29,11 +29,16 @@ class OutputConstraint:
 
     schema: SchemaDict
     grammar_forms: tuple[SchemaDict, ...]
+    called_name: str = ""
+    """The function whose arguments the output is; empty if the output names the function, or is no call."""
+    named_call: OutputConstraint | None = None
+    """The same for a prompt that names the function to be called; None unless there is only one."""
 
     @classmethod
-    def from_schema(cls, schema: SchemaDict) -> Self:
+    def from_schema(cls, schema: SchemaDict, *, called_name: str = "", named_call: OutputConstraint | None = None) -> Self:
         """The constraint of a schema that `check_schema` accepts."""
-        return cls(schema=schema, grammar_forms=tuple(grammar_forms(schema)))
+        forms = tuple(grammar_forms(schema))
+        return cls(schema=schema, grammar_forms=forms, called_name=called_name, named_call=named_call)
 
     @property
     def is_enforceable(self) -> bool:

@@ -17,7 +17,7 @@ from yearling.chat.choice import ChoiceGenerator
 from yearling.chat.json_types import ToolCallDict
 from yearling.chat.output_parsing import TokenText
 from yearling.chat.prompt_rendering import ChatPromptRenderer
-from yearling.chat.request import PartialAnswer, TurnRequest, check_request
+from yearling.chat.request import PartialAnswer, TurnRequest, check_request, forced_function
 from yearling.chat.sample_recording import DiscardingSampleSink, SampleRecorder, SampleSink
 from yearling.chat.served_spec import with_spec_message
 from yearling.chat.structured_output import OutputConstraint
@@ -98,6 +98,10 @@ class Assistant:
         served = await self._pool.get(request.model)
         if served.template is not None:  # a remote endpoint has a default system message of its own
             request = with_spec_message(request)
+        if constraint is not None and constraint.named_call is not None and served.template is not None:
+            prompter = ChatPromptRenderer(served)
+            if await asyncio.to_thread(lambda: prompter.names_forced_calls):
+                constraint = constraint.named_call
         engine_request = await self._engine_request(request, served, constraint)
         available_tokens = validate_request(engine_request, served.engine.capabilities)
         if request.logprobs and (served.tokenizer is None or not served.engine.capabilities.logprobs):
@@ -162,7 +166,7 @@ class Assistant:
                 extra=_remote_options(request),
             )
         prompter = ChatPromptRenderer(served)
-        forced_tool = request.forced_tool
+        forced_tool = forced_function(request, constraint)
         schema = constraint.grammar_forms[0] if constraint is not None else None
 
         def render() -> tuple[int, ...]:

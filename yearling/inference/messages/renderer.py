@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -32,6 +33,8 @@ from yearling.inference.served_model import ChatTemplateLike, ServedModel, Token
 _MODEL_MESSAGE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content")
 _OPENS = "|".join(re.escape(marks.open) for marks in TOOL_MARKS)
 _JSON_CALL = re.compile(rf"(?P<opening>(?:{_OPENS})[\s\[]*)\{{")
+_PROBE_NAME = "probe_function"
+_PROBE_JSON = re.compile(r'\{\s*"text"')
 _PROBE_ARGUMENTS = {"text": 'a "b" <c>', "count": 2}
 _PROBE_TOOL: dict[str, Any] = {
     "type": "function",
@@ -86,6 +89,30 @@ class TemplateHabits:
             found = _JSON_CALL.search(rendered)
             self._call_opening = found["opening"] if found else ""
         return self._call_opening
+
+    @property
+    def names_forced_calls(self) -> bool:
+        """Whether the prompt of a forced call names its function, because the template writes arguments in JSON behind a name."""
+        return bool(self._named_call_opening)
+
+    def named_call_opening(self, name: str) -> str:
+        """What the template writes between the beginning of an answer and the arguments of a call of this function."""
+        return self._named_call_opening.replace(_PROBE_NAME, name)
+
+    @cached_property
+    def _named_call_opening(self) -> str:
+        if not self.renders_tools or self.call_opening:
+            return ""
+        options = _thinking_options(self._template, thinking=False)
+        prompt = self._template.render([{"role": "user", "content": "Qzw"}], tools=[_PROBE_TOOL], **options).rpartition("Qzw")[2]
+        rendered = self._rendered_call()
+        arguments = _PROBE_JSON.search(rendered)
+        if arguments is None:
+            return ""
+        written = rendered[: arguments.start()]
+        begin = max((written.rfind(marks.open) for marks in TOOL_MARKS), default=-1)
+        opening = written[len(prompt) :] if written.startswith(prompt) and begin < len(prompt) else written[max(begin, 0) :]
+        return opening if _PROBE_NAME in opening else ""
 
     @property
     def answer_opening(self) -> str:
@@ -213,11 +240,11 @@ class PromptRenderer:
             ids = [*ids, *self._thinking_close_ids()]
         if opens_answer and not thinking:
             ids = [*ids, *self.tokenizer.encode(self.habits.answer_opening, special=True)]
-        return [*ids, *self._tool_call_open_ids(forced_tool is not None)]
+        return [*ids, *self._tool_call_open_ids(forced_tool)]
 
-    def encode_after_thinking(self, ids: Sequence[int], thoughts: str, *, force_tool_call: bool) -> list[int]:
+    def encode_after_thinking(self, ids: Sequence[int], thoughts: str, *, forced_tool: str | None) -> list[int]:
         """The prompt `ids` of a thinking model, continued by its thoughts and the end of the thinking section."""
-        return [*ids, *self.tokenizer.encode(thoughts), *self._thinking_close_ids(), *self._tool_call_open_ids(force_tool_call)]
+        return [*ids, *self.tokenizer.encode(thoughts), *self._thinking_close_ids(), *self._tool_call_open_ids(forced_tool)]
 
     def encode_turn_end(self) -> list[int]:
         """What follows an answer when the conversation ends with it; begins with the token that ends the answer, if any does."""
@@ -246,8 +273,11 @@ class PromptRenderer:
     def _thinking_close_ids(self) -> list[int]:
         return self.tokenizer.encode(f"\n{THINK_CLOSE}\n\n", special=True)
 
-    def _tool_call_open_ids(self, force_tool_call: bool) -> list[int]:
-        return self.tokenizer.encode(self.habits.call_opening, special=True) if force_tool_call else []
+    def _tool_call_open_ids(self, forced_tool: str | None) -> list[int]:
+        if forced_tool is None:
+            return []
+        opening = self.habits.call_opening if forced_tool == "*" else self.habits.named_call_opening(forced_tool)
+        return self.tokenizer.encode(opening or self.habits.call_opening, special=True)
 
     def _ends_in_open_thinking(self, ids: Sequence[int]) -> bool:
         return self.template.supports_thinking and self.tokenizer.decode(list(ids[-8:]), skip_special=False).rstrip().endswith(
