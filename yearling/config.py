@@ -23,16 +23,21 @@ from yearling.errors import BadInput
 REMOTE_ENDPOINT = "remote"
 """Name of the endpoint that the setting `remote_url` describes."""
 
+MAX_ENDPOINTS = 20
+
+EndpointName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$")]
+EndpointUrl = Annotated[str, Field(max_length=500, pattern=r"^https?://[^/?#@\s]+(?:/[^?#\s]*)?$")]
+
 
 class EndpointSettings(BaseModel):
     """An OpenAI-compatible endpoint that serves additional models."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$")
+    name: EndpointName
     """Short name in lower case letters, digits and dashes."""
 
-    url: str = Field(max_length=500, pattern=r"^https?://[^/?#@\s]+(?:/[^?#\s]*)?$")
+    url: EndpointUrl
     """Base URL, such as `http://127.0.0.1:8000/v1`."""
 
     api_key: SecretStr = SecretStr("")
@@ -142,7 +147,7 @@ class Settings(BaseSettings):
     remote_api_key: SecretStr = SecretStr("")
     """API key for the endpoint at `remote_url`. Empty sends none."""
 
-    endpoints: tuple[EndpointSettings, ...] = Field(default=(), max_length=20)
+    endpoints: tuple[EndpointSettings, ...] = Field(default=(), max_length=MAX_ENDPOINTS)
     """Further OpenAI-compatible endpoints, each with `name`, `url` and, if it needs one, `api_key`."""
 
     threads: int = Field(default=0, ge=0)

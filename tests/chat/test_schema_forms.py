@@ -97,3 +97,8 @@ def test_no_form_refuses_a_valid_value(schema: dict[str, Any], value: Any) -> No
         return
     for form in grammar_forms(schema):
         assert schema_violation(value, form) == ""
+
+
+def test_every_form_says_what_a_stored_output_is() -> None:
+    schema = {"$comment": "a call", "type": "object", "properties": {"a": {"type": "string", "minLength": 2}}}
+    assert [form["$comment"] for form in grammar_forms(schema)] == ["a call", "a call"]

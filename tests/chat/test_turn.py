@@ -10,9 +10,21 @@ from typing import Any
 import pytest
 
 from tests.chat.helpers import ADD, CALL, RecordingSink, make_assistant, prompt_of, turn_request
-from yearling.chat import DEFAULT_SAMPLING, SPEC_VERSION, SchemaNotSatisfied, TurnEvent, answer_message, client_messages
+from tests.inference.messages import habits
+from tests.inference.messages.published_templates import TaggedByteTokenizer, text_of
+from yearling.chat import (
+    DEFAULT_SAMPLING,
+    SPEC_VERSION,
+    Assistant,
+    SchemaNotSatisfied,
+    TurnEvent,
+    answer_message,
+    client_messages,
+)
+from yearling.chat.tools import ToolCall, parse_forced_call
 from yearling.errors import BadInput, ContextLengthExceeded, NotFound, StorageFailed, Unavailable
-from yearling.inference import FakeChatTemplate, FakeEngine, ScriptedAnswer
+from yearling.inference import EnginePool, FakeChatTemplate, FakeEngine, ScriptedAnswer, ServedModel
+from yearling.models import ChatTemplate
 
 FORCED: dict[str, Any] = {"tools": (ADD,), "tool_choice": "required"}
 
@@ -287,6 +299,38 @@ async def test_thinking_section_that_a_model_writes_unasked_is_reasoning(tools: 
     assert sink.samples[0].output_text.startswith("<think>"), "the sample keeps what the model emitted"
 
 
+@pytest.mark.parametrize("tools", [(), (ADD,)])
+async def test_the_channels_of_gpt_oss_are_reasoning_and_answer(tools: tuple[dict[str, Any], ...]) -> None:
+    output = "<|channel|>analysis<|message|>Über Maps.<|end|><|start|>assistant<|channel|>final<|message|>Paris."
+    engine, sink = FakeEngine([output]), RecordingSink()
+    (answer,) = (await make_assistant(engine, sink).answer(turn_request(tools=tools, logprobs=True))).choices
+    assert (answer.reasoning, answer.text, answer.finish_reason) == ("Über Maps.", "Paris.", "stop")
+    assert b"".join(token.raw_bytes for token in answer.tokens).decode() == "Paris."
+    assert answer_message(sink.samples[0]) == {"role": "assistant", "content": "Paris."}
+    assert sink.samples[0].output_text == output, "the sample keeps what the model emitted"
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "<|channel|>analysis<|message|>I add.<|end|><|start|>assistant<|channel|>commentary to=functions.add <|constrain|>json"
+        '<|message|>{"a": 1, "b": 2}',
+        '[TOOL_CALLS]add[ARGS]{"a": 1, "b": 2}',
+        '[TOOL_CALLS][{"name": "add", "arguments": {"a": 1, "b": 2}, "id": "Zq12fGh3x"}]',
+        '<|tool_calls_section_begin|><|tool_call_begin|>functions.add:0<|tool_call_argument_begin|>{"a": 1, "b": 2}'
+        "<|tool_call_end|><|tool_calls_section_end|>",
+    ],
+)
+async def test_calls_in_the_forms_of_other_models(output: str) -> None:
+    engine, sink = FakeEngine([output]), RecordingSink()
+    (answer,) = (await make_assistant(engine, sink).answer(turn_request(tools=(ADD,)))).choices
+    assert [call["function"] for call in answer.tool_calls] == [{"name": "add", "arguments": '{"a": 1, "b": 2}'}]
+    assert (answer.text, answer.finish_reason) == ("", "tool_calls")
+    assert answer_message(sink.samples[0])["tool_calls"] == list(answer.tool_calls)
+    (answer,) = (await make_assistant(engine, sink).answer(turn_request())).choices
+    assert '{"a": 1, "b": 2}' in answer.text, "without tools, nothing of the output is lost"
+
+
 async def test_reasoning_is_a_first_pass_without_thinking_template() -> None:
     engine, sink = FakeEngine(["First, recall maps.", "Paris."]), RecordingSink()
     (answer,) = (await make_assistant(engine, sink).answer(turn_request("Capital?", effort="low"))).choices
@@ -337,6 +381,31 @@ async def test_max_tokens_bounds_reasoning_and_answer_together() -> None:
     assert answer.usage.reasoning_tokens == 50
     assert answer.usage.completion_tokens == 100
     assert answer.choices[0].finish_reason == "length"
+
+
+@pytest.mark.parametrize("choice", ["required", "function:add"])
+async def test_a_forced_call_has_the_form_of_the_template(choice: str) -> None:
+    tokenizer, template, engine = TaggedByteTokenizer(), ChatTemplate(habits.NAMED_CALLS), FakeEngine()
+    served = ServedModel(name="m", engine=engine, tokenizer=tokenizer, template=template, owned_by="y", created_unix_s=0)
+    sink = RecordingSink()
+    assistant = Assistant(EnginePool.from_open_models([served]), sink, "person-1")
+    (answer,) = (await assistant.answer(turn_request(tools=(ADD,), tool_choice=choice))).choices
+    assert text_of(engine.requests[0].prompt_ids or ()).endswith("[assistant][TOOL_CALLS]add[ARGS]")
+    assert [call["function"] for call in answer.tool_calls] == [{"name": "add", "arguments": '{"a": 0, "b": 0}'}]
+    assert (answer.text, answer.finish_reason) == ("", "tool_calls")
+    assert json.loads(sink.samples[0].output_text) == {"a": 0, "b": 0}, "the prompt names the function"
+    assert answer_message(sink.samples[0])["tool_calls"] == list(answer.tool_calls)
+    if choice == "required":  # of several functions, the output names one
+        other = {"type": "function", "function": {"name": "other", "parameters": ADD["function"]["parameters"]}}
+        (answer,) = (await assistant.answer(turn_request(tools=(ADD, other), tool_choice=choice))).choices
+        assert text_of(engine.requests[1].prompt_ids or ()).endswith("[assistant]")
+        assert [call["function"]["name"] for call in answer.tool_calls] == ["add"]
+        assert answer_message(sink.samples[1])["tool_calls"] == list(answer.tool_calls)
+
+
+def test_a_forced_call_that_is_cut_has_cut_arguments() -> None:
+    assert parse_forced_call('{"a": 1, "b', name="add") == ToolCall("add", '{"a": 1, "b')
+    assert parse_forced_call('{"a": 1}', name="add") == ToolCall("add", '{"a": 1}')
 
 
 async def test_reasoning_precedes_forced_tool_calls() -> None:

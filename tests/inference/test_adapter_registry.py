@@ -28,10 +28,11 @@ def request() -> GenerationRequest:
 
 def test_an_adapter_is_listed_once_it_is_published(adapters: AdapterLibrary) -> None:
     registry = AdapterRegistry(adapters)
-    assert registry.names([MODEL]) == []
+    assert registry.pairs([MODEL]) == []
     published = record_only_adapter(adapters, b"one")
-    assert registry.names([MODEL]) == [f"base+{published.sha256[:12]}"]
-    assert registry.names([record_only_model("other", sha256="b" * 64, source_sha256="d" * 64)]) == []
+    assert registry.pairs([MODEL]) == [(MODEL, published)]
+    assert published.served_name(MODEL.name) == f"base+{published.sha256[:12]}"
+    assert registry.pairs([record_only_model("other", sha256="b" * 64, source_sha256="d" * 64)]) == []
 
 
 @pytest.mark.parametrize(

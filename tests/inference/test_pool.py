@@ -22,7 +22,7 @@ async def test_a_pool_of_open_engines() -> None:
     assert pool.ready()
     assert pool.names() == ["b", "a"]
     assert (await pool.get()).name == "b"
-    assert pool.model_info("a") == ("yearling", 1_700_000_000)
+    assert [(model.owned_by, model.created_unix_s) for model in pool.models()] == [("yearling", 1_700_000_000)] * 2
     assert [(answer["name"], answer["state"], answer["default"]) for answer in pool.status()] == [
         ("b", "ready", True),
         ("a", "ready", False),

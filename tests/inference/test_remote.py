@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from tests.chat.helpers import RecordingSink, turn_request
+from yearling.chat import Assistant
 from yearling.errors import BadInput, ContextLengthExceeded, NotFound, Unavailable, Unsupported, UserError
-from yearling.inference import GenerationRequest, remote
+from yearling.inference import EnginePool, GenerationRequest, ServedModel, remote
 from yearling.inference.remote import RemoteEndpoint, RemoteEngine
 from yearling.models import LocalModel
 from yearling.records import SamplingSettings
@@ -177,6 +179,40 @@ async def test_requests_are_repeated_only_before_the_first_byte() -> None:
     async with serving(MODELS, busy, busy, busy) as (server, endpoint):
         with pytest.raises(Unavailable, match="answered 503: busy"):
             await (await engine_of(endpoint)).generate(HELLO)
+
+
+async def test_thoughts_that_are_only_closed_are_reasoning_whole_at_once_and_streamed_from_the_second_answer_on() -> None:
+    thinking = Answer(events=[chunk({"content": "Hm.\n</think>\n\n"}), chunk({"content": "Paris."}, "stop"), "[DONE]"])
+    async with serving(MODELS, thinking, thinking, thinking) as (_, endpoint):
+        engine = await engine_of(endpoint)
+        served = ServedModel(name="big", engine=engine, tokenizer=None, template=None, owned_by="vllm", created_unix_s=5)
+        assistant = Assistant(EnginePool.from_open_models([served]), RecordingSink(), "person-1")
+        (choice,) = (await assistant.answer(turn_request())).choices
+        assert (choice.text, choice.reasoning) == ("Paris.", "Hm.")
+        events = [event async for event in assistant.stream(turn_request())]
+        assert "".join(event.text for event in events) == "Paris."
+        assert "".join(event.reasoning for event in events) == "Hm."
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("[" * 100_000, "answered 400: [["),
+        (json.dumps({"error": {"message": "odd", "param": ["x"], "code": {"a": 1}}}), "answered 400: odd"),
+        ('{"error": {"message": "half \\ud83d"}}', "answered 400: half \ufffd"),
+        ('{"error": "half \\ud83d"}', "answered 400: half \ufffd"),
+        ("x" * (8 << 20), "answered 400: xxx"),
+    ],
+    ids=["deep", "fields", "half a character", "text", "large"],
+)
+async def test_odd_errors_have_a_ceiling(body: str, message: str) -> None:
+    async with serving(MODELS, Answer(status=400, body=body)) as (_, endpoint):
+        engine = await engine_of(endpoint)
+        with pytest.raises(BadInput) as raised:
+            await engine.generate(HELLO)
+        assert message in raised.value.message
+        assert len(raised.value.message.encode()) < 2000
+        assert raised.value.param is None
 
 
 async def test_a_failure_or_silence_within_an_answer_raises() -> None:

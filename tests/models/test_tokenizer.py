@@ -75,6 +75,21 @@ def test_stop_ids_are_eos_and_end_of_turn_names(tokenizer: Tokenizer) -> None:
     assert tokenizer.special_ids == {0, 1, 2, 3}
 
 
+def test_control_tokens_that_divide_an_answer_have_text(tmp_path: Path) -> None:
+    metadata = byte_level_metadata()
+    marks = ["<|return|>", "<|call|>", "<|end|>", "<|channel|>", "[TOOL_CALLS]", "<|other|>"]
+    first = len(metadata["tokenizer.ggml.tokens"])
+    metadata["tokenizer.ggml.tokens"] += marks
+    metadata["tokenizer.ggml.token_type"] += [3] * len(marks)
+    tokenizer = Tokenizer.from_gguf(gguf_file(tmp_path, metadata))
+    ids = tokenizer.encode("[TOOL_CALLS]hello<|other|><|channel|>", special=True)
+    assert ids[0] == first + 4
+    assert tokenizer.decode(ids) == "[TOOL_CALLS]hello<|channel|>"
+    assert first + 4 not in tokenizer.encode("[TOOL_CALLS]hello"), "what people write is no mark"
+    assert {first, first + 1} <= tokenizer.stop_ids
+    assert first + 2 not in tokenizer.stop_ids, "<|end|> ends a part of an answer of gpt-oss"
+
+
 def test_an_unknown_pre_tokenizer_raises(tmp_path: Path) -> None:
     with pytest.raises(Unsupported, match="invented"):
         Tokenizer.from_gguf(gguf_file(tmp_path, byte_level_metadata("invented")))

@@ -211,7 +211,8 @@ async def test_adapter_is_served_once_published_and_refused_on_another_base(data
         served = await pool.get(data.served_name("first"))
         scores = await served.engine.score(data.sequences)
         assert differences(data.trainer_logprobs["first"], scores).mean() < MEAN_TOLERANCE
-        assert pool.model_info(served.name)[0] == "yearling"
+        [listed] = [model for model in pool.models() if model.name == served.name]
+        assert (listed.owned_by, listed.weights) == ("yearling", data.model.name)
 
         foreign = AdapterLibrary(tmp_path / "foreign").publish(
             new_adapter(load_decoder(data.model.weights), rank=1, alpha=1.0, base_sha256="e" * 64, seed=0),

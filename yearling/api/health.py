@@ -59,7 +59,7 @@ async def health(request: Request) -> JsonResponse:
 async def readiness(request: Request) -> JsonResponse:
     """Report whether the default model answers and the store accepts writes."""
     services = get_services(request)
-    reasons = [*_engine_reasons(services), *await asyncio.to_thread(_store_reasons, services)]
+    reasons = await asyncio.to_thread(lambda: [*_engine_reasons(services), *_store_reasons(services)])
     if reasons:
         return JsonResponse({"status": "not ready", "reasons": reasons}, 503, {"retry-after": "2"})
     return JsonResponse({"status": "ready", "reasons": []})

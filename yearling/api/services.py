@@ -21,7 +21,8 @@ from yearling.api.model_library.pulls import ModelPulls
 from yearling.chat import Assistant, ConversationTurns, PreparedTurn
 from yearling.config import EndpointSettings, Settings
 from yearling.feedback import FeedbackLog, LiveConsensus
-from yearling.inference import EndpointStatus, ServedModel
+from yearling.inference import EndpointStatus, ListedModel, ServedModel
+from yearling.models import LocalModel
 from yearling.store import Store
 
 T = TypeVar("T")
@@ -30,16 +31,8 @@ T = TypeVar("T")
 class ApiEnginePool(Protocol):
     """The engines that the API serves models from."""
 
-    def names(self) -> list[str]:
-        """Names of the models; the first is the default model."""
-        ...
-
-    def model_info(self, name: str) -> tuple[str, int]:
-        """(owner, creation time in Unix seconds), without opening the model. Raises NotFound."""
-        ...
-
-    def title(self, name: str) -> str:
-        """What people call the model of that name."""
+    def models(self, installed: Sequence[LocalModel] | None = None) -> list[ListedModel]:
+        """The models; the first is the default model. Reads the folder of models, unless the caller has: call from a thread."""
         ...
 
     def default(self) -> str:
@@ -63,11 +56,11 @@ class ApiEnginePool(Protocol):
         ...
 
     def ready(self) -> bool:
-        """Whether the default model answers."""
+        """Whether the default model answers. Reads the folder of models: call from a thread."""
         ...
 
     def status(self) -> list[JsonObject]:
-        """State, restarts and queue length of each engine."""
+        """State, restarts and queue length of each engine. Reads the folder of models: call from a thread."""
         ...
 
 

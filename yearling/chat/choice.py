@@ -16,7 +16,7 @@ from yearling.chat.json_types import MessageDict, ToolCallDict
 from yearling.chat.output_parsing import OutputParser, ParsedOutput, PlainTextParser, TokenTextAligner, output_parser_for
 from yearling.chat.prompt_rendering import ChatPromptRenderer
 from yearling.chat.reasoning_effort import final_answer_messages, reasoning_budget_tokens, reasoning_messages
-from yearling.chat.request import TurnRequest
+from yearling.chat.request import TurnRequest, forced_function
 from yearling.chat.sample_recording import GenerationRecord, SampleRecorder
 from yearling.chat.structured_output import OutputConstraint, SchemaNotSatisfied, json_text_violation
 from yearling.chat.tools import ToolCall, tool_call_id
@@ -121,7 +121,7 @@ class ChoiceGenerator:
         """Put the reasoning into the prompt of the answer pass and subtract its tokens from `max_tokens`."""
         if thinking_prompt_ids is not None:
             prompt = prompter.render_after_thinking(
-                thinking_prompt_ids, reasoning, force_tool_call=self.turn_request.forced_tool is not None
+                thinking_prompt_ids, reasoning, forced_tool=forced_function(self.turn_request, self.constraint)
             )
         elif reasoning:
             self._answer_messages = final_answer_messages(self.turn_request.messages, reasoning)
@@ -139,7 +139,7 @@ class ChoiceGenerator:
         return prompter.render(
             messages,
             tools=self.turn_request.offered_tools,
-            forced_tool=None if thinking else self.turn_request.forced_tool,
+            forced_tool=None if thinking else forced_function(self.turn_request, self.constraint),
             json_schema=None if self.turn_request.forced_tool else self.turn_request.json_schema,
             thinking=thinking,
         )
@@ -233,7 +233,8 @@ class ChoiceGenerator:
         if self.request.prompt_ids is None:  # remote engines parse tool calls themselves
             return PlainTextParser()
         if self.turn_request.forced_tool is not None:
-            return output_parser_for(self.turn_request.offered_tools, forced=True)
+            called_name = self.constraint.called_name if self.constraint is not None else ""
+            return output_parser_for(self.turn_request.offered_tools, forced=True, called_name=called_name)
         return PlainTextParser() if self.request.json_schema is not None else self._optional_call_parser()
 
     def _turn_event(self, delta: Delta, parsed: ParsedOutput, alignment: TokenTextAligner | None) -> TurnEvent | None:

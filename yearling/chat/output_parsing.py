@@ -107,7 +107,9 @@ class ForcedToolCallParser:
     ended = False
     checks_schemas = False
 
-    def __init__(self) -> None:
+    def __init__(self, called_name: str) -> None:
+        """`called_name`: the function that the prompt names; empty if the output names it."""
+        self._called_name = called_name
         self._text = ""
 
     def push(self, text: str) -> ParsedOutput:
@@ -115,7 +117,7 @@ class ForcedToolCallParser:
         return ParsedOutput()
 
     def flush(self) -> ParsedOutput:
-        call = parse_forced_call(self._text)
+        call = parse_forced_call(self._text, name=self._called_name)
         return ParsedOutput(tool_calls=() if call is None else (call,))
 
 
@@ -146,10 +148,13 @@ class ThinkingParser:
         return ParsedOutput(parsed.text, parsed.tool_calls, split.reasoning, split.hidden_bytes)
 
 
-def output_parser_for(tools: Sequence[ToolDict], *, forced: bool, parallel: bool = True) -> OutputParser:
-    """The parser for the output of a turn that offered these tools. `forced`: a tool call is enforced by a grammar."""
+def output_parser_for(tools: Sequence[ToolDict], *, forced: bool, parallel: bool = True, called_name: str = "") -> OutputParser:
+    """The parser for the output of a turn that offered these tools.
+
+    `forced`: a tool call is enforced by a grammar; `called_name`: that of this function, which the prompt names.
+    """
     if forced and tools:  # the grammar leaves no room for a thinking section
-        return ForcedToolCallParser()
+        return ForcedToolCallParser(called_name)
     return ThinkingParser(OptionalToolCallParser(tools, parallel=parallel) if tools else PlainTextParser())
 
 

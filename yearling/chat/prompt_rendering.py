@@ -34,12 +34,24 @@ class ChatPromptRenderer:
         """
         instructions = [] if json_schema is None else [describe_schema(json_schema, beside_tools=bool(tools))]
         return tuple(
-            self._renderer.encode(messages, tools=tools, forced_tool=forced_tool, instructions=instructions, thinking=thinking)
+            self._renderer.encode(
+                messages,
+                tools=tools,
+                forced_tool=forced_tool,
+                instructions=instructions,
+                thinking=thinking,
+                opens_answer=json_schema is not None and not tools,
+            )
         )
 
-    def render_after_thinking(self, ids: Sequence[int], thoughts: str, *, force_tool_call: bool) -> tuple[int, ...]:
+    @property
+    def names_forced_calls(self) -> bool:
+        """Whether the prompt of a forced call names its function, so that the output holds the arguments only."""
+        return self._renderer.habits.names_forced_calls
+
+    def render_after_thinking(self, ids: Sequence[int], thoughts: str, *, forced_tool: str | None) -> tuple[int, ...]:
         """The prompt `ids` of a thinking model, continued by its thoughts and the end of the thinking section."""
-        return tuple(self._renderer.encode_after_thinking(ids, thoughts, force_tool_call=force_tool_call))
+        return tuple(self._renderer.encode_after_thinking(ids, thoughts, forced_tool=forced_tool))
 
 
 def describe_schema(schema: SchemaDict, *, beside_tools: bool = False) -> str:

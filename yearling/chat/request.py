@@ -9,7 +9,7 @@ from typing import Any
 from yearling.chat.json_types import MessageDict, SchemaDict, ToolDict
 from yearling.chat.reasoning_effort import REASONING_EFFORTS, ReasoningEffort
 from yearling.chat.structured_output import OutputConstraint, effective_schema
-from yearling.chat.tools import forced_call_schema, tool_name
+from yearling.chat.tools import forced_call_schema, named_call_schema, tool_name
 from yearling.errors import BadInput
 from yearling.json_schemas import check_schema
 from yearling.schema_limits import measure_schema
@@ -125,6 +125,11 @@ def check_request(request: TurnRequest) -> OutputConstraint | None:
     return forced_call or constraint
 
 
+def forced_function(request: TurnRequest, constraint: OutputConstraint | None) -> str | None:
+    """The name of the function that must be called, also if it is the only one; otherwise as `TurnRequest.forced_tool`."""
+    return (constraint.called_name if constraint is not None else "") or request.forced_tool
+
+
 def _check_tools(request: TurnRequest) -> OutputConstraint | None:
     """What a forced call must satisfy."""
     names = [tool_name(tool) for tool in request.tools]
@@ -143,7 +148,10 @@ def _check_tools(request: TurnRequest) -> OutputConstraint | None:
     schema = forced_call_schema(forced_tools)
     if len(forced_tools) > 1:
         check_schema(schema, param="tools")
-    return OutputConstraint.from_schema(schema)
+        return OutputConstraint.from_schema(schema)
+    [tool] = forced_tools
+    named_call = OutputConstraint.from_schema(named_call_schema(tool), called_name=tool_name(tool))
+    return OutputConstraint.from_schema(schema, named_call=named_call)
 
 
 def _with_effective_parameters(tool: ToolDict, *, param: str) -> ToolDict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from yearling.chat.json_types import MessageDict
 from yearling.chat.output_parsing import output_parser_for
-from yearling.chat.tools import FORCED_CALL_MARK, tool_call_id
+from yearling.chat.tools import FORCED_CALL_MARK, called_name, tool_call_id
 from yearling.records import Sample
 
 
@@ -24,7 +24,9 @@ def answer_message(sample: Sample) -> MessageDict:
     forced = FORCED_CALL_MARK in sample.grammar
     # An output that followed another schema is an answer, whatever its strings contain.
     tools = offered.get("tools", ()) if forced or not sample.grammar else ()
-    parser = output_parser_for(tools, forced=forced, parallel=offered.get("parallel", True))
+    parser = output_parser_for(
+        tools, forced=forced, parallel=offered.get("parallel", True), called_name=called_name(sample.grammar)
+    )
     outputs = [parser.push(sample.output_text), parser.flush()]
     calls = [
         {

@@ -53,7 +53,8 @@ def checkable_form(schema: SchemaDict) -> SchemaDict:
 def grammar_forms(schema: SchemaDict) -> list[SchemaDict]:
     """Weaker forms of the schema for a grammar, strongest first. The first equals the schema if a grammar enforces all of it."""
     forms: list[SchemaDict] = []
-    for form in (_grammar_form(schema), _core_form(schema)):
+    comment = {name: schema[name] for name in ("$comment",) if name in schema}  # says what a stored output is
+    for form in (_grammar_form(schema), _core_form(schema) | comment):
         if form not in forms:
             forms.append(form)
     return forms

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import NoReturn, Self
+from typing import Self
 
 from yearling.chat.json_types import SchemaDict
 from yearling.chat.schema_forms import checkable_form, grammar_forms
 from yearling.errors import Unsupported
+from yearling.inference import read_json
 from yearling.json_schemas import MAX_VALUE_CHARS, schema_violation
 
 
@@ -28,11 +29,16 @@ class OutputConstraint:
 
     schema: SchemaDict
     grammar_forms: tuple[SchemaDict, ...]
+    called_name: str = ""
+    """The function whose arguments the output is; empty if the output names the function, or is no call."""
+    named_call: OutputConstraint | None = None
+    """The same for a prompt that names the function to be called; None unless there is only one."""
 
     @classmethod
-    def from_schema(cls, schema: SchemaDict) -> Self:
+    def from_schema(cls, schema: SchemaDict, *, called_name: str = "", named_call: OutputConstraint | None = None) -> Self:
         """The constraint of a schema that `check_schema` accepts."""
-        return cls(schema=schema, grammar_forms=tuple(grammar_forms(schema)))
+        forms = tuple(grammar_forms(schema))
+        return cls(schema=schema, grammar_forms=forms, called_name=called_name, named_call=named_call)
 
     @property
     def is_enforceable(self) -> bool:
@@ -50,14 +56,10 @@ def json_text_violation(text: str, schema: SchemaDict) -> str:
     if len(text) > MAX_VALUE_CHARS:
         return f"it has more than {MAX_VALUE_CHARS} characters"
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        value = read_json(text)
+    except ValueError as error:
         return f"it is not JSON: {error}"
     return schema_violation(value, schema)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def canonical_schema_json(schema: SchemaDict | None) -> str:

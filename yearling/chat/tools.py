@@ -77,6 +77,18 @@ def forced_call_schema(tools: Sequence[ToolDict]) -> SchemaDict:
     return schema
 
 
+def named_call_schema(tool: ToolDict) -> SchemaDict:
+    """A JSON schema that the arguments of a call of this tool satisfy, for an output whose prompt names the function."""
+    parameters = NO_ARGUMENTS if takes_no_arguments(tool) else tool["function"]["parameters"]
+    return {**parameters, "$comment": f"{FORCED_CALL_MARK} {tool_name(tool)}"}
+
+
+def called_name(grammar: str) -> str:
+    """The function that the prompt of an output names, from the schema that the output followed; empty if none."""
+    match = re.search(rf'"{FORCED_CALL_MARK} ([^"\\]+)"', grammar)
+    return match[1] if match else ""
+
+
 def _rebase_references(schema: Any, place: str) -> Any:
     """The schema with its internal references rewritten for its new place inside a larger schema."""
     if isinstance(schema, list):
@@ -97,8 +109,15 @@ def _has_reference(schema: object) -> bool:
     return isinstance(schema, list) and any(map(_has_reference, schema))
 
 
-def parse_forced_call(text: str) -> ToolCall | None:
-    """The call in a grammar-constrained output. If the output was cut by its length, the arguments are cut as well."""
+def parse_forced_call(text: str, *, name: str = "") -> ToolCall | None:
+    """The call in a grammar-constrained output. If the output was cut by its length, the arguments are cut as well.
+
+    `name`: the function that the prompt names, so that the output holds the arguments only.
+    """
+    if name:
+        with suppress(ValueError):
+            return ToolCall(name, json.dumps(read_json(text), ensure_ascii=False))
+        return ToolCall(name, text)
     try:
         call = read_json(text)
         return ToolCall(call["name"], json.dumps(call["arguments"], ensure_ascii=False))

@@ -17,13 +17,20 @@ from yearling.chat.choice import ChoiceGenerator
 from yearling.chat.json_types import ToolCallDict
 from yearling.chat.output_parsing import TokenText
 from yearling.chat.prompt_rendering import ChatPromptRenderer
-from yearling.chat.request import PartialAnswer, TurnRequest, check_request
+from yearling.chat.request import PartialAnswer, TurnRequest, check_request, forced_function
 from yearling.chat.sample_recording import DiscardingSampleSink, SampleRecorder, SampleSink
 from yearling.chat.served_spec import with_spec_message
 from yearling.chat.structured_output import OutputConstraint
 from yearling.chat.turn_events import AssistantAnswer, ChoiceAnswer, TokenUsage, TurnEvent
 from yearling.errors import Unsupported
-from yearling.inference import GenerationRequest, ServedModel, TokenizerLike, messages_for_model, validate_request
+from yearling.inference import (
+    GenerationRequest,
+    ServedModel,
+    TokenizerLike,
+    messages_for_model,
+    split_unopened_thinking,
+    validate_request,
+)
 from yearling.records import SamplingSettings
 
 DEFAULT_SAMPLING = SamplingSettings(temperature=0.2, top_p=0.9)
@@ -66,7 +73,10 @@ class PreparedTurn:
         async with aclosing(self.stream()) as events:
             async for event in events:
                 accumulators[event.choice].add(event)
-        return AssistantAnswer(choices=tuple(accumulator.to_answer(index) for index, accumulator in enumerate(accumulators)))
+        choices = [accumulator.to_answer(index) for index, accumulator in enumerate(accumulators)]
+        if self.served.template is None:  # an endpoint may begin inside a thinking section that its prompt opens
+            choices = [_without_unopened_thinking(choice) for choice in choices]
+        return AssistantAnswer(choices=tuple(choices))
 
 
 class Assistant:
@@ -88,6 +98,10 @@ class Assistant:
         served = await self._pool.get(request.model)
         if served.template is not None:  # a remote endpoint has a default system message of its own
             request = with_spec_message(request)
+        if constraint is not None and constraint.named_call is not None and served.template is not None:
+            prompter = ChatPromptRenderer(served)
+            if await asyncio.to_thread(lambda: prompter.names_forced_calls):
+                constraint = constraint.named_call
         engine_request = await self._engine_request(request, served, constraint)
         available_tokens = validate_request(engine_request, served.engine.capabilities)
         if request.logprobs and (served.tokenizer is None or not served.engine.capabilities.logprobs):
@@ -152,7 +166,7 @@ class Assistant:
                 extra=_remote_options(request),
             )
         prompter = ChatPromptRenderer(served)
-        forced_tool = request.forced_tool
+        forced_tool = forced_function(request, constraint)
         schema = constraint.grammar_forms[0] if constraint is not None else None
 
         def render() -> tuple[int, ...]:
@@ -233,6 +247,12 @@ async def _merge_choices(choices: tuple[ChoiceGenerator, ...]) -> AsyncGenerator
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _without_unopened_thinking(choice: ChoiceAnswer) -> ChoiceAnswer:
+    """The choice with thoughts that end in its text, without having been opened there, as reasoning."""
+    thoughts, text = split_unopened_thinking(choice.text)
+    return replace(choice, reasoning=choice.reasoning + thoughts, text=text)
 
 
 class _ChoiceAccumulator:

@@ -154,7 +154,7 @@ def _set_effort(session: ChatSession, value: str) -> None:
 async def _set_model(runtime: AssistantRuntime, session: ChatSession, value: str) -> None:
     if value:
         session.model = (await runtime.pool.get(value)).name
-    for name in runtime.pool.names():
+    for name in await asyncio.to_thread(runtime.pool.names):
         err.print(f"{'›' if name == session.model else ' '} {name}", style="dim", highlight=False)
 
 

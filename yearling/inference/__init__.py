@@ -5,7 +5,7 @@ from yearling.inference.bench_variants import list_engine_variants, open_benchma
 from yearling.inference.calibration import read_speeds
 from yearling.inference.detokenizer import IncrementalDetokenizer, StopStringMatcher
 from yearling.inference.endpoints.directory import EndpointStatus
-from yearling.inference.endpoints.presets import ENDPOINT_PRESETS, EndpointPreset
+from yearling.inference.endpoints.presets import ENDPOINT_PRESETS
 from yearling.inference.endpoints.probe import EndpointCheck, check_endpoint
 from yearling.inference.endpoints.saved_choices import delete_endpoint, save_default_model, save_endpoint
 from yearling.inference.engine import (
@@ -44,11 +44,12 @@ from yearling.inference.messages import (
     is_stray_mark,
     messages_for_model,
     read_json,
+    split_unopened_thinking,
     tool_messages_as_text,
     with_object_arguments,
 )
 from yearling.inference.pool import EnginePool, open_engine
-from yearling.inference.served_model import ChatTemplateLike, ServedModel, StreamDecoderLike, TokenizerLike
+from yearling.inference.served_model import ChatTemplateLike, ListedModel, ServedModel, StreamDecoderLike, TokenizerLike
 from yearling.inference.supervisor import SupervisedEngine
 from yearling.inference.throughput import EngineSpeed, measure_engine, measure_interleaved, peak_memory_bytes
 from yearling.inference.torch_facade import make_decoding_view, random_stream, refresh_decoding_view, sample_from_probabilities
@@ -66,7 +67,6 @@ __all__ = [
     "Completion",
     "Delta",
     "EndpointCheck",
-    "EndpointPreset",
     "EndpointStatus",
     "Engine",
     "EngineCapabilities",
@@ -79,6 +79,7 @@ __all__ = [
     "FakeEngine",
     "GenerationRequest",
     "IncrementalDetokenizer",
+    "ListedModel",
     "MachineInfo",
     "MedianWithQuartiles",
     "PromptRenderer",
@@ -120,6 +121,7 @@ __all__ = [
     "sample_from_probabilities",
     "save_default_model",
     "save_endpoint",
+    "split_unopened_thinking",
     "tool_messages_as_text",
     "validate_request",
     "with_object_arguments",

@@ -82,10 +82,10 @@ class AdapterRegistry:
         self._served: dict[str, ServedModel] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
-    def names(self, models: Sequence[LocalModel]) -> list[str]:
-        """The served name of every pair of a model and an adapter that fits it."""
+    def pairs(self, models: Sequence[LocalModel]) -> list[tuple[LocalModel, PublishedAdapter]]:
+        """Every pair of a model and an adapter that fits it. Reads the folder of adapters."""
         published = self._adapters.list()
-        return [adapter.served_name(model.name) for model in models for adapter in published if adapter.fits(model)]
+        return [(model, adapter) for model in models for adapter in published if adapter.fits(model)]
 
     def find(self, name: str, models: Sequence[LocalModel]) -> tuple[LocalModel, PublishedAdapter] | None:
         """The model and the adapter behind a served name; None if the name does not start with a local model and `+`.

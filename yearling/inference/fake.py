@@ -151,7 +151,7 @@ class FakeChatTemplate:
             content = message.get("content")
             text = content if isinstance(content, str) else "" if content is None else json.dumps(content)
             for call in message.get("tool_calls") or ():
-                text += f"<tool_call>{json.dumps(call.get('function', call), sort_keys=True)}</tool_call>"
+                text += f"<tool_call>\n{json.dumps(call.get('function', call), sort_keys=True)}\n</tool_call>"
             role = message["role"]
             if role == "tool" and self.supports_tools:
                 role, text = "user", f"<tool_response>\n{text}\n</tool_response>"

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from yearling.config import EndpointSettings, Settings
-from yearling.errors import NotFound, Unavailable
+from yearling.errors import NotFound, Unavailable, UserError
 from yearling.inference.adapter_registry import AdapterRegistry
 from yearling.inference.calibration import calibrate_engines, read_speeds
 from yearling.inference.endpoints.directory import MIN_REFRESH_PAUSE_S, EndpointDirectory, EndpointStatus
 from yearling.inference.engine import Engine
 from yearling.inference.engine_choice import ENGINE_FACTORIES, candidate_engines, choose_engine, detect_machine
 from yearling.inference.engine_process import EngineSpec
-from yearling.inference.served_model import ServedModel
+from yearling.inference.served_model import ListedModel, ServedModel
 from yearling.inference.supervisor import SupervisedEngine
 
 if TYPE_CHECKING:
@@ -68,7 +68,11 @@ class _OpenModel:
 
 
 class EnginePool:
-    """Finds the engine for a model name, and opens it if necessary. No method blocks the event loop."""
+    """Finds the engine for a model name, and opens it if necessary.
+
+    `models`, `names`, `ready` and `status` read the folder of models once each: call them from a worker thread. No other method
+    blocks the event loop.
+    """
 
     def __init__(
         self, settings: Settings, library: ModelLibrary, *, notify: Callable[[str], None] = lambda message: None
@@ -106,39 +110,48 @@ class EnginePool:
         Raises NotFound if the model is not installed, and what opening it raises.
         """
         self._directory.start()
-        base = self._default.partition("+")[0]
-        model = next((model for model in self._local_chat_models() if model.name == base), None)
+        model = await self._local_chat_model(self._default.partition("+")[0])
         if model is not None:
             await self._calibrate(model)
         await self.get(None)
 
-    def names(self) -> list[str]:
-        """The default model first, then local models, adapters on them, and the remote models that are known so far."""
-        local = self._local_chat_models()
-        adapted = self._adapter_registry.names(local) if self._adapter_registry else []
-        names = [*(model.name for model in local), *adapted, *self._open_models, *self._directory.names()]
-        return list(dict.fromkeys([self._default, *names] if self._default in names else names))
+    def models(self, installed: Sequence[LocalModel] | None = None) -> list[ListedModel]:
+        """The default model first, then local models, adapters on them, and the remote models that are known so far.
 
-    def model_info(self, name: str) -> tuple[str, int]:
-        """(owner, creation in Unix seconds) of a model, without opening it. Raises NotFound."""
-        if name in self._open_models:
-            served = self._open_models[name].served
-            return served.owned_by, served.created_unix_s
-        local = self._local_chat_models()
-        for model in local:
-            if model.name == name:
-                return "yearling", int(model.created_utc.timestamp())
-        if self._adapter_registry and (match := self._adapter_registry.find(name, local)):
-            return "yearling", int(match[1].created_utc.timestamp())
-        if remote := self._directory.find(name):
-            return remote.owned_by, remote.created_unix_s
-        raise self._unknown(name)
-
-    def title(self, name: str) -> str:
-        """What people call the model: its name in the catalogue, or what its endpoint calls it; otherwise `name`."""
+        `installed`: the models in the library, if the caller has read them already. Of equal names, the local model is listed.
+        """
         from yearling.models import model_title
 
-        return self._directory.title(name) or model_title(name)
+        local = self._local_chat_models(installed)
+        listed = [
+            ListedModel(
+                name=model.name,
+                title=model_title(model.name),
+                owned_by="yearling",
+                created_unix_s=int(model.created_utc.timestamp()),
+                weights=model.name,
+            )
+            for model in local
+        ]
+        for model, adapter in self._adapter_registry.pairs(local) if self._adapter_registry else ():
+            name = adapter.served_name(model.name)
+            created = int(adapter.created_utc.timestamp())
+            listed.append(
+                ListedModel(name=name, title=model_title(name), owned_by="yearling", created_unix_s=created, weights=model.name)
+            )
+        for name, entry in list(self._open_models.items()):
+            served = entry.served
+            listed.append(
+                ListedModel(name=name, title=model_title(name), owned_by=served.owned_by, created_unix_s=served.created_unix_s)
+            )
+        by_name: dict[str, ListedModel] = {}
+        for each in (*listed, *self._directory.models()):
+            by_name.setdefault(each.name, each)
+        return sorted(by_name.values(), key=lambda each: each.name != self._default)
+
+    def names(self) -> list[str]:
+        """Names of the models, in the order of `models`."""
+        return [model.name for model in self.models()]
 
     def default(self) -> str:
         """Name of the default model, which may be missing."""
@@ -158,8 +171,7 @@ class EnginePool:
 
     def ready(self) -> bool:
         """Whether the default model can answer now."""
-        engine = self._engine(self._default)
-        return not self._closed and engine is not None and _state(engine) == "ready"
+        return not self._closed and any(row["default"] and row["state"] == "ready" for row in self.status())
 
     async def get(self, name: str | None = None) -> ServedModel:
         """The model of that name, or the default, ready to answer.
@@ -168,20 +180,14 @@ class EnginePool:
         """
         model_name = name or self._default
         self._check_open()
-        if served := self._find_remote(model_name):
-            return served
-        if (
-            model_name not in self._open_models
-            and self._adapter_registry
-            and (match := self._adapter_registry.find(model_name, self._local_chat_models()))
-        ):
-            return await self._adapter_registry.serve(await self.get(match[0].name), match[1])
         if model_name not in self._open_models:
-            if not any(model.name == model_name for model in self._local_chat_models()):
-                return await self._ask_endpoints(model_name)
+            local = await asyncio.to_thread(self._local_chat_models)
+            model = next((model for model in local if model.name == model_name), None)
+            if model is None:
+                return await self._get_adapted(model_name, local) or await self._get_remote(model_name)
             async with self._locks.setdefault(model_name, asyncio.Lock()):
                 if model_name not in self._open_models:
-                    await self._open(model_name)
+                    await self._open(model)
         entry = self._open_models[model_name]
         entry.last_used_s = time.monotonic()
         return entry.served
@@ -191,15 +197,15 @@ class EnginePool:
         restarts, and the number of queued requests.
         """
         rows = []
-        for name in self.names():
-            engine = self._engine(name)
+        for model in self.models():
+            engine = self._engine(model)
             rows.append(
                 {
-                    "name": name,
+                    "name": model.name,
                     "engine": engine.name if engine else "",
                     "state": _state(engine) if engine else "not loaded",
                     "outage": engine.outage if isinstance(engine, SupervisedEngine) else "",
-                    "default": name == self._default,
+                    "default": model.name == self._default,
                     "restarts": engine.restarts if isinstance(engine, SupervisedEngine) else 0,
                     "queued": engine.queued if isinstance(engine, SupervisedEngine) else 0,
                 }
@@ -212,16 +218,13 @@ class EnginePool:
         await asyncio.gather(*(entry.served.engine.close() for entry in self._open_models.values()))
         await self._directory.close()
 
-    async def _open(self, name: str) -> None:
-        model = next((model for model in self._local_chat_models() if model.name == name), None)
-        if model is None:
-            raise self._unknown(name)
+    async def _open(self, model: LocalModel) -> None:
         await self._close_idle_engines(model.size_bytes)
         served = await self._open_local(model)
         if self._closed:
             await served.engine.close()
             self._check_open()
-        self._open_models[name] = _OpenModel(served, model.size_bytes)
+        self._open_models[model.name] = _OpenModel(served, model.size_bytes)
 
     async def _open_local(self, model: LocalModel) -> ServedModel:
         from yearling.models import ChatTemplate, Tokenizer
@@ -280,35 +283,53 @@ class EnginePool:
                 return
             await self._open_models.pop(min(idle)[1]).served.engine.close()
 
-    def _find_remote(self, name: str) -> ServedModel | None:
-        """The endpoints' model of that name, unless a local one has it too."""
-        served = self._directory.find(name)
-        if served is None or name in self._open_models or any(model.name == name for model in self._local_chat_models()):
+    async def _get_adapted(self, name: str, local: Sequence[LocalModel]) -> ServedModel | None:
+        """A local model with the adapter that the name ends with. Raises as `AdapterRegistry.find`, unless an endpoint has a
+        model of that name.
+        """
+        registry = self._adapter_registry
+        if registry is None:
             return None
-        return served
+        try:
+            match = await asyncio.to_thread(registry.find, name, local)
+        except UserError:
+            if self._directory.find(name):
+                return None
+            raise
+        return await registry.serve(await self.get(match[0].name), match[1]) if match else None
 
-    async def _ask_endpoints(self, name: str) -> ServedModel:
-        """The endpoints' model of that name, which they may not have listed before. Raises NotFound, or Unavailable if an
+    async def _get_remote(self, name: str) -> ServedModel:
+        """The endpoints' model of that name; they are asked again if none has listed it. Raises NotFound, or Unavailable if an
         endpoint that may have the model does not answer.
         """
+        if served := self._directory.find(name):
+            return served
         await self._directory.refresh(min_pause_s=MIN_REFRESH_PAUSE_S)
         if served := self._directory.find(name):
             return served
         if problems := self._directory.problems():
             raise Unavailable(f"The model {name!r} is not known, and an endpoint does not answer: {problems[0]}")
-        raise self._unknown(name)
+        raise await asyncio.to_thread(self._unknown, name)
 
-    def _engine(self, name: str) -> Engine | None:
-        """The engine that answers under that name, if it is open."""
-        if name in self._open_models:
-            return self._open_models[name].served.engine
-        if served := self._find_remote(name):
-            return served.engine
-        adapted = self._adapter_registry.find_base_engine(name) if self._adapter_registry else None
-        return adapted if any(entry.served.engine is adapted for entry in self._open_models.values()) else None
+    def _engine(self, model: ListedModel) -> Engine | None:
+        """The engine that answers for a model, if it is open."""
+        if model.endpoint is not None:
+            served = self._directory.find(model.name)
+            return served.engine if served else None
+        open_engines = {name: entry.served.engine for name, entry in list(self._open_models.items())}
+        if model.name in open_engines:
+            return open_engines[model.name]
+        adapted = self._adapter_registry.find_base_engine(model.name) if self._adapter_registry else None
+        return adapted if any(engine is adapted for engine in open_engines.values()) else None
 
-    def _local_chat_models(self) -> list[LocalModel]:
-        return [model for model in self._library.list() if model.kind == "chat"] if self._library is not None else []
+    def _local_chat_models(self, installed: Sequence[LocalModel] | None = None) -> list[LocalModel]:
+        if self._library is None:
+            return []
+        return [model for model in (self._library.list() if installed is None else installed) if model.kind == "chat"]
+
+    async def _local_chat_model(self, name: str) -> LocalModel | None:
+        local = await asyncio.to_thread(self._local_chat_models)
+        return next((model for model in local if model.name == name), None)
 
     def _check_open(self) -> None:
         if self._closed:

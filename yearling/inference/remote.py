@@ -27,6 +27,7 @@ from yearling.inference.engine import (
     validate_request,
 )
 from yearling.inference.messages.endpoint_answers import EndpointAnswer
+from yearling.unicode_repair import mend_surrogates
 
 if TYPE_CHECKING:
     import httpx
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 UNKNOWN_CONTEXT_TOKENS = 1 << 20
 """Assumed if the endpoint does not report its context; it then refuses prompts that are too long itself."""
 
+LISTING_TIMEOUT_S = 15.0
+"""How long an endpoint may take to list its models, repeated requests included."""
 MAX_LISTING_BYTES = 8 << 20
 """Largest list of models that is read from an endpoint."""
 MAX_LISTED_MODELS = 2_000
@@ -48,6 +51,10 @@ DRAIN_TIMEOUT_S = 0.05
 MAX_LINE_CHARS = 4 << 20
 """Longest line of an answer, and longest answer that is no stream of events."""
 
+MAX_ERROR_BYTES = 64 << 10
+"""How much of an error's body is read."""
+
+BUSY_ADVICE = "Check that it is running and not busy."
 
 _EVENT_FIELDS = (":", "event:", "id:", "retry:")
 
@@ -95,9 +102,19 @@ class RemoteEndpoint:
         )
 
     async def list_models(self) -> list[RemoteModel]:
-        """The models that the endpoint serves. Raises Unavailable if its answer is malformed or larger than
-        `MAX_LISTING_BYTES`, and what `send` raises.
+        """The models that the endpoint serves. Raises Unavailable if its answer is malformed, larger than `MAX_LISTING_BYTES` or
+        not complete within `LISTING_TIMEOUT_S`, and what `send` raises.
         """
+        try:
+            async with asyncio.timeout(LISTING_TIMEOUT_S):
+                return await self._read_listing()
+        except TimeoutError:
+            problem = f"{self.base_url} did not list its models within {LISTING_TIMEOUT_S:g} s."
+            raise Unavailable(problem, advice=BUSY_ADVICE) from None
+
+    async def _read_listing(self) -> list[RemoteModel]:
+        import httpx
+
         response = await self.send("GET", "/models")
         try:
             data = bytearray()
@@ -109,6 +126,8 @@ class RemoteEndpoint:
             return [_remote_model(fields) for fields in body["data"][:MAX_LISTED_MODELS]]
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             raise Unavailable(f"{self.base_url}/models did not answer as an OpenAI-compatible endpoint does.") from None
+        except httpx.TransportError as error:
+            raise self.broken_off(error) from None
         finally:
             await response.aclose()
 
@@ -136,13 +155,16 @@ class RemoteEndpoint:
             else:
                 if response.is_success:
                     return response
-                text = (await response.aread()).decode(errors="replace")
-                await response.aclose()
+                text = await _beginning(response, MAX_ERROR_BYTES)
                 if is_last_attempt or not (response.status_code == 429 or response.status_code >= 500):
                     raise self._error_for_status(response.status_code, text)
                 pause_s = max(pause_s, _retry_after_s(response.headers.get("retry-after", "")))
             await asyncio.sleep(min(MAX_RETRY_PAUSE_S, pause_s))
         raise RuntimeError("the last attempt neither returned nor raised")
+
+    def broken_off(self, error: Exception) -> Unavailable:
+        """The error of an answer that ended early."""
+        return Unavailable(f"{self.base_url} broke off the answer: {str(error) or type(error).__name__}.", advice="Try again.")
 
     def _error_for_status(self, status: int, text: str) -> UserError:
         detail, code, param = _error_fields(text)
@@ -171,6 +193,8 @@ class RemoteEngine:
         self._endpoint = endpoint
         self._model = model
         self._closed = False
+        self._begins_thinking = False
+        """Whether the last answer shows that the endpoint opens a thinking section in the prompt."""
         self.model_hash = f"remote:{model.id}"
         self.capabilities = EngineCapabilities(
             token_ids=False,
@@ -197,8 +221,7 @@ class RemoteEngine:
                 async for delta in deltas:
                     yield delta
         except httpx.TransportError as error:
-            reason = str(error) or type(error).__name__
-            raise Unavailable(f"{self._endpoint.base_url} broke off the answer: {reason}.", advice="Try again.") from None
+            raise self._endpoint.broken_off(error) from None
         finally:
             await response.aclose()
 
@@ -259,7 +282,7 @@ class RemoteEngine:
         return body | request.extra
 
     async def _deltas(self, response: httpx.Response) -> AsyncGenerator[Delta, None]:
-        answer = EndpointAnswer()
+        answer = EndpointAnswer(begins_thinking=self._begins_thinking)
         other_lines: list[str] = []
         num_other_chars = 0
         has_events = done = False
@@ -286,7 +309,9 @@ class RemoteEngine:
                 yield delta
         if not (answer.is_finished or done):
             raise Unavailable(f"{self._endpoint.base_url} ended the answer early.", advice="Try again.")
-        for delta in answer.end():
+        last = list(answer.end())
+        self._begins_thinking = answer.begins_thinking
+        for delta in last:
             yield delta
 
     async def _lines(self, response: httpx.Response) -> AsyncGenerator[str, None]:
@@ -329,6 +354,20 @@ class RemoteEngine:
         return event
 
 
+async def _beginning(response: httpx.Response, max_bytes: int) -> str:
+    """The beginning of a response as text; closes the response. What breaks off counts as its end."""
+    import httpx
+
+    data = bytearray()
+    with suppress(httpx.TransportError, httpx.DecodingError):
+        async for chunk in response.aiter_bytes():
+            data += chunk
+            if len(data) >= max_bytes:
+                break
+    await response.aclose()
+    return data[:max_bytes].decode(errors="replace")
+
+
 async def _drain_lines(lines: AsyncIterator[str]) -> None:
     """Read a response to its end, so that its connection can be reused. Gives up on one that does not end soon."""
     with suppress(TimeoutError):
@@ -352,21 +391,22 @@ def _remote_model(fields: dict[str, Any]) -> RemoteModel:
 
 def _clean(value: object) -> str:
     """The value as text of limited length, without halves of characters, which have no UTF-8."""
-    return str(value)[:MAX_NAME_CHARS].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return mend_surrogates(str(value)[:MAX_NAME_CHARS])
 
 
 def _error_fields(text: str) -> tuple[str, str, str | None]:
     """(message, code, param) of an error in any of the common shapes."""
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.strip()[:300] or "no reason given", "", None
     error = body.get("error", body) if isinstance(body, dict) else body
     if not isinstance(error, dict):
-        return str(error)[:300], "", None
+        return mend_surrogates(str(error)[:300]), "", None
     message = error.get("message") or error.get("detail") or error
-    return str(message)[:300], str(error.get("code") or ""), error.get("param")
+    param = error.get("param")
+    return mend_surrogates(str(message)[:300]), str(error.get("code") or ""), param[:100] if isinstance(param, str) else None
 
 
 def _retry_after_s(header: str) -> float:
-    return float(header) if header.replace(".", "", 1).isdigit() else 0.0
+    return float(header) if header.replace(".", "", 1).isdecimal() else 0.0

@@ -115,3 +115,19 @@ class ServedModel:
     """Unix time in seconds."""
     adapter_hash: str | None = None
     """Content hash of the adapter that `engine` answers with, whatever a request says; None for the bare model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedModel:
+    """A model that requests can name, whether or not it is open."""
+
+    name: str
+    title: str
+    """What people call the model."""
+    owned_by: str
+    created_unix_s: int
+    """Unix time in seconds."""
+    weights: str | None = None
+    """Name of the installed model whose weights answer: its own, or that of the model below an adapter. None if unknown."""
+    endpoint: str | None = None
+    """Name of the endpoint that serves the model; None for models of this machine."""

@@ -18,9 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from yearling.errors import BadInput, UserError
 from yearling.models.sources import Source, parse_source
 
-ModelKind = Literal["chat"]
-"""What the engines serve."""
-
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,94}[a-z0-9])?")
 
 
@@ -40,7 +37,8 @@ class CatalogueEntry(BaseModel):
     title: str = Field(min_length=1)
     purpose: str = Field(min_length=1)
     """What the model is for, in one sentence."""
-    kind: ModelKind
+    kind: Literal["chat"]
+    """What the engines serve."""
     source: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size_bytes: int | None = Field(default=None, gt=0)

@@ -25,6 +25,18 @@ END_OF_TURN_TOKENS = frozenset(
 )
 """Special tokens that end an answer whatever the file's own eos id is, as in llama.cpp."""
 
+
+def end_of_turn_ids(special_tokens: Mapping[str, int]) -> set[int]:
+    """Ids of the special tokens that end an answer by their names.
+
+    In the format of gpt-oss, `<|call|>` ends an answer and `<|end|>` only a part of one.
+    """
+    names = END_OF_TURN_TOKENS & special_tokens.keys()
+    if {"<|return|>", "<|call|>", "<|end|>"} <= special_tokens.keys():
+        names = (names | {"<|call|>"}) - {"<|end|>"}
+    return {special_tokens[name] for name in names}
+
+
 _SPACE_RULES = r"\s*[\r\n]+|\s+(?!\S)|\s+"
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
@@ -93,11 +105,9 @@ def stop_ids(metadata: Mapping[str, Any]) -> frozenset[int]:
     tokens: list[str] = metadata["tokenizer.ggml.tokens"]
     types = metadata.get("tokenizer.ggml.token_type") or [NORMAL] * len(tokens)
     named = {metadata.get(f"tokenizer.ggml.{key}_token_id") for key in ("eos", "eot", "eom")}
-    by_name = {
-        index
-        for index, (text, type_) in enumerate(zip(tokens, types, strict=True))
-        if type_ in (CONTROL, USER_DEFINED) and text in END_OF_TURN_TOKENS
-    }
+    by_name = end_of_turn_ids(
+        {text: index for index, (text, type_) in enumerate(zip(tokens, types, strict=True)) if type_ in (CONTROL, USER_DEFINED)}
+    )
     return frozenset(index for index in named | by_name if index is not None and 0 <= index < len(tokens))
 
 

@@ -229,7 +229,7 @@ def _extent(response: httpx.Response, have: int) -> tuple[int, int | None]:
             raise _RetryableError("the server sent another range than the one requested")
         return have, None if match[2] == "*" else int(match[2])
     length = response.headers.get("content-length", "")
-    return 0, int(length) if length.isdigit() else None
+    return 0, int(length) if length.isdecimal() else None
 
 
 def _check_status(response: httpx.Response, url: str) -> None:

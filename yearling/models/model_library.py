@@ -14,6 +14,7 @@ starts quickly.
 
 from __future__ import annotations
 
+import builtins
 import difflib
 import re
 import shutil
@@ -69,11 +70,21 @@ class ModelLibrary:
 
     def list(self) -> list[LocalModel]:
         """The usable models; `list_damaged` reports the others."""
-        return [model for model in map(self._try, self.names()) if isinstance(model, LocalModel)]
+        return self.scan()[0]
 
     def list_damaged(self) -> dict[str, Untrusted]:
         """Installed models that cannot be used, with the reason."""
-        return {name: error for name in self.names() if isinstance(error := self._try(name), Untrusted)}
+        return self.scan()[1]
+
+    def scan(self) -> tuple[builtins.list[LocalModel], dict[str, Untrusted]]:
+        """(the usable models, the others with the reason). Reads each manifest once."""
+        usable, damaged = [], {}
+        for name in self.names():
+            try:
+                usable.append(read_manifest(self.models_dir / name))
+            except Untrusted as error:
+                damaged[name] = error
+        return usable, damaged
 
     def get(self, name: str) -> LocalModel:
         """One installed model. Raises NotFound, and Untrusted if its folder is damaged. Hashes are not verified."""
@@ -202,12 +213,6 @@ class ModelLibrary:
 
     def _existing(self, name: str) -> LocalModel | None:
         return read_manifest(self.models_dir / name) if name in self.names() else None
-
-    def _try(self, name: str) -> LocalModel | Untrusted:
-        try:
-            return read_manifest(self.models_dir / name)
-        except Untrusted as error:
-            return error
 
     def _parse(self, text: str) -> Source:
         if ":" not in text:

@@ -29,6 +29,24 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer as TokenizersPipeline
 
 
+WRITTEN_MARKS = frozenset(
+    {
+        *("[TOOL_CALLS]", "[CALL_ID]", "[ARGS]"),  # Mistral
+        *("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"),  # Kimi K2
+        *("<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"),
+        *(
+            "<｜tool▁calls▁begin｜>",
+            "<｜tool▁calls▁end｜>",
+            "<｜tool▁call▁begin｜>",
+            "<｜tool▁sep｜>",
+            "<｜tool▁call▁end｜>",
+        ),  # DeepSeek
+        *("<|start|>", "<|channel|>", "<|constrain|>", "<|message|>", "<|end|>", "<|call|>"),  # gpt-oss
+    }
+)
+"""Control tokens that divide an answer into its parts. They are decoded as text, which `inference/messages/` reads."""
+
+
 class StreamDecoder:
     """Decodes one answer token by token. The pushed texts and the flush together equal `Tokenizer.decode` of all ids."""
 
@@ -40,7 +58,7 @@ class StreamDecoder:
 
     def push(self, token_id: int) -> str:
         """The text that this token completes; empty while a character is incomplete."""
-        if self._skip_special and token_id in self._tokenizer.special_ids:
+        if self._skip_special and token_id in self._tokenizer.silent_ids:
             return ""
         data = self._tokenizer.token_bytes(token_id)
         if self._at_start and data:
@@ -78,6 +96,8 @@ class Tokenizer:
         self._bytes: dict[int, bytes] = {}
         self._byte_level, self.strips_first_space = _inspect_decoder(pipeline)
         self.special_ids = frozenset(index for index, token in self._added.items() if token.special)
+        self.silent_ids = frozenset(index for index in self.special_ids if self._added[index].content not in WRITTEN_MARKS)
+        """Control tokens without text in an answer."""
         self.stop_ids = frozenset(stop_ids)
         self.bos_id = bos_id
         self.adds_bos = adds_bos

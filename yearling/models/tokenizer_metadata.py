@@ -127,7 +127,7 @@ def gguf_tokenizer_metadata(metadata: Mapping[str, Any]) -> TokenizerMetadata:
 
 def folder_tokenizer_metadata(folder: Path, pipeline: TokenizersPipeline) -> TokenizerMetadata:
     """From the config files of a Hugging Face folder and the names of its tokens. Raises Untrusted if one is not valid JSON."""
-    from yearling.models.gguf_tokenizer import END_OF_TURN_TOKENS
+    from yearling.models.gguf_tokenizer import end_of_turn_ids
 
     config = read_json_object(folder / "config.json", missing_ok=True)
     generation = read_json_object(folder / "generation_config.json", missing_ok=True)
@@ -138,7 +138,7 @@ def folder_tokenizer_metadata(folder: Path, pipeline: TokenizersPipeline) -> Tok
     eos_id = pipeline.token_to_id(special_token_text(tokenizer_config.get("eos_token")))
     stop_ids.update([] if eos_id is None else [eos_id])
     added = pipeline.get_added_tokens_decoder()
-    stop_ids.update(index for index, token in added.items() if token.content in END_OF_TURN_TOKENS)
+    stop_ids.update(end_of_turn_ids({token.content: index for index, token in added.items()}))
     bos_id = pipeline.token_to_id(special_token_text(tokenizer_config.get("bos_token")))
     return TokenizerMetadata(
         stop_ids=tuple(sorted(stop_ids)),

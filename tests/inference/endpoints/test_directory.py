@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from tests.inference.test_remote import MODELS, PLAIN, Answer, serving
 from yearling.config import EndpointSettings, Settings
 from yearling.errors import NotFound, Unavailable
-from yearling.inference import EnginePool, GenerationRequest, fake_served_model
+from yearling.inference import EnginePool, GenerationRequest, check_endpoint, fake_served_model, remote
 from yearling.inference.endpoints.directory import EndpointDirectory
 from yearling.inference.remote import MAX_LISTED_MODELS, MAX_LISTING_BYTES
 from yearling.models import ModelLibrary
@@ -23,6 +23,10 @@ DOWN = EndpointSettings(name="down", url="http://127.0.0.1:9/v1")
 
 def listing(*models: Any) -> Answer:
     return Answer(body=json.dumps({"data": [model if isinstance(model, dict) else {"id": model} for model in models]}))
+
+
+def names(directory: EndpointDirectory) -> list[str]:
+    return [model.name for model in directory.models()]
 
 
 async def until(condition: Any) -> None:
@@ -40,7 +44,8 @@ async def test_models_appear_at_start_without_being_asked_for(tmp_path: Path) ->
         with pytest.raises(Unavailable, match="an endpoint does not answer"):
             await pool.start()  # the default model is not installed, and `down` might have it
         await until(lambda: "big" in pool.names())
-        assert pool.model_info("big") == ("vllm", 5)
+        [big] = pool.models()
+        assert (big.owned_by, big.created_unix_s, big.endpoint) == ("vllm", 5, "vllm")
         assert (await pool.get("big")).name == "big"
         working, failing = pool.endpoints()
         assert (working.models, working.problem) == (("big",), "")
@@ -52,8 +57,8 @@ async def test_equal_names_of_two_endpoints_stay_apart() -> None:
     async with serving(listing("a", {"id": "b", "name": "Bee"})) as (one, _), serving(listing("b"), PLAIN) as (two, _):
         directory = EndpointDirectory([EndpointSettings(name="one", url=one.url), EndpointSettings(name="two", url=two.url)])
         await directory.refresh()
-        assert directory.names() == ["a", "b", "two/b"]
-        assert (directory.title("b"), directory.title("two/b")) == ("Bee", "")
+        assert names(directory) == ["a", "b", "two/b"]
+        assert [(model.title, model.endpoint) for model in directory.models()[1:]] == [("Bee", "one"), ("two/b", "two")]
         served = directory.find("two/b")
         assert served is not None
         assert served.name == "two/b"
@@ -63,16 +68,36 @@ async def test_equal_names_of_two_endpoints_stay_apart() -> None:
         await directory.close()
 
 
+async def test_a_name_with_the_prefix_of_another_endpoint_belongs_to_the_endpoint_that_lists_it() -> None:
+    async with serving(listing("b", "two/b")) as (one, _), serving(listing("b")) as (two, _):
+        directory = EndpointDirectory([EndpointSettings(name="one", url=one.url), EndpointSettings(name="two", url=two.url)])
+        await directory.refresh()
+        assert {model.name: model.endpoint for model in directory.models()} == {"b": "one", "two/b": "one", "two/two/b": "two"}
+        await directory.close()
+
+
+async def test_a_list_of_models_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "LISTING_TIMEOUT_S", 0.2)
+    async with serving(Answer(body="", endless=True)) as (server, _):
+        directory = EndpointDirectory([EndpointSettings(name="one", url=server.url)])
+        await directory.refresh()
+        assert "did not list its models within 0.2 s" in directory.statuses()[0].problem
+        await directory.close()
+    async with serving(Answer(body="", endless=True)) as (server, _):
+        check = await check_endpoint(EndpointSettings(name="one", url=server.url))
+        assert ("did not list its models within 0.2 s" in check.problem, "not busy" in check.advice) == (True, True)
+
+
 async def test_a_failing_endpoint_keeps_its_models_and_a_working_one_loses_those_that_it_no_longer_lists() -> None:
     async with serving(listing("a", "b"), Answer(status=400, body="no"), listing("b")) as (server, _):
         directory = EndpointDirectory([EndpointSettings(name="one", url=server.url)])
         await directory.refresh()
         served = directory.find("b")
         await directory.refresh()
-        assert directory.names() == ["a", "b"]
+        assert names(directory) == ["a", "b"]
         assert "answered 400" in directory.statuses()[0].problem
         await directory.refresh()
-        assert directory.names() == ["b"]
+        assert names(directory) == ["b"]
         assert directory.find("b") is served
         assert directory.statuses()[0].problem == ""
         await directory.close()
@@ -118,8 +143,8 @@ async def test_odd_listings_have_a_ceiling(body: str, count: int) -> None:
     async with serving(Answer(body=body)) as (server, _):
         directory = EndpointDirectory([EndpointSettings(name="one", url=server.url)])
         await directory.refresh()
-        assert len(directory.names()) == count
-        assert all(len(name.encode()) <= 800 for name in directory.names())
+        assert len(names(directory)) == count
+        assert all(len(name.encode()) <= 800 for name in names(directory))
         assert bool(directory.statuses()[0].problem) == (count == 0)
         await directory.close()
 
@@ -130,7 +155,7 @@ async def test_an_endpoint_that_cannot_be_asked_keeps_nobody_waiting() -> None:
         key = EndpointSettings(name="key", url="http://127.0.0.1:9/v1", api_key=SecretStr("ключ"))
         directory = EndpointDirectory([odd, key, EndpointSettings(name="one", url=server.url)])
         await directory.refresh()
-        assert directory.names() == ["a"]
+        assert names(directory) == ["a"]
         problems = [status.problem for status in directory.statuses()]
         assert "not a web address" in problems[0]
         assert "API key" in problems[1]

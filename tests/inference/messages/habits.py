@@ -41,6 +41,11 @@ XML_CALLS = (
     "<function={{ c.function.name }}>\n{% for k, v in c.function.arguments.items() %}<parameter={{ k }}>\n{{ v }}\n</parameter>\n"
     "{% endfor %}</function>\n</tool_call>{% endfor %}[end]{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
 )
+NAMED_CALLS = (
+    _TOOLS
+    + "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% for c in m.tool_calls %}[TOOL_CALLS]{{ c.function.name }}[ARGS]"
+    "{{ c.function.arguments | tojson }}{% endfor %}[end]{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+)
 MENTIONS_HERMES = (
     _TOOLS + "{# writes <tool_call> only in what it says about tools #}{% if tools %}Never write <tool_call>.{% endif %}"
     "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% for c in m.tool_calls %}[call]{{ c.function.name }}{% endfor %}[end]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yearling.errors import Unavailable
-from yearling.inference import Delta
+from yearling.inference import Delta, split_unopened_thinking
 from yearling.inference.messages import endpoint_answers
 from yearling.inference.messages.endpoint_answers import EndpointAnswer, HalfCharacters
+from yearling.unicode_repair import mend_surrogates
 
 
 def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
@@ -166,7 +168,59 @@ def test_no_shape_of_an_event_is_an_exception(events: list[dict[str, Any]]) -> N
 def test_pieces_of_characters_are_joined_as_in_one_text(pieces: list[str]) -> None:
     characters = HalfCharacters()
     joined = "".join([*map(characters.push, pieces), characters.flush()])
-    assert joined == endpoint_answers.whole_characters("".join(pieces))
+    assert joined == mend_surrogates("".join(pieces))
+
+
+@pytest.mark.parametrize(
+    ("text", "thoughts", "answer"),
+    [
+        ("I think.\n</think>\n\nParis.", "I think.", "Paris."),
+        ("\n</think>\nParis.", "", "Paris."),
+        ("I think.\n</think>", "I think.", ""),
+        ("The tag </think> ends it.", "", "The tag </think> ends it."),
+        ("As in <think>\nx\n</think>\n.", "", "As in <think>\nx\n</think>\n."),
+        ("x" * (1 << 18) + "\n</think>\nParis.", "", "x" * (1 << 18) + "\n</think>\nParis."),
+        ("Paris.", "", "Paris."),
+    ],
+)
+def test_thoughts_that_are_only_closed(text: str, thoughts: str, answer: str) -> None:
+    assert split_unopened_thinking(text) == (thoughts, answer)
+
+
+def follow(*answers: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """(text, reasoning) of the answers of one model, each read as the one before it suggests."""
+    begins_thinking, found = False, []
+    for events in answers:
+        answer = EndpointAnswer(begins_thinking=begins_thinking)
+        deltas = [*filter(None, map(answer.read, events)), *answer.end()]
+        found.append(("".join(delta.text for delta in deltas), "".join(delta.reasoning for delta in deltas)))
+        begins_thinking = answer.begins_thinking
+    return found
+
+
+def in_pieces(text: str, finish: str = "stop") -> list[dict[str, Any]]:
+    return [*(piece(content=character) for character in text), piece(finish=finish)]
+
+
+def test_an_endpoint_that_only_closes_its_thoughts_is_understood_from_the_second_answer_on() -> None:
+    thinking, plain, opened = "Hm.\n</think>\n\nParis.", "Paris.", "<think>Hm.</think>Paris."
+    assert follow(in_pieces(thinking), in_pieces(thinking), in_pieces(opened), in_pieces(thinking)) == [
+        (thinking, ""),
+        *[("Paris.", "Hm.")] * 3,
+    ]
+    cut = follow(in_pieces(thinking), in_pieces("Hm", "length"), in_pieces(thinking))
+    assert cut[1:] == [("", "Hm"), ("Paris.", "Hm.")], "an answer that is cut in its thoughts has no text"
+    without = follow(in_pieces(thinking), in_pieces(plain), in_pieces(plain))
+    assert without[1:] == [("Paris.", "Paris."), ("Paris.", "")], "an answer is never lost"
+    separate = [piece(reasoning_content="Hm."), *in_pieces(plain)]
+    assert follow(in_pieces(thinking), separate)[1] == ("Paris.", "Hm.")
+
+
+def test_the_search_for_a_closing_line_takes_linear_time() -> None:
+    started = time.process_time()
+    for text in (" " * (1 << 20), "\n" * (1 << 20), "\n \t" * (1 << 18), "\n</think> x" * (1 << 17), "</think>" * (1 << 17)):
+        split_unopened_thinking(text)
+    assert time.process_time() - started < 1
 
 
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from tests.inference.messages.published_templates import TaggedByteTokenizer, pu
 from yearling.chat import Assistant, TurnRequest
 from yearling.evals.case import Case
 from yearling.evals.subject import EngineSubject
-from yearling.inference import EnginePool, FakeEngine, PromptRenderer, ServedModel
+from yearling.inference import EnginePool, FakeEngine, PromptRenderer, ServedModel, ThinkingSplitter
 from yearling.inference.messages.renderer import habits_of
 from yearling.inference.messages.tool_calls import calls_in
 from yearling.records import Sample, SamplingSettings
@@ -50,6 +50,9 @@ READS_CALLS = {
     *("deepseek-ai-DeepSeek-V3.2", "deepseek-ai-DeepSeek-V4", "deepseek-ai-DeepSeek-V4-Flash-0731", "ibm-granite-granite-4.0"),
     *("ibm-granite-granite-4.1", "inclusionai-ling-3.0-flash", "meetkai-functionary-medium-v3.1", "muse-glimmer"),
     *("openbmb-MiniCPM5-1B", "poolside-Laguna-S-2.1", "poolside-Laguna-XS-2.1", "poolside-Laguna-XS.2", "unsloth-Apriel-1.5"),
+    *("mistralai-Mistral-Nemo-Instruct-2407", "Mistral-Small-3.2-24B-Instruct-2506", "unsloth-mistral-Devstral-Small-2507"),
+    *("mistralai-Ministral-3-14B-Reasoning-2512", "moonshotai-Kimi-K2", "Kimi-K2-Instruct", "Kimi-K2-Thinking"),
+    "openai-gpt-oss-120b",
 }
 """Templates whose calls are read in their own form. The others get the form of `tool_text.py` described."""
 
@@ -163,6 +166,50 @@ def test_calls_are_read_in_the_form_that_the_template_writes(names: list[str]) -
             written = text_of(prompts.encode(history, tools=[TOOL], add_generation_prompt=False)).rpartition("qone")[2]
             [read] = calls_in(written)
             assert (read.name, read.typed_arguments(TOOL["function"]["parameters"])) == ("look_up", arguments), (name, written)
+
+
+def test_two_calls_and_their_results_are_rendered_by_the_template() -> None:
+    ids = {"": [], "Kimi": ["functions.look_up:0", "functions.look_up:1"], "Mistral": ["call00000", "call00001"]}
+    forms = {
+        "openai-gpt-oss-120b": ("", "<|start|>assistant to=functions.look_up<|channel|>commentary json<|message|>"),
+        "moonshotai-Kimi-K2": ("Kimi", "<|tool_call_argument_begin|>"),
+        "mistralai-Mistral-Nemo-Instruct-2407": ("Mistral", '"look_up", "arguments": '),
+        "Mistral-Small-3.2-24B-Instruct-2506": ("Mistral", "[ARGS]"),
+        "unsloth-mistral-Devstral-Small-2507": ("", "[TOOL_CALLS]look_up[ARGS]"),
+    }
+    # The ids of this server have another form than those that templates accept.
+    text = json.dumps([*RESULTS[:2], {**RESULTS[2], "content": ""}, *RESULTS[3:]]).replace("call0000", "call_0f3a6e0c9d5b4a7d8a")
+    history = json.loads(text)
+    openings = {
+        "openai-gpt-oss-120b": " to=functions.look_up<|channel|>commentary json<|message|>",
+        "moonshotai-Kimi-K2": "<|tool_calls_section_begin|><|tool_call_begin|>functions.look_up:0<|tool_call_argument_begin|>",
+        "mistralai-Mistral-Nemo-Instruct-2407": "[TOOL_CALLS][",
+        "Mistral-Small-3.2-24B-Instruct-2506": "[TOOL_CALLS]look_up[CALL_ID]call00000[ARGS]",
+        "unsloth-mistral-Devstral-Small-2507": "[TOOL_CALLS]look_up[ARGS]",
+    }
+    for name, (family, before) in forms.items():
+        prompts = PromptRenderer(TaggedByteTokenizer(), published_template(name))
+        rendered = text_of(prompts.encode(history, tools=[TOOL]))
+        assert rendered.count(f'{before}{{"key": "k') == 2, (name, rendered)
+        assert "<tool_response>" not in rendered
+        assert all(rendered.count(each) >= 2 for each in ids[family]), (name, rendered)
+        question = text_of(prompts.encode(CONVERSATIONS["question"], tools=[TOOL], forced_tool="look_up"))
+        opening = question.removeprefix(text_of(prompts.encode(CONVERSATIONS["question"], tools=[TOOL])))
+        assert opening == openings[name]
+
+
+def test_an_answer_of_gpt_oss_is_divided_as_its_template_writes_it() -> None:
+    template = published_template("openai-gpt-oss-120b")
+    messages = [message("user", "qone"), message("assistant", "aone", thinking="tone")]
+    prompt = template.render(messages[:1], tools=None)
+    answer = template.render(messages, tools=None, add_generation_prompt=False).removeprefix(prompt)
+    prompts = PromptRenderer(TaggedByteTokenizer(), template)
+    assert text_of(prompts.encode(messages[:1], opens_answer=True)) == f"{prompt}<|channel|>final<|message|>"
+    for pieces in ([answer], list(answer)):
+        splitter = ThinkingSplitter()
+        outputs = [*map(splitter.push, pieces), splitter.flush()]
+        assert "".join(output.text for output in outputs) == "aone"
+        assert "".join(output.reasoning for output in outputs) == "tone"
 
 
 def test_replies_follow_sampled_answers(names: list[str]) -> None:

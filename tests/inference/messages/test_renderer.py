@@ -97,7 +97,7 @@ def test_calls_in_tags_are_the_templates_own_and_a_forced_call_is_not_opened_as_
     assert "<function=add>\n<parameter=a>\n1\n</parameter>" in rendered
     assert "# Tools" not in rendered
     assert rendered.endswith("[assistant]")
-    assert render(habits.ONE_RESULT, *history, tools=[ADD], forced_tool="add").endswith("[assistant]<tool_call>\n")
+    assert render(habits.ONE_RESULT, *history, tools=[ADD], forced_tool="add").endswith("[assistant]<tool_call>")
 
 
 @pytest.mark.parametrize(

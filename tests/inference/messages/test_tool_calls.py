@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from yearling.inference.messages import tool_calls
 from yearling.inference.messages.strict_json import read_json
 from yearling.inference.messages.tool_calls import CallBlock, ToolCallScanner, calls_in, read_calls
+from yearling.models.tokenizer import WRITTEN_MARKS
 
 PARAMETERS = {
     "type": "object",
@@ -40,6 +42,16 @@ FORMS = {
     "pairs in one line": "<tool_call>f<arg_key>code</arg_key><arg_value>x</arg_value><arg_key>count</arg_key><arg_value>2"
     "</arg_value></tool_call>",
     "json in tags": '<function=f>{"code": "x", "count": 2}</function>',
+    "Mistral, a list": '[TOOL_CALLS][{"name": "f", "arguments": {"code": "x", "count": 2}, "id": "call00000"}]',
+    "Mistral, names": '[TOOL_CALLS]f[ARGS]{"code": "x", "count": 2}',
+    "Mistral, ids": '[TOOL_CALLS]f[CALL_ID]call00000[ARGS]{"code": "x", "count": 2}',
+    "Kimi": '<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{"code": "x", "count": 2}'
+    "<|tool_call_end|><|tool_calls_section_end|>",
+    "DeepSeek R1": "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n"
+    '{"code": "x", "count": 2}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
+    "DeepSeek V3.1": '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{"code": "x", "count": 2}<｜tool▁call▁end｜>'
+    "<｜tool▁calls▁end｜>",
+    "gpt-oss": '<|start|>assistant to=functions.f<|channel|>commentary json<|message|>{"code": "x", "count": 2}<|call|>',
     "param": '<function name="f"><param name="code"><![CDATA[x]]></param><param name="count">2</param></function>',
 }
 
@@ -66,13 +78,37 @@ def test_every_form_is_read_however_the_output_is_split(form: str, widths: list[
 
 @pytest.mark.parametrize(
     "code",
-    ["</tool_call>", 'a "</tool_call>" b', "\\", '\\"</tool_call>', "{", "</parameter> and </tool_call> too", "<tool_call>"],
+    [
+        "[TOOL_CALLS]g[ARGS]{}",
+        "<|tool_calls_section_end|>",
+        "<｜tool▁calls▁end｜>",
+        "<|call|>",
+        "</tool_call>",
+        'a "</tool_call>" b',
+        "\\",
+        '\\"</tool_call>',
+        "{",
+        "</parameter> and </tool_call> too",
+        "<tool_call>",
+    ],
 )
 def test_marks_inside_a_value_do_not_end_the_call(code: str) -> None:
     as_json = f"<tool_call>{json.dumps({'name': 'f', 'arguments': {'code': code}})}</tool_call>"
     tagged = f"<tool_call>\n<function=f>\n<parameter=code>\n{code}\n</parameter>\n</function>\n</tool_call>"
     pairs = f"<tool_call>f\n<arg_key>code</arg_key>\n<arg_value>{code}</arg_value>\n</tool_call>"
-    for text in (as_json, tagged, pairs):
+    headed = [
+        f"{before}{json.dumps({'code': code})}{after}"
+        for before, after in (
+            ("[TOOL_CALLS]f[ARGS]", ""),
+            (
+                "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>",
+                "<|tool_call_end|><|tool_calls_section_end|>",
+            ),
+            ("<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>", "<｜tool▁call▁end｜><｜tool▁calls▁end｜>"),
+            ("<|start|>assistant to=functions.f<|channel|>commentary json<|message|>", "<|call|>"),
+        )
+    ]
+    for text in (as_json, tagged, pairs, *headed):
         assert scan(text) == ("", [("f", {"code": code})]), text
         assert scan(*text) == ("", [("f", {"code": code})]), text
 
@@ -82,6 +118,36 @@ def test_parallel_calls_and_calls_that_are_not_closed() -> None:
         assert [name for name, _ in scan(f"{form}\n{form}")[1]] == ["f", "f"]
     unclosed = FORMS["tags"].removesuffix("\n</function>\n</tool_call>")
     assert scan(unclosed) == ("", [("f", {"code": "x", "count": 2})])
+
+
+def test_several_calls_between_two_marks() -> None:
+    kimi = "".join(
+        f"<|tool_call_begin|>functions.{name}:{number}<|tool_call_argument_begin|>{{}}<|tool_call_end|>"
+        for number, name in enumerate("fg")
+    )
+    assert scan(f"<|tool_calls_section_begin|>{kimi}<|tool_calls_section_end|>") == ("", [("f", {}), ("g", {})])
+    assert scan('[TOOL_CALLS][{"name": "f", "arguments": {}}, {"name": "g", "arguments": {}}]') == ("", [("f", {}), ("g", {})])
+    assert scan("[TOOL_CALLS]f[ARGS]{}[TOOL_CALLS]g[ARGS]{}") == ("", [("f", {}), ("g", {})])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[TOOL_CALLS] is a mark of Mistral's. " + "It begins a call. " * 60,
+        "[TOOL_CALLS]",
+        "[TOOL_CALLS]f[ARGS]",
+        '[TOOL_CALLS]f[ARGS]{"code": "cut',
+        "[TOOL_CALLS]f{}",
+        "[TOOL_CALLS][1, 2]",
+        "[TOOL_CALLS]f[ARGS]{'code': 1}",
+        "<|tool_calls_section_begin|>nothing here<|tool_calls_section_end|>",
+        "<|tool_calls_section_begin|><|tool_call_begin|>f<|tool_call_argument_begin|>{]<|tool_call_end|><|tool_calls_section_end|>",
+        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{} and more<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+        "<|start|>assistant to=functions.f<|channel|>commentary json<|message|>code<|call|>",
+    ],
+)
+def test_what_is_no_call_stays_text(text: str) -> None:
+    assert scan(text) == scan(*text) == (text, [])
 
 
 def test_a_quotation_mark_without_its_partner_hides_no_later_call() -> None:
@@ -139,12 +205,34 @@ def test_a_call_has_a_longest_length(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (block.raw, block.calls) == (text, ())
 
 
+def test_marks_that_are_control_tokens_have_text() -> None:
+    written = " ".join([f"{marks.open} {marks.close}" for marks in tool_calls.TOOL_MARKS] + list(FORMS.values()))
+    marks = set(re.findall(r"\[[A-Z]+(?:_[A-Z]+)*\]|<\|[a-z_]+\|>|<｜tool[^｜]*｜>", written))
+    assert len(marks) == 17
+    assert marks <= WRITTEN_MARKS
+
+
 def test_deep_nesting_is_no_call() -> None:
     text = "<tool_call>" + "[" * 100_000 + "</tool_call>"
     assert scan(text) == (text, [])
 
 
-@given(st.text(alphabet=st.sampled_from('<>/={}[]":,\\ \nfx') | st.sampled_from([*"<tool_call></function=param>"]), max_size=300))
+PIECES = [
+    *'<>/={}[]":,\\ \nfx',
+    *(
+        "<tool_call>",
+        "</tool_call>",
+        "</function",
+        "=param>",
+        "[TOOL_CALLS]",
+        "[ARGS]",
+        "<|call|>",
+        "<|start|>assistant to=functions.",
+    ),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=300).map("".join))
 def test_no_output_is_lost(text: str) -> None:
     scanner = ToolCallScanner()
     outputs = [*scanner.push(text), *scanner.flush()]
@@ -165,6 +253,14 @@ def test_no_output_is_lost(text: str) -> None:
         "<tool_call>f<arg_key>",
         '<tool_call>["</tool_call>',
         "<invoke name=x><param name=y ",
+        "[TOOL_CALLS]",
+        "[TOOL_CALLS]{",
+        "[TOOL_CALLS]x[",
+        '[TOOL_CALLS][{"',
+        "[TOOL_CALLS]f[ARGS]",
+        "<|tool_calls_section_begin|><|tool_call_begin|>f<|tool_call_argument_begin|>{}",
+        "<|tool_call_begin|>f<|tool_call_argument_begin|>{}<|tool_call_end|>",
+        "<｜tool▁call▁begin｜>f<｜tool▁sep｜>",
         "<",
     ],
 )

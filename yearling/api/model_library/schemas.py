@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from yearling.api.http.schemas import ResponseModel, StrictModel
+from yearling.api.model_library.pulls import PullState
+from yearling.config import EndpointName, EndpointUrl
 
 ModelName = Annotated[str, Field(min_length=1, max_length=300)]
-EndpointName = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$")]
-EndpointUrl = Annotated[str, Field(max_length=500, pattern=r"^https?://[^/?#@\s]+(?:/[^?#\s]*)?$")]
 ApiKeyText = Annotated[str, Field(max_length=500, pattern=r"^[\x21-\x7e]*$")]
 
 
@@ -106,7 +106,7 @@ class PullView(ResponseModel):
     """Always `model_pull`."""
     model: str
     """What is pulled, as requested."""
-    state: Literal["running", "finished", "failed", "cancelled"]
+    state: PullState
     """State of the pull. The next pull of a failed or cancelled one continues where it stopped."""
     phase: str
     """What the pull is doing, such as `Downloading model.gguf`."""
@@ -138,22 +138,20 @@ class EndpointRequest(StrictModel):
     """API key. Empty sends none."""
 
 
-class EndpointTestRequest(StrictModel):
+class SavedEndpointTestRequest(StrictModel):
+    """Body of `POST /v1/endpoints/{name}/test`."""
+
+    model: Annotated[str, Field(max_length=300)] = ""
+    """Name of a model of the endpoint, which is asked for a word. Empty only lists the models."""
+
+
+class EndpointTestRequest(SavedEndpointTestRequest):
     """Body of `POST /v1/endpoints/test`."""
 
     url: EndpointUrl
     """Base URL of an endpoint that need not be saved."""
     api_key: ApiKeyText = ""
     """API key. Empty sends none."""
-    model: Annotated[str, Field(max_length=300)] = ""
-    """Name of a model of the endpoint, which is asked for a word. Empty only lists the models."""
-
-
-class SavedEndpointTestRequest(StrictModel):
-    """Body of `POST /v1/endpoints/{name}/test`."""
-
-    model: Annotated[str, Field(max_length=300)] = ""
-    """Name of a model of the endpoint, which is asked for a word. Empty only lists the models."""
 
 
 class EndpointTestResult(ResponseModel):
@@ -211,8 +209,6 @@ class EndpointPresetView(ResponseModel):
     """Whether it needs an API key."""
     start_command: str
     """Command that starts it on this machine; empty for a hosted one."""
-    homepage: str
-    """Its web page."""
 
 
 class EndpointList(ResponseModel):

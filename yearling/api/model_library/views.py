@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import psutil
 
 from yearling.api.http.json_response import JsonObject
@@ -31,23 +33,18 @@ _NO_FACTS: JsonObject = {
 
 
 def library_view(library: ModelLibrary, pool: ApiEnginePool) -> JsonObject:
-    """A `ModelLibraryView`. Reads the models' manifests."""
+    """A `ModelLibraryView`. Reads the models' manifests, each once."""
     default = pool.default()
-    installed = {model.name: model for model in library.list()}
-    damaged = library.list_damaged()
-    on_endpoints = {name: status.settings.name for status in pool.endpoints() for name in status.models}
-    rows = [_installed_row(model) for model in installed.values()]
+    installed, damaged = library.scan()
+    rows = [_installed_row(model) for model in installed]
     rows += [_row(name, name, "damaged", problem=str(error)) for name, error in damaged.items()]
-    for name in pool.names():
-        if name not in installed and name not in damaged:
-            base = installed.get(name.partition("+")[0])
-            facts = _local_facts(base) if base else {}
-            endpoint = on_endpoints.get(name) or next(
-                (each for each in on_endpoints.values() if name.startswith(f"{each}/")), None
-            )
-            rows.append(
-                _row(name, pool.title(name), "installed" if base else "served", can_be_default=True, **facts, endpoint=endpoint)
-            )
+    by_name = {model.name: model for model in installed}
+    for listed in pool.models(installed):
+        if listed.name not in by_name and listed.name not in damaged:
+            weights = by_name.get(listed.weights or "")
+            facts = _local_facts(weights) if weights else {}
+            state = "installed" if weights else "served"
+            rows.append(_row(listed.name, listed.title, state, can_be_default=True, **facts, endpoint=listed.endpoint))
     present = {row["name"] for row in rows}
     rows += [_available_row(entry) for entry in known_models().values() if entry.name not in present]
     for row in rows:
@@ -65,30 +62,12 @@ def library_view(library: ModelLibrary, pool: ApiEnginePool) -> JsonObject:
 
 def pull_view(pull: ModelPull) -> JsonObject:
     """A `PullView`."""
-    return {
-        "object": "model_pull",
-        "model": pull.model,
-        "state": pull.state,
-        "phase": pull.phase,
-        "done_bytes": pull.done_bytes,
-        "total_bytes": pull.total_bytes,
-        "problem": pull.problem,
-    }
+    return {"object": "model_pull", **asdict(pull)}
 
 
 def endpoint_list_view(pool: ApiEnginePool) -> JsonObject:
     """An `EndpointList`."""
-    presets = [
-        {
-            "name": preset.name,
-            "title": preset.title,
-            "url": preset.url,
-            "needs_key": preset.needs_key,
-            "start_command": preset.start_command,
-            "homepage": preset.homepage,
-        }
-        for preset in ENDPOINT_PRESETS
-    ]
+    presets = [asdict(preset) for preset in ENDPOINT_PRESETS]
     return {"object": "list", "data": [endpoint_view(status) for status in pool.endpoints()], "presets": presets}
 
 
@@ -108,16 +87,7 @@ def endpoint_view(status: EndpointStatus) -> JsonObject:
 
 def endpoint_test_view(check: EndpointCheck) -> JsonObject:
     """An `EndpointTestResult`."""
-    return {
-        "object": "endpoint_test",
-        "ok": not check.problem,
-        "models": list(check.models),
-        "listing_s": check.listing_s,
-        "answered_by": check.answered_by,
-        "answer_s": check.answer_s,
-        "problem": check.problem,
-        "advice": check.advice,
-    }
+    return {"object": "endpoint_test", "ok": not check.problem, **asdict(check)}
 
 
 def _row(name: str, title: str, state: str, *, can_be_default: bool = False, **facts: object) -> JsonObject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import Path, Request
@@ -10,7 +11,9 @@ from yearling.api.access.policy import require_role
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.openai import schemas
-from yearling.api.services import ApiEnginePool, get_services
+from yearling.api.services import get_services
+from yearling.errors import NotFound
+from yearling.inference import ListedModel
 
 router = ApiRouter(dependencies=[require_role("reader")])
 
@@ -18,8 +21,8 @@ router = ApiRouter(dependencies=[require_role("reader")])
 @router.get("/v1/models", operation_id="list_models", response_model=schemas.ModelList)
 async def list_models(request: Request) -> JsonResponse:
     """List the models. The first is the default model."""
-    pool = get_services(request).pool
-    return JsonResponse({"object": "list", "data": [_model_view(pool, name) for name in pool.names()]})
+    models = await asyncio.to_thread(get_services(request).pool.models)
+    return JsonResponse({"object": "list", "data": [_model_view(model) for model in models]})
 
 
 @router.get("/v1/models/{model:path}", operation_id="get_model", response_model=schemas.ModelObject)
@@ -27,9 +30,22 @@ async def get_model(
     request: Request, model: Annotated[str, Path(description="Name of the model. It can contain slashes.")]
 ) -> JsonResponse:
     """Return one model."""
-    return JsonResponse(_model_view(get_services(request).pool, model))
+    models = await asyncio.to_thread(get_services(request).pool.models)
+    listed = next((each for each in models if each.name == model), None)
+    if listed is None:
+        raise NotFound(
+            f"The model {model!r} does not exist.",
+            advice=f"Available models: {', '.join(each.name for each in models) or 'none'}.",
+            param="model",
+        )
+    return JsonResponse(_model_view(listed))
 
 
-def _model_view(pool: ApiEnginePool, name: str) -> JsonObject:
-    owner, created = pool.model_info(name)
-    return {"id": name, "object": "model", "created": created, "owned_by": owner, "title": pool.title(name)}
+def _model_view(model: ListedModel) -> JsonObject:
+    return {
+        "id": model.name,
+        "object": "model",
+        "created": model.created_unix_s,
+        "owned_by": model.owned_by,
+        "title": model.title,
+    }

@@ -12,13 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from yearling.config import EndpointSettings
-from yearling.errors import Unavailable, UserError
+from yearling.errors import UserError
 from yearling.inference.remote import RemoteEndpoint, RemoteEngine
-from yearling.inference.served_model import ServedModel
+from yearling.inference.served_model import ListedModel, ServedModel
 
 REFRESH_INTERVAL_S = 60.0
-LISTING_TIMEOUT_S = 15.0
-"""How long an endpoint may take to list its models."""
 MIN_REFRESH_PAUSE_S = 2.0
 """A request for an unknown model asks the endpoints again, at most this often."""
 
@@ -53,8 +51,7 @@ class EndpointDirectory:
         self._listed: dict[str, _Listed] = {}
         self._retired: list[RemoteEndpoint] = []
         """Endpoints that were removed. Answers can still come from them, so they stay open."""
-        self._models: dict[str, ServedModel] = {}
-        self._titles: dict[str, str] = {}
+        self._models: dict[str, tuple[ServedModel, ListedModel]] = {}
         self._refreshing = asyncio.Lock()
         self._refreshed_s = -float("inf")
         self._watch: asyncio.Task[None] | None = None
@@ -94,17 +91,14 @@ class EndpointDirectory:
         """Why endpoints did not list their models when they were last asked."""
         return [listed.problem for listed in self._listed.values() if listed.problem]
 
-    def names(self) -> list[str]:
-        """Names of the models, in the order of the endpoints. The second of two equal names starts with its endpoint's name."""
-        return list(self._models)
+    def models(self) -> list[ListedModel]:
+        """The models, in the order of the endpoints. The second of two equal names starts with its endpoint's name."""
+        return [listed for _, listed in self._models.values()]
 
     def find(self, name: str) -> ServedModel | None:
         """The model of that name."""
-        return self._models.get(name)
-
-    def title(self, name: str) -> str:
-        """What the endpoint calls the model in words; empty if it does not say."""
-        return self._titles.get(name, "")
+        served, _ = self._models.get(name, (None, None))
+        return served
 
     def statuses(self) -> list[EndpointStatus]:
         """Every endpoint, in order."""
@@ -119,14 +113,21 @@ class EndpointDirectory:
         return statuses
 
     def _name_models(self) -> None:
-        models: dict[str, ServedModel] = {}
-        titles: dict[str, str] = {}
-        for endpoint_name, listed in self._listed.items():
-            for model_id, served in listed.models.items():
-                name = f"{endpoint_name}/{model_id}" if model_id in models else model_id
-                models[name] = served if name == served.name else replace(served, name=name)
-                titles[name] = listed.titles.get(model_id, "")
-        self._models, self._titles = models, titles
+        models: dict[str, tuple[ServedModel, ListedModel]] = {}
+        for endpoint_name, endpoint in self._listed.items():
+            for model_id, served in endpoint.models.items():
+                name = model_id
+                while name in models:
+                    name = f"{endpoint_name}/{name}"
+                listed = ListedModel(
+                    name=name,
+                    title=endpoint.titles.get(model_id) or name,
+                    owned_by=served.owned_by,
+                    created_unix_s=served.created_unix_s,
+                    endpoint=endpoint_name,
+                )
+                models[name] = (served if name == served.name else replace(served, name=name), listed)
+        self._models = models
 
     def _open_wanted(self) -> None:
         listed = {}
@@ -151,10 +152,7 @@ class EndpointDirectory:
         if endpoint is None:
             return
         try:
-            async with asyncio.timeout(LISTING_TIMEOUT_S):
-                models = await endpoint.list_models()
-        except TimeoutError:
-            listed.problem = str(Unavailable(f"{listed.settings.url} did not list its models within {LISTING_TIMEOUT_S:g} s."))
+            models = await endpoint.list_models()
         except UserError as error:
             listed.problem = str(error)
         else:

@@ -14,7 +14,6 @@ class EndpointPreset:
     url: str
     needs_key: bool
     start_command: str
-    homepage: str
 
 
 ENDPOINT_PRESETS = (
@@ -24,7 +23,6 @@ ENDPOINT_PRESETS = (
         url="http://127.0.0.1:11434/v1",
         needs_key=False,
         start_command="ollama serve",
-        homepage="https://ollama.com",
     ),
     EndpointPreset(
         name="llama-server",
@@ -32,7 +30,6 @@ ENDPOINT_PRESETS = (
         url="http://127.0.0.1:8080/v1",
         needs_key=False,
         start_command="llama-server -m MODEL.gguf --port 8080",
-        homepage="https://github.com/ggml-org/llama.cpp",
     ),
     EndpointPreset(
         name="vllm",
@@ -40,7 +37,6 @@ ENDPOINT_PRESETS = (
         url="http://127.0.0.1:8000/v1",
         needs_key=False,
         start_command="vllm serve OWNER/REPO --port 8000",
-        homepage="https://docs.vllm.ai",
     ),
     EndpointPreset(
         name="openrouter",
@@ -48,6 +44,5 @@ ENDPOINT_PRESETS = (
         url="https://openrouter.ai/api/v1",
         needs_key=True,
         start_command="",
-        homepage="https://openrouter.ai",
     ),
 )

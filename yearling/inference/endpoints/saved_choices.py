@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from yearling.config import REMOTE_ENDPOINT, EndpointSettings, Settings, load_settings
+from yearling.config import MAX_ENDPOINTS, REMOTE_ENDPOINT, EndpointSettings, Settings, load_settings
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.files.toml_file import edit_toml
 from yearling.inference.remote import check_address
@@ -16,8 +16,6 @@ from yearling.inference.remote import check_address
 if TYPE_CHECKING:
     import tomlkit
     from tomlkit.items import AoT
-
-MAX_ENDPOINTS = 20
 
 
 def save_default_model(settings: Settings, name: str) -> bool:

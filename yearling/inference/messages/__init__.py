@@ -2,7 +2,13 @@
 
 from yearling.inference.messages.renderer import PromptRenderer, append_to_system_message, messages_for_model
 from yearling.inference.messages.strict_json import read_json
-from yearling.inference.messages.thinking import THINK_CLOSE, THINK_OPEN, SplitOutput, ThinkingSplitter
+from yearling.inference.messages.thinking import (
+    THINK_CLOSE,
+    THINK_OPEN,
+    SplitOutput,
+    ThinkingSplitter,
+    split_unopened_thinking,
+)
 from yearling.inference.messages.tool_calls import TOOL_CALL_CLOSE, TOOL_CALL_OPEN, CallBlock, ToolCallScanner, is_stray_mark
 from yearling.inference.messages.tool_text import (
     describe_tools,
@@ -27,6 +33,7 @@ __all__ = [
     "is_stray_mark",
     "messages_for_model",
     "read_json",
+    "split_unopened_thinking",
     "tool_messages_as_text",
     "with_object_arguments",
 ]

@@ -10,7 +10,6 @@ these forms is ignored or reported, never passed on. Independent of HTTP.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,8 +17,14 @@ from typing import Any
 from yearling.errors import Unavailable
 from yearling.inference.engine import Delta
 from yearling.inference.messages.strict_json import read_json
-from yearling.inference.messages.thinking import SplitOutput, ThinkingSplitter
+from yearling.inference.messages.thinking import (
+    MAX_UNOPENED_CHARS,
+    SplitOutput,
+    ThinkingSplitter,
+    split_unopened_thinking,
+)
 from yearling.records import FinishReason
+from yearling.unicode_repair import mend_surrogates
 
 MAX_CALLS = 128
 """Tool calls in one answer."""
@@ -29,19 +34,26 @@ MAX_NAME_CHARS = 200
 """Characters of a call's id, and of its name."""
 
 _FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls"}
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class EndpointAnswer:
-    """Reads the events of one answer in turn. Raises Unavailable above a limit."""
+    """Reads the events of one answer in turn. Raises Unavailable above a limit.
 
-    def __init__(self) -> None:
+    `begins_thinking`: an earlier answer of the model ended a thinking section that it had not opened, so this one is taken to
+    begin inside one. If it ends by itself without closing it, it was none: all of it is passed on again, as the answer. After
+    `end`, the attribute says how the next answer is to be taken.
+    """
+
+    def __init__(self, *, begins_thinking: bool = False) -> None:
+        self.begins_thinking = begins_thinking
         self.is_finished = False
         """Whether the endpoint said why the answer ended."""
         self._finish: FinishReason = "stop"
         self._usage: Mapping[str, Any] = {}
         self._choice: object = None
-        self._thinking = ThinkingSplitter()
+        self._thinking = ThinkingSplitter(begins_inside=begins_thinking)
+        self._beginning: list[str] = []
+        """The answer so far, or its thoughts if it is taken to begin with them."""
         self._text, self._reasoning = HalfCharacters(), HalfCharacters()
         self._calls = EndpointToolCalls()
         self._num_chars = 0
@@ -63,6 +75,8 @@ class EndpointAnswer:
                 text += plain
                 reasoning += next((named for name in _REASONING_FIELDS if isinstance(named := fields.get(name), str)), "")
                 reasoning += thoughts
+                if reasoning and self.begins_thinking and not any(self._beginning):  # thoughts come separately
+                    self.begins_thinking, self._thinking = False, ThinkingSplitter()
                 calls += self._calls.read(fields)
             if isinstance(reason := choice.get("finish_reason"), str) and reason:
                 self._finish, self.is_finished = _FINISH_REASONS.get(reason, "stop"), True
@@ -71,9 +85,16 @@ class EndpointAnswer:
     def end(self) -> Iterator[Delta]:
         """What was held back, and the last delta."""
         held = self._delta(self._thinking.push(self._text.flush()), self._reasoning.flush(), self._calls.flush())
+        is_unclosed = self._thinking.is_inside
         last = self._delta(self._thinking.flush(), "", [])
         yield from (delta for delta in (held, last) if delta is not None)
         is_call = self._calls.num_calls > 0 and self._finish == "stop"
+        if not self.begins_thinking:
+            text = "".join(self._beginning)
+            self.begins_thinking = split_unopened_thinking(text)[1] != text
+        elif is_unclosed and self._finish == "stop" and not is_call:
+            self.begins_thinking = False
+            yield Delta(text="".join(self._beginning))
         yield Delta(
             finish_reason="tool_calls" if is_call else self._finish,
             prompt_tokens=_count(self._usage.get("prompt_tokens")),
@@ -82,6 +103,8 @@ class EndpointAnswer:
 
     def _delta(self, split: SplitOutput, reasoning: str, calls: list[dict[str, Any]]) -> Delta | None:
         reasoning += split.reasoning
+        if self.begins_thinking or self._num_chars < MAX_UNOPENED_CHARS:
+            self._beginning.append(split.reasoning if self.begins_thinking else split.text)
         self._num_chars += len(split.text) + len(reasoning) + sum(len(call["function"].get("arguments", "")) for call in calls)
         if self._num_chars > MAX_ANSWER_CHARS:
             raise Unavailable(f"The endpoint sent an answer of more than {MAX_ANSWER_CHARS} characters.")
@@ -142,8 +165,8 @@ class EndpointToolCalls:
         function = item.get("function")
         if not isinstance(function, Mapping):
             function = item
-        name = whole_characters(_string(function.get("name")))[:MAX_NAME_CHARS]
-        peer_id = whole_characters(_string(item.get("id")))[:MAX_NAME_CHARS]
+        name = mend_surrogates(_string(function.get("name")))[:MAX_NAME_CHARS]
+        peer_id = mend_surrogates(_string(item.get("id")))[:MAX_NAME_CHARS]
         index = item.get("index")
         call = self._find(index if isinstance(index, int) else None, peer_id, name)
         if call is not None:
@@ -206,19 +229,12 @@ class HalfCharacters:
         """The text that is complete."""
         text = self._half + text
         self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        return whole_characters(text[: len(text) - len(self._half)])
+        return mend_surrogates(text[: len(text) - len(self._half)])
 
     def flush(self) -> str:
         """What was held back."""
         half, self._half = self._half, ""
-        return whole_characters(half)
-
-
-def whole_characters(text: str) -> str:
-    """The text with halves of characters joined, or replaced by U+FFFD."""
-    if not _SURROGATE.search(text):
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return mend_surrogates(half)
 
 
 def _text_and_reasoning(content: object) -> tuple[str, str]:

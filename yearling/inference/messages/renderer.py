@@ -9,18 +9,32 @@ tokenizers by their protocols only, and nothing of engines. Call `encode` from a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 from yearling.errors import BadInput, Unsupported
+from yearling.inference.messages.channels import FINAL_CHANNEL
 from yearling.inference.messages.shapes import ConversationShapes
 from yearling.inference.messages.thinking import THINK_CLOSE, THINK_OPEN
-from yearling.inference.messages.tool_calls import TOOL_CALL_OPEN, calls_in
-from yearling.inference.messages.tool_text import describe_tools, tool_messages_as_text, with_object_arguments
+from yearling.inference.messages.tool_calls import TOOL_MARKS, calls_in
+from yearling.inference.messages.tool_text import (
+    CallIds,
+    describe_tools,
+    format_tool_call,
+    tool_messages_as_text,
+    with_call_ids,
+    with_object_arguments,
+)
 from yearling.inference.served_model import ChatTemplateLike, ServedModel, TokenizerLike
 
 _MODEL_MESSAGE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content")
+_OPENS = "|".join(re.escape(marks.open) for marks in TOOL_MARKS)
+_JSON_CALL = re.compile(rf"(?P<opening>(?:{_OPENS})[\s\[]*)\{{")
+_PROBE_NAME = "probe_function"
+_PROBE_JSON = re.compile(r'\{\s*"text"')
 _PROBE_ARGUMENTS = {"text": 'a "b" <c>', "count": 2}
 _PROBE_TOOL: dict[str, Any] = {
     "type": "function",
@@ -46,7 +60,9 @@ class TemplateHabits:
         self._template_ref = ref(template)
         self.shapes = ConversationShapes(self._render)
         self._renders_tools: bool | None = None
-        self._opens_call: bool | None = None
+        self._call_opening: str | None = None
+        self._answer_opening: str | None = None
+        self._call_ids: CallIds | None = None
         self._no_tools: tuple[Sequence[dict[str, Any]] | None] | None = None
 
     @property
@@ -64,12 +80,56 @@ class TemplateHabits:
         return self._renders_tools
 
     @property
-    def opens_json_call(self) -> bool:
-        """Whether a call begins with `<tool_call>` and JSON, as a forced call does."""
-        if self._opens_call is None:
-            _, _, body = self._rendered_call().partition(TOOL_CALL_OPEN) if self.renders_tools else ("", "", "{")
-            self._opens_call = body.lstrip().startswith("{")
-        return self._opens_call
+    def call_opening(self) -> str:
+        """What the template writes between the beginning of an answer and a call as a JSON object, which a forced call is; empty
+        if it writes calls in another form.
+        """
+        if self._call_opening is None:
+            rendered = self._rendered_call() if self.renders_tools else format_tool_call("f", "{}")
+            found = _JSON_CALL.search(rendered)
+            self._call_opening = found["opening"] if found else ""
+        return self._call_opening
+
+    @property
+    def names_forced_calls(self) -> bool:
+        """Whether the prompt of a forced call names its function, because the template writes arguments in JSON behind a name."""
+        return bool(self._named_call_opening)
+
+    def named_call_opening(self, name: str) -> str:
+        """What the template writes between the beginning of an answer and the arguments of a call of this function."""
+        return self._named_call_opening.replace(_PROBE_NAME, name)
+
+    @cached_property
+    def _named_call_opening(self) -> str:
+        if not self.renders_tools or self.call_opening:
+            return ""
+        options = _thinking_options(self._template, thinking=False)
+        prompt = self._template.render([{"role": "user", "content": "Qzw"}], tools=[_PROBE_TOOL], **options).rpartition("Qzw")[2]
+        rendered = self._rendered_call()
+        arguments = _PROBE_JSON.search(rendered)
+        if arguments is None:
+            return ""
+        written = rendered[: arguments.start()]
+        begin = max((written.rfind(marks.open) for marks in TOOL_MARKS), default=-1)
+        opening = written[len(prompt) :] if written.startswith(prompt) and begin < len(prompt) else written[max(begin, 0) :]
+        return opening if _PROBE_NAME in opening else ""
+
+    @property
+    def answer_opening(self) -> str:
+        """The header of the answer's channel, which models write themselves; empty without channels."""
+        if self._answer_opening is None:
+            history = [{"role": "user", "content": "Qzw"}, {"role": "assistant", "content": "Qza"}]
+            rendered = self._template.render(history, tools=self.no_tools, add_generation_prompt=False)
+            self._answer_opening = FINAL_CHANNEL if f"{FINAL_CHANNEL}Qza" in rendered else ""
+        return self._answer_opening
+
+    @property
+    def call_ids(self) -> CallIds:
+        """The ids of calls that the model was trained on: Mistral's have nine letters and digits, Kimi's name the function."""
+        if self._call_ids is None:
+            rendered = self._rendered_call() if self.renders_tools else ""
+            self._call_ids = "function" if "functions.probe_function:0<" in rendered else "short"
+        return self._call_ids
 
     @property
     def no_tools(self) -> Sequence[dict[str, Any]] | None:
@@ -146,18 +206,20 @@ class PromptRenderer:
         forced_tool: str | None = None,
         instructions: Sequence[str] = (),
         thinking: bool = False,
+        opens_answer: bool = False,
         add_generation_prompt: bool = True,
     ) -> list[int]:
         """The token ids of the prompt.
 
         `forced_tool` names the function whose call is enforced; `*` stands for any of the tools. `instructions` join the system
-        message. `thinking` leaves the prompt open inside the model's thinking section; otherwise it is closed. Without
+        message. `thinking` leaves the prompt open inside the model's thinking section; otherwise it is closed. With
+        `opens_answer`, the output is the answer from its first character on, as a grammar needs it. Without
         `add_generation_prompt`, the ids end with the last message. Raises BadInput if the template takes no form of the messages.
         """
         plain = messages_for_model(messages)
         renders_tools = (bool(tools) or any(map(_involves_tools, plain))) and self.habits.renders_tools
         if renders_tools:
-            plain = with_object_arguments(plain)
+            plain = with_call_ids(with_object_arguments(plain), self.habits.call_ids)
         else:
             plain = tool_messages_as_text(plain)
             if tools:
@@ -176,11 +238,13 @@ class PromptRenderer:
             ids = [*ids, *self.tokenizer.encode(f"{THINK_OPEN}\n", special=True)]
         elif is_thinking_open and not thinking:  # some templates open the section even if thinking is disabled
             ids = [*ids, *self._thinking_close_ids()]
-        return [*ids, *self._tool_call_open_ids(forced_tool is not None)]
+        if opens_answer and not thinking:
+            ids = [*ids, *self.tokenizer.encode(self.habits.answer_opening, special=True)]
+        return [*ids, *self._tool_call_open_ids(forced_tool)]
 
-    def encode_after_thinking(self, ids: Sequence[int], thoughts: str, *, force_tool_call: bool) -> list[int]:
+    def encode_after_thinking(self, ids: Sequence[int], thoughts: str, *, forced_tool: str | None) -> list[int]:
         """The prompt `ids` of a thinking model, continued by its thoughts and the end of the thinking section."""
-        return [*ids, *self.tokenizer.encode(thoughts), *self._thinking_close_ids(), *self._tool_call_open_ids(force_tool_call)]
+        return [*ids, *self.tokenizer.encode(thoughts), *self._thinking_close_ids(), *self._tool_call_open_ids(forced_tool)]
 
     def encode_turn_end(self) -> list[int]:
         """What follows an answer when the conversation ends with it; begins with the token that ends the answer, if any does."""
@@ -209,10 +273,11 @@ class PromptRenderer:
     def _thinking_close_ids(self) -> list[int]:
         return self.tokenizer.encode(f"\n{THINK_CLOSE}\n\n", special=True)
 
-    def _tool_call_open_ids(self, force_tool_call: bool) -> list[int]:
-        if not force_tool_call or not self.habits.opens_json_call:
+    def _tool_call_open_ids(self, forced_tool: str | None) -> list[int]:
+        if forced_tool is None:
             return []
-        return self.tokenizer.encode(f"{TOOL_CALL_OPEN}\n", special=True)
+        opening = self.habits.call_opening if forced_tool == "*" else self.habits.named_call_opening(forced_tool)
+        return self.tokenizer.encode(opening or self.habits.call_opening, special=True)
 
     def _ends_in_open_thinking(self, ids: Sequence[int]) -> bool:
         return self.template.supports_thinking and self.tokenizer.decode(list(ids[-8:]), skip_special=False).rstrip().endswith(

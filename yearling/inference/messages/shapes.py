@@ -130,6 +130,24 @@ def _separate_calls(messages: Messages) -> Messages:
     return separated
 
 
+def _call_one_at_a_time(messages: Messages) -> Messages:
+    """Each of several calls in one message becomes a message of its own, followed by its result."""
+    results = {message.get("tool_call_id"): message for message in messages if message["role"] == "tool"}
+    separated: Messages = []
+    placed: set[object] = set()
+    for message in messages:
+        calls = message.get("tool_calls") or ()
+        if len(calls) > 1:
+            for index, call in enumerate(calls):
+                separated.append({**message, "content": "" if index else message["content"], "tool_calls": [call]})
+                if call["id"] in results and call["id"] not in placed:
+                    separated.append(results[call["id"]])
+                    placed.add(call["id"])
+        elif not (message["role"] == "tool" and message.get("tool_call_id") in placed):
+            separated.append(message)
+    return separated
+
+
 def _quote_opening_answer(messages: Messages) -> Messages:
     """A conversation that the assistant opens gets its first answer as a question's text, which says so."""
     start = 1 if messages and messages[0]["role"] == "system" else 0
@@ -151,8 +169,9 @@ def _joined(texts: Sequence[str]) -> str:
 _CHANGES: tuple[tuple[Callable[[Messages], Messages], int], ...] = (
     # In the order in which they are made, with their weights.
     (_separate_calls, 3),
+    (_call_one_at_a_time, 4),
     (_join_tool_results, 2),
-    (_write_tools_as_text, 6),
+    (_write_tools_as_text, 10),
     (_move_system_messages, 2),
     (_quote_opening_answer, 3),
     (_fold_system_message, 4),
@@ -228,7 +247,7 @@ class ConversationShapes:
             except BadInput as error:
                 refusal = refusal or error.message
                 continue
-            if _contains_in_order(rendered, texts) and all(text in rendered for text in system_texts):
+            if _contains_in_order(rendered, sorted(texts, key=form.find)) and all(text in rendered for text in system_texts):
                 return _Fit(changes)
             refusal = refusal or "it leaves out some of the messages."
         return _Fit(refusal=refusal)

@@ -17,6 +17,15 @@ def read_json(text: str) -> Any:
         raise ValueError("the JSON is nested too deeply") from None
 
 
+def read_json_at(text: str, start: int) -> tuple[Any, int]:
+    """(the value of the JSON text that begins at `start`, where it ends). Raises as `read_json`."""
+    try:
+        value, end = _DECODER.raw_decode(text, start)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+    return value, end
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
@@ -26,3 +35,6 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:40]} is too large")
     return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)

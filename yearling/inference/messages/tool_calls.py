@@ -1,14 +1,15 @@
 """Tool calls in the output of models: a table of the marks that published templates teach, and readers of what is in between.
 
-Three forms of a call are read, whatever the marks around them:
+Four forms of a call are read, whatever the marks around them:
 
     {"name": "f", "arguments": {"a": 1}}                    JSON: one object, a list, or one object a line
     <function=f><parameter=a>1</parameter></function>       tags, also <invoke name="f"> and <param name="a">
     f<arg_key>a</arg_key><arg_value>1</arg_value>           a name and pairs
+    f[ARGS]{"a": 1}                                         a name, a mark, and the arguments as JSON
 
 Closing marks inside strings and values do not end a call. All readers take time proportional to the text. Tests render each form
-with the templates that use it (`tests/inference/messages/`). Marks that are control tokens of their model have no text and are
-not listed: models with such templates get the form of `tool_text.py` described to them.
+with the templates that use it (`tests/inference/messages/`). Marks that are control tokens of their model have to stand in
+`models.WRITTEN_MARKS`, because other control tokens have no text.
 """
 
 from __future__ import annotations
@@ -19,22 +20,29 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from yearling.inference.messages.strict_json import read_json
+from yearling.inference.messages.strict_json import read_json, read_json_at
 
 TOOL_CALL_OPEN = "<tool_call>"
 TOOL_CALL_CLOSE = "</tool_call>"
 
 MAX_CALL_CHARS = 1 << 20
 """Longest call. A longer one stays text."""
+MAX_HEAD_CHARS = 500
+"""Longest beginning of a call without a closing mark, before its JSON value. A longer one stays text."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolMarks:
-    """What stands before and after a call. `in_body`: the marks are themselves a part of the call's tags."""
+    """What stands before and after a call. Without a closing mark, a call ends with its JSON value.
+
+    `in_body`: the marks are themselves a part of the call's tags. `json_arguments`: whatever the body begins with, its arguments
+    are JSON, so that closing marks inside strings do not end it.
+    """
 
     open: str
     close: str
     in_body: bool = False
+    json_arguments: bool = False
 
 
 TOOL_MARKS = (
@@ -48,12 +56,16 @@ TOOL_MARKS = (
     ToolMarks("<｜DSML｜tool_calls>", "</｜DSML｜tool_calls>"),  # DeepSeek V4
     ToolMarks("<function=", "</function>", in_body=True),  # Functionary 3.1; Qwen3-Coder where it forgets its marks
     ToolMarks("<function name=", "</function>", in_body=True),  # MiniCPM 5
+    ToolMarks("[TOOL_CALLS]", ""),  # Mistral
+    ToolMarks("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>", json_arguments=True),  # Kimi K2
+    ToolMarks("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>", json_arguments=True),  # DeepSeek R1, V3, V3.1
+    ToolMarks("<|start|>assistant to=functions.", "<|call|>", json_arguments=True),  # gpt-oss, as `channels.py` writes it
 )
 
 _BY_OPEN = {marks.open: marks for marks in TOOL_MARKS}
 _OPENS = re.compile("|".join(re.escape(marks.open) for marks in TOOL_MARKS))
 _LONGEST_OPEN = max(len(marks.open) for marks in TOOL_MARKS)
-_STRAY_CLOSES = re.compile("|".join(sorted({re.escape(marks.close) for marks in TOOL_MARKS})))
+_STRAY_CLOSES = re.compile("|".join(sorted({re.escape(marks.close) for marks in TOOL_MARKS if marks.close})))
 _STRING_EVENT = re.compile(r'["\\]')
 
 
@@ -119,7 +131,7 @@ class ToolCallScanner:
     def flush(self) -> Iterator[str | CallBlock]:
         """What is left at the end of the output. Models often end their turn without closing the last call."""
         while self._marks is not None:
-            body_end = self._buffer.find(self._marks.close)
+            body_end = self._buffer.find(self._marks.close) if self._marks.close else -1
             closed = body_end >= 0  # a quotation mark without its partner hid the end of the call
             yield self._finish(body_end if closed else len(self._buffer), closed=closed)
             yield from self.push("")
@@ -134,8 +146,12 @@ class ToolCallScanner:
             begun = self._buffer.lstrip()
             if not begun:
                 return None
-            is_json = begun[0] in "{[" and not self._marks.in_body
-            self._end = _JsonEnd(self._marks.close) if is_json else _TagEnd(self._marks.close)
+            if not self._marks.close:
+                self._end = _ValueEnd(self._marks.open)
+            elif self._marks.json_arguments or (begun[0] in "{[" and not self._marks.in_body):
+                self._end = _JsonEnd(self._marks.close)
+            else:
+                self._end = _TagEnd(self._marks.close)
         return self._end.find(self._buffer)
 
     def _finish(self, body_end: int, *, closed: bool) -> CallBlock:
@@ -193,6 +209,41 @@ class _JsonEnd(_EndFinder):
             self._in_string, self._position = True, match.end()
 
 
+class _ValueEnd(_EndFinder):
+    """Finds the end of the list that the body begins with, or else of the first object in it, which has to begin soon."""
+
+    def __init__(self, open_mark: str) -> None:
+        super().__init__("")
+        self._head = re.compile(rf"\s*(?P<list>\[)\s*(?=\{{)|[^{{]*?(?=(?P<object>\{{)|{re.escape(open_mark)})")
+        self._depth = 0
+        self._in_string = False
+
+    def find(self, body: str) -> int | None:
+        if not self._depth:
+            head = self._head.match(body, 0, MAX_HEAD_CHARS)
+            if head is None:
+                return MAX_HEAD_CHARS if len(body) > MAX_HEAD_CHARS else None
+            if not (head["list"] or head["object"]):
+                return head.end()
+            self._depth, self._position = 1, head.end() if head["list"] else head.end() + 1
+        for match in _VALUE_EVENT.finditer(body, self._position):
+            if match[0] == "\\":  # what it escapes has not arrived
+                return None
+            self._position = match.end()
+            if match[0] == '"':
+                self._in_string = not self._in_string
+            elif not self._in_string and match[0] in ("{", "["):
+                self._depth += 1
+            elif not self._in_string and match[0] in ("}", "]"):
+                self._depth -= 1
+                if not self._depth:
+                    return match.end()
+        self._position = len(body)
+        return None
+
+
+_VALUE_EVENT = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
+
 _ENDS_OF_VALUES = re.compile(r"</[^\s<>/]{0,40}(?:function|invoke|arg_value|parameter|param)>\s*\Z")
 
 
@@ -235,6 +286,8 @@ def read_calls(body: str) -> list[WrittenCall]:
     begun = body.strip()
     if begun.startswith(("{", "[")):
         return _read_json_calls(begun)
+    if calls := _read_headed_calls(begun):
+        return calls
     if begun.startswith("<"):
         return _read_tagged_calls(begun)
     return _read_pairs(begun)
@@ -255,6 +308,43 @@ def _read_json_calls(body: str) -> list[WrittenCall]:
             return []
         calls.append(WrittenCall(item["name"], item.get("arguments", item.get("parameters", {}))))
     return calls
+
+
+_NAME = r"(?P<name>[^\s<>\[\]{}|｜:]{1,200})"
+_HEADS = tuple(
+    (re.compile(head), re.compile(tail))
+    for head, tail in (
+        (rf"{_NAME}(?:\[CALL_ID\][^\s\[\]{{}}]{{0,200}})?\[ARGS\]\s*", r"\s*"),  # Mistral
+        (
+            rf"<\|tool_call_begin\|>\s*(?:functions\.)?{_NAME}(?::\d{{1,9}})?\s*<\|tool_call_argument_begin\|>\s*",  # Kimi K2
+            r"\s*<\|tool_call_end\|>\s*",
+        ),
+        (
+            rf"<｜tool▁call▁begin｜>function<｜tool▁sep｜>{_NAME}\s*```json\s*",  # DeepSeek R1, V3
+            r"\s*```\s*<｜tool▁call▁end｜>\s*",
+        ),
+        (rf"<｜tool▁call▁begin｜>{_NAME}<｜tool▁sep｜>\s*", r"\s*<｜tool▁call▁end｜>\s*"),  # DeepSeek V3.1
+        (rf"{_NAME}<\|channel\|>commentary json<\|message\|>\s*", r"\s*"),  # gpt-oss
+    )
+)
+
+
+def _read_headed_calls(body: str) -> list[WrittenCall]:
+    """Calls with a name and a mark before the JSON of the arguments; all of one form. The last need not be closed."""
+    for head, tail in _HEADS:
+        calls: list[WrittenCall] = []
+        position = 0
+        while (start := head.match(body, position)) is not None:
+            try:
+                arguments, position = read_json_at(body, start.end())
+            except ValueError:
+                return []
+            calls.append(WrittenCall(start["name"], arguments))
+            if (end := tail.match(body, position)) is not None:
+                position = end.end()
+        if calls:
+            return calls if position == len(body) else []
+    return []
 
 
 def _read_tagged_calls(body: str) -> list[WrittenCall]:
@@ -293,10 +383,13 @@ def _plain_value(text: str) -> str:
     return text.removeprefix("\n").removesuffix("\n")
 
 
+_PAIRS_NAME = re.compile(r"\s*[^\s<>\[\]{}|]+\s*")
+
+
 def _read_pairs(body: str) -> list[WrittenCall]:
     """`NAME<arg_key>K</arg_key><arg_value>V</arg_value>…`, with any white space between the tags."""
     name, *pairs = body.split("<arg_key>")
-    if not name.strip() or "<" in name or any(character.isspace() for character in name.strip()):
+    if not _PAIRS_NAME.fullmatch(name):
         return []
     texts = []
     for pair in pairs:
@@ -382,9 +475,7 @@ def is_stray_mark(text: str) -> bool:
 
 def _partial_open_length(text: str) -> int:
     """Length of the longest end of the text that may become an opening mark."""
-    start = max(0, len(text) - _LONGEST_OPEN + 1)
-    while (start := text.find("<", start)) >= 0:
-        if any(marks.open.startswith(text[start:]) for marks in TOOL_MARKS):
+    for start in range(max(0, len(text) - _LONGEST_OPEN + 1), len(text)):
+        if text[start] in "<[" and any(marks.open.startswith(text[start:]) for marks in TOOL_MARKS):
             return len(text) - start
-        start += 1
     return 0

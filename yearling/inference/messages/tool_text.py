@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from yearling.inference.messages.strict_json import read_json
 from yearling.inference.messages.tool_calls import TOOL_CALL_CLOSE, TOOL_CALL_OPEN
@@ -65,6 +65,32 @@ def with_object_arguments(messages: Sequence[dict[str, Any]]) -> list[dict[str, 
             message = {**message, "tool_calls": calls}
         converted.append(message)
     return converted
+
+
+CallIds = Literal["short", "function"]
+
+
+def with_call_ids(messages: Sequence[dict[str, Any]], form: CallIds) -> list[dict[str, Any]]:
+    """The messages with new ids of calls: nine letters and digits (`short`), or the function and a number (`function`).
+
+    Templates refuse other ids, or show them to the model. The new ones depend on nothing but the order of the calls.
+    """
+    new_ids: dict[object, str] = {}
+    changed = []
+    count = 0
+    for message in messages:
+        if message.get("tool_calls"):
+            calls = []
+            for call in message["tool_calls"]:
+                new_id = f"call{count:05}" if form == "short" else f"functions.{call['function']['name']}:{count}"
+                new_ids[call.get("id")] = new_id
+                calls.append({**call, "id": new_id})
+                count += 1
+            message = {**message, "tool_calls": calls}
+        elif message["role"] == "tool":
+            message = {**message, "tool_call_id": new_ids.get(message.get("tool_call_id"), f"call{count:05}")}
+        changed.append(message)
+    return changed
 
 
 def format_tool_call(name: str, arguments: str) -> str:
