@@ -383,8 +383,8 @@ export const LEARNING = {
   'exams.dataNoneText': ['These exams need no data: {exams}.', '这些考试不需要数据：{exams}。'],
   'exams.dataPulled': ['Downloaded on request', '按需下载'],
   'exams.dataPulledText': [
-    '“pull” downloads the questions (26 MB for IFEval) and checks them against pinned hashes.',
-    '“pull” 下载题目（IFEval 为 26 MB），并按固定的哈希值校验。',
+    '“pull” downloads the questions (IFEval 26 MB, PersistBench 21 MB) and checks them against pinned hashes.',
+    '“pull” 下载题目（IFEval 26 MB，PersistBench 21 MB），并按固定的哈希值校验。',
   ],
   'exams.dataOwn': ['With a data set that you download', '使用你自行下载的数据集'],
   'exams.dataOwnText': [

@@ -15,10 +15,12 @@ import { Field, Switch } from '../../ui/fields';
 import { QueryResult } from '../../ui/query-result';
 import { toast, toastError } from '../../ui/toast';
 
+const refresh = () => queryClient.invalidateQueries({ queryKey: ['memories'] });
+
 async function mutateMemories<T>(request: Promise<T>): Promise<T> {
   try {
     const result = await request;
-    await queryClient.invalidateQueries({ queryKey: ['memories'] });
+    await refresh();
     return result;
   } catch (error) {
     toastError(error);
@@ -65,7 +67,7 @@ export default function MemoryPage() {
                 text={t('memory.clearText', { n: memories.data.length })}
                 action={t('delete')}
                 onClose={() => setConfirmingClear(false)}
-                onConfirm={() => mutateMemories(api.delete('/v1/memories'))}
+                onConfirm={() => api.delete('/v1/memories').then(refresh)}
               />
             )}
           </div>

@@ -4,16 +4,15 @@ import { type ReactNode, useCallback, useEffect, useRef, useState } from 'react'
 import type { Comparison, Message } from '../../api/types';
 import { useTranslation } from '../../i18n';
 import { modelName } from '../../i18n/model-names';
-import { Store, useStore } from '../../store';
 import { Button } from '../../ui/button';
 import { ErrorMessage } from '../../ui/error-message';
 import { TagPicker } from '../../ui/fields';
 import { toast, toastError } from '../../ui/toast';
-import type { Chat, StreamingAnswer } from './chat';
+import type { Chat } from './chat';
 import { type Outcome, retractFeedback, stopAndChoose, UP_TAGS } from './feedback';
 import { MessageText } from './message-text';
+import { useStreaming } from './use-streaming';
 
-const NOT_STREAMING = new Store<StreamingAnswer | null>(null);
 const KEYS: Readonly<Record<string, Outcome>> = { '1': 'left', '2': 'right', '0': 'tie', '=': 'tie' };
 
 /** Whether a key belongs to whatever has the focus: a field, or an open menu or dialog. */
@@ -159,12 +158,6 @@ export function ComparisonView({
         </div>
       )}
     </article>
-  );
-}
-
-function useStreaming(chat: Chat, message: Message): StreamingAnswer | null {
-  return useStore<StreamingAnswer | null>(
-    (chat.streamingAnswer(message.id) as Store<StreamingAnswer | null> | undefined) ?? NOT_STREAMING,
   );
 }
 

@@ -7,20 +7,15 @@ import { pullsQuery, queryClient } from '../../api/queries';
 import type { LibraryModel, ModelPull } from '../../api/types';
 import { formatBytes, useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
-import { Dialog } from '../../ui/dialog';
+import { FormDialog } from '../../ui/dialog';
 import { Field } from '../../ui/fields';
 import { safeAddress } from '../../ui/markdown/links';
 import { toast, toastError } from '../../ui/toast';
 import { ModelCard } from './model-card';
 
 async function startPull(model: string, accept_terms = false): Promise<void> {
-  try {
-    await api.post('/v1/model-library/pulls', { body: { model, accept_terms } });
-    await queryClient.invalidateQueries({ queryKey: ['pulls'] });
-  } catch (error) {
-    toastError(error);
-    throw error;
-  }
+  await api.post('/v1/model-library/pulls', { body: { model, accept_terms } });
+  await queryClient.invalidateQueries({ queryKey: ['pulls'] });
 }
 
 export function Catalogue({ models }: { models: readonly LibraryModel[] }) {
@@ -56,7 +51,7 @@ export function Catalogue({ models }: { models: readonly LibraryModel[] }) {
                     <Button
                       size="small"
                       icon={Download}
-                      onClick={() => (model.terms_url ? setTerms(model) : void startPull(model.name).catch(() => {}))}
+                      onClick={() => (model.terms_url ? setTerms(model) : void startPull(model.name).catch(toastError))}
                     >
                       {t(pull && pull.state !== 'finished' ? 'models.pullAgain' : 'models.pull')}
                       <span className="visually-hidden">{model.title}</span>
@@ -117,29 +112,17 @@ function PullProgress({ pull }: { pull: ModelPull }) {
 function TermsDialog({ model, onClose }: { model: LibraryModel; onClose: () => void }) {
   const t = useTranslation();
   const [accepted, setAccepted] = useState(false);
-  const [busy, setBusy] = useState(false);
   const pull = async () => {
-    setBusy(true);
-    try {
-      await startPull(model.name, true);
-      onClose();
-    } catch {
-      setBusy(false); // a toast has shown the error
-    }
+    await startPull(model.name, true);
+    onClose();
   };
   return (
-    <Dialog
+    <FormDialog
       title={t('models.termsTitle', { model: model.title })}
+      action={t('models.pull')}
+      disabled={!accepted}
+      onSubmit={pull}
       onClose={onClose}
-      onSubmit={() => void pull()}
-      foot={
-        <>
-          <Button onClick={onClose}>{t('cancel')}</Button>
-          <Button kind="primary" type="submit" busy={busy} disabled={!accepted}>
-            {t('models.pull')}
-          </Button>
-        </>
-      }
     >
       <p>{t('models.termsText', { licence: model.licence })}</p>
       <a href={safeAddress(model.terms_url) ?? undefined} target="_blank" rel="noopener noreferrer">
@@ -149,7 +132,7 @@ function TermsDialog({ model, onClose }: { model: LibraryModel; onClose: () => v
         <input type="checkbox" checked={accepted} onChange={(event) => setAccepted(event.target.checked)} />
         <span>{t('models.termsAccept')}</span>
       </label>
-    </Dialog>
+    </FormDialog>
   );
 }
 
@@ -163,10 +146,7 @@ function PullFromHub() {
   const wanted = source.trim();
   const pull = async () => {
     setBusy(true);
-    await startPull(wanted).then(
-      () => setSource(''),
-      () => {}, // a toast has shown the error, and the text stays
-    );
+    await startPull(wanted).then(() => setSource(''), toastError);
     setBusy(false);
   };
   return (

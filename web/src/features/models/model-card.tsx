@@ -5,7 +5,7 @@ import { api } from '../../api/client';
 import { queryClient } from '../../api/queries';
 import type { LibraryModel } from '../../api/types';
 import { formatBytes, formatParameters, useTranslation } from '../../i18n';
-import { modelName } from '../../i18n/model-names';
+import { modelName, modelTitle } from '../../i18n/model-names';
 import { modelPurpose } from '../../i18n/model-purposes';
 import { Button } from '../../ui/button';
 import { safeAddress } from '../../ui/markdown/links';
@@ -39,11 +39,6 @@ export function useSetDefault(): SetDefault {
   return { opening, set };
 }
 
-/** The server's title, or words made from the name where the title is only the name again. */
-export function libraryTitle({ title, name }: LibraryModel): string {
-  return title === name ? modelName(name) : title;
-}
-
 export function ModelCard({
   model,
   setDefault,
@@ -57,6 +52,7 @@ export function ModelCard({
   children?: ReactNode;
 }) {
   const t = useTranslation();
+  const title = modelTitle(model.name, model.title);
   const homepage = safeAddress(model.homepage);
   const size = model.size_bytes === null ? null : formatBytes(model.size_bytes);
   const facts = [
@@ -68,9 +64,9 @@ export function ModelCard({
   ].filter(Boolean);
   const purpose = modelPurpose(model.name, model.purpose);
   return (
-    <article className="entry" aria-label={libraryTitle(model)}>
+    <article className="entry" aria-label={title}>
       <div className="row">
-        <strong>{libraryTitle(model)}</strong>
+        <strong>{title}</strong>
         {model.is_default && <span className="badge good">{t('models.default')}</span>}
         {model.fits_memory === false && <span className="badge warn">{t('models.tooBig')}</span>}
         {model.state === 'damaged' && <span className="badge bad">{t('models.damaged')}</span>}
