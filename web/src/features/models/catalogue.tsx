@@ -6,6 +6,7 @@ import { api } from '../../api/client';
 import { pullsQuery, queryClient } from '../../api/queries';
 import type { LibraryModel, ModelPull } from '../../api/types';
 import { formatBytes, useTranslation } from '../../i18n';
+import { displayName } from '../../i18n/display-names';
 import { Button } from '../../ui/button';
 import { FormDialog } from '../../ui/dialog';
 import { Field } from '../../ui/fields';
@@ -47,16 +48,11 @@ export function Catalogue({ models }: { models: readonly LibraryModel[] }) {
               <ModelCard
                 model={model}
                 action={
-                  pull?.state !== 'running' && (
-                    <Button
-                      size="small"
-                      icon={Download}
-                      onClick={() => (model.terms_url ? setTerms(model) : void startPull(model.name).catch(toastError))}
-                    >
-                      {t(pull && pull.state !== 'finished' ? 'models.pullAgain' : 'models.pull')}
-                      <span className="visually-hidden">{model.title}</span>
-                    </Button>
-                  )
+                  <PullButton
+                    pull={pull}
+                    name={model.title}
+                    onPull={() => (model.terms_url ? setTerms(model) : void startPull(model.name).catch(toastError))}
+                  />
                 }
               >
                 {pull && pull.state !== 'finished' && <PullProgress pull={pull} />}
@@ -66,7 +62,10 @@ export function Catalogue({ models }: { models: readonly LibraryModel[] }) {
         })}
         {others.map((pull) => (
           <li key={pull.model} className="stack tight">
-            <strong className="mono">{pull.model}</strong>
+            <div className="row">
+              <strong className="mono grow">{pull.model}</strong>
+              <PullButton pull={pull} name={pull.model} onPull={() => void startPull(pull.model).catch(toastError)} />
+            </div>
             <PullProgress pull={pull} />
           </li>
         ))}
@@ -74,6 +73,18 @@ export function Catalogue({ models }: { models: readonly LibraryModel[] }) {
       <PullFromHub />
       {terms && <TermsDialog model={terms} onClose={() => setTerms(null)} />}
     </>
+  );
+}
+
+/** Begins a download, or goes on with one that has failed or was cancelled. */
+function PullButton({ pull, name, onPull }: { pull: ModelPull | undefined; name: string; onPull: () => void }) {
+  const t = useTranslation();
+  if (pull?.state === 'running') return null;
+  return (
+    <Button size="small" icon={Download} onClick={onPull}>
+      {t(pull && pull.state !== 'finished' ? 'models.pullAgain' : 'models.pull')}
+      <span className="visually-hidden">{name}</span>
+    </Button>
   );
 }
 
@@ -97,11 +108,12 @@ function PullProgress({ pull }: { pull: ModelPull }) {
       <progress className="bar" value={total ? pull.done_bytes : undefined} max={total ?? undefined} aria-label={t('models.pulling')} />
       <div className="row small muted">
         <span className="grow num">
-          <span lang="en">{pull.phase || t('models.pulling')}</span> · {formatBytes(pull.done_bytes)}
+          {displayName('pullPhase', pull.phase.split(' ')[0]!)} · {formatBytes(pull.done_bytes)}
           {total !== null && ` / ${formatBytes(total)}`}
         </span>
         <Button size="small" kind="plain" onClick={() => void cancel()}>
           {t('cancel')}
+          <span className="visually-hidden">{pull.model}</span>
         </Button>
       </div>
     </div>
