@@ -11,7 +11,11 @@ export function Command({ lines }: { lines: readonly string[] }) {
   return (
     <div className="command-box">
       <pre className="command" tabIndex={0} role="group" aria-label={t('command')}>
-        {text}
+        {text.split(/(\s+)/).map((part, index) => (
+          <span key={index} className={part.trim() && 'word'}>
+            {part}
+          </span>
+        ))}
       </pre>
       <IconButton icon={copied ? Check : Copy} label={t(copied ? 'copied' : 'copy')} size={16} onClick={copy} />
     </div>

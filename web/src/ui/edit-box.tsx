@@ -70,7 +70,7 @@ export function EditBox({
     >
       <textarea ref={field} className="input" aria-label={label} value={text} onChange={(event) => change(event.target.value)} />
       <div className="row end">
-        <span className="grow tiny muted">{t(multiline ? 'edit.keysMultiline' : 'edit.keys')}</span>
+        <span className="grow tiny muted keyboard-hint">{t(multiline ? 'edit.keysMultiline' : 'edit.keys')}</span>
         <Button size="small" onClick={cancel}>
           {t('cancel')}
         </Button>

@@ -127,13 +127,12 @@ function MemoryEntry({ memory }: { memory: Memory }) {
   const path = { memory_id: memory.id };
   const update = (body: { text?: string; active?: boolean }) =>
     mutateMemories(api.patch('/v1/memories/{memory_id}', { params: { path }, body }));
-  const remove = async () => {
-    await mutateMemories(api.delete('/v1/memories/{memory_id}', { params: { path } })).catch(() => {});
-    toast(t('memory.deleted'), {
-      label: t('undo'),
-      run: () => void mutateMemories(api.post('/v1/memories', { body: { text: memory.text } })).catch(() => {}),
-    });
-  };
+  const restore = () => void mutateMemories(api.post('/v1/memories', { body: { text: memory.text } })).catch(() => {});
+  const remove = () =>
+    mutateMemories(api.delete('/v1/memories/{memory_id}', { params: { path } })).then(
+      () => toast(t('memory.deleted'), { label: t('undo'), run: restore }),
+      () => {}, // a toast has shown the error
+    );
   if (editing)
     return (
       <li>

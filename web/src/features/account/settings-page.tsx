@@ -97,7 +97,9 @@ export default function SettingsPage() {
                   )}
                 </Field>
               </div>
-              <p className="small muted">{t('settings.limits')}</p>
+              <p className="small muted">
+                {t('settings.limits')} <Link href="/spec">{t('nav.spec')}</Link>
+              </p>
             </section>
             <section className="card stack" aria-labelledby="set-learn">
               <h2 id="set-learn">{t('settings.learning')}</h2>

@@ -52,7 +52,7 @@ const DATA_SETS: readonly DataSet[] = [
 export function ExamData() {
   const t = useTranslation();
   return (
-    <details className="card stack">
+    <details className="card">
       <summary>{t('exams.data')}</summary>
       <div className="stack exam-data">
         <section className="stack tight">

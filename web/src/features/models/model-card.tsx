@@ -56,21 +56,25 @@ export function ModelCard({
   const homepage = safeAddress(model.homepage);
   const size = model.size_bytes === null ? null : formatBytes(model.size_bytes);
   const facts = [
-    model.parameters !== null && t('models.parameters', { n: formatParameters(model.parameters) }),
     size && t(model.size_is_estimate ? 'models.aboutSize' : 'models.size', { size }),
     model.memory_bytes !== null && t('models.aboutMemory', { size: formatBytes(model.memory_bytes) }),
+    model.licence && t('models.licence', { licence: model.licence }),
+  ].filter(Boolean);
+  const technicalFacts = [
+    model.parameters !== null && t('models.parameters', { n: formatParameters(model.parameters) }),
     model.context_tokens !== null && t('models.context', { n: model.context_tokens }),
     model.quantisation,
   ].filter(Boolean);
   const purpose = modelPurpose(model.name, model.purpose);
   return (
     <article className="entry" aria-label={title}>
-      <div className="row">
-        <strong>{title}</strong>
-        {model.is_default && <span className="badge good">{t('models.default')}</span>}
-        {model.fits_memory === false && <span className="badge warn">{t('models.tooBig')}</span>}
-        {model.state === 'damaged' && <span className="badge bad">{t('models.damaged')}</span>}
-        <span className="grow" />
+      <div className="row nowrap align-top">
+        <span className="row grow">
+          <strong>{title}</strong>
+          {model.is_default && <span className="badge good">{t('models.default')}</span>}
+          {model.fits_memory === false && <span className="badge warn">{t('models.tooBig')}</span>}
+          {model.state === 'damaged' && <span className="badge bad">{t('models.damaged')}</span>}
+        </span>
         {setDefault && model.can_be_default && !model.is_default && (
           <Button
             size="small"
@@ -89,15 +93,19 @@ export function ModelCard({
           {model.problem}
         </p>
       )}
+      {facts.length > 0 && (
+        <p className="small muted row">
+          <span className="capital">{facts.join(' · ')}</span>
+          {homepage && (
+            <a href={homepage} target="_blank" rel="noopener noreferrer">
+              {t('models.about')}
+            </a>
+          )}
+        </p>
+      )}
       <p className="tiny muted row">
-        {facts.length > 0 && <span>{facts.join(' · ')}</span>}
-        {model.licence && <span>{t('models.licence', { licence: model.licence })}</span>}
-        {homepage && (
-          <a href={homepage} target="_blank" rel="noopener noreferrer">
-            {t('models.about')}
-          </a>
-        )}
         <span className="mono">{model.name}</span>
+        {technicalFacts.length > 0 && <span>{technicalFacts.join(' · ')}</span>}
       </p>
       {children}
     </article>
