@@ -123,10 +123,11 @@ def test_every_reason_of_a_provider_has_words_in_the_page() -> None:
 def test_the_exams_page_says_where_the_data_of_every_exam_comes_from() -> None:
     source = (WEB / "src" / "features" / "learning" / "exam-data.tsx").read_text(encoding="utf-8")
     listed = source.partition("const BUILT_IN")[2].partition("export function")[0]
+    pulled = {f"{download.exam}/{file.path}" for download in exam_downloads().values() for file in download.files}
     for entry in exam_entries().values():
         assert f"'{entry.name}'" in listed, f"the exams page does not name the exam {entry.name}"
         for file in entry.required_files:
-            assert f"'{file}'" in listed, f"the exams page does not name the file {file}"
+            assert (f"'{file}'" in listed) != (file in pulled), f"{file} must be named exactly if it is not downloaded"
     downloaded = source.partition("const DOWNLOADED = [")[2].partition("]")[0]
     assert set(re.findall(r"'([\w-]+)'", downloaded)) == set(exam_downloads())
 

@@ -11,6 +11,7 @@ import pytest
 from tests.store.examples import make_graded
 from tests.web.accounts import serve_accounts
 from tests.web.conftest import Suite, list_suite_tests, require_browser
+from tests.web.models_site import serve_models
 from tests.web.payloads import DIAGRAMS, FORMULAS, HTML, PAYLOADS
 from tests.web.site import Site, serve_site
 from tests.web.stream_drill import drill
@@ -70,6 +71,18 @@ def test_people_in_the_browser(signing_in: dict[str, dict[str, Any]], name: str)
     found = signing_in[name]
     print(found["seconds"], "s")
     assert found["failure"] is None, found["failure"]
+
+
+@pytest.fixture(scope="module")
+def models_page(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite, default_model: LocalModel) -> Any:
+    with serve_models(tmp_path_factory.mktemp("models"), default_model) as facts:
+        return run_suite("models", facts)
+
+
+@pytest.mark.parametrize("name", list_suite_tests("models"))
+def test_the_models_page_in_the_browser(models_page: Any, name: str) -> None:
+    print(models_page[name]["seconds"], "s")
+    assert models_page[name]["failure"] is None, models_page[name]["failure"]
 
 
 def test_a_real_run_is_stopped_and_resumed(tmp_path: Path, run_suite: Suite, default_model: LocalModel) -> None:

@@ -2,7 +2,7 @@ import { CircleAlert, Compass } from 'lucide-react';
 import { Component, lazy, type ReactNode, Suspense, useEffect } from 'react';
 import { Link, Route, Switch, useLocation, useSearch } from 'wouter';
 import { ChatPage } from './features/chat/chat-page';
-import { isLearningPage, LearningTabs } from './features/learning/learning-tabs';
+import { isLearningPage, LEARNING_PAGES, LearningTabs } from './features/learning/learning-tabs';
 import { SignInGate } from './sign-in-gate';
 import { type TranslationKey, t, useTranslation } from './i18n';
 import { Shell } from './shell';
@@ -26,16 +26,11 @@ const Shared = lazy(() => import('./features/chat/shared-chat-page'));
 const SignIn = lazy(() => import('./features/account/sign-in-page'));
 
 const TITLES: Record<string, TranslationKey> = {
+  ...Object.fromEntries<TranslationKey>(LEARNING_PAGES.map(([href, title]) => [href, title])),
   '/compare': 'nav.compare',
-  '/notes': 'nav.notes',
   '/memory': 'nav.memory',
   '/history': 'nav.history',
-  '/learning': 'nav.learning',
   '/models': 'nav.models',
-  '/consensus': 'nav.consensus',
-  '/runs': 'nav.runs',
-  '/exams': 'nav.exams',
-  '/spec': 'nav.spec',
   '/settings': 'nav.settings',
   '/people': 'nav.people',
 };

@@ -123,6 +123,27 @@ async function twoPeople(tools, check) {
   await ben.page.locator('.sign-in').waitFor(); // the page goes there by itself, and may leave another way in the midst
 }
 
+/** Who is not the owner sees what can be chosen and who may change it: nothing to press, and nothing asked that is refused. */
+async function modelsForAMember(tools, check) {
+  const { page, facts } = tools;
+  const refused = [];
+  page.on('response', (response) => response.status() >= 400 && refused.push(`${response.status()} ${response.url()}`));
+  await signIn(tools, 'Ben', facts.ben, '/models');
+  await page.getByText('Only the owner of this server adds models and chooses the default.').waitFor();
+  await page.getByText('fake-model').waitFor();
+  await page.getByText('Default', { exact: true }).waitFor();
+  check((await page.locator('main').getByRole('button').count()) === 0, 'a member has buttons on the Models page');
+  check((await page.getByText('Get a better model').count()) === 0, 'a member is offered downloads');
+  for (const style of [{}, { theme: 'dark', language: 'zh', phone: true }]) {
+    await tools.open('/models', style);
+    await page.getByText('fake-model').waitFor();
+    const wrong = await tools.axe();
+    check(!wrong.length, wrong.join('\n'));
+    check((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0, 'the Models page is too wide');
+  }
+  check(!refused.length, refused.join('\n'));
+}
+
 async function sharedLink(tools, check) {
   const { page, facts } = tools;
   await fresh(tools);
@@ -170,5 +191,6 @@ export const tests = {
   axe_and_width: looks,
   by_provider: byProvider,
   by_invitation: byInvitation,
+  models_for_a_member: modelsForAMember,
   two_people: twoPeople,
 };

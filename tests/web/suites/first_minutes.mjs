@@ -131,6 +131,11 @@ async function missingModel(tools, check) {
   await tools.api('PATCH', `/v1/chats/${id}`, { model: 'gone-7b-instruct-q4_k_m' });
   await page.reload();
   await page.getByText('Gone 7B Instruct, the model of this chat, is no longer here.').waitFor();
+  await page.setViewportSize({ width: 390, height: 844 });
+  check((await pill(page).evaluate((one) => one.scrollWidth - one.clientWidth)) <= 0, 'the notice leaves no room for the name of the model');
+  const send = await page.locator('.send').boundingBox();
+  check(Math.abs(send.width - send.height) < 1, 'the notice squeezes the button that sends');
+  await page.setViewportSize({ width: 1280, height: 800 });
   await tools.ask('Who answers now?');
   await page.getByText('You said: Who answers now?').waitFor();
   check((await page.getByText('is no longer here').count()) === 0, 'the notice stays after another model has answered');
@@ -146,6 +151,12 @@ async function modelSearch(tools, check) {
   await field.fill('family 8B');
   await page.getByRole('option').first().waitFor();
   check((await page.getByRole('option').count()) === 1, 'the search finds something else');
+  await field.fill('family');
+  await field.press('ArrowDown');
+  await page.getByRole('option', { name: /3B/, selected: true }).waitFor();
+  await field.press('ArrowUp');
+  await page.getByRole('option', { name: /2B/, selected: true }).waitFor();
+  await field.fill('family 8B');
   const wrong = await tools.axe();
   check(!wrong.length, wrong.join('\n'));
   await field.press('Enter');
@@ -169,6 +180,7 @@ async function comparedWithItself(tools, check) {
   await tools.ask('The same twice');
   await page.getByText('Both answers are the same, so there is nothing to choose.').waitFor();
   await page.getByRole('button', { name: /The (first|second) is better/ }).first().waitFor({ state: 'detached' }); // identical answers are not for judgement
+  check((await page.getByText('Which answer is better?').count()) === 0, 'the page asks which of two equal answers is better');
   await page.getByRole('link', { name: 'Open the chat' }).click();
   await page.getByText('In other words: The same twice').waitFor();
   await page.getByText('Both answers are the same').waitFor();
@@ -245,6 +257,24 @@ async function dialogsAreCentred(tools, check) {
     await page.getByRole('button', { name: 'OpenRouter' }).click();
     await look('endpoint');
   }
+}
+
+/** What a phone has little room for: hits of a search, the head of a page, the words of a command. */
+async function narrowPage(tools, check) {
+  const { page } = tools;
+  await tools.open('/history', { phone: true });
+  const lead = await page.locator('.page-head p').boundingBox();
+  check(lead.width > 200, `the lead of the page is ${lead.width} px wide`);
+  await page.keyboard.press('Control+k');
+  await page.keyboard.type('Answer');
+  await page.getByRole('option').first().waitFor();
+  check((await page.locator('.hits').evaluate((list) => list.scrollWidth - list.clientWidth)) <= 0, 'the hits are wider than the dialog');
+  await tools.open('/exams', { phone: true });
+  await page.getByText('Where the questions come from').click();
+  const broken = await page.locator('.command .word').evaluateAll((words) =>
+    words.filter((word) => word.getClientRects().length > 1).map((word) => word.innerText),
+  );
+  check(!broken.length, `words of commands are broken: ${broken}`);
 }
 
 async function foldedDiagram(tools, check) {
@@ -438,6 +468,7 @@ export const tests = {
   endless_answer: fresh(endlessAnswer),
   wide_table: fresh(wideTable),
   dialogs_are_centred: fresh(dialogsAreCentred),
+  narrow_page: fresh(narrowPage),
   folded_diagram: fresh(foldedDiagram),
   stopped_answer: fresh(stoppedAnswer),
   stopped_before_the_first_word: fresh(stoppedBeforeTheFirstWord),

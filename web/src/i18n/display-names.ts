@@ -45,6 +45,15 @@ const NAMES = {
     truthfulqa: ['TruthfulQA', 'TruthfulQA'],
     xstest: ['XSTest', 'XSTest'],
   },
+  // By the first word of what the server says.
+  pullPhase: {
+    Starting: ['Starting', '正在开始'],
+    Downloading: ['Downloading', '正在下载'],
+    Unpacking: ['Unpacking', '正在解压'],
+    Converting: ['Converting', '正在转换'],
+    Rewriting: ['Converting', '正在转换'],
+    Installed: ['Installed', '已安装'],
+  },
   scope: {
     read: ['Read', '读取'],
     chat: ['Chat', '对话'],

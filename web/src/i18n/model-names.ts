@@ -32,6 +32,11 @@ export function registerTitles(models: readonly { id: string; title: string }[])
   for (const { id, title } of models) if (title !== id) titles.set(id, title);
 }
 
+/** The server's title of a model, or its name made from the identifier if the title is missing or only the identifier again. */
+export function modelTitle(id: string, title: string | null): string {
+  return title && title !== id ? title : modelName(id);
+}
+
 /** The name of a model for people: the server's title, or words made from the identifier if the server no longer has the model. */
 export function modelName(id: string): string {
   return titles.get(id) || nameFromId(id);

@@ -186,8 +186,8 @@ export const LEARNING = {
   ],
   'learning.runs': ['Lessons from the consensus, and the runs that train on them.', '来自共识的课程，以及据此进行的训练。'],
   'learning.exams': [
-    'Questions that training never sees: the champion against the challenger.',
-    '训练从未见过的题目：现任模型与挑战者的较量。',
+    'Questions that training never sees show whether the new model beats the one in use.',
+    '用训练从未见过的题目，检验新模型是否胜过现用的模型。',
   ],
   'learning.spec': [
     'How the assistant should behave in any case, clause by clause, with the cases that check it.',
@@ -213,11 +213,12 @@ export const LEARNING = {
     'Rate answers in a chat or compare two answers. Once several people have rated, this page shows where they disagree and what they agree on.',
     '在对话中给回答评分，或对比两个回答。几个人评价之后，这里会显示分歧与共识。',
   ],
-  'consensus.raters': ['Raters who count', '计入的评价者'],
+  'consensus.raters': ['People who count', '计入的人数'],
+  'consensus.ratersHint': ['Somebody counts after a few ratings.', '评价几次之后即计入。'],
   'consensus.items': ['Rated items', '已评价内容'],
-  'consensus.pairs': ['Preference pairs', '偏好对'],
-  'consensus.pairsDetail': ['with weight, {n} in all', '有权重，共 {n}'],
-  'consensus.pairsHint': ['Training uses only pairs with weight.', '训练只使用有权重的偏好对。'],
+  'consensus.pairs': ['Comparisons to train on', '可用于训练的对比'],
+  'consensus.pairsDetail': ['of {n}', '共 {n}'],
+  'consensus.pairsHint': ['Training uses the comparisons that people agree on.', '训练使用人们意见一致的对比。'],
   'consensus.axis': ['Where people disagree', '分歧所在'],
   'consensus.axisSeen': [
     'Each point is an item. Horizontal: which side prefers it. Vertical: how helpful the less convinced side finds it.',
@@ -360,8 +361,8 @@ export const LEARNING = {
   'exams.lead': ['How models perform on test cases that training never sees.', '模型在训练从未见过的题目上的表现。'],
   'exams.gates': ['Champion vs. challenger', '现任模型与挑战者'],
   'exams.gatesLead': [
-    'Each bar is a score difference with its 95 % confidence interval. Right of zero, the challenger is better.',
-    '每条线是分数差及其 95% 置信区间。零的右侧表示挑战者更好。',
+    'The champion is the model in use, the challenger a newly trained one. Each bar is a score difference with its 95 % confidence interval. Right of zero, the challenger is better.',
+    '现任模型是现用的模型，挑战者是新训练的模型。每条线是分数差及其 95% 置信区间。零的右侧表示挑战者更好。',
   ],
   'exams.versus': ['vs.', '对'],
   'exams.target': ['should improve', '应当提升'],
@@ -383,8 +384,8 @@ export const LEARNING = {
   'exams.dataNoneText': ['These exams need no data: {exams}.', '这些考试不需要数据：{exams}。'],
   'exams.dataPulled': ['Downloaded on request', '按需下载'],
   'exams.dataPulledText': [
-    '“pull” downloads the questions (26 MB for IFEval) and checks them against pinned hashes.',
-    '“pull” 下载题目（IFEval 为 26 MB），并按固定的哈希值校验。',
+    '“pull” downloads the questions (IFEval 26 MB, PersistBench 21 MB) and checks them against pinned hashes.',
+    '“pull” 下载题目（IFEval 26 MB，PersistBench 21 MB），并按固定的哈希值校验。',
   ],
   'exams.dataOwn': ['With a data set that you download', '使用你自行下载的数据集'],
   'exams.dataOwnText': [
@@ -403,8 +404,8 @@ export const LEARNING = {
   'gate.INCONCLUSIVE': ['Inconclusive', '无定论'],
 
   'spec.lead': [
-    'How the assistant should behave: the clauses, and the test cases that check them.',
-    '助手应当如何表现：各项条款，以及检验它们的用例。',
+    'How the assistant should behave, clause by clause, and the test cases that check it. A bound always holds, a default gives way to your settings, a guideline is a matter of taste.',
+    '助手应当如何表现：逐条规定及其检验用例。底线始终有效，默认会让位于你的设置，指引只关乎偏好。',
   ],
   'spec.search': ['Search clauses', '搜索条款'],
   'spec.runs': ['Evaluation runs', '检验记录'],

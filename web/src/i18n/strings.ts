@@ -75,8 +75,8 @@ const CHAT = {
   'welcome.title': ['What would you like to know?', '想聊点什么？'],
   'welcome.temporary': ['A chat that is not saved', '不会保存的对话'],
   'welcome.lead': [
-    'Ask anything. Your messages go to the machine that runs Yearling, and to a model endpoint only if its owner has set one.',
-    '尽管提问。你的消息发送到运行 Yearling 的机器；只有其所有者设置了模型端点时，才会再发往该端点。',
+    'Ask anything. Your messages stay on the machine that runs Yearling, unless the model that you choose runs elsewhere.',
+    '尽管提问。你的消息留在运行 Yearling 的机器上，除非所选的模型在别处运行。',
   ],
   'welcome.learning': [
     'Rate answers, compare two, or edit one. The assistant learns from feedback that people with different views agree on.',
@@ -84,7 +84,7 @@ const CHAT = {
   ],
   'welcome.small': [
     '{model} is a very small model: it runs anywhere and answers at once, but it often gets facts, sums and code wrong.',
-    '{model} 是一个很小的模型：任何机器都能运行、回答很快，但在事实、计算和代码上经常出错。',
+    '{model} 是一个很小的模型：任何机器都能运行、回答很快，但几乎不会中文，在事实、计算和代码上也经常出错。',
   ],
   'welcome.better': ['Get a better model', '换用更好的模型'],
   'start.explain': ['Explain', '解释'],

@@ -1,3 +1,5 @@
+import { useEffect, useState } from 'react';
+
 /** Copies a text. Over plain HTTP browsers offer no clipboard API, so a hidden field stands in. */
 export async function copyText(text: string): Promise<void> {
   if (navigator.clipboard) {
@@ -11,6 +13,19 @@ export async function copyText(text: string): Promise<void> {
   field.select();
   document.execCommand('copy');
   field.remove();
+}
+
+const COPIED_MS = 1600;
+
+/** Returns whether the text was copied a moment ago, and a function that copies it. */
+export function useCopied(text: string): [copied: boolean, copy: () => void] {
+  const [copied, setCopied] = useState(false);
+  useEffect(() => {
+    if (!copied) return undefined;
+    const timer = setTimeout(() => setCopied(false), COPIED_MS);
+    return () => clearTimeout(timer);
+  }, [copied]);
+  return [copied, () => void copyText(text).then(() => setCopied(true))];
 }
 
 /** Downloads a file. */

@@ -1,27 +1,23 @@
 /** Commands to enter in a terminal, with a button that copies them. */
 import { Check, Copy } from 'lucide-react';
-import { useState } from 'react';
 import { useTranslation } from '../i18n';
 import { IconButton } from './button';
-import { copyText } from './clipboard';
-
-const COPIED_MS = 1600;
+import { useCopied } from './clipboard';
 
 export function Command({ lines }: { lines: readonly string[] }) {
   const t = useTranslation();
-  const [copied, setCopied] = useState(false);
   const text = lines.join('\n');
-  const copy = async () => {
-    await copyText(text);
-    setCopied(true);
-    setTimeout(() => setCopied(false), COPIED_MS);
-  };
+  const [copied, copy] = useCopied(text);
   return (
     <div className="command-box">
       <pre className="command" tabIndex={0} role="group" aria-label={t('command')}>
-        {text}
+        {text.split(/(\s+)/).map((part, index) => (
+          <span key={index} className={part.trim() && 'word'}>
+            {part}
+          </span>
+        ))}
       </pre>
-      <IconButton icon={copied ? Check : Copy} label={t(copied ? 'copied' : 'copy')} size={16} onClick={() => void copy()} />
+      <IconButton icon={copied ? Check : Copy} label={t(copied ? 'copied' : 'copy')} size={16} onClick={copy} />
     </div>
   );
 }

@@ -4,6 +4,7 @@ import { X } from 'lucide-react';
 import { type FormEvent, type ReactNode, useRef, useState } from 'react';
 import { useTranslation } from '../i18n';
 import { Button, IconButton } from './button';
+import { toastError } from './toast';
 
 const FIRST_FIELD = '.dialog-body :is(input:not([type=checkbox]), textarea, select), .dialog-foot button';
 
@@ -85,48 +86,72 @@ export function Dialog({
   );
 }
 
-/** Asks for confirmation before something that cannot be undone. */
-export function Confirm({
+/** A dialog that asks for something: a button cancels, another submits. A toast shows an error, and the dialog stays open. */
+export function FormDialog({
   title,
-  text,
   action,
-  onConfirm,
+  danger = false,
+  disabled = false,
+  onSubmit,
   onClose,
+  children,
 }: {
   title: string;
-  text: string;
+  /** The words of the button that submits. */
   action: string;
-  onConfirm: () => Promise<unknown> | void;
+  danger?: boolean;
+  /** Whether something that is needed is still missing. */
+  disabled?: boolean;
+  onSubmit: () => Promise<unknown>;
   onClose: () => void;
+  children: ReactNode;
 }) {
   const t = useTranslation();
   const [busy, setBusy] = useState(false);
-  const confirm = async () => {
+  const submit = async () => {
     setBusy(true);
     try {
-      await onConfirm();
-      onClose();
-    } catch {
-      setBusy(false); // whoever confirmed has already shown the error
+      await onSubmit();
+    } catch (error) {
+      toastError(error);
+    } finally {
+      setBusy(false);
     }
   };
   return (
     <Dialog
       title={title}
       onClose={onClose}
-      onSubmit={() => void confirm()}
+      onSubmit={() => void submit()}
       foot={
         <>
-          <Button onClick={onClose} autoFocus>
-            {t('cancel')}
-          </Button>
-          <Button kind="danger" type="submit" busy={busy}>
+          <Button onClick={onClose}>{t('cancel')}</Button>
+          <Button kind={danger ? 'danger' : 'primary'} type="submit" busy={busy} disabled={disabled}>
             {action}
           </Button>
         </>
       }
     >
-      <p>{text}</p>
+      {children}
     </Dialog>
+  );
+}
+
+/** Asks for confirmation before something that cannot be undone. */
+export function Confirm({
+  text,
+  onConfirm,
+  ...rest
+}: {
+  title: string;
+  text: string;
+  action: string;
+  onConfirm: () => Promise<unknown>;
+  onClose: () => void;
+}) {
+  return (
+    <FormDialog {...rest} danger onSubmit={() => onConfirm().then(rest.onClose)}>
+      <p>{text}</p>
+    </FormDialog>
   );
 }

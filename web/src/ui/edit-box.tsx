@@ -1,9 +1,8 @@
 /** Edits a text in place. What was typed is kept as a draft if the box disappears, until it is saved or cancelled. */
 import { type KeyboardEvent, useEffect, useRef, useState } from 'react';
 import { useTranslation } from '../i18n';
-import { useStore } from '../store';
 import { Button } from './button';
-import { draftOf, markUnsaved } from './drafts';
+import { markUnsaved, useDraft } from './drafts';
 
 export function EditBox({
   label,
@@ -25,8 +24,7 @@ export function EditBox({
   onSave: (text: string) => Promise<void>;
 }) {
   const t = useTranslation();
-  const draft = draftOf(draftName);
-  const text = useStore(draft) ?? initialText;
+  const [text, setDraft] = useDraft(draftName, initialText);
   const [busy, setBusy] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
@@ -36,7 +34,7 @@ export function EditBox({
     element.setSelectionRange(element.value.length, element.value.length);
   }, []);
   const change = (value: string | null) => {
-    draft.set(value);
+    setDraft(value);
     markUnsaved(draftName, value !== null && value !== initialText);
   };
   const save = async () => {
@@ -72,7 +70,7 @@ export function EditBox({
     >
       <textarea ref={field} className="input" aria-label={label} value={text} onChange={(event) => change(event.target.value)} />
       <div className="row end">
-        <span className="grow tiny muted">{t(multiline ? 'edit.keysMultiline' : 'edit.keys')}</span>
+        <span className="grow tiny muted keyboard-hint">{t(multiline ? 'edit.keysMultiline' : 'edit.keys')}</span>
         <Button size="small" onClick={cancel}>
           {t('cancel')}
         </Button>

@@ -17,7 +17,7 @@ export function Page({
     <div className="page" tabIndex={-1}>
       <div className="page-inside">
         <header className="page-head">
-          <div className="grow">
+          <div className="grow wide-grow">
             <h1>{title}</h1>
             {lead && <p className="muted">{lead}</p>}
           </div>

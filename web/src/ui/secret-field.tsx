@@ -2,15 +2,14 @@
 import { Copy } from 'lucide-react';
 import { useTranslation } from '../i18n';
 import { Button } from './button';
-import { copyText } from './clipboard';
-import { toast } from './toast';
+import { copyWithToast } from './toast';
 
 export function SecretField({ text }: { text: string }) {
   const t = useTranslation();
   return (
     <div className="row nowrap secret">
       <code className="grow">{text}</code>
-      <Button icon={Copy} onClick={() => void copyText(text).then(() => toast(t('copied')))}>
+      <Button icon={Copy} onClick={() => void copyWithToast(text)}>
         {t('copy')}
       </Button>
     </div>

@@ -2,6 +2,7 @@
 import { useEffect, useRef } from 'react';
 import { type TranslationKey, t } from '../i18n';
 import { Store, useStore } from '../store';
+import { copyText } from './clipboard';
 import { ServerMessage, describeError } from './error-message';
 
 interface Toast {
@@ -25,6 +26,12 @@ export function toast(text: string, action?: Toast['action'], detail: string | n
 
 function dismiss(id: number): void {
   toasts.set(toasts.get().filter((one) => one.id !== id));
+}
+
+/** Copies a text and says so. */
+export async function copyWithToast(text: string, message: TranslationKey = 'copied'): Promise<void> {
+  await copyText(text);
+  toast(t(message));
 }
 
 export function toastError(error: unknown, what?: TranslationKey): void {

@@ -7,7 +7,7 @@ import { signOut } from '../../api/session';
 import type { Me } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
-import { Dialog } from '../../ui/dialog';
+import { FormDialog } from '../../ui/dialog';
 import { Field } from '../../ui/fields';
 import { QueryResult } from '../../ui/query-result';
 import { toast, toastError } from '../../ui/toast';
@@ -44,6 +44,28 @@ export function AccountSettings() {
   );
 }
 
+function PasswordField({
+  label,
+  hint,
+  onChange,
+  ...input
+}: {
+  label: string;
+  hint?: string;
+  autoComplete: 'current-password' | 'new-password';
+  minLength?: number;
+  value: string;
+  onChange: (password: string) => void;
+}) {
+  return (
+    <Field label={label} hint={hint}>
+      {(field) => (
+        <input {...field} {...input} className="input" type="password" required onChange={(event) => onChange(event.target.value)} />
+      )}
+    </Field>
+  );
+}
+
 function PasswordForm({ has }: { has: boolean }) {
   const t = useTranslation();
   const [old, setOld] = useState('');
@@ -74,34 +96,9 @@ function PasswordForm({ has }: { has: boolean }) {
         }}
       >
         {has && (
-          <Field label={t('account.oldPassword')}>
-            {(field) => (
-              <input
-                {...field}
-                className="input"
-                type="password"
-                required
-                autoComplete="current-password"
-                value={old}
-                onChange={(event) => setOld(event.target.value)}
-              />
-            )}
-          </Field>
+          <PasswordField label={t('account.oldPassword')} autoComplete="current-password" value={old} onChange={setOld} />
         )}
-        <Field label={t('account.newPassword')} hint={t('sign.passwordHint')}>
-          {(field) => (
-            <input
-              {...field}
-              className="input"
-              type="password"
-              required
-              minLength={8}
-              autoComplete="new-password"
-              value={next}
-              onChange={(event) => setNext(event.target.value)}
-            />
-          )}
-        </Field>
+        <PasswordField label={t('account.newPassword')} hint={t('sign.passwordHint')} autoComplete="new-password" minLength={8} value={next} onChange={setNext} />
         <div>
           <Button kind="primary" size="small" type="submit" busy={busy}>
             {t('save')}
@@ -156,17 +153,10 @@ function DeleteAccount({ me }: { me: Me }) {
   const [open, setOpen] = useState(false);
   const [name, setName] = useState('');
   const [password, setPassword] = useState('');
-  const [busy, setBusy] = useState(false);
   const deleteAccount = async () => {
-    setBusy(true);
-    try {
-      await api.post('/v1/me/delete', { body: { name, password: me.has_password ? password : null } });
-      queryClient.clear();
-      location.assign('/signin');
-    } catch (error) {
-      toastError(error);
-      setBusy(false);
-    }
+    await api.post('/v1/me/delete', { body: { name, password: me.has_password ? password : null } });
+    queryClient.clear();
+    location.assign('/signin');
   };
   return (
     <>
@@ -174,18 +164,13 @@ function DeleteAccount({ me }: { me: Me }) {
         {t('account.delete')}
       </Button>
       {open && (
-        <Dialog
+        <FormDialog
           title={t('account.delete')}
+          action={t('account.delete')}
+          danger
+          disabled={name !== me.person.name}
+          onSubmit={deleteAccount}
           onClose={() => setOpen(false)}
-          onSubmit={() => void deleteAccount()}
-          foot={
-            <>
-              <Button onClick={() => setOpen(false)}>{t('cancel')}</Button>
-              <Button kind="danger" type="submit" busy={busy} disabled={name !== me.person.name}>
-                {t('account.delete')}
-              </Button>
-            </>
-          }
         >
           <p>{t('account.deleteText')}</p>
           <Field label={t('account.deleteConfirm', { name: me.person.name })}>
@@ -194,21 +179,9 @@ function DeleteAccount({ me }: { me: Me }) {
             )}
           </Field>
           {me.has_password && (
-            <Field label={t('sign.password')}>
-              {(field) => (
-                <input
-                  {...field}
-                  className="input"
-                  type="password"
-                  required
-                  autoComplete="current-password"
-                  value={password}
-                  onChange={(event) => setPassword(event.target.value)}
-                />
-              )}
-            </Field>
+            <PasswordField label={t('sign.password')} autoComplete="current-password" value={password} onChange={setPassword} />
           )}
-        </Dialog>
+        </FormDialog>
       )}
     </>
   );

@@ -8,7 +8,7 @@ import type { NewApiKey } from '../../api/types';
 import { formatDate, formatRelativeTime, useTranslation } from '../../i18n';
 import { displayName } from '../../i18n/display-names';
 import { Button } from '../../ui/button';
-import { Dialog } from '../../ui/dialog';
+import { Dialog, FormDialog } from '../../ui/dialog';
 import { Field } from '../../ui/fields';
 import { QueryResult } from '../../ui/query-result';
 import { SecretField } from '../../ui/secret-field';
@@ -79,17 +79,9 @@ function NewKeyDialog({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState('');
   const [scopes, setScopes] = useState<(typeof SCOPES)[number][]>(['read', 'chat']);
   const [created, setCreated] = useState<NewApiKey | null>(null);
-  const [busy, setBusy] = useState(false);
   const create = async () => {
-    setBusy(true);
-    try {
-      setCreated(await api.post('/v1/keys', { body: { name: name.trim(), scopes } }));
-      await queryClient.invalidateQueries({ queryKey: ['keys'] });
-    } catch (error) {
-      toastError(error);
-    } finally {
-      setBusy(false);
-    }
+    setCreated(await api.post('/v1/keys', { body: { name: name.trim(), scopes } }));
+    await queryClient.invalidateQueries({ queryKey: ['keys'] });
   };
   if (created)
     return (
@@ -99,18 +91,12 @@ function NewKeyDialog({ onClose }: { onClose: () => void }) {
       </Dialog>
     );
   return (
-    <Dialog
+    <FormDialog
       title={t('keys.new')}
+      action={t('keys.create')}
+      disabled={!name.trim() || !scopes.length}
+      onSubmit={create}
       onClose={onClose}
-      onSubmit={() => void create()}
-      foot={
-        <>
-          <Button onClick={onClose}>{t('cancel')}</Button>
-          <Button kind="primary" type="submit" busy={busy} disabled={!name.trim() || !scopes.length}>
-            {t('keys.create')}
-          </Button>
-        </>
-      }
     >
       <Field label={t('keys.name')} hint={t('keys.nameHint')}>
         {(field) => (
@@ -140,6 +126,6 @@ function NewKeyDialog({ onClose }: { onClose: () => void }) {
           </label>
         ))}
       </fieldset>
-    </Dialog>
+    </FormDialog>
   );
 }

@@ -15,10 +15,12 @@ import { Field, Switch } from '../../ui/fields';
 import { QueryResult } from '../../ui/query-result';
 import { toast, toastError } from '../../ui/toast';
 
+const refresh = () => queryClient.invalidateQueries({ queryKey: ['memories'] });
+
 async function mutateMemories<T>(request: Promise<T>): Promise<T> {
   try {
     const result = await request;
-    await queryClient.invalidateQueries({ queryKey: ['memories'] });
+    await refresh();
     return result;
   } catch (error) {
     toastError(error);
@@ -65,7 +67,7 @@ export default function MemoryPage() {
                 text={t('memory.clearText', { n: memories.data.length })}
                 action={t('delete')}
                 onClose={() => setConfirmingClear(false)}
-                onConfirm={() => mutateMemories(api.delete('/v1/memories'))}
+                onConfirm={() => api.delete('/v1/memories').then(refresh)}
               />
             )}
           </div>
@@ -125,13 +127,12 @@ function MemoryEntry({ memory }: { memory: Memory }) {
   const path = { memory_id: memory.id };
   const update = (body: { text?: string; active?: boolean }) =>
     mutateMemories(api.patch('/v1/memories/{memory_id}', { params: { path }, body }));
-  const remove = async () => {
-    await mutateMemories(api.delete('/v1/memories/{memory_id}', { params: { path } })).catch(() => {});
-    toast(t('memory.deleted'), {
-      label: t('undo'),
-      run: () => void mutateMemories(api.post('/v1/memories', { body: { text: memory.text } })).catch(() => {}),
-    });
-  };
+  const restore = () => void mutateMemories(api.post('/v1/memories', { body: { text: memory.text } })).catch(() => {});
+  const remove = () =>
+    mutateMemories(api.delete('/v1/memories/{memory_id}', { params: { path } })).then(
+      () => toast(t('memory.deleted'), { label: t('undo'), run: restore }),
+      () => {}, // a toast has shown the error
+    );
   if (editing)
     return (
       <li>

@@ -10,7 +10,7 @@ import { language, LANGUAGES, t, useTranslation } from '../../i18n';
 import { languageName } from '../../i18n/display-names';
 import { useStore } from '../../store';
 import { Button } from '../../ui/button';
-import { draftOf, markUnsaved } from '../../ui/drafts';
+import { draftOf, markUnsaved, useDraft } from '../../ui/drafts';
 import { Field, SegmentedControl, Switch } from '../../ui/fields';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
@@ -97,7 +97,9 @@ export default function SettingsPage() {
                   )}
                 </Field>
               </div>
-              <p className="small muted">{t('settings.limits')}</p>
+              <p className="small muted">
+                {t('settings.limits')} <Link href="/spec">{t('nav.spec')}</Link>
+              </p>
             </section>
             <section className="card stack" aria-labelledby="set-learn">
               <h2 id="set-learn">{t('settings.learning')}</h2>
@@ -143,8 +145,7 @@ async function saveInstructions(save: (body: SettingsChange) => Promise<void>, t
 /** The personal instructions. Text that is not saved outlives the page, and leaving it says so. */
 function Instructions({ saved, save }: { saved: string; save: (body: SettingsChange) => Promise<void> }) {
   const t = useTranslation();
-  const draft = draftOf(INSTRUCTIONS);
-  const text = useStore(draft) ?? saved;
+  const [text, setDraft] = useDraft(INSTRUCTIONS, saved);
   const [busy, setBusy] = useState(false);
   const changed = text !== saved;
   const leaving = useRef({ changed, text, save });
@@ -189,7 +190,7 @@ function Instructions({ saved, save }: { saved: string; save: (body: SettingsCha
             maxLength={MOST_CHARS}
             placeholder={t('settings.instructionsExample')}
             value={text}
-            onChange={(event) => draft.set(event.target.value)}
+            onChange={(event) => setDraft(event.target.value)}
           />
         )}
       </Field>
@@ -199,7 +200,7 @@ function Instructions({ saved, save }: { saved: string; save: (body: SettingsCha
             <Button kind="primary" size="small" type="submit" busy={busy}>
               {t('save')}
             </Button>
-            <Button size="small" onClick={() => draft.set(null)}>
+            <Button size="small" onClick={() => setDraft(null)}>
               {t('settings.discard')}
             </Button>
             <span className="small warn-text row tight">

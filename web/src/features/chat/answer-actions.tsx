@@ -17,10 +17,9 @@ import { lazy, Suspense, useState } from 'react';
 import type { Message } from '../../api/types';
 import { useTranslation } from '../../i18n';
 import { IconButton } from '../../ui/button';
-import { copyText } from '../../ui/clipboard';
 import { Menu, type MenuItem } from '../../ui/menu';
 import { TagPicker } from '../../ui/fields';
-import { toast } from '../../ui/toast';
+import { copyWithToast } from '../../ui/toast';
 import { Branches } from './branches';
 import { DOWN_TAGS, rate, retractRating, UP_TAGS } from './feedback';
 import type { MessageProps } from './message-props';
@@ -73,7 +72,7 @@ export function AnswerActions({
   return (
     <>
       <div className={isLast ? 'actions shown' : 'actions'}>
-        <IconButton icon={Copy} label={t('copy')} size={16} onClick={() => void copyText(text).then(() => toast(t('copied')))} />
+        <IconButton icon={Copy} label={t('copy')} size={16} onClick={() => void copyWithToast(text)} />
         {message.sample && (
           <>
             <IconButton

@@ -35,14 +35,9 @@ export function ChatMenu({ entry, onRename }: { entry: Hit; onRename?: () => voi
   const [dialog, setDialog] = useState<'delete' | 'share' | null>(null);
   const title = entry.title || t('untitled');
   const remove = async () => {
-    try {
-      await deleteChat(entry.id);
-      if (location === `/c/${entry.id}`) go('/');
-      toast(t('chat.deleted'));
-    } catch (error) {
-      toastError(error);
-      throw error;
-    }
+    await deleteChat(entry.id);
+    if (location === `/c/${entry.id}`) go('/');
+    toast(t('chat.deleted'));
   };
   const items = (): MenuItem[] => [
     ...(onRename ? [{ label: t('rename'), icon: PencilLine, onSelect: onRename }] : []),

@@ -55,11 +55,12 @@ export default function ComparePage() {
             running={running}
             settling={state.settling.size > 0}
             error={state.errors.get(left.id) ?? state.errors.get(right.id)}
+            thanks={false}
           />
           {ended && (
             <div className="card row">
-              <div className="grow">
-                {comparison ? <p>{outcomeText(t, comparison)}</p> : <NothingToChoose left={left} right={right} />}
+              <div className="grow wide-grow">
+                {comparison ? <p role="status">{outcomeText(t, comparison)}</p> : <NothingToChoose left={left} right={right} />}
               </div>
               <Link className="button" href={`/c/${chat.id}`}>
                 {t('compare.openChat')}

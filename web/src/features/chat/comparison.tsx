@@ -4,16 +4,15 @@ import { type ReactNode, useCallback, useEffect, useRef, useState } from 'react'
 import type { Comparison, Message } from '../../api/types';
 import { useTranslation } from '../../i18n';
 import { modelName } from '../../i18n/model-names';
-import { Store, useStore } from '../../store';
 import { Button } from '../../ui/button';
 import { ErrorMessage } from '../../ui/error-message';
 import { TagPicker } from '../../ui/fields';
 import { toast, toastError } from '../../ui/toast';
-import type { Chat, StreamingAnswer } from './chat';
+import type { Chat } from './chat';
 import { type Outcome, retractFeedback, stopAndChoose, UP_TAGS } from './feedback';
 import { MessageText } from './message-text';
+import { useStreaming } from './use-streaming';
 
-const NOT_STREAMING = new Store<StreamingAnswer | null>(null);
 const KEYS: Readonly<Record<string, Outcome>> = { '1': 'left', '2': 'right', '0': 'tie', '=': 'tie' };
 
 /** Whether a key belongs to whatever has the focus: a field, or an open menu or dialog. */
@@ -33,7 +32,7 @@ export function ComparisonView({
   settling = false,
   error,
   takesKeys = true,
-  onDecided,
+  thanks = true,
 }: {
   chat: Chat;
   comparison: Comparison | undefined;
@@ -45,7 +44,8 @@ export function ComparisonView({
   error?: unknown;
   /** Whether 1, 2 and 0 choose wherever the focus is. Of several comparisons only the newest takes them. */
   takesKeys?: boolean;
-  onDecided?: () => void;
+  /** Whether a toast says that the choice is recorded. */
+  thanks?: boolean;
 }) {
   const t = useTranslation();
   const place = useRef<HTMLElement>(null);
@@ -55,7 +55,6 @@ export function ComparisonView({
   const rightStream = useStreaming(chat, right);
   const leftIsComplete = leftStream === null && left.text !== '';
   const rightIsComplete = rightStream === null && right.text !== '';
-  const decided = comparison && comparison.state !== 'open';
   const differ = left.text.trim() !== right.text.trim();
   const open = !running && (comparison ? comparison.state === 'open' : settling && leftIsComplete && rightIsComplete && differ);
   // One answer that goes on and on does not keep the other from being chosen: choosing stops it.
@@ -72,15 +71,14 @@ export function ComparisonView({
       setBusy(outcome);
       try {
         await stopAndChoose(chat, comparison?.id ?? left.comparison!, outcome, outcome === 'skip' ? [] : tags);
-        if (outcome !== 'skip') toast(t('compare.recorded'));
-        onDecided?.();
+        if (thanks && outcome !== 'skip') toast(t('compare.recorded'));
       } catch {
         // A toast has shown the error. The person can choose again.
       } finally {
         setBusy(null);
       }
     },
-    [busy, may, chat, comparison?.id, left.comparison, tags, t, onDecided],
+    [busy, may, chat, comparison?.id, left.comparison, tags, t, thanks],
   );
 
   useEffect(() => {
@@ -104,7 +102,7 @@ export function ComparisonView({
 
   return (
     <article ref={place} tabIndex={-1} className="message comparison" aria-label={t('compare.title')}>
-      {!decided && (
+      {(running || settling || open) && (
         <div className="compare-head">
           <h2>{t('compare.which')}</h2>
           <p className="small muted">{t(mayStop ? 'compare.oneIsReady' : 'compare.hidden')}</p>
@@ -159,12 +157,6 @@ export function ComparisonView({
         </div>
       )}
     </article>
-  );
-}
-
-function useStreaming(chat: Chat, message: Message): StreamingAnswer | null {
-  return useStore<StreamingAnswer | null>(
-    (chat.streamingAnswer(message.id) as Store<StreamingAnswer | null> | undefined) ?? NOT_STREAMING,
   );
 }
 

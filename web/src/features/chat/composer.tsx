@@ -3,7 +3,7 @@ import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from
 import { useTranslation } from '../../i18n';
 import { useStore } from '../../store';
 import { IconButton } from '../../ui/button';
-import { draftOf } from '../../ui/drafts';
+import { useDraft } from '../../ui/drafts';
 import { AnswerOptionsMenu } from './answer-options-menu';
 import type { Chat } from './chat';
 
@@ -34,8 +34,7 @@ export function Composer({
 }) {
   const t = useTranslation();
   const field = useRef<HTMLTextAreaElement>(null);
-  const draft = draftOf(draftKey);
-  const text = useStore(draft) ?? '';
+  const [text, setDraft] = useDraft(draftKey);
   const [sending, setSending] = useState(false);
   const options = useStore(chat.options);
 
@@ -50,11 +49,11 @@ export function Composer({
     const message = text.trim();
     if (!message || running || sending) return;
     setSending(true);
-    draft.set(null);
+    setDraft(null);
     try {
       await onSend(message);
     } catch {
-      draft.set(message); // the sender has shown the error
+      setDraft(message); // the sender has shown the error
     } finally {
       setSending(false);
       field.current?.focus();
@@ -87,7 +86,7 @@ export function Composer({
         rows={1}
         value={text}
         placeholder={t('chat.placeholder')}
-        onChange={(event) => draft.set(event.target.value || null)}
+        onChange={(event) => setDraft(event.target.value || null)}
         onKeyDown={onKeyDown}
         maxLength={200_000}
       />

@@ -5,11 +5,10 @@ import { api } from '../../api/client';
 import { foldersQuery, queryClient } from '../../api/queries';
 import type { Folder } from '../../api/types';
 import { useTranslation } from '../../i18n';
-import { Button, IconButton } from '../../ui/button';
-import { Confirm, Dialog } from '../../ui/dialog';
+import { IconButton } from '../../ui/button';
+import { Confirm, FormDialog } from '../../ui/dialog';
 import { Menu } from '../../ui/menu';
 import { Field } from '../../ui/fields';
-import { toastError } from '../../ui/toast';
 import { ChatList } from './chat-list';
 
 export function Folders({ onOpen }: { onOpen: () => void }) {
@@ -38,14 +37,9 @@ function FolderEntry({ folder, onOpen }: { folder: Folder; onOpen: () => void })
   const [dialog, setDialog] = useState<'name' | 'delete' | null>(null);
   const Icon = open ? FolderOpen : FolderIcon;
   const remove = async () => {
-    try {
-      await api.delete('/v1/folders/{folder_id}', { params: { path: { folder_id: folder.id } } });
-      await queryClient.invalidateQueries({ queryKey: ['folders'] });
-      await queryClient.invalidateQueries({ queryKey: ['conversations'] });
-    } catch (error) {
-      toastError(error);
-      throw error;
-    }
+    await api.delete('/v1/folders/{folder_id}', { params: { path: { folder_id: folder.id } } });
+    await queryClient.invalidateQueries({ queryKey: ['folders'] });
+    await queryClient.invalidateQueries({ queryKey: ['conversations'] });
   };
   return (
     <li>
@@ -85,33 +79,20 @@ function FolderEntry({ folder, onOpen }: { folder: Folder; onOpen: () => void })
 function FolderNameDialog({ folder, onClose }: { folder?: Folder; onClose: () => void }) {
   const t = useTranslation();
   const [name, setName] = useState(folder?.name ?? '');
-  const [busy, setBusy] = useState(false);
   const save = async () => {
-    setBusy(true);
-    try {
-      if (folder)
-        await api.patch('/v1/folders/{folder_id}', { params: { path: { folder_id: folder.id } }, body: { name: name.trim() } });
-      else await api.post('/v1/folders', { body: { name: name.trim() } });
-      await queryClient.invalidateQueries({ queryKey: ['folders'] });
-      onClose();
-    } catch (error) {
-      toastError(error);
-      setBusy(false);
-    }
+    if (folder)
+      await api.patch('/v1/folders/{folder_id}', { params: { path: { folder_id: folder.id } }, body: { name: name.trim() } });
+    else await api.post('/v1/folders', { body: { name: name.trim() } });
+    await queryClient.invalidateQueries({ queryKey: ['folders'] });
+    onClose();
   };
   return (
-    <Dialog
+    <FormDialog
       title={t(folder ? 'rename' : 'folder.new')}
+      action={t('save')}
+      disabled={!name.trim()}
+      onSubmit={save}
       onClose={onClose}
-      onSubmit={() => void save()}
-      foot={
-        <>
-          <Button onClick={onClose}>{t('cancel')}</Button>
-          <Button kind="primary" type="submit" busy={busy} disabled={!name.trim()}>
-            {t('save')}
-          </Button>
-        </>
-      }
     >
       <Field label={t('folder.name')}>
         {(field) => (
@@ -125,6 +106,6 @@ function FolderNameDialog({ folder, onClose }: { folder?: Folder; onClose: () =>
           />
         )}
       </Field>
-    </Dialog>
+    </FormDialog>
   );
 }

@@ -1,7 +1,7 @@
 /** The history page: search, move, delete, import and export chats. */
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { FolderInput, MessagesSquare, Search, Trash2 } from 'lucide-react';
+import { FolderInput, MessagesSquare, Trash2 } from 'lucide-react';
 import { useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { conversationsQuery, foldersQuery, sharesQuery } from '../../api/queries';
@@ -13,6 +13,7 @@ import { HighlightedText } from '../../ui/highlighted-text';
 import { Menu } from '../../ui/menu';
 import { EmptyState, Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
+import { SearchField } from '../../ui/search-field';
 import { toastError } from '../../ui/toast';
 import { ChatMenu, deleteChat, moveChat } from './chat-menu';
 import { ImportExport } from './import-export';
@@ -53,29 +54,13 @@ export default function HistoryPage() {
     setSelected(next);
   };
   const forEachSelected = async (action: (id: string) => Promise<void>) => {
-    try {
-      for (const id of selected) await action(id);
-      setSelected(new Set());
-    } catch (error) {
-      toastError(error);
-      throw error;
-    }
+    for (const id of selected) await action(id);
+    setSelected(new Set());
   };
   return (
     <Page title={t('nav.history')} lead={t('history.lead')} actions={<ImportExport />}>
       <div className="row">
-        <div className="search grow">
-          <Search size={17} aria-hidden="true" />
-          <input
-            className="input"
-            type="search"
-            aria-label={t('nav.search')}
-            placeholder={t('search.placeholder')}
-            maxLength={200}
-            value={text}
-            onChange={(event) => setText(event.target.value)}
-          />
-        </div>
+        <SearchField className="grow" label={t('nav.search')} placeholder={t('search.placeholder')} value={text} onChange={setText} />
         {folders.length > 0 && (
           <select
             className="input"
@@ -99,7 +84,7 @@ export default function HistoryPage() {
             <Menu
               items={folders.map((one) => ({
                 label: one.name,
-                onSelect: () => void forEachSelected((id) => moveChat(id, one.id)).catch(() => {}),
+                onSelect: () => void forEachSelected((id) => moveChat(id, one.id)).catch(toastError),
               }))}
             >
               <Button size="small" icon={FolderInput}>

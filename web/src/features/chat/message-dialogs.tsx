@@ -7,16 +7,15 @@ import { api } from '../../api/client';
 import { memoriesQuery } from '../../api/queries';
 import type { Message } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
-import { useStore } from '../../store';
 import { displayName } from '../../i18n/display-names';
-import { modelName } from '../../i18n/model-names';
+import { modelTitle } from '../../i18n/model-names';
 import { Button, IconButton } from '../../ui/button';
-import { Confirm, Dialog } from '../../ui/dialog';
-import { draftOf } from '../../ui/drafts';
+import { Confirm, Dialog, FormDialog } from '../../ui/dialog';
+import { useDraft } from '../../ui/drafts';
 import { safeAddress } from '../../ui/markdown/links';
 import { Field } from '../../ui/fields';
 import { QueryResult } from '../../ui/query-result';
-import { toast, toastError } from '../../ui/toast';
+import { toast } from '../../ui/toast';
 import type { Chat } from './chat';
 import { addNote } from './feedback';
 import { MessageTree } from './message-tree';
@@ -27,38 +26,24 @@ const MOST_SOURCES = 5;
 /** Writes a public note about an answer, with sources. */
 export function NoteDialog({ item, answer, onClose }: { item: string; answer: string; onClose: () => void }) {
   const t = useTranslation();
-  const draft = draftOf(`note ${item}`);
-  const text = useStore(draft) ?? '';
+  const [text, setDraft] = useDraft(`note ${item}`);
   const [sources, setSources] = useState<string[]>(['']);
   const [quote, setQuote] = useState(true);
-  const [busy, setBusy] = useState(false);
   const invalid = sources.map((one) => one.trim() !== '' && !/^https?:/.test(safeAddress(one) ?? ''));
   const save = async () => {
-    setBusy(true);
-    try {
-      await addNote(item, text, sources, quote ? answer : '');
-      draft.set(null);
-      toast(t('note.added'));
-      onClose();
-    } catch (error) {
-      toastError(error);
-      setBusy(false);
-    }
+    await addNote(item, text, sources, quote ? answer : '');
+    setDraft(null);
+    toast(t('note.added'));
+    onClose();
   };
   const setSource = (index: number, value: string) => setSources(sources.map((one, at) => (at === index ? value : one)));
   return (
-    <Dialog
+    <FormDialog
       title={t('note.add')}
+      action={t('note.publish')}
+      disabled={!text.trim() || invalid.some(Boolean)}
+      onSubmit={save}
       onClose={onClose}
-      onSubmit={() => void save()}
-      foot={
-        <>
-          <Button onClick={onClose}>{t('cancel')}</Button>
-          <Button kind="primary" type="submit" busy={busy} disabled={!text.trim() || invalid.some(Boolean)}>
-            {t('note.publish')}
-          </Button>
-        </>
-      }
     >
       <p className="muted small">{t('note.explain')}</p>
       <Field label={t('note.text')} hint={t('note.textHint')}>
@@ -70,7 +55,7 @@ export function NoteDialog({ item, answer, onClose }: { item: string; answer: st
             required
             autoFocus
             value={text}
-            onChange={(event) => draft.set(event.target.value || null)}
+            onChange={(event) => setDraft(event.target.value || null)}
           />
         )}
       </Field>
@@ -109,7 +94,7 @@ export function NoteDialog({ item, answer, onClose }: { item: string; answer: st
           )}
         </div>
       </fieldset>
-    </Dialog>
+    </FormDialog>
   );
 }
 
@@ -124,7 +109,7 @@ export function DetailsDialog({ message, onClose }: { message: Message; onClose:
         <dd>{formatDate(message.created_utc)}</dd>
         <dt>{t('chat.model')}</dt>
         <dd>
-          {message.model ? modelName(message.model) : '–'}
+          {message.model ? modelTitle(message.model, message.model_title) : '–'}
           {message.model && <span className="block tiny mono muted">{message.model}</span>}
         </dd>
         <dt>{t('chat.mode')}</dt>
@@ -168,16 +153,11 @@ export function UsedMemoriesDialog({ ids, onClose }: { ids: readonly string[]; o
 export function DeleteMessageDialog({ chat, message, onClose }: { chat: Chat; message: Message; onClose: () => void }) {
   const t = useTranslation();
   const remove = async () => {
-    try {
-      await api.delete('/v1/chats/{conversation_id}/messages/{message_id}', {
-        params: { path: { conversation_id: chat.id!, message_id: message.id } },
-      });
-      chat.change({ tree: new MessageTree([]), leaf: message.parent });
-      await chat.load();
-    } catch (error) {
-      toastError(error);
-      throw error;
-    }
+    await api.delete('/v1/chats/{conversation_id}/messages/{message_id}', {
+      params: { path: { conversation_id: chat.id!, message_id: message.id } },
+    });
+    chat.change({ tree: new MessageTree([]), leaf: message.parent });
+    await chat.load();
   };
   return (
     <Confirm

@@ -3,22 +3,19 @@ import { Brain, CircleAlert, CircleStop, Copy, PencilLine } from 'lucide-react';
 import { memo, type ReactNode, startTransition, useEffect, useState } from 'react';
 import type { Message } from '../../api/types';
 import { formatDate, type TranslationKey, useTranslation } from '../../i18n';
-import { modelName } from '../../i18n/model-names';
-import { Store, useStore } from '../../store';
+import { modelTitle } from '../../i18n/model-names';
+import type { Store } from '../../store';
 import { Button, IconButton } from '../../ui/button';
-import { copyText } from '../../ui/clipboard';
 import { EditBox } from '../../ui/edit-box';
 import { ErrorMessage } from '../../ui/error-message';
-import { toast } from '../../ui/toast';
+import { copyWithToast } from '../../ui/toast';
 import { AnswerActions } from './answer-actions';
 import { focusComposer } from './composer';
 import { Branches } from './branches';
-import type { StreamingAnswer } from './chat';
 import { submitEdit, retractEdit } from './feedback';
 import type { MessageProps } from './message-props';
 import { MessageText } from './message-text';
-
-const NOT_STREAMING = new Store<StreamingAnswer | null>(null);
+import { useStreaming } from './use-streaming';
 
 export const MessageView = memo(function MessageView(props: MessageProps) {
   const message = props.item.messages[0]!;
@@ -77,7 +74,7 @@ function Question({
           <div className="actions">
             {settled && (
               <>
-                <IconButton icon={Copy} label={t('copy')} size={16} onClick={() => void copyWithToast(message.text, t('copied'))} />
+                <IconButton icon={Copy} label={t('copy')} size={16} onClick={() => void copyWithToast(message.text)} />
                 <IconButton
                   icon={PencilLine}
                   label={t('edit')}
@@ -113,28 +110,21 @@ const CUT_OFF: Readonly<Record<string, TranslationKey>> = {
 /** Which models wrote an answer and its continuations. */
 function Byline({ messages }: { messages: readonly Message[] }) {
   const t = useTranslation();
-  const models = [...new Set(messages.map((one) => one.model).filter((one) => one !== null))];
-  if (!models.length) return null;
+  const titles = new Map(messages.flatMap(({ model, model_title }) => (model === null ? [] : [[model, modelTitle(model, model_title)]])));
+  if (!titles.size) return null;
   return (
-    <p className="byline tiny muted" title={models.join(', ')}>
+    <p className="byline tiny muted" title={[...titles.keys()].join(', ')}>
       <span className="visually-hidden">{t('chat.writtenBy')} </span>
-      {models.map(modelName).join(', ')}
+      {[...titles.values()].join(', ')}
     </p>
   );
-}
-
-async function copyWithToast(text: string, message: string): Promise<void> {
-  await copyText(text);
-  toast(message);
 }
 
 function Answer(props: MessageProps) {
   const { chat, item, error, running, isLast } = props;
   const t = useTranslation();
   const last = item.messages.at(-1)!;
-  const streaming = useStore<StreamingAnswer | null>(
-    (chat.streamingAnswer(last.id) as Store<StreamingAnswer | null> | undefined) ?? NOT_STREAMING,
-  );
+  const streaming = useStreaming(chat, last);
   const text = item.messages.map((one) => (one.id === last.id && streaming ? streaming.text : one.text)).join('');
   const reasoning = streaming?.reasoning || last.reasoning;
   const [editing, setEditing] = useState(false);

@@ -6,10 +6,9 @@ import { queryClient, sharesQuery } from '../../api/queries';
 import type { Share } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
-import { copyText } from '../../ui/clipboard';
 import { Dialog } from '../../ui/dialog';
 import { QueryResult } from '../../ui/query-result';
-import { toast, toastError } from '../../ui/toast';
+import { copyWithToast, toast, toastError } from '../../ui/toast';
 
 export function ShareDialog({ conversation, leaf, onClose }: { conversation: string; leaf: string | null; onClose: () => void }) {
   const t = useTranslation();
@@ -20,7 +19,7 @@ export function ShareDialog({ conversation, leaf, onClose }: { conversation: str
     try {
       const share = await api.post('/v1/shares', { body: { conversation, leaf } });
       await queryClient.invalidateQueries({ queryKey: ['shares'] });
-      await copyLink(share, t('share.copied'));
+      await copyLink(share);
     } catch (error) {
       toastError(error);
     } finally {
@@ -45,10 +44,7 @@ export function ShareDialog({ conversation, leaf, onClose }: { conversation: str
   );
 }
 
-export async function copyLink(share: Share, message: string): Promise<void> {
-  await copyText(new URL(share.path, location.href).href);
-  toast(message);
-}
+const copyLink = (share: Share) => copyWithToast(new URL(share.path, location.href).href, 'share.copied');
 
 export function ShareLinks({ shares, titles = false }: { shares: Share[]; titles?: boolean }) {
   const t = useTranslation();
@@ -70,7 +66,7 @@ export function ShareLinks({ shares, titles = false }: { shares: Share[]; titles
             {titles && <span className="block clip">{share.title || t('untitled')}</span>}
             <span className="small muted">{t('share.since', { when: formatDate(share.created_utc) })}</span>
           </span>
-          <Button size="small" icon={Copy} onClick={() => void copyLink(share, t('share.copied'))}>
+          <Button size="small" icon={Copy} onClick={() => void copyLink(share)}>
             {t('share.copy')}
           </Button>
           <Button size="small" kind="danger" onClick={() => void revoke(share)}>

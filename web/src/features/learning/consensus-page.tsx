@@ -11,6 +11,7 @@ import { QueryResult } from '../../ui/query-result';
 import { Tile } from '../../ui/tile';
 import { ItemDialog } from './consensus-item-dialog';
 import { ConsensusPlot } from './consensus-plot';
+import { useWaiting } from './learning-tabs';
 import { StatusBadge } from './rating-status';
 
 const MOST_COMMON_GROUND = 10;
@@ -41,6 +42,7 @@ export default function ConsensusPage() {
 
 function ConsensusOverview({ view, onItem }: { view: Consensus; onItem: (item: string) => void }) {
   const t = useTranslation();
+  const waiting = useWaiting();
   const byId = new Map(view.items.map((one) => [one.item, one]));
   const counts = new Map<string, number>();
   for (const one of view.items) counts.set(one.status, (counts.get(one.status) ?? 0) + 1);
@@ -51,7 +53,11 @@ function ConsensusOverview({ view, onItem }: { view: Consensus; onItem: (item: s
   return (
     <>
       <div className="tiles">
-        <Tile name={t('consensus.raters')} value={formatNumber(view.raters.taking_part ?? 0)} />
+        <Tile
+          name={t('consensus.raters')}
+          value={formatNumber(view.raters.taking_part ?? 0)}
+          hint={t('consensus.ratersHint')}
+        />
         <Tile name={t('consensus.items')} value={formatNumber(view.items.length) + (view.has_more ? '+' : '')} />
         <Tile name={t('status.helpful')} value={formatNumber(counts.get('helpful') ?? 0)} />
         <Tile
@@ -67,11 +73,6 @@ function ConsensusOverview({ view, onItem }: { view: Consensus; onItem: (item: s
           <p className="small muted">{t(view.division.seen ? 'consensus.axisSeen' : 'consensus.axisUnseen')}</p>
         </div>
         {view.division.seen && <ConsensusPlot items={view.items} onItem={onItem} />}
-        <ul className="small stack tight" lang="en">
-          {view.summary.map((line) => (
-            <li key={line}>{line}</li>
-          ))}
-        </ul>
       </section>
       <div className="columns">
         <ItemList
@@ -91,18 +92,25 @@ function ConsensusOverview({ view, onItem }: { view: Consensus; onItem: (item: s
           measure="gap"
         />
       </div>
-      <section className="card row">
-        <div className="grow">
-          <h2>{t('consensus.queue')}</h2>
-          <p className="small muted">{t('consensus.queueText')}</p>
-        </div>
-        <Link href="/notes" className="button primary">
-          {t('consensus.rate')}
-        </Link>
-      </section>
+      {waiting > 0 && (
+        <section className="card row">
+          <div className="grow wide-grow">
+            <h2>{t('consensus.queue')}</h2>
+            <p className="small muted">{t('consensus.queueText')}</p>
+          </div>
+          <Link href="/notes" className="button primary">
+            {t('consensus.rate')}
+          </Link>
+        </section>
+      )}
       <details className="card small">
         <summary>{t('consensus.proof')}</summary>
         <p className="muted">{t('consensus.proofText')}</p>
+        <ul className="stack tight" lang="en">
+          {view.summary.map((line) => (
+            <li key={line}>{line}</li>
+          ))}
+        </ul>
         <dl className="facts">
           <dt>{t('consensus.asOf')}</dt>
           <dd>{formatRelativeTime(view.as_of_utc)}</dd>

@@ -68,9 +68,16 @@ export function ConsensusPlot({ items, onItem }: { items: readonly ConsensusItem
           <span className="two-lines">{describe(hovered, t('consensus.private', { id: hovered.item.slice(-6) }))}</span>
         ) : (
           <span className="legend">
-            <i className="dot good" /> {t('status.helpful')} <i className="dot bad" /> {t('status.not_helpful')}{' '}
-            <i className="dot" /> {t('status.needs_more_ratings')}
-            {hidden > 0 && <span className="muted"> · {t('consensus.hidden', { n: hidden })}</span>}
+            <span>
+              <i className="dot good" /> {t('status.helpful')}
+            </span>
+            <span>
+              <i className="dot bad" /> {t('status.not_helpful')}
+            </span>
+            <span>
+              <i className="dot" /> {t('status.needs_more_ratings')}
+            </span>
+            {hidden > 0 && <span className="muted">· {t('consensus.hidden', { n: hidden })}</span>}
           </span>
         )}
       </figcaption>

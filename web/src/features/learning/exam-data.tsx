@@ -6,13 +6,15 @@ import { Command } from '../../ui/command';
 interface DataSet {
   exams: readonly string[];
   title: string;
-  /** Files in the folder that `--data` names; empty if nothing has to be put there. */
+  /** Files in the folder that `--data` names. */
   files: readonly string[];
   source: string;
 }
 
 const BUILT_IN = ['constraints', 'spec'];
 const DOWNLOADED = ['ifeval', 'persistbench'];
+/** Exams with the questions of a downloaded one. */
+const WITH_DOWNLOADED = ['persistbench-chosen'];
 
 const DATA_SETS: readonly DataSet[] = [
   {
@@ -40,12 +42,6 @@ const DATA_SETS: readonly DataSet[] = [
     source: 'https://github.com/paul-rottger/exaggerated-safety',
   },
   {
-    exams: ['persistbench', 'persistbench-chosen'],
-    title: 'PersistBench',
-    files: ['persistbench/cross_domain.jsonl', 'persistbench/sycophancy.jsonl', 'persistbench/beneficial_samples.jsonl'],
-    source: '',
-  },
-  {
     exams: ['cmrc2018'],
     title: 'CMRC 2018',
     files: ['cmrc2018/cmrc2018_dev.json'],
@@ -56,7 +52,7 @@ const DATA_SETS: readonly DataSet[] = [
 export function ExamData() {
   const t = useTranslation();
   return (
-    <details className="card stack">
+    <details className="card">
       <summary>{t('exams.data')}</summary>
       <div className="stack exam-data">
         <section className="stack tight">
@@ -67,7 +63,12 @@ export function ExamData() {
         <section className="stack tight">
           <h3>{t('exams.dataPulled')}</h3>
           <p className="small muted">{t('exams.dataPulledText')}</p>
-          <Command lines={DOWNLOADED.flatMap((exam) => [`yearling exam pull ${exam}`, `yearling exam run ${exam} --limit 20`])} />
+          <Command
+            lines={[
+              ...DOWNLOADED.map((exam) => `yearling exam pull ${exam}`),
+              ...[...DOWNLOADED, ...WITH_DOWNLOADED].map((exam) => `yearling exam run ${exam} --limit 20`),
+            ]}
+          />
         </section>
         <section className="stack tight">
           <h3>{t('exams.dataOwn')}</h3>
@@ -86,13 +87,9 @@ export function ExamData() {
                 {DATA_SETS.map((one) => (
                   <tr key={one.title}>
                     <td className="nowrap">
-                      {one.source ? (
-                        <a href={one.source} target="_blank" rel="noopener noreferrer">
-                          {one.title}
-                        </a>
-                      ) : (
-                        one.title
-                      )}
+                      <a href={one.source} target="_blank" rel="noopener noreferrer">
+                        {one.title}
+                      </a>
                     </td>
                     <td className="mono">{one.exams.join(', ')}</td>
                     <td className="mono">

@@ -33,7 +33,7 @@ export function GateCard({ gate, names, titles }: { gate: Gate; names: Map<strin
   return (
     <article className="card stack">
       <div className="row">
-        <h3 className="grow">
+        <h3 className="grow wide-grow">
           {name(gate.champion)} <span className="muted">{t('exams.versus')}</span> {name(gate.challenger)}
         </h3>
         <span className={`badge ${DECISION_TONES[gate.decision] ?? ''}`}>{t(`gate.${gate.decision}` as 'gate.ALLOW')}</span>
@@ -57,7 +57,7 @@ export function GateCard({ gate, names, titles }: { gate: Gate; names: Map<strin
             {findings.map((one, index) => (
               <tr key={index}>
                 <td>{title(one.exam)}</td>
-                <td className="nowrap">{t(one.role === 'guard' ? 'exams.guard' : 'exams.target')}</td>
+                <td>{t(one.role === 'guard' ? 'exams.guard' : 'exams.target')}</td>
                 <td className="number">{signed(one.interval?.value ?? one.paired?.difference)}</td>
                 <td className="number">{one.interval ? `${signed(one.interval.low)} … ${signed(one.interval.high)}` : '–'}</td>
                 <td className="number">{one.p_adjusted === undefined ? '–' : formatNumber(one.p_adjusted, 4)}</td>

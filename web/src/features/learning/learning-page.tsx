@@ -1,13 +1,17 @@
 /** How the assistant learns, station by station: what each is for, what is there now, and the way to it. */
 import { useQuery } from '@tanstack/react-query';
-import { BookOpenText, ChartLine, ChevronRight, Columns2, GraduationCap, Rocket, Scale, StickyNote } from 'lucide-react';
+import { ChevronRight, Columns2, Rocket } from 'lucide-react';
 import { Link } from 'wouter';
 import { consensusQuery, examsQuery, runsQuery, specQuery } from '../../api/queries';
 import { type TranslationKey, useTranslation } from '../../i18n';
 import { Page } from '../../ui/page';
-import { useWaiting } from './learning-tabs';
+import { LEARNING_PAGES, useWaiting } from './learning-tabs';
 
-type Station = readonly [href: string, icon: typeof Scale, title: TranslationKey, text: TranslationKey, now: string];
+type Station = readonly [href: string, title: TranslationKey, icon: typeof Rocket, text: TranslationKey, now: string];
+
+function stationOf(href: (typeof LEARNING_PAGES)[number][0], text: TranslationKey, now: string): Station {
+  return [...LEARNING_PAGES.find((one) => one[0] === href)!, text, now];
+}
 
 export default function LearningPage() {
   const t = useTranslation();
@@ -17,11 +21,11 @@ export default function LearningPage() {
   const exams = useQuery(examsQuery).data?.data;
   const spec = useQuery(specQuery).data;
   const stations: readonly Station[] = [
-    ['/compare', Columns2, 'nav.compare', 'learning.compare', ''],
-    ['/notes', StickyNote, 'nav.notes', 'learning.notes', waiting ? t('notes.waiting', { n: waiting }) : ''],
-    ['/consensus', Scale, 'nav.consensus', 'learning.consensus', consensus ? t('learning.items', { n: consensus.items.length }) : ''],
-    ['/runs', ChartLine, 'nav.runs', 'learning.runs', runs ? t('learning.runCount', { n: runs.length }) : ''],
-    ['/exams', GraduationCap, 'nav.exams', 'learning.exams', exams ? t('learning.examCount', { n: exams.length }) : ''],
+    ['/compare', 'nav.compare', Columns2, 'learning.compare', ''],
+    stationOf('/notes', 'learning.notes', waiting ? t('notes.waiting', { n: waiting }) : ''),
+    stationOf('/consensus', 'learning.consensus', consensus ? t('learning.items', { n: consensus.items.length }) : ''),
+    stationOf('/runs', 'learning.runs', runs ? t('learning.runCount', { n: runs.length }) : ''),
+    stationOf('/exams', 'learning.exams', exams ? t('learning.examCount', { n: exams.length }) : ''),
   ];
   return (
     <Page title={t('nav.learning')} lead={t('learning.lead')}>
@@ -43,16 +47,14 @@ export default function LearningPage() {
           </span>
         </li>
       </ol>
-      <StationCard
-        station={['/spec', BookOpenText, 'nav.spec', 'learning.spec', spec ? t('learning.clauses', { n: spec.clauses.length }) : '']}
-      />
+      <StationCard station={stationOf('/spec', 'learning.spec', spec ? t('learning.clauses', { n: spec.clauses.length }) : '')} />
     </Page>
   );
 }
 
 function StationCard({ station, number }: { station: Station; number?: number }) {
   const t = useTranslation();
-  const [href, Icon, title, text, now] = station;
+  const [href, title, Icon, text, now] = station;
   return (
     <Link href={href} className="station">
       <span className="station-mark" aria-hidden="true">

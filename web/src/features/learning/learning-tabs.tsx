@@ -7,7 +7,7 @@ import { ratingQueueQuery } from '../../api/queries';
 import { useTranslation } from '../../i18n';
 
 export const LEARNING_PAGES = [
-  ['/learning', 'nav.overview', Lightbulb],
+  ['/learning', 'nav.learning', Lightbulb],
   ['/notes', 'nav.notes', StickyNote],
   ['/consensus', 'nav.consensus', Scale],
   ['/runs', 'nav.runs', ChartLine],
@@ -15,8 +15,10 @@ export const LEARNING_PAGES = [
   ['/spec', 'nav.spec', BookOpenText],
 ] as const;
 
+const isWithin = (location: string, page: string) => location === page || location.startsWith(`${page}/`);
+
 export function isLearningPage(location: string): boolean {
-  return LEARNING_PAGES.some(([href]) => location === href || location.startsWith(`${href}/`));
+  return LEARNING_PAGES.some(([href]) => isWithin(location, href));
 }
 
 /** How many notes and edits wait for the person's rating. */
@@ -37,10 +39,10 @@ export function LearningTabs() {
   return (
     <nav ref={list} className="tabs" aria-label={t('nav.learning')}>
       {LEARNING_PAGES.map(([href, key, Icon]) => {
-        const current = location === href || location.startsWith(`${href}/`);
+        const current = isWithin(location, href);
         return (
           <Link key={href} href={href} className={current ? 'tab current' : 'tab'} aria-current={current ? 'page' : undefined}>
-            <Icon size={16} aria-hidden="true" /> {t(key)}
+            <Icon size={16} aria-hidden="true" /> {t(href === '/learning' ? 'nav.overview' : key)}
           </Link>
         );
       })}

@@ -1,6 +1,6 @@
 /** The behaviour spec: clauses, test cases, and runs that check them. */
 import { useQuery } from '@tanstack/react-query';
-import { ArrowLeft, Search } from 'lucide-react';
+import { ArrowLeft } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'wouter';
 import { clauseQuery, specQuery, specRunsQuery } from '../../api/queries';
@@ -10,6 +10,7 @@ import { displayName, humanize, languageName } from '../../i18n/display-names';
 import { specLabelName } from '../../i18n/spec-labels';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
+import { SearchField } from '../../ui/search-field';
 import { SpecRun } from './spec-run-page';
 import { RunSummary } from './spec-run-summary';
 import { Transcript } from './transcript';
@@ -51,17 +52,7 @@ function ClauseList() {
           for (const one of spec.clauses.filter(matches)) topics.set(one.topic, [...(topics.get(one.topic) ?? []), one]);
           return (
             <>
-              <div className="search">
-                <Search size={17} aria-hidden="true" />
-                <input
-                  className="input"
-                  type="search"
-                  aria-label={t('spec.search')}
-                  placeholder={t('spec.search')}
-                  value={search}
-                  onChange={(event) => setSearch(event.target.value)}
-                />
-              </div>
+              <SearchField label={t('spec.search')} value={search} onChange={setSearch} />
               {[...topics].map(([topic, clauses]) => (
                 <section key={topic} className="stack tight">
                   <h2 className="capital">{humanize(topic)}</h2>

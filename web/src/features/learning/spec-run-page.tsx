@@ -8,11 +8,11 @@ import type { SpecOutput } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
 import { specLabelName } from '../../i18n/spec-labels';
 import { Button } from '../../ui/button';
-import { Dialog } from '../../ui/dialog';
+import { FormDialog } from '../../ui/dialog';
 import { Field, SegmentedControl } from '../../ui/fields';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
-import { toast, toastError } from '../../ui/toast';
+import { toast } from '../../ui/toast';
 import { RunSummary } from './spec-run-summary';
 import { Transcript } from './transcript';
 
@@ -114,36 +114,23 @@ function DisputeDialog({ output, run, onClose }: { output: SpecOutput; run: stri
   const t = useTranslation();
   const [claim, setClaim] = useState<Triage>(TRIAGE.find((one) => one !== output.triage)!);
   const [reason, setReason] = useState('');
-  const [busy, setBusy] = useState(false);
   const submit = async () => {
-    setBusy(true);
-    try {
-      await api.post('/v1/spec/outputs/{output_id}/disputes', {
-        params: { path: { output_id: output.id } },
-        body: { claim, reason },
-      });
-      await queryClient.invalidateQueries({ queryKey: ['spec-runs', run] });
-      void queryClient.invalidateQueries({ queryKey: ['spec-outputs', run] });
-      toast(t('spec.submitted'));
-      onClose();
-    } catch (error) {
-      toastError(error);
-      setBusy(false);
-    }
+    await api.post('/v1/spec/outputs/{output_id}/disputes', {
+      params: { path: { output_id: output.id } },
+      body: { claim, reason },
+    });
+    await queryClient.invalidateQueries({ queryKey: ['spec-runs', run] });
+    void queryClient.invalidateQueries({ queryKey: ['spec-outputs', run] });
+    toast(t('spec.submitted'));
+    onClose();
   };
   return (
-    <Dialog
+    <FormDialog
       title={t('spec.dispute')}
+      action={t('spec.submit')}
+      disabled={!reason.trim()}
+      onSubmit={submit}
       onClose={onClose}
-      onSubmit={() => void submit()}
-      foot={
-        <>
-          <Button onClick={onClose}>{t('cancel')}</Button>
-          <Button kind="primary" type="submit" busy={busy} disabled={!reason.trim()}>
-            {t('spec.submit')}
-          </Button>
-        </>
-      }
     >
       <p className="small muted">{t('spec.disputeText', { triage: t(`triage.${output.triage}`) })}</p>
       <SegmentedControl
@@ -164,6 +151,6 @@ function DisputeDialog({ output, run, onClose }: { output: SpecOutput; run: stri
           />
         )}
       </Field>
-    </Dialog>
+    </FormDialog>
   );
 }

@@ -6,21 +6,17 @@ import { api } from '../../api/client';
 import { pullsQuery, queryClient } from '../../api/queries';
 import type { LibraryModel, ModelPull } from '../../api/types';
 import { formatBytes, useTranslation } from '../../i18n';
+import { displayName } from '../../i18n/display-names';
 import { Button } from '../../ui/button';
-import { Dialog } from '../../ui/dialog';
+import { FormDialog } from '../../ui/dialog';
 import { Field } from '../../ui/fields';
 import { safeAddress } from '../../ui/markdown/links';
 import { toast, toastError } from '../../ui/toast';
 import { ModelCard } from './model-card';
 
 async function startPull(model: string, accept_terms = false): Promise<void> {
-  try {
-    await api.post('/v1/model-library/pulls', { body: { model, accept_terms } });
-    await queryClient.invalidateQueries({ queryKey: ['pulls'] });
-  } catch (error) {
-    toastError(error);
-    throw error;
-  }
+  await api.post('/v1/model-library/pulls', { body: { model, accept_terms } });
+  await queryClient.invalidateQueries({ queryKey: ['pulls'] });
 }
 
 export function Catalogue({ models }: { models: readonly LibraryModel[] }) {
@@ -52,16 +48,11 @@ export function Catalogue({ models }: { models: readonly LibraryModel[] }) {
               <ModelCard
                 model={model}
                 action={
-                  pull?.state !== 'running' && (
-                    <Button
-                      size="small"
-                      icon={Download}
-                      onClick={() => (model.terms_url ? setTerms(model) : void startPull(model.name).catch(() => {}))}
-                    >
-                      {t(pull && pull.state !== 'finished' ? 'models.pullAgain' : 'models.pull')}
-                      <span className="visually-hidden">{model.title}</span>
-                    </Button>
-                  )
+                  <PullButton
+                    pull={pull}
+                    name={model.title}
+                    onPull={() => (model.terms_url ? setTerms(model) : void startPull(model.name).catch(toastError))}
+                  />
                 }
               >
                 {pull && pull.state !== 'finished' && <PullProgress pull={pull} />}
@@ -71,7 +62,10 @@ export function Catalogue({ models }: { models: readonly LibraryModel[] }) {
         })}
         {others.map((pull) => (
           <li key={pull.model} className="stack tight">
-            <strong className="mono">{pull.model}</strong>
+            <div className="row">
+              <strong className="mono grow">{pull.model}</strong>
+              <PullButton pull={pull} name={pull.model} onPull={() => void startPull(pull.model).catch(toastError)} />
+            </div>
             <PullProgress pull={pull} />
           </li>
         ))}
@@ -79,6 +73,18 @@ export function Catalogue({ models }: { models: readonly LibraryModel[] }) {
       <PullFromHub />
       {terms && <TermsDialog model={terms} onClose={() => setTerms(null)} />}
     </>
+  );
+}
+
+/** Begins a download, or goes on with one that has failed or was cancelled. */
+function PullButton({ pull, name, onPull }: { pull: ModelPull | undefined; name: string; onPull: () => void }) {
+  const t = useTranslation();
+  if (pull?.state === 'running') return null;
+  return (
+    <Button size="small" icon={Download} onClick={onPull}>
+      {t(pull && pull.state !== 'finished' ? 'models.pullAgain' : 'models.pull')}
+      <span className="visually-hidden">{name}</span>
+    </Button>
   );
 }
 
@@ -102,11 +108,12 @@ function PullProgress({ pull }: { pull: ModelPull }) {
       <progress className="bar" value={total ? pull.done_bytes : undefined} max={total ?? undefined} aria-label={t('models.pulling')} />
       <div className="row small muted">
         <span className="grow num">
-          <span lang="en">{pull.phase || t('models.pulling')}</span> · {formatBytes(pull.done_bytes)}
+          {displayName('pullPhase', pull.phase.split(' ')[0]!)} · {formatBytes(pull.done_bytes)}
           {total !== null && ` / ${formatBytes(total)}`}
         </span>
         <Button size="small" kind="plain" onClick={() => void cancel()}>
           {t('cancel')}
+          <span className="visually-hidden">{pull.model}</span>
         </Button>
       </div>
     </div>
@@ -117,29 +124,17 @@ function PullProgress({ pull }: { pull: ModelPull }) {
 function TermsDialog({ model, onClose }: { model: LibraryModel; onClose: () => void }) {
   const t = useTranslation();
   const [accepted, setAccepted] = useState(false);
-  const [busy, setBusy] = useState(false);
   const pull = async () => {
-    setBusy(true);
-    try {
-      await startPull(model.name, true);
-      onClose();
-    } catch {
-      setBusy(false); // a toast has shown the error
-    }
+    await startPull(model.name, true);
+    onClose();
   };
   return (
-    <Dialog
+    <FormDialog
       title={t('models.termsTitle', { model: model.title })}
+      action={t('models.pull')}
+      disabled={!accepted}
+      onSubmit={pull}
       onClose={onClose}
-      onSubmit={() => void pull()}
-      foot={
-        <>
-          <Button onClick={onClose}>{t('cancel')}</Button>
-          <Button kind="primary" type="submit" busy={busy} disabled={!accepted}>
-            {t('models.pull')}
-          </Button>
-        </>
-      }
     >
       <p>{t('models.termsText', { licence: model.licence })}</p>
       <a href={safeAddress(model.terms_url) ?? undefined} target="_blank" rel="noopener noreferrer">
@@ -149,7 +144,7 @@ function TermsDialog({ model, onClose }: { model: LibraryModel; onClose: () => v
         <input type="checkbox" checked={accepted} onChange={(event) => setAccepted(event.target.checked)} />
         <span>{t('models.termsAccept')}</span>
       </label>
-    </Dialog>
+    </FormDialog>
   );
 }
 
@@ -163,10 +158,7 @@ function PullFromHub() {
   const wanted = source.trim();
   const pull = async () => {
     setBusy(true);
-    await startPull(wanted).then(
-      () => setSource(''),
-      () => {}, // a toast has shown the error, and the text stays
-    );
+    await startPull(wanted).then(() => setSource(''), toastError);
     setBusy(false);
   };
   return (

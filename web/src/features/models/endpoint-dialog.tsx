@@ -91,7 +91,10 @@ export function EndpointDialog({
             required
             placeholder="http://127.0.0.1:8080/v1"
             value={url}
-            onChange={(event) => setUrl(event.target.value)}
+            onChange={(event) => {
+              setUrl(event.target.value);
+              setResult(null);
+            }}
           />
         )}
       </Field>
@@ -104,7 +107,10 @@ export function EndpointDialog({
             autoComplete="off"
             maxLength={500}
             value={api_key}
-            onChange={(event) => setKey(event.target.value)}
+            onChange={(event) => {
+              setKey(event.target.value);
+              setResult(null);
+            }}
           />
         )}
       </Field>

@@ -1,17 +1,19 @@
 /** Models that run elsewhere: endpoints that speak OpenAI's API, such as Ollama, llama-server, vLLM or OpenRouter. */
 import { useQuery } from '@tanstack/react-query';
-import { Plus, Search, Stethoscope, Trash2 } from 'lucide-react';
+import { Plus, Stethoscope, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { api } from '../../api/client';
 import { endpointsQuery, queryClient } from '../../api/queries';
 import type { Endpoint, EndpointPreset, EndpointTest, LibraryModel } from '../../api/types';
 import { useTranslation } from '../../i18n';
+import { modelTitle } from '../../i18n/model-names';
 import { Button, IconButton } from '../../ui/button';
 import { Confirm } from '../../ui/dialog';
 import { QueryResult } from '../../ui/query-result';
+import { SearchField } from '../../ui/search-field';
 import { toast, toastError } from '../../ui/toast';
 import { EndpointDialog, EndpointTestResult } from './endpoint-dialog';
-import { libraryTitle, type SetDefault } from './model-card';
+import type { SetDefault } from './model-card';
 
 /** How many models of an endpoint are listed at once. Typing finds the others. */
 const MOST_LISTED = 30;
@@ -91,14 +93,9 @@ function EndpointEntry({
     }
   };
   const remove = async () => {
-    try {
-      await api.delete('/v1/endpoints/{name}', { params: { path } });
-      await refreshModels();
-      toast(t('models.endpointRemoved'));
-    } catch (error) {
-      toastError(error);
-      throw error;
-    }
+    await api.delete('/v1/endpoints/{name}', { params: { path } });
+    await refreshModels();
+    toast(t('models.endpointRemoved'));
   };
   return (
     <li className="stack tight">
@@ -147,24 +144,13 @@ function ServedModels({ served, setDefault }: { served: readonly LibraryModel[];
       <summary className="small">{t('model.found', { n: served.length })}</summary>
       <div className="stack tight served">
         {served.length > FEW && (
-          <div className="search">
-            <Search size={17} aria-hidden="true" />
-            <input
-              className="input"
-              type="search"
-              aria-label={t('model.search')}
-              placeholder={t('model.search')}
-              maxLength={200}
-              value={text}
-              onChange={(event) => setText(event.target.value)}
-            />
-          </div>
+          <SearchField label={t('model.search')} value={text} onChange={setText} />
         )}
         <ul className="list">
           {found.slice(0, MOST_LISTED).map((one) => (
             <li key={one.name} className="row">
               <span className="grow">
-                {libraryTitle(one)} <span className="mono muted">{one.name}</span>
+                {modelTitle(one.name, one.title)} <span className="mono muted">{one.name}</span>
               </span>
               {one.is_default ? (
                 <span className="badge good">{t('models.default')}</span>

@@ -5,7 +5,7 @@ import { api } from '../../api/client';
 import { queryClient } from '../../api/queries';
 import type { LibraryModel } from '../../api/types';
 import { formatBytes, formatParameters, useTranslation } from '../../i18n';
-import { modelName } from '../../i18n/model-names';
+import { modelName, modelTitle } from '../../i18n/model-names';
 import { modelPurpose } from '../../i18n/model-purposes';
 import { Button } from '../../ui/button';
 import { safeAddress } from '../../ui/markdown/links';
@@ -39,11 +39,6 @@ export function useSetDefault(): SetDefault {
   return { opening, set };
 }
 
-/** The server's title, or words made from the name where the title is only the name again. */
-export function libraryTitle({ title, name }: LibraryModel): string {
-  return title === name ? modelName(name) : title;
-}
-
 export function ModelCard({
   model,
   setDefault,
@@ -57,24 +52,29 @@ export function ModelCard({
   children?: ReactNode;
 }) {
   const t = useTranslation();
+  const title = modelTitle(model.name, model.title);
   const homepage = safeAddress(model.homepage);
   const size = model.size_bytes === null ? null : formatBytes(model.size_bytes);
   const facts = [
-    model.parameters !== null && t('models.parameters', { n: formatParameters(model.parameters) }),
     size && t(model.size_is_estimate ? 'models.aboutSize' : 'models.size', { size }),
     model.memory_bytes !== null && t('models.aboutMemory', { size: formatBytes(model.memory_bytes) }),
+    model.licence && t('models.licence', { licence: model.licence }),
+  ].filter(Boolean);
+  const technicalFacts = [
+    model.parameters !== null && t('models.parameters', { n: formatParameters(model.parameters) }),
     model.context_tokens !== null && t('models.context', { n: model.context_tokens }),
     model.quantisation,
   ].filter(Boolean);
   const purpose = modelPurpose(model.name, model.purpose);
   return (
-    <article className="entry" aria-label={libraryTitle(model)}>
-      <div className="row">
-        <strong>{libraryTitle(model)}</strong>
-        {model.is_default && <span className="badge good">{t('models.default')}</span>}
-        {model.fits_memory === false && <span className="badge warn">{t('models.tooBig')}</span>}
-        {model.state === 'damaged' && <span className="badge bad">{t('models.damaged')}</span>}
-        <span className="grow" />
+    <article className="entry" aria-label={title}>
+      <div className="row nowrap align-top">
+        <span className="row grow">
+          <strong>{title}</strong>
+          {model.is_default && <span className="badge good">{t('models.default')}</span>}
+          {model.fits_memory === false && <span className="badge warn">{t('models.tooBig')}</span>}
+          {model.state === 'damaged' && <span className="badge bad">{t('models.damaged')}</span>}
+        </span>
         {setDefault && model.can_be_default && !model.is_default && (
           <Button
             size="small"
@@ -93,15 +93,19 @@ export function ModelCard({
           {model.problem}
         </p>
       )}
+      {facts.length > 0 && (
+        <p className="small muted row">
+          <span className="capital">{facts.join(' · ')}</span>
+          {homepage && (
+            <a href={homepage} target="_blank" rel="noopener noreferrer">
+              {t('models.about')}
+            </a>
+          )}
+        </p>
+      )}
       <p className="tiny muted row">
-        {facts.length > 0 && <span>{facts.join(' · ')}</span>}
-        {model.licence && <span>{t('models.licence', { licence: model.licence })}</span>}
-        {homepage && (
-          <a href={homepage} target="_blank" rel="noopener noreferrer">
-            {t('models.about')}
-          </a>
-        )}
         <span className="mono">{model.name}</span>
+        {technicalFacts.length > 0 && <span>{technicalFacts.join(' · ')}</span>}
       </p>
       {children}
     </article>

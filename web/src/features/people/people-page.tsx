@@ -7,7 +7,7 @@ import { invitationsQuery, meQuery, peopleQuery, queryClient } from '../../api/q
 import type { NewInvitation, Person } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
-import { Confirm, Dialog } from '../../ui/dialog';
+import { Confirm, Dialog, FormDialog } from '../../ui/dialog';
 import { Field, SegmentedControl } from '../../ui/fields';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
@@ -66,13 +66,8 @@ function PersonEntry({ person, me }: { person: Person; me: Person | undefined })
     }
   };
   const close = async () => {
-    try {
-      await api.delete('/v1/people/{person_id}', { params: { path: { person_id: person.id } } });
-      await queryClient.invalidateQueries({ queryKey: ['people'] });
-    } catch (error) {
-      toastError(error);
-      throw error;
-    }
+    await api.delete('/v1/people/{person_id}', { params: { path: { person_id: person.id } } });
+    await queryClient.invalidateQueries({ queryKey: ['people'] });
   };
   return (
     <li className={person.closed_utc ? 'row person off' : 'row person'}>
@@ -163,17 +158,9 @@ function InviteDialog({ role: ownRole, onClose }: { role: Role; onClose: () => v
   const [note, setNote] = useState('');
   const [days, setDays] = useState('7');
   const [created, setCreated] = useState<NewInvitation | null>(null);
-  const [busy, setBusy] = useState(false);
   const invite = async () => {
-    setBusy(true);
-    try {
-      setCreated(await api.post('/v1/invitations', { body: { role, note: note.trim(), expires_in_s: Number(days) * 86400 } }));
-      await queryClient.invalidateQueries({ queryKey: ['invitations'] });
-    } catch (error) {
-      toastError(error);
-    } finally {
-      setBusy(false);
-    }
+    setCreated(await api.post('/v1/invitations', { body: { role, note: note.trim(), expires_in_s: Number(days) * 86400 } }));
+    await queryClient.invalidateQueries({ queryKey: ['invitations'] });
   };
   if (created)
     return (
@@ -183,18 +170,11 @@ function InviteDialog({ role: ownRole, onClose }: { role: Role; onClose: () => v
       </Dialog>
     );
   return (
-    <Dialog
+    <FormDialog
       title={t('people.invite')}
+      action={t('people.createLink')}
+      onSubmit={invite}
       onClose={onClose}
-      onSubmit={() => void invite()}
-      foot={
-        <>
-          <Button onClick={onClose}>{t('cancel')}</Button>
-          <Button kind="primary" type="submit" busy={busy}>
-            {t('people.createLink')}
-          </Button>
-        </>
-      }
     >
       <SegmentedControl
         legend={t('people.role')}
@@ -214,6 +194,6 @@ function InviteDialog({ role: ownRole, onClose }: { role: Role; onClose: () => v
         onChange={setDays}
         options={DAYS.map((one) => [String(one), t('people.days', { n: one })] as const)}
       />
-    </Dialog>
+    </FormDialog>
   );
 }

@@ -1,7 +1,7 @@
 import { Check, Copy, WrapText } from 'lucide-react';
 import { createElement, lazy, memo, type ReactNode, Suspense, useEffect, useState } from 'react';
 import { useTranslation } from '../../i18n';
-import { copyText } from '../clipboard';
+import { useCopied } from '../clipboard';
 
 type Node = { type: string; value?: string; tagName?: string; properties?: { className?: string[] }; children?: Node[] };
 type Highlight = (code: string, language: string) => Node | null;
@@ -21,13 +21,8 @@ const LONGEST_HIGHLIGHTED = 30_000;
 
 export const CodeBlock = memo(function CodeBlock({ code, language }: { code: string; language: string }) {
   const t = useTranslation();
-  const [copied, setCopied] = useState(false);
+  const [copied, copy] = useCopied(code);
   const [wrap, setWrap] = useState(false);
-  const copy = async () => {
-    await copyText(code);
-    setCopied(true);
-    setTimeout(() => setCopied(false), 1600);
-  };
   const text = (
     <pre tabIndex={0} className={wrap ? 'wrap' : undefined} aria-label={t('md.code')} role="group">
       <Highlighted code={code} language={language} />
@@ -40,7 +35,7 @@ export const CodeBlock = memo(function CodeBlock({ code, language }: { code: str
         <button type="button" aria-pressed={wrap} onClick={() => setWrap(!wrap)}>
           <WrapText size={15} aria-hidden="true" /> {t('md.wrap')}
         </button>
-        <button type="button" onClick={() => void copy()}>
+        <button type="button" onClick={copy}>
           {copied ? <Check size={15} aria-hidden="true" /> : <Copy size={15} aria-hidden="true" />}
           <span aria-live="polite">{t(copied ? 'copied' : 'copy')}</span>
         </button>
