@@ -26,6 +26,8 @@ TOOL_CALL_CLOSE = "</tool_call>"
 
 MAX_CALL_CHARS = 1 << 20
 """Longest call. A longer one stays text."""
+MAX_HIDDEN_ENDS = 8
+"""Ends of calls that stray quotation marks or values may hide in one output; after them, the first closing mark ends a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class ToolCallScanner:
     _marks: ToolMarks | None = None
     """The marks of the call that has begun; the buffer holds its body."""
     _end: _EndFinder | None = None
+    _num_hidden_ends: int = 0
 
     def push(self, text: str) -> Iterator[str | CallBlock]:
         """Take the next piece of output; yield the text and the marked parts that are complete."""
@@ -121,6 +124,7 @@ class ToolCallScanner:
         while self._marks is not None:
             body_end = self._buffer.find(self._marks.close)
             closed = body_end >= 0  # a quotation mark without its partner hid the end of the call
+            self._num_hidden_ends += closed
             yield self._finish(body_end if closed else len(self._buffer), closed=closed)
             yield from self.push("")
         if self._buffer:
@@ -134,6 +138,9 @@ class ToolCallScanner:
             begun = self._buffer.lstrip()
             if not begun:
                 return None
+            if self._num_hidden_ends > MAX_HIDDEN_ENDS:  # each of them cost a search to the end of the output
+                end = self._buffer.find(self._marks.close)
+                return end if end >= 0 else None
             is_json = begun[0] in "{[" and not self._marks.in_body
             self._end = _JsonEnd(self._marks.close) if is_json else _TagEnd(self._marks.close)
         return self._end.find(self._buffer)
