@@ -39,6 +39,9 @@ MAX_LISTING_BYTES = 8 << 20
 MAX_LISTED_MODELS = 2_000
 """Models of one endpoint that are offered; it can list more."""
 MAX_NAME_CHARS = 200
+MAX_ERROR_BYTES = 64 << 10
+"""How much of an error is read."""
+MAX_ERROR_CHARS = 300
 
 MAX_CONCURRENT = 256
 MAX_ATTEMPTS = 3
@@ -136,7 +139,7 @@ class RemoteEndpoint:
             else:
                 if response.is_success:
                     return response
-                text = (await response.aread()).decode(errors="replace")
+                text = await _beginning(response, MAX_ERROR_BYTES)
                 await response.aclose()
                 if is_last_attempt or not (response.status_code == 429 or response.status_code >= 500):
                     raise self._error_for_status(response.status_code, text)
@@ -337,6 +340,15 @@ async def _drain_lines(lines: AsyncIterator[str]) -> None:
                 pass
 
 
+async def _beginning(response: httpx.Response, num_bytes: int) -> str:
+    data = bytearray()
+    async for chunk in response.aiter_bytes():
+        data += chunk
+        if len(data) >= num_bytes:
+            break
+    return data[:num_bytes].decode(errors="replace")
+
+
 def _remote_model(fields: dict[str, Any]) -> RemoteModel:
     # vLLM reports `max_model_len`, OpenRouter `context_length`, llama-server `meta.n_ctx`.
     meta = fields.get("meta") or {}
@@ -345,28 +357,30 @@ def _remote_model(fields: dict[str, Any]) -> RemoteModel:
         id=_clean(fields["id"]),
         created_unix_s=int(fields.get("created") or 0),
         owned_by=_clean(fields.get("owned_by") or "remote"),
-        context_tokens=int(context),
+        context_tokens=max(1, int(context)),
         title=_clean(fields.get("name") or ""),  # OpenRouter's
     )
 
 
-def _clean(value: object) -> str:
+def _clean(value: object, max_chars: int = MAX_NAME_CHARS) -> str:
     """The value as text of limited length, without halves of characters, which have no UTF-8."""
-    return str(value)[:MAX_NAME_CHARS].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return str(value)[:max_chars].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _error_fields(text: str) -> tuple[str, str, str | None]:
     """(message, code, param) of an error in any of the common shapes."""
     try:
         body = json.loads(text)
-    except ValueError:
-        return text.strip()[:300] or "no reason given", "", None
-    error = body.get("error", body) if isinstance(body, dict) else body
-    if not isinstance(error, dict):
-        return str(error)[:300], "", None
-    message = error.get("message") or error.get("detail") or error
-    return str(message)[:300], str(error.get("code") or ""), error.get("param")
+        error = body.get("error", body) if isinstance(body, dict) else body
+        if not isinstance(error, dict):
+            return _clean(error, MAX_ERROR_CHARS), "", None
+        message = error.get("message") or error.get("detail") or error
+        param = error.get("param")
+        code = _clean(error.get("code") or "")
+        return _clean(message, MAX_ERROR_CHARS), code, _clean(param) if isinstance(param, str) else None
+    except (ValueError, RecursionError):
+        return text.strip()[:MAX_ERROR_CHARS] or "no reason given", "", None
 
 
 def _retry_after_s(header: str) -> float:
-    return float(header) if header.replace(".", "", 1).isdigit() else 0.0
+    return float(header) if header.isascii() and header.replace(".", "", 1).isdigit() else 0.0
