@@ -72,7 +72,9 @@ def malformed_as_untrusted(what: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
-        raise Untrusted(f"{what} is malformed ({type(error).__name__}: {error}).", advice="Fetch it again.") from error
+        raise Untrusted(
+            f"{what} is incomplete or malformed ({type(error).__name__}: {error}).", advice="Fetch it again."
+        ) from error
 
 
 def install_advice(extra: str) -> str:

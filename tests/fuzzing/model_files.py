@@ -13,12 +13,13 @@ from safetensors.torch import save_file
 
 from tests.fuzzing.mutations import dump, mutate_bytes, mutate_json, mutate_json_bytes, words
 from tests.fuzzing.target import FuzzTarget
-from tests.models.artefacts import tiny_gguf
+from tests.models.artefacts import llama_folder, tiny_gguf
 from tests.models.test_file_limits import KEYS, VALUES, with_metadata
 from tests.models.tiny import Files, byte_level_metadata, gguf_file, sentencepiece_metadata
 from yearling.errors import UserError
-from yearling.models import ChatTemplate, ModelLibrary, Tokenizer
+from yearling.models import ChatTemplate, ModelLibrary, Tokenizer, load_decoder
 from yearling.models.decoder_config import DecoderConfig, config_from_gguf, config_from_hf
+from yearling.models.export import export_gguf
 from yearling.models.gguf import GGUFFile, MetadataValue, read_gguf, write_gguf
 from yearling.models.gguf_tokenizer import build_tokenizer
 from yearling.models.hf_folder import inspect_safetensors
@@ -69,8 +70,10 @@ class GgufTarget(FuzzTarget):
         tensors = [("blk.0.attn_q.weight.lora_a", factor, "F32"), ("blk.0.attn_q.weight.lora_b", factor.T.copy(), "F32")]
         write_gguf(adapter, "llama", facts, tensors)
         odd = [with_metadata(whole, key, value) for key in KEYS[::3] for value in VALUES[::3]]
+        network = self.folder / "network.gguf"
+        export_gguf(llama_folder(self.folder / "network"), network, "F16")
         pieces = gguf_file(self.folder, sentencepiece_metadata())
-        return [*(path.read_bytes() for path in (whole, mixed, adapter, pieces)), *odd]
+        return [*(path.read_bytes() for path in (whole, mixed, network, adapter, pieces)), *odd]
 
     def mutate(self, data: bytes, random: Random) -> bytes:
         """Change metadata as values, or bytes of the header, which come first."""
@@ -112,6 +115,7 @@ class GgufTarget(FuzzTarget):
                 self._passes(lambda: _use(Tokenizer.from_gguf(path))),
                 self._passes(lambda: ChatTemplate.load(model)),
                 self._passes(lambda: _config(read_gguf(path))),
+                self._passes(lambda: load_decoder(path)),
                 self._passes(lambda: load_adapter(path, DECODER, base_sha256=BASE)),
             ]
             if self._count % _INSTALL_INTERVAL == 0:

@@ -61,8 +61,13 @@ class DecoderConfig(DecoderShape):
     def __post_init__(self) -> None:
         widths = (self.hidden_size, self.num_heads, self.num_kv_heads, self.head_dim, self.ffn_size)
         limits = {MAX_LAYERS: (self.num_layers,), MAX_WIDTH: widths, MAX_TOKENS: (self.vocab_size, self.context_tokens)}
+        numbers = (self.norm_eps, self.rope_theta)
         is_possible = all(_is_size(size, most) for most, sizes in limits.items() for size in sizes)
-        if not is_possible or self.num_heads % self.num_kv_heads or self.head_dim % 2 or 0 < len(self.windows) < self.num_layers:
+        is_possible &= all(isinstance(number, int | float) and 0 < number < math.inf for number in numbers)
+        if is_possible:
+            is_possible = not (self.num_heads % self.num_kv_heads or self.head_dim % 2 or 0 < len(self.windows) < self.num_layers)
+            is_possible &= self.rope_factors is None or len(self.rope_factors) == self.head_dim // 2
+        if not is_possible:
             raise Untrusted("The model's configuration has impossible sizes.", advice="Fetch the model again.")
 
     def window(self, layer: int) -> int | None:
@@ -81,7 +86,7 @@ class DecoderConfig(DecoderShape):
 
 
 def _is_size(value: object, most: int) -> bool:
-    return isinstance(value, int) and 0 < value <= most
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most
 
 
 def _require_sizes(head_dim: object, num_layers: object) -> None:
@@ -145,6 +150,9 @@ def config_from_gguf(
         raise Unsupported(
             f"GGUF files of the architecture {family!r} cannot be opened in torch.", advice="Serve it with llama.cpp."
         )
+
+    if "token_embd.weight" not in shapes:
+        raise Untrusted("The GGUF file has no token embeddings.", advice="Import a complete model.")
 
     def value(key: str, default: object = None) -> Any:
         result = metadata.get(f"{family}.{key}", default)
