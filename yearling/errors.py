@@ -7,6 +7,9 @@ translate.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class UserError(Exception):
     """An error that the user can fix.
@@ -61,6 +64,17 @@ class Unavailable(UserError):
 
 class StorageFailed(UserError):
     """The disk is full, read-only or damaged. Data that was acknowledged before is safe."""
+
+
+@contextmanager
+def malformed_as_untrusted(what: str) -> Iterator[None]:
+    """Raises Untrusted for values of a wrong type or size that the block meets in data that anybody may have made."""
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        raise Untrusted(
+            f"{what} is incomplete or malformed ({type(error).__name__}: {error}).", advice="Fetch it again."
+        ) from error
 
 
 def install_advice(extra: str) -> str:

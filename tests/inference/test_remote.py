@@ -255,6 +255,33 @@ async def test_an_unreachable_endpoint_raises() -> None:
         RemoteEndpoint("ftp://example.org")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(status=400, body="[" * 30_000),
+        Answer(status=400, body=json.dumps({"error": {"message": "half \ud83d", "param": [["x"]], "code": {"a": 1}}})),
+        Answer(status=400, body="x" * 1_000_000),
+        Answer(status=503, headers={"retry-after": "²"}),
+        Answer(status=503, headers={"retry-after": "9" * 400}),
+    ],
+    ids=["deep", "odd fields", "long", "superscript", "long wait"],
+)
+async def test_odd_errors_are_errors_that_can_be_shown(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "MAX_RETRY_PAUSE_S", 0.01)
+    async with serving(answer, answer, answer) as (_, endpoint):
+        with pytest.raises((BadInput, Unavailable)) as caught:
+            await endpoint.list_models()
+    assert len(str(caught.value).encode()) < 2_000
+    assert caught.value.param is None
+
+
+async def test_no_more_than_the_beginning_of_an_error_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "MAX_ERROR_BYTES", 10)
+    async with serving(Answer(status=400, body="0123456789" * 100_000)) as (_, endpoint):
+        with pytest.raises(BadInput, match=r"400: 0123456789$"):
+            await endpoint.list_models()
+
+
 async def test_a_web_page_as_answer_is_an_error_that_says_so() -> None:
     page = Answer(body="<!doctype html>\n<html><body>Welcome</body></html>", headers={"content-type": "text/html"})
     async with serving(MODELS, page) as (_, endpoint):

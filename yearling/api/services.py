@@ -35,6 +35,10 @@ class ApiEnginePool(Protocol):
         """The models; the first is the default model. Reads the folder of models, unless the caller has: call from a thread."""
         ...
 
+    def title(self, name: str) -> str:
+        """The display name of a model."""
+        ...
+
     def default(self) -> str:
         """Name of the default model, which may be missing."""
         ...

@@ -153,6 +153,12 @@ class EnginePool:
         """Names of the models, in the order of `models`."""
         return [model.name for model in self.models()]
 
+    def title(self, name: str) -> str:
+        """The display name of a model: what its endpoint calls it or its title in the catalogue, otherwise `name`."""
+        from yearling.models import model_title
+
+        return self._directory.title(name) or model_title(name)
+
     def default(self) -> str:
         """Name of the default model, which may be missing."""
         return self._default

@@ -42,6 +42,9 @@ MAX_LISTING_BYTES = 8 << 20
 MAX_LISTED_MODELS = 2_000
 """Models of one endpoint that are offered; it can list more."""
 MAX_NAME_CHARS = 200
+MAX_ERROR_BYTES = 64 << 10
+"""How much of an error is read."""
+MAX_ERROR_CHARS = 300
 
 MAX_CONCURRENT = 256
 MAX_ATTEMPTS = 3
@@ -384,29 +387,30 @@ def _remote_model(fields: dict[str, Any]) -> RemoteModel:
         id=_clean(fields["id"]),
         created_unix_s=int(fields.get("created") or 0),
         owned_by=_clean(fields.get("owned_by") or "remote"),
-        context_tokens=int(context),
+        context_tokens=max(1, int(context)),
         title=_clean(fields.get("name") or ""),  # OpenRouter's
     )
 
 
-def _clean(value: object) -> str:
+def _clean(value: object, max_chars: int = MAX_NAME_CHARS) -> str:
     """The value as text of limited length, without halves of characters, which have no UTF-8."""
-    return mend_surrogates(str(value)[:MAX_NAME_CHARS])
+    return mend_surrogates(str(value)[:max_chars])
 
 
 def _error_fields(text: str) -> tuple[str, str, str | None]:
     """(message, code, param) of an error in any of the common shapes."""
     try:
         body = json.loads(text)
+        error = body.get("error", body) if isinstance(body, dict) else body
+        if not isinstance(error, dict):
+            return _clean(error, MAX_ERROR_CHARS), "", None
+        message = error.get("message") or error.get("detail") or error
+        param = error.get("param")
+        code = _clean(error.get("code") or "")
+        return _clean(message, MAX_ERROR_CHARS), code, _clean(param) if isinstance(param, str) else None
     except (ValueError, RecursionError):
-        return text.strip()[:300] or "no reason given", "", None
-    error = body.get("error", body) if isinstance(body, dict) else body
-    if not isinstance(error, dict):
-        return mend_surrogates(str(error)[:300]), "", None
-    message = error.get("message") or error.get("detail") or error
-    param = error.get("param")
-    return mend_surrogates(str(message)[:300]), str(error.get("code") or ""), param[:100] if isinstance(param, str) else None
+        return text.strip()[:MAX_ERROR_CHARS] or "no reason given", "", None
 
 
 def _retry_after_s(header: str) -> float:
-    return float(header) if header.replace(".", "", 1).isdecimal() else 0.0
+    return float(header) if header.isascii() and header.replace(".", "", 1).isdigit() else 0.0

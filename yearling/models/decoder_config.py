@@ -11,10 +11,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from yearling.errors import Unsupported, Untrusted
+from yearling.errors import Unsupported, Untrusted, malformed_as_untrusted
 
 SUPPORTED_FAMILIES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """`model_type` of config.json. GGUF calls Mistral `llama` too; SmolLM2 is a Llama."""
+
+
+MAX_LAYERS = 1_000
+MAX_WIDTH = 1 << 20
+"""Largest width of a layer or head, and largest number of heads."""
+MAX_TOKENS = 1 << 28
+"""Largest vocabulary and context."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +59,15 @@ class DecoderConfig(DecoderShape):
     tied_embeddings: bool = False
 
     def __post_init__(self) -> None:
-        sizes = (self.vocab_size, self.hidden_size, self.num_layers, self.num_heads, self.num_kv_heads, self.head_dim)
-        if min(*sizes, self.ffn_size, self.context_tokens) <= 0 or self.num_heads % self.num_kv_heads or self.head_dim % 2:
+        widths = (self.hidden_size, self.num_heads, self.num_kv_heads, self.head_dim, self.ffn_size)
+        limits = {MAX_LAYERS: (self.num_layers,), MAX_WIDTH: widths, MAX_TOKENS: (self.vocab_size, self.context_tokens)}
+        numbers = (self.norm_eps, self.rope_theta)
+        is_possible = all(_is_size(size, most) for most, sizes in limits.items() for size in sizes)
+        is_possible &= all(isinstance(number, int | float) and 0 < number < math.inf for number in numbers)
+        if is_possible:
+            is_possible = not (self.num_heads % self.num_kv_heads or self.head_dim % 2 or 0 < len(self.windows) < self.num_layers)
+            is_possible &= self.rope_factors is None or len(self.rope_factors) == self.head_dim // 2
+        if not is_possible:
             raise Untrusted("The model's configuration has impossible sizes.", advice="Fetch the model again.")
 
     def window(self, layer: int) -> int | None:
@@ -71,6 +85,17 @@ class DecoderConfig(DecoderShape):
         return embeddings + self.num_layers * (attention + mlp + 2 * self.hidden_size) + self.hidden_size
 
 
+def _is_size(value: object, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most
+
+
+def _require_sizes(head_dim: object, num_layers: object) -> None:
+    """The sizes of what is built before the configuration itself. Raises ValueError."""
+    if not (_is_size(head_dim, MAX_WIDTH) and _is_size(num_layers, MAX_LAYERS)):
+        raise ValueError("a size is missing or impossible")
+
+
+@malformed_as_untrusted("The model's config.json")
 def config_from_hf(config: Mapping[str, Any]) -> DecoderConfig:
     """From a config.json. Raises Unsupported for another family or a feature that we do not compute, Untrusted if fields are
     missing or wrong.
@@ -84,36 +109,35 @@ def config_from_hf(config: Mapping[str, Any]) -> DecoderConfig:
         raise Unsupported(f"The activation {config['hidden_act']!r} is not supported.")
     if config.get("quantization_config"):
         raise Unsupported("The safetensors hold quantised weights.", advice="Use the unquantised model, or its GGUF file.")
-    try:
-        heads, hidden = config["num_attention_heads"], config["hidden_size"]
-        head_dim = config.get("head_dim") or hidden // heads
-        theta, factors = _hf_rope(config, head_dim)
-        bias = bool(config.get("attention_bias", False))
-        return DecoderConfig(
-            family=family,
-            vocab_size=config["vocab_size"],
-            hidden_size=hidden,
-            num_layers=config["num_hidden_layers"],
-            num_heads=heads,
-            num_kv_heads=config.get("num_key_value_heads") or heads,
-            head_dim=head_dim,
-            ffn_size=config["intermediate_size"],
-            context_tokens=config.get("max_position_embeddings", 2048),
-            norm_eps=config.get("rms_norm_eps", 1e-6),
-            rope_theta=theta,
-            rope_factors=factors,
-            windows=_hf_windows(config),
-            qkv_bias=family == "qwen2" or bias,
-            output_bias=family in ("llama", "qwen3") and bias,
-            mlp_bias=bool(config.get("mlp_bias", False)),
-            qk_norm=family == "qwen3",
-            tied_embeddings=bool(config.get("tie_word_embeddings", False)),
-            hf_config=dict(config),
-        )
-    except (KeyError, TypeError, ZeroDivisionError) as error:
-        raise Untrusted(f"The model's config.json is incomplete or invalid ({error}).", advice="Fetch the model again.") from None
+    heads, hidden = config["num_attention_heads"], config["hidden_size"]
+    head_dim = config.get("head_dim") or hidden // heads
+    _require_sizes(head_dim, config["num_hidden_layers"])
+    theta, factors = _hf_rope(config, head_dim)
+    bias = bool(config.get("attention_bias", False))
+    return DecoderConfig(
+        family=family,
+        vocab_size=config["vocab_size"],
+        hidden_size=hidden,
+        num_layers=config["num_hidden_layers"],
+        num_heads=heads,
+        num_kv_heads=config.get("num_key_value_heads") or heads,
+        head_dim=head_dim,
+        ffn_size=config["intermediate_size"],
+        context_tokens=config.get("max_position_embeddings", 2048),
+        norm_eps=config.get("rms_norm_eps", 1e-6),
+        rope_theta=theta,
+        rope_factors=factors,
+        windows=_hf_windows(config),
+        qkv_bias=family == "qwen2" or bias,
+        output_bias=family in ("llama", "qwen3") and bias,
+        mlp_bias=bool(config.get("mlp_bias", False)),
+        qk_norm=family == "qwen3",
+        tied_embeddings=bool(config.get("tie_word_embeddings", False)),
+        hf_config=dict(config),
+    )
 
 
+@malformed_as_untrusted("The metadata of the GGUF file")
 def config_from_gguf(
     metadata: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], rope_factors: Iterable[float] | None
 ) -> DecoderConfig:
@@ -127,6 +151,9 @@ def config_from_gguf(
             f"GGUF files of the architecture {family!r} cannot be opened in torch.", advice="Serve it with llama.cpp."
         )
 
+    if "token_embd.weight" not in shapes:
+        raise Untrusted("The GGUF file has no token embeddings.", advice="Import a complete model.")
+
     def value(key: str, default: object = None) -> Any:
         result = metadata.get(f"{family}.{key}", default)
         if result is None:
@@ -137,6 +164,7 @@ def config_from_gguf(
         raise Unsupported("Mixtures of experts cannot be opened in torch.", advice="Serve it with llama.cpp.")
     heads, hidden = value("attention.head_count"), value("embedding_length")
     head_dim = value("attention.key_length", hidden // heads)
+    _require_sizes(head_dim, value("block_count"))
     if value("rope.dimension_count", head_dim) != head_dim or value("attention.value_length", head_dim) != head_dim:
         raise Unsupported("Partially rotated heads cannot be opened in torch.", advice="Serve it with llama.cpp.")
     return DecoderConfig(

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from yearling.errors import BadInput, Unsupported, Untrusted
 from yearling.models.decoder import Decoder
-from yearling.models.decoder_config import SUPPORTED_FAMILIES, DecoderConfig, config_from_gguf, config_from_hf
+from yearling.models.decoder_config import DecoderConfig, config_from_gguf, config_from_hf
 from yearling.models.gguf import read_gguf
 from yearling.models.hf_folder import read_json_object
 from yearling.models.llama_decoder import LlamaDecoder
@@ -129,7 +129,9 @@ def to_interleaved_rotary(tensor: Tensor, heads: int) -> Tensor:
 
 
 def to_half_split_rotary(tensor: Tensor, heads: int) -> Tensor:
-    """The inverse of `to_interleaved_rotary`."""
+    """The inverse of `to_interleaved_rotary`. Raises Untrusted unless the rows fill the heads."""
+    if 0 in tensor.shape or not tensor.dim() or tensor.shape[0] % (2 * heads):
+        raise Untrusted(f"A tensor of the shape {tuple(tensor.shape)} has no {heads} heads.", advice="Fetch the model again.")
     return tensor.reshape(heads, tensor.shape[0] // heads // 2, 2, -1).transpose(1, 2).reshape(tensor.shape)
 
 
@@ -147,8 +149,6 @@ def gguf_tensors(decoder: LlamaDecoder) -> Iterator[tuple[str, Tensor]]:
 def _from_gguf(path: Path, dtype: torch.dtype) -> Decoder:
     file = read_gguf(path)
     factors = file.read_tensor(_ROPE_FACTORS) if _ROPE_FACTORS in file.tensors else None
-    if file.metadata.get("general.architecture") in SUPPORTED_FAMILIES and "token_embd.weight" not in file.tensors:
-        raise Untrusted(f"{path.name} has no token embeddings.", advice="Import a complete model.")
     config = config_from_gguf(file.metadata, {name: info.shape for name, info in file.tensors.items()}, factors)
 
     def tensors() -> Iterator[tuple[str, Tensor]]:

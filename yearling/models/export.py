@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from yearling.errors import BadInput, Unsupported
+from yearling.errors import BadInput, Unsupported, malformed_as_untrusted
 from yearling.models.decoder import Decoder
 from yearling.models.decoder_config import config_to_gguf, config_to_hf
 from yearling.models.decoder_weights import gguf_tensors, open_decoder
 from yearling.models.gguf import MetadataValue, read_gguf, write_gguf
-from yearling.models.gguf_tokenizer import build_tokenizer, stop_ids
+from yearling.models.gguf_tokenizer import build_tokenizer
 from yearling.models.gguf_tokenizer_export import folder_to_gguf_vocabulary
 from yearling.models.hf_folder import HF_FILENAMES
 from yearling.models.llama_decoder import LlamaDecoder
 from yearling.models.lora import LoRALinear
 from yearling.models.safetensors_files import write_safetensors
+from yearling.models.tokenizer_metadata import gguf_tokenizer_metadata
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,6 +125,7 @@ def _layout(name: str, tensor: Tensor, kind: str) -> str:
     return kind
 
 
+@malformed_as_untrusted("The vocabulary of the GGUF file")
 def _write_gguf_tokenizer(metadata: Mapping[str, Any], folder: Path, config: dict[str, object]) -> None:
     tokens = metadata["tokenizer.ggml.tokens"]
     build_tokenizer(metadata).save(str(folder / "tokenizer.json"))
@@ -137,7 +139,7 @@ def _write_gguf_tokenizer(metadata: Mapping[str, Any], folder: Path, config: dic
     if "tokenizer.chat_template" in metadata:
         tokenizer_config["chat_template"] = metadata["tokenizer.chat_template"]
     _write_json(folder / "tokenizer_config.json", tokenizer_config)
-    _write_json(folder / "generation_config.json", {"eos_token_id": sorted(stop_ids(metadata))})
+    _write_json(folder / "generation_config.json", {"eos_token_id": list(gguf_tokenizer_metadata(metadata).stop_ids)})
 
 
 def _write_json(path: Path, value: Mapping[str, object]) -> None:

@@ -90,12 +90,16 @@ class GGUFFile:
         return np.frombuffer(self._data, dtype=np.uint8, count=info.size_bytes, offset=info.offset)
 
     def read_tensor(self, name: str) -> NDArray[np.float32]:
-        """The tensor dequantised to float32, in `shape`. Raises Unsupported for an unknown block format."""
+        """The tensor dequantised to float32, in `shape`. Raises Unsupported for an unknown block format, Untrusted if it is
+        empty.
+        """
         import numpy as np
         from gguf import GGMLQuantizationType
         from gguf.quants import dequantize
 
         info = self.tensors[name]
+        if 0 in info.shape:
+            raise Untrusted(f"The tensor {name} of {self.path.name} is empty.", advice=_REFETCH_ADVICE)
         kind = GGMLQuantizationType(info.ggml_type)
         raw = self.raw_bytes(name)
         if kind == GGMLQuantizationType.F32:

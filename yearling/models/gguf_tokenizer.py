@@ -7,12 +7,12 @@ model's original is used here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from yearling.errors import Unsupported, Untrusted
+from yearling.errors import Unsupported, Untrusted, malformed_as_untrusted
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 """`tokenizer.ggml.token_type`."""
@@ -71,6 +71,7 @@ PRE_TOKENIZERS = ("smollm", "qwen2", "qwen35", "llama-bpe", "tekken", "gpt-2", "
 """One name per rule, to find the name of a rule that is known only by its effect."""
 
 
+@malformed_as_untrusted("The vocabulary of the GGUF file")
 def build_tokenizer(metadata: Mapping[str, Any]) -> Tokenizer:
     """The tokenizer that GGUF metadata describes. Raises Unsupported for an unknown kind, Untrusted for damaged metadata."""
     kind = metadata.get("tokenizer.ggml.model")
@@ -100,15 +101,12 @@ def adds_bos(metadata: Mapping[str, Any]) -> bool:
     return bool(metadata.get("tokenizer.ggml.add_bos_token", default))
 
 
-def stop_ids(metadata: Mapping[str, Any]) -> frozenset[int]:
-    """Every token that ends an answer: the ids that the file names, and special tokens with an end-of-turn name."""
+def named_stop_ids(metadata: Mapping[str, Any]) -> Iterator[int]:
+    """The special tokens that end an answer by their name."""
     tokens: list[str] = metadata["tokenizer.ggml.tokens"]
     types = metadata.get("tokenizer.ggml.token_type") or [NORMAL] * len(tokens)
-    named = {metadata.get(f"tokenizer.ggml.{key}_token_id") for key in ("eos", "eot", "eom")}
-    by_name = end_of_turn_ids(
-        {text: index for index, (text, type_) in enumerate(zip(tokens, types, strict=True)) if type_ in (CONTROL, USER_DEFINED)}
-    )
-    return frozenset(index for index in named | by_name if index is not None and 0 <= index < len(tokens))
+    special = {text: k for k, (text, type_) in enumerate(zip(tokens, types, strict=True)) if type_ in (CONTROL, USER_DEFINED)}
+    yield from end_of_turn_ids(special)
 
 
 def _byte_level(metadata: Mapping[str, Any], tokens: Sequence[str]) -> Tokenizer:

@@ -35,6 +35,8 @@ BASE_SHA256_KEY = "yearling.base_sha256"
 BASE_SOURCE_SHA256_KEY = "yearling.base_source_sha256"
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _PEFT_NAME = re.compile(r"base_model\.model\.(?P<layer>.+)\.lora_(?P<factor>[AB])(?:\.default)?\.weight")
+MAX_SCALE = 1 << 20
+"""Largest rank and alpha. Published adapters have at most a few hundred."""
 _UNSUPPORTED_OPTIONS = ("use_dora", "modules_to_save", "rank_pattern", "alpha_pattern", "layer_replication", "lora_bias")
 
 
@@ -121,7 +123,7 @@ def _from_peft(path: Path) -> Adapter:
         match = _PEFT_NAME.fullmatch(name)
         if match is None:
             raise Unsupported(f"The adapter contains {name}, which is not a LoRA factor of a linear layer.")
-        factors_by_layer.setdefault(match["layer"], {})[match["factor"].lower()] = tensor.float()
+        factors_by_layer.setdefault(match["layer"], {})[match["factor"].lower()] = _matrix(name, tensor).float()
     metadata = read_safetensors_metadata(path)
     base, source = metadata.get(BASE_SHA256_KEY, ""), metadata.get(BASE_SOURCE_SHA256_KEY, "")
     return Adapter(_pair_factors(factors_by_layer, int(rank)), int(rank), alpha, base, source)
@@ -141,8 +143,8 @@ def _from_gguf(path: Path, config: DecoderConfig) -> Adapter:
         parameter_name = from_gguf_name(gguf_name)
         if parameter_name is None or factor not in ("a", "b"):
             raise Unsupported(f"The adapter contains {name}, which is not a LoRA factor of a linear layer.")
-        tensor = torch.from_numpy(file.read_tensor(name))
         heads = num_permuted_heads(config, parameter_name)
+        tensor = _matrix(name, torch.from_numpy(file.read_tensor(name)))
         if factor == "b" and heads:
             tensor = to_half_split_rotary(tensor, heads)
         factors_by_layer.setdefault(parameter_name.removesuffix(".weight"), {})[factor] = tensor
@@ -153,6 +155,12 @@ def _from_gguf(path: Path, config: DecoderConfig) -> Adapter:
     alpha = _number(metadata, "adapter.lora.alpha") or float(rank)  # llama.cpp reads 0 as scale 1
     base, source = str(metadata.get(BASE_SHA256_KEY, "")), str(metadata.get(BASE_SOURCE_SHA256_KEY, ""))
     return Adapter(_pair_factors(factors_by_layer, rank), rank, alpha, base, source)
+
+
+def _matrix(name: str, tensor: Tensor) -> Tensor:
+    if tensor.dim() != 2:
+        raise Untrusted(f"The adapter's factor {name} is no matrix.", advice="Fetch or export it again.")
+    return tensor
 
 
 def _pair_factors(factors_by_layer: dict[str, dict[str, Tensor]], rank: int) -> dict[str, tuple[Tensor, Tensor]]:
@@ -166,6 +174,6 @@ def _pair_factors(factors_by_layer: dict[str, dict[str, Tensor]], rank: int) -> 
 
 def _number(peft_config: Mapping[str, object], key: str) -> float:
     value = peft_config.get(key)
-    if not isinstance(value, int | float) or value < 0 or (key == "r" and value < 1):
+    if not isinstance(value, int | float) or not 0 <= value <= MAX_SCALE or (key == "r" and value < 1):
         raise Untrusted(f"The adapter's configuration has no valid {key}.", advice="Fetch or export it again.")
     return float(value)

@@ -8,12 +8,12 @@ with a cached tokenizer starts without them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from yearling.errors import BadInput, Untrusted
+from yearling.errors import BadInput, Untrusted, malformed_as_untrusted
 from yearling.files.atomic import atomic_write_text
 from yearling.models.hf_folder import read_json_object
 
@@ -74,6 +74,7 @@ class TemplateMetadata:
     """Text of the template variables `bos_token`, `eos_token` and the like."""
 
 
+@malformed_as_untrusted("The vocabulary or chat template of the GGUF file")
 def cache_tokenizer(model: ModelFiles) -> None:
     """Write the converted tokenizer of a GGUF model into its folder, so that loading it takes a fraction of a second.
 
@@ -113,47 +114,62 @@ def read_cached_template(model: ModelFiles) -> TemplateMetadata | None:
     return None if record is None else TemplateMetadata(**record["template"])
 
 
-def gguf_tokenizer_metadata(metadata: Mapping[str, Any]) -> TokenizerMetadata:
-    """From the metadata of a GGUF file."""
-    from yearling.models.gguf_tokenizer import adds_bos, stop_ids
+def _token_ids(values: Iterable[object], num_tokens: int) -> Iterator[int]:
+    """The values that are ids of tokens. None and ids of no token are left out. Raises TypeError for anything else."""
+    for value in values:
+        if value is None:
+            continue
+        if not isinstance(value, int):
+            raise TypeError(f"{value!r:.100} is no id of a token")
+        if 0 <= value < num_tokens:
+            yield value
 
+
+@malformed_as_untrusted("The vocabulary of the GGUF file")
+def gguf_tokenizer_metadata(metadata: Mapping[str, Any]) -> TokenizerMetadata:
+    """From the metadata of a GGUF file. Raises Untrusted for damaged metadata."""
+    from yearling.models.gguf_tokenizer import adds_bos, named_stop_ids
+
+    num_tokens = len(metadata["tokenizer.ggml.tokens"])
+    ids = {key: metadata.get(f"tokenizer.ggml.{key}_token_id") for key in ("bos", "eos", "eot", "eom")}
+    bos_id = ids.pop("bos")
     return TokenizerMetadata(
-        stop_ids=tuple(sorted(stop_ids(metadata))),
-        bos_id=metadata.get("tokenizer.ggml.bos_token_id"),
+        stop_ids=tuple(sorted({*_token_ids(ids.values(), num_tokens), *named_stop_ids(metadata)})),
+        bos_id=next(_token_ids([bos_id], num_tokens), None),
         adds_bos=adds_bos(metadata),
-        vocab_size=len(metadata["tokenizer.ggml.tokens"]),
+        vocab_size=num_tokens,
     )
 
 
+@malformed_as_untrusted("What the model's JSON files say about its tokens")
 def folder_tokenizer_metadata(folder: Path, pipeline: TokenizersPipeline) -> TokenizerMetadata:
-    """From the config files of a Hugging Face folder and the names of its tokens. Raises Untrusted if one is not valid JSON."""
+    """From the config files of a Hugging Face folder and the names of its tokens. Raises Untrusted if one is damaged."""
     from yearling.models.gguf_tokenizer import end_of_turn_ids
 
     config = read_json_object(folder / "config.json", missing_ok=True)
     generation = read_json_object(folder / "generation_config.json", missing_ok=True)
     tokenizer_config = read_json_object(folder / "tokenizer_config.json", missing_ok=True)
-    stop_ids: set[int] = set()
-    for value in (config.get("eos_token_id"), generation.get("eos_token_id")):
-        stop_ids.update(value if isinstance(value, list) else [] if value is None else [value])
-    eos_id = pipeline.token_to_id(special_token_text(tokenizer_config.get("eos_token")))
-    stop_ids.update([] if eos_id is None else [eos_id])
     added = pipeline.get_added_tokens_decoder()
-    stop_ids.update(end_of_turn_ids({token.content: index for index, token in added.items()}))
+    num_tokens = 1 + max([pipeline.get_vocab_size(with_added_tokens=True) - 1, *added])
+    named: list[object] = [pipeline.token_to_id(special_token_text(tokenizer_config.get("eos_token")))]
+    for value in (config.get("eos_token_id"), generation.get("eos_token_id")):
+        named += value if isinstance(value, list) else [value]
+    by_name = end_of_turn_ids({token.content: index for index, token in added.items()})
     bos_id = pipeline.token_to_id(special_token_text(tokenizer_config.get("bos_token")))
     return TokenizerMetadata(
-        stop_ids=tuple(sorted(stop_ids)),
-        bos_id=config.get("bos_token_id") if bos_id is None else bos_id,
+        stop_ids=tuple(sorted({*_token_ids(named, num_tokens), *by_name})),
+        bos_id=next(_token_ids([config.get("bos_token_id")], num_tokens), None) if bos_id is None else bos_id,
         adds_bos=bos_id is not None and pipeline.encode("").ids[:1] == [bos_id],
     )
 
 
+@malformed_as_untrusted("The vocabulary of the GGUF file")
 def gguf_template_metadata(metadata: Mapping[str, Any]) -> TemplateMetadata:
-    """From the metadata of a GGUF file."""
+    """From the metadata of a GGUF file. Raises Untrusted for damaged metadata."""
     tokens = metadata.get("tokenizer.ggml.tokens", [])
     special_tokens = {}
     for variable, key in (("bos_token", "bos"), ("eos_token", "eos"), ("unk_token", "unknown"), ("pad_token", "padding")):
-        index = metadata.get(f"tokenizer.ggml.{key}_token_id")
-        if index is not None and 0 <= index < len(tokens):
+        for index in _token_ids([metadata.get(f"tokenizer.ggml.{key}_token_id")], len(tokens)):
             special_tokens[variable] = tokens[index]
     return TemplateMetadata(
         default=metadata.get("tokenizer.chat_template", ""),
@@ -162,6 +178,7 @@ def gguf_template_metadata(metadata: Mapping[str, Any]) -> TemplateMetadata:
     )
 
 
+@malformed_as_untrusted("The model's tokenizer_config.json")
 def folder_template_metadata(folder: Path) -> TemplateMetadata:
     """From chat_template.jinja, or `chat_template` in tokenizer_config.json (a string, or a list of named templates)."""
     config = read_json_object(folder / "tokenizer_config.json", missing_ok=True)

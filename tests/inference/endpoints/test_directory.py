@@ -132,12 +132,13 @@ async def test_a_default_that_cannot_be_opened_changes_nothing() -> None:
         (json.dumps({"data": {"id": "a"}}), 0),
         (json.dumps({"data": [{"id": "a", "created": 1e400}]}).replace("Infinity", "1e400"), 0),
         (json.dumps({"data": [{"id": "a", "context_length": "many"}]}), 0),
+        (json.dumps({"data": [{"id": "a", "context_length": -5}]}), 1),
         ('{"data": [{"id": "half \\ud83d"}]}', 1),
         (json.dumps({"data": [{"id": "x" * 100_000}]}), 1),
         (json.dumps({"data": [{"id": str(number)} for number in range(MAX_LISTED_MODELS + 5)]}), MAX_LISTED_MODELS),
         (json.dumps({"data": [{"id": "a"}], "padding": "x" * MAX_LISTING_BYTES}), 0),
     ],
-    ids=["deep", "number", "object", "infinite", "word", "half character", "long name", "many", "large"],
+    ids=["deep", "number", "object", "infinite", "word", "negative", "half character", "long name", "many", "large"],
 )
 async def test_odd_listings_have_a_ceiling(body: str, count: int) -> None:
     async with serving(Answer(body=body)) as (server, _):

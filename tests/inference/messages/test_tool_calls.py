@@ -252,6 +252,8 @@ def test_no_output_is_lost(text: str) -> None:
         "<tool_call>f<arg_key>a</arg_key><arg_value>",
         "<tool_call>f<arg_key>",
         '<tool_call>["</tool_call>',
+        '<tool_call>{"a":"</tool_call>"',
+        "<tool_call>f<arg_key>a</arg_key><arg_value>b</arg_value>></tool_call>",
         "<invoke name=x><param name=y ",
         "[TOOL_CALLS]",
         "[TOOL_CALLS]{",

@@ -100,6 +100,11 @@ class EndpointDirectory:
         served, _ = self._models.get(name, (None, None))
         return served
 
+    def title(self, name: str) -> str:
+        """The display name of the model of that name; empty if no endpoint has it."""
+        _, listed = self._models.get(name, (None, None))
+        return listed.title if listed else ""
+
     def statuses(self) -> list[EndpointStatus]:
         """Every endpoint, in order."""
         statuses = []

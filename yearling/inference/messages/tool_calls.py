@@ -29,6 +29,8 @@ MAX_CALL_CHARS = 1 << 20
 """Longest call. A longer one stays text."""
 MAX_HEAD_CHARS = 500
 """Longest beginning of a call without a closing mark, before its JSON value. A longer one stays text."""
+MAX_HIDDEN_ENDS = 8
+"""Ends of calls that stray quotation marks or values may hide in one output; after them, the first closing mark ends a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class ToolCallScanner:
     _marks: ToolMarks | None = None
     """The marks of the call that has begun; the buffer holds its body."""
     _end: _EndFinder | None = None
+    _num_hidden_ends: int = 0
 
     def push(self, text: str) -> Iterator[str | CallBlock]:
         """Take the next piece of output; yield the text and the marked parts that are complete."""
@@ -133,6 +136,7 @@ class ToolCallScanner:
         while self._marks is not None:
             body_end = self._buffer.find(self._marks.close) if self._marks.close else -1
             closed = body_end >= 0  # a quotation mark without its partner hid the end of the call
+            self._num_hidden_ends += closed
             yield self._finish(body_end if closed else len(self._buffer), closed=closed)
             yield from self.push("")
         if self._buffer:
@@ -146,6 +150,11 @@ class ToolCallScanner:
             begun = self._buffer.lstrip()
             if not begun:
                 return None
+            if (
+                self._marks.close and self._num_hidden_ends > MAX_HIDDEN_ENDS
+            ):  # each of them cost a search to the end of the output
+                end = self._buffer.find(self._marks.close)
+                return end if end >= 0 else None
             if not self._marks.close:
                 self._end = _ValueEnd(self._marks.open)
             elif self._marks.json_arguments or (begun[0] in "{[" and not self._marks.in_body):

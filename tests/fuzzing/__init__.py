@@ -1,0 +1,1 @@
+"""Targets of `tests/fuzz.py`: the parsers of what users, files, endpoints and models supply."""
