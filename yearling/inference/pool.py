@@ -142,7 +142,7 @@ class EnginePool:
         for name, entry in list(self._open_models.items()):
             served = entry.served
             listed.append(
-                ListedModel(name=name, title=model_title(name), owned_by=served.owned_by, created_unix_s=served.created_unix_s)
+                ListedModel(name=name, title=self.title(name), owned_by=served.owned_by, created_unix_s=served.created_unix_s)
             )
         by_name: dict[str, ListedModel] = {}
         for each in (*listed, *self._directory.models()):
