@@ -60,9 +60,6 @@ class TemplateHabits:
         self._template_ref = ref(template)
         self.shapes = ConversationShapes(self._render)
         self._renders_tools: bool | None = None
-        self._call_opening: str | None = None
-        self._answer_opening: str | None = None
-        self._call_ids: CallIds | None = None
         self._no_tools: tuple[Sequence[dict[str, Any]] | None] | None = None
 
     @property
@@ -79,16 +76,13 @@ class TemplateHabits:
             self._renders_tools = self._template.supports_tools and self._reads_back()
         return self._renders_tools
 
-    @property
+    @cached_property
     def call_opening(self) -> str:
         """What the template writes between the beginning of an answer and a call as a JSON object, which a forced call is; empty
         if it writes calls in another form.
         """
-        if self._call_opening is None:
-            rendered = self._rendered_call() if self.renders_tools else format_tool_call("f", "{}")
-            found = _JSON_CALL.search(rendered)
-            self._call_opening = found["opening"] if found else ""
-        return self._call_opening
+        found = _JSON_CALL.search(self._rendered_call() if self.renders_tools else format_tool_call("f", "{}"))
+        return found["opening"] if found else ""
 
     @property
     def names_forced_calls(self) -> bool:
@@ -114,22 +108,20 @@ class TemplateHabits:
         opening = written[len(prompt) :] if written.startswith(prompt) and begin < len(prompt) else written[max(begin, 0) :]
         return opening if _PROBE_NAME in opening else ""
 
-    @property
+    @cached_property
     def answer_opening(self) -> str:
         """The header of the answer's channel, which models write themselves; empty without channels."""
-        if self._answer_opening is None:
-            history = [{"role": "user", "content": "Qzw"}, {"role": "assistant", "content": "Qza"}]
-            rendered = self._template.render(history, tools=self.no_tools, add_generation_prompt=False)
-            self._answer_opening = FINAL_CHANNEL if f"{FINAL_CHANNEL}Qza" in rendered else ""
-        return self._answer_opening
+        try:
+            rendered = self._render([{"role": "user", "content": "Qzw"}, {"role": "assistant", "content": "Qza"}], tools=None)
+        except BadInput:
+            return ""
+        return FINAL_CHANNEL if f"{FINAL_CHANNEL}Qza" in rendered else ""
 
-    @property
+    @cached_property
     def call_ids(self) -> CallIds:
         """The ids of calls that the model was trained on: Mistral's have nine letters and digits, Kimi's name the function."""
-        if self._call_ids is None:
-            rendered = self._rendered_call() if self.renders_tools else ""
-            self._call_ids = "function" if "functions.probe_function:0<" in rendered else "short"
-        return self._call_ids
+        rendered = self._rendered_call() if self.renders_tools else ""
+        return "function" if f"functions.{_PROBE_NAME}:0<" in rendered else "short"
 
     @property
     def no_tools(self) -> Sequence[dict[str, Any]] | None:
