@@ -1,8 +1,8 @@
 /** A question or an answer, with its actions. */
 import { Brain, CircleAlert, CircleStop, Copy, PencilLine } from 'lucide-react';
-import { memo, type ReactNode, startTransition, useEffect, useState } from 'react';
+import { memo, startTransition, useEffect, useState } from 'react';
 import type { Message } from '../../api/types';
-import { formatDate, type TranslationKey, useTranslation } from '../../i18n';
+import { type TranslationKey, useTranslation } from '../../i18n';
 import { modelTitle } from '../../i18n/model-names';
 import type { Store } from '../../store';
 import { Button, IconButton } from '../../ui/button';
@@ -219,13 +219,5 @@ function EditAnswer({ chat, message, text, onDone }: MessageProps & { message: M
         }}
       />
     </div>
-  );
-}
-
-export function When({ utc, children }: { utc: string; children?: ReactNode }) {
-  return (
-    <time dateTime={utc} title={formatDate(utc)}>
-      {children ?? formatDate(utc)}
-    </time>
   );
 }

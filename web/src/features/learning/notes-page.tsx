@@ -83,7 +83,7 @@ function NoteList({ yours }: { yours: boolean }) {
   );
 }
 
-export function NoteCard({ note }: { note: Note }) {
+function NoteCard({ note }: { note: Note }) {
   const t = useTranslation();
   const retract = async () => {
     try {

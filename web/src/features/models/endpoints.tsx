@@ -19,7 +19,7 @@ import type { SetDefault } from './model-card';
 const MOST_LISTED = 30;
 const FEW = 8;
 
-export async function refreshModels(): Promise<void> {
+async function refreshModels(): Promise<void> {
   await Promise.all(['endpoints', 'library', 'models'].map((key) => queryClient.invalidateQueries({ queryKey: [key] })));
 }
 
