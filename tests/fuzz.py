@@ -196,23 +196,23 @@ def _run_child(parser: str, seconds: float, seed: int, folder: Path, guided: boo
     with atheris.instrument_imports(include=["yearling"]) if atheris else nullcontext():
         module, _, name = PARSERS[parser].partition(":")
         target_class: type[FuzzTarget] = getattr(importlib.import_module(f"tests.fuzzing.{module}"), name)
-    with tempfile.TemporaryDirectory() as work:
-        target = target_class(Path(work), seed)
-        seeds = target.seeds()
-        limit = _memory("VmSize") + EXTRA_MEMORY_BYTES
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        fuzzer = Fuzzer(target, report, seconds, folder)
-        if one_input is not None:
-            print("accepted" if fuzzer.check(one_input.read_bytes()) else "refused")
-        elif atheris is None:
-            _mutate_until_over(fuzzer, seeds, random.Random(seed))
-        else:
-            corpus = Path(work) / "corpus"
-            corpus.mkdir()
-            for index, data in enumerate(seeds):
-                (corpus / str(index)).write_bytes(data)
-            _guide_until_over(atheris, fuzzer, corpus, seed)
-        target.close()
+    work = Path(tempfile.mkdtemp())
+    target = target_class(work, seed)
+    seeds = target.seeds()
+    limit = _memory("VmSize") + EXTRA_MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    fuzzer = Fuzzer(target, report, seconds, folder)
+    if one_input is not None:
+        print("accepted" if fuzzer.check(one_input.read_bytes()) else "refused")
+    elif atheris is None:
+        _mutate_until_over(fuzzer, seeds, random.Random(seed))
+    else:
+        corpus = work / "corpus"
+        corpus.mkdir()
+        for index, data in enumerate(seeds):
+            (corpus / str(index)).write_bytes(data)
+        _guide_until_over(atheris, fuzzer, corpus, seed)
+    target.close()
 
 
 def _mutate_until_over(fuzzer: Fuzzer, seeds: list[bytes], generator: random.Random) -> None:
@@ -261,7 +261,8 @@ def _supervise(parser: str, seconds: float, seed: int, folder: Path) -> int:
             (folder / name).unlink(missing_ok=True)
         command = [sys.executable, "-m", "tests.fuzz", parser, *arguments, "--child", str(folder)]
         command += ["--seconds", str(left_s), "--seed", str(seed + len(deaths))]
-        status = _wait(subprocess.Popen(command), folder / "last-input")
+        with tempfile.TemporaryDirectory() as work:  # here, as neither a crash nor libFuzzer removes what a child wrote
+            status = _wait(subprocess.Popen(command, env={**os.environ, "TMPDIR": work}), folder / "last-input")
         if (folder / "report.json").exists():
             reports.append(Report(**json.loads((folder / "report.json").read_text())))
         if status == 0:

@@ -111,18 +111,18 @@ def test_no_input_harms_a_parser(parser: str, tmp_path: Path) -> None:
 def test_a_process_that_dies_is_reported_and_another_one_goes_on(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
-        "if '--child' in sys.argv and not os.path.exists(os.environ['TMPDIR'] + '/died'):\n"
+        "if '--child' in sys.argv and not os.path.exists(os.environ['MARK']):\n"
         "    import yearling.checks.numbers as numbers\n"
         "    read, calls = numbers.parse_number, []\n"
         "    def parse(text):\n"
         "        calls.append(text)\n"
         "        if len(calls) == 50:\n"
-        "            open(os.environ['TMPDIR'] + '/died', 'w').close()\n"
+        "            open(os.environ['MARK'], 'w').close()\n"
         "            os.abort()\n"
         "        return read(text)\n"
         "    numbers.parse_number = parse\n"
     )
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(tmp_path)}
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(tmp_path), "MARK": str(tmp_path / "died")}
     command = [sys.executable, "-m", "tests.fuzz", "numbers", "--seconds", "6", "--unguided"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     report = json.loads(done.stdout.splitlines()[-1])

@@ -106,6 +106,7 @@ def test_importing_a_file_twice_adds_nothing(log: FeedbackLog, tmp_path: Path) -
         ({"kind": "rating", "actor": "a", "item": "x", "value": 0.7}, "a rating that is not 0, 0.5 or 1"),
         ({"kind": "rating", "actor": "a", "item": "x", "value": "many"}, "malformed"),
         ('{"kind": "rating", "actor": "a", "item": "x", "value": NaN}', "a rating that is not 0, 0.5 or 1"),
+        ({"kind": "rating", "actor": "a", "item": "x", "value": 10**400}, "malformed"),
         ({"kind": "rating", "item": "x", "value": 1}, "malformed"),
         ({"kind": "rating", "actor": 5, "item": "x", "value": 1}, "malformed"),
         ({"kind": "rating", "actor": "a", "value": 1}, "malformed"),

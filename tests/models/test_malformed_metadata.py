@@ -97,6 +97,15 @@ def test_a_vocabulary_without_what_a_text_needs_is_refused(tmp_path: Path) -> No
         Tokenizer.from_hf_folder(folder).encode("hello")
 
 
+def test_a_panic_of_the_tokenizers_library_is_an_error_for_people(tmp_path: Path) -> None:
+    folder = hf_folder(tmp_path / "hf")
+    pipeline = json.loads((folder / "tokenizer.json").read_text())
+    pipeline["model"]["continuing_subword_prefix"] = "longer than a token"
+    (folder / "tokenizer.json").write_text(json.dumps(pipeline))
+    with pytest.raises(Untrusted, match="cannot be read"):
+        Tokenizer.from_hf_folder(folder)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

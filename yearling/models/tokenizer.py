@@ -14,12 +14,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from yearling.errors import BadInput, Unsupported, Untrusted
+from yearling.errors import BadInput, Unsupported
 from yearling.models.tokenizer_metadata import (
     ModelFiles,
     TokenizerMetadata,
     folder_tokenizer_metadata,
     gguf_tokenizer_metadata,
+    library_errors_as_untrusted,
     read_cached_tokenizer,
     read_tokenizer_json,
 )
@@ -150,12 +151,8 @@ class Tokenizer:
             if self._parses_special != special:
                 self._pipeline.encode_special_tokens = not special
                 self._parses_special = special
-            try:
+            with library_errors_as_untrusted("The model's tokenizer cannot encode this"):
                 return list(self._pipeline.encode(text, add_special_tokens=False).ids)
-            except Exception as error:  # the library raises bare Exception for a vocabulary that lacks what the text needs
-                raise Untrusted(
-                    f"The model's tokenizer cannot encode this text: {error}.", advice="Fetch the model again."
-                ) from None
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         """The text of `ids`; bytes that are not UTF-8 become U+FFFD."""

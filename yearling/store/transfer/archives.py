@@ -30,7 +30,7 @@ MAX_DIRECTORY_BYTES = 8 << 20
 MAX_MEMBERS = 50_000
 """Largest number of members in a zip."""
 
-DAMAGE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
+DAMAGE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError)
 """What reading a member of a damaged zip raises."""
 
 _ENCRYPTED_FLAG = 1
@@ -99,6 +99,8 @@ def open_archive(file: IO[bytes], max_bytes: int) -> Iterator[zipfile.ZipFile]:
     try:
         with _ImportedZip(_BoundedReads(file)) as archive:
             members = archive.infolist()
+            if any(info.header_offset < 0 for info in members):
+                raise BadInput("The zip is damaged: a member lies before it.", advice="Export again.", param="file")
             if len(members) > MAX_MEMBERS:
                 raise BadInput(f"The zip has more than {MAX_MEMBERS} members.", advice="Split the export.", param="file")
             if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in members):
