@@ -97,7 +97,7 @@ def to_api_error(error: Exception) -> ApiError:
         return from_validation_errors(error.errors(include_url=False), None)
     if isinstance(error, HTTPException):
         return _from_http_exception(error)
-    message = "The server has made a mistake. Its log contains the details."
+    message = "Internal server error. See the server's log."
     return ApiError(500, message, kind="server_error", code="internal_error")
 
 

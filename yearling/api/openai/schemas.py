@@ -159,7 +159,7 @@ class ModelObject(ResponseModel):
     owned_by: str
     """Owner of the model."""
     title: str
-    """What people call the model."""
+    """The display name of the model."""
 
 
 class ModelList(ResponseModel):
