@@ -1,4 +1,4 @@
-"""Checks the statistical guarantees of gates and canaries: simulated outcomes pass through the functions that decide real ones.
+"""Checks the statistical guarantees of gates and canaries: simulated outcomes pass through the functions that decide real gates.
 
 The simulation draws pass/fail pairs with a given share of discordant pairs; `NUM_PAIRS` is the size of IFEval. Each check states
 its guarantee, so that `yearling bench gates` can fail. Nothing here is tuned: another seed gives another sample.

@@ -26,12 +26,12 @@ def run(
     rounds: int,
     trl: list[str],
     threads: int,
-    where: bool,
+    profile: bool,
     model: str | None,
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Run the command; `yearling bench train --help` describes the options. `where` is --profile.
+    """Run the command; `yearling bench train --help` describes the options.
 
     Raises BadInput for an unknown method, for settings of TRL that are not JSON, and for a profile of GRPO."""
     from benchmarks.training.contenders import dpo_contenders, grpo_contenders
@@ -39,7 +39,7 @@ def run(
     from benchmarks.training.speed import run_interleaved
     from yearling.models import ModelLibrary
 
-    if where and method != "dpo":
+    if profile and method != "dpo":
         raise BadInput("Only DPO can be profiled.", advice="Leave out --method.", param="profile")
     if method not in ("dpo", "grpo"):
         raise BadInput(f"There is no measurement of {method!r}.", advice="Use dpo or grpo.", param="method")
@@ -66,7 +66,7 @@ def run(
             contenders, tokens = grpo_contenders(
                 base, weights_folder, rank=rank, budget_tokens=budget_tokens, trl_python=trl_python, trl_settings=variants
             )
-        if where:
+        if profile:
             operations = profile_dpo_step({**contenders[0].job, "threads": threads})[:_NUM_PROFILE_ROWS]
             profile_rows = [[name, f"{calls:,}", f"{share:.1%}"] for name, calls, share in operations]
             print_table(["Operation", "Calls>", "Processor time>"], profile_rows, title=f"One DPO step of {tokens} tokens")

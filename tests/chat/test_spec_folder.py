@@ -101,6 +101,8 @@ def test_version_depends_on_clauses_and_system_message_only(folder: Path, tmp_pa
         ("#calibrated", "#Calibrated", 3, "must consist of lower-case letters"),
         (" quorum=20", "", 3, "must have level, basis and quorum"),
         ("quorum=20", "quorum=0", 3, "not a number of raters"),
+        ("quorum=20", "quorum=²", 3, "not a number of raters"),
+        ("quorum=20", f"quorum={'9' * 5000}", 3, "not a number of raters"),
         ("basis=founding", "basis=me", 3, "the basis must be founding, or vote:"),
         ('**Bad.** "No."', "", 3, "no text for bad"),
     ],

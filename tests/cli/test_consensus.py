@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from functools import partial
@@ -53,7 +54,7 @@ def test_status_without_run_suggests_one(run: Run) -> None:
 @pytest.mark.usefixtures("judged")
 def test_run_status_and_explain_print_text_and_json(run: Run) -> None:
     first = run("run")
-    assert "raters count" in first.stdout
+    assert re.search(r"^\d+ raters, \d+ counted: \d+ on side A, \d+ on side B\.$", first.stdout, re.MULTILINE)
     assert ": now helpful" in first.stdout
     assert "stands" in run("run").stderr
     facts = json.loads(run("run", "--json").stdout)

@@ -50,14 +50,14 @@ def test_contradicted_or_constant_exam_loses_its_power_to_gate() -> None:
     opposite = correlate_with_preference("a", RANKED, {key: -value for key, value in RANKED.items()})
     assert opposite.correlation == pytest.approx(-1)
     assert not opposite.may_gate
-    assert "lost its power to gate" in opposite.said
+    assert "lost its power to gate" in opposite.conclusion
     assert not correlate_with_preference("a", RANKED, dict.fromkeys(RANKED, 1.0)).may_gate
 
 
 def test_too_few_checkpoints_leave_the_correlation_unknown() -> None:
     result = correlate_with_preference("a", {"1": 1.0, "2": 0.0, "x": 1.0}, RANKED)
     assert (result.checkpoints, result.correlation, result.low, result.may_gate) == (2, None, None, True)
-    assert result.said.endswith("5 checkpoints with scores and blind preferences, and there are 2.")
+    assert result.conclusion.endswith("5 checkpoints with scores and blind preferences, and there are 2.")
 
 
 def test_planted_strengths_are_recovered() -> None:
@@ -118,7 +118,7 @@ async def test_scores_are_correlated_with_blind_choices_over_checkpoints(store: 
     assert len(wins) == 30
     assert wins[subjects[5].model_hash, subjects[0].model_hash] == pytest.approx(0.9)
     (correlation,) = correlate_exams_with_preference(store)
-    assert (correlation.suite, correlation.checkpoints) == ("numbers", 6)
+    assert (correlation.exam, correlation.checkpoints) == ("numbers", 6)
     assert correlation.correlation == pytest.approx(-1)
     pair = compare_runs(store, runs[5].id, runs[0].id)
     assert evaluate_gate([pair], []).decision in ("ALLOW", "INCONCLUSIVE")

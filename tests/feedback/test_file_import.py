@@ -330,6 +330,7 @@ def test_each_annotator_is_a_separate_rater(log: FeedbackLog, tmp_path: Path) ->
     rows = [
         {**base, "annotator1": 1, "annotator2": 2, "annotator3": 0},
         {**base, "input": "", "annotator1": "1", "annotator2": 3, "annotator3": None, "annotator4": True},
+        {**base, "annotator1": "²", "annotator2": "9" * 5000},
         {**base, "response2": "a", "annotator1": 1},
         {**base, "response2": " ", "annotator1": 1},
         {"response1": "a", "response2": "b", "annotator1": 1},
@@ -340,7 +341,7 @@ def test_each_annotator_is_a_separate_rater(log: FeedbackLog, tmp_path: Path) ->
     report = import_feedback_file(log.store, path, "annotators")
     assert report.kept == {"comparison": 4}
     assert report.dropped == {
-        "a label that is not 0, 1 or 2": 2,
+        "a label that is not 0, 1 or 2": 4,
         "an annotator without a label": 1,
         "the two answers are the same": 1,
         "an empty answer": 1,

@@ -134,7 +134,7 @@ def test_replay_repeats_every_jury_draw(log: FeedbackLog, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"jurors": ()}, "is not the one that the lot draws"),
+        ({"jurors": ()}, "differs from the random draw"),
         ({"code_hash": ""}, "does not say how it was drawn"),
         ({"parameters_hash": "0" * 64}, "with parameters that no run had"),
     ],

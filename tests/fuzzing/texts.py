@@ -18,7 +18,7 @@ from yearling.checks.numbers import final_number, parse_number, plain_digits, re
 from yearling.errors import BadInput
 from yearling.inference import ThinkingSplitter
 from yearling.inference.messages.shapes import ConversationShapes
-from yearling.inference.messages.tool_calls import CallBlock, ToolCallScanner, calls_in
+from yearling.inference.messages.tool_calls import CallBlock, ToolCallScanner, parse_tool_calls
 from yearling.models import ChatTemplate
 from yearling.models.templates import process
 
@@ -96,7 +96,7 @@ class ToolCallTarget(TextTarget):
         whole, cut = self._scan([text]), self._scan(pieces)
         assert whole == cut, "the calls depend on the pieces"
         assert self._think([text]) == self._think(pieces), "the thinking depends on the pieces"
-        calls_in(text)
+        parse_tool_calls(text)
         return bool(whole[1])
 
     def _scan(self, pieces: list[str]) -> tuple[str, list[Any]]:
@@ -136,7 +136,7 @@ class TemplateTarget(TextTarget):
         try:
             template = ChatTemplate(source)
             shapes = ConversationShapes(lambda messages, *, tools: template.render(messages, tools=tools))
-            text = template.render(shapes.fit(messages, with_tools=False))
+            text = template.render(shapes.rewrite(messages, with_tools=False))
         except BadInput:
             return False
         finally:

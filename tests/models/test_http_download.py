@@ -82,6 +82,14 @@ def test_partial_responses_are_continued(server: Server, tmp_path: Path) -> None
     assert (tmp_path / "file").read_bytes() == BODY
 
 
+@pytest.mark.parametrize("size", ["²", "9" * 5000], ids=["superscript", "5,000 digits"])
+def test_a_size_that_is_no_number_counts_as_another_range(server: Server, tmp_path: Path, size: str) -> None:
+    headers = {"Content-Range": f"bytes 0-{len(BODY) - 1}/{size}"}
+    url = server.serve("/file", BODY, status=206, headers=headers)
+    with pytest.raises(Unavailable, match="another range"):
+        download(server.network_config(attempts=1), url, tmp_path / "file")
+
+
 def test_a_part_of_another_url_is_not_resumed(server: Server, tmp_path: Path) -> None:
     first = server.serve("/first", BODY, cuts=[100_000, 0], etag='"same"')
     second = server.serve("/second", BODY[::-1], etag='"same"')

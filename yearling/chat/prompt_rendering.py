@@ -14,7 +14,7 @@ class ChatPromptRenderer:
 
     def __init__(self, served: ServedModel) -> None:
         """Raises Unsupported for a model without tokenizer or chat template."""
-        self._renderer = PromptRenderer.of(served)
+        self._renderer = PromptRenderer.for_model(served)
         self.tokenizer: TokenizerLike = self._renderer.tokenizer
         self.template: ChatTemplateLike = self._renderer.template
 
@@ -47,7 +47,7 @@ class ChatPromptRenderer:
     @property
     def names_forced_calls(self) -> bool:
         """Whether the prompt of a forced call names its function, so that the output holds the arguments only."""
-        return self._renderer.habits.names_forced_calls
+        return self._renderer.capabilities.names_forced_calls
 
     def render_after_thinking(self, ids: Sequence[int], thoughts: str, *, forced_tool: str | None) -> tuple[int, ...]:
         """The prompt `ids` of a thinking model, continued by its thoughts and the end of the thinking section."""

@@ -39,6 +39,7 @@ FOUNDING_BASIS = "founding"
 
 _CLAUSE_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _CLAUSE_HEADING = re.compile(r"##\s+(?P<title>.*?)\s*\{#(?P<id>[^\s}]*)(?P<attributes>[^}]*)\}\s*")
+_QUORUM = re.compile(r"[1-9][0-9]{0,8}")
 _PART_MARK = re.compile(r"\*\*(Why|Good|Bad)\.\*\*\s+")
 _PARTS = ("want", "why", "good", "bad")
 _ATTRIBUTES = ("level", "basis", "quorum")
@@ -172,7 +173,7 @@ def _parse_clause(heading: str, body: list[str], file: str, line: int) -> Clause
         return SpecProblem(file, line, f"{clause_id}: unknown level {attributes['level']!r}; the levels are {levels}")
     if attributes["basis"] != FOUNDING_BASIS and not attributes["basis"].startswith("vote:"):
         return SpecProblem(file, line, f"{clause_id}: the basis must be {FOUNDING_BASIS}, or vote:ID with a consensus item's id")
-    if not attributes["quorum"].isdecimal() or int(attributes["quorum"]) < 1:
+    if not _QUORUM.fullmatch(attributes["quorum"]):
         return SpecProblem(file, line, f"{clause_id}: the quorum {attributes['quorum']!r} is not a number of raters")
     parts = _parse_parts(body)
     if missing := [part for part in _PARTS if not parts.get(part)]:

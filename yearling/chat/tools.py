@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from yearling.chat.json_types import SchemaDict, ToolDict
-from yearling.inference import CallBlock, ToolCallScanner, is_stray_mark, read_json
+from yearling.inference import CallBlock, ToolCallScanner, is_stray_delimiter, read_json
 from yearling.json_schemas import schema_violation
 
 FORCED_CALL_MARK = "yearling:tool_call"
@@ -171,7 +171,7 @@ class ToolCallParser:
         if not self.num_calls:
             if text:
                 yield text
-        elif not is_stray_mark(text):
+        elif not is_stray_delimiter(text):
             self.ended = True
 
     def _end_call(self, block: CallBlock) -> Iterator[str | ToolCall]:

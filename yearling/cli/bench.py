@@ -142,7 +142,7 @@ async def _measure_api_overhead(settings: Settings, pairs: int, new_tokens: int)
                 return await measure_api_overhead(
                     timed,
                     base_url,
-                    prompt_ids=await asyncio.to_thread(PromptRenderer.of(served).encode, messages),
+                    prompt_ids=await asyncio.to_thread(PromptRenderer.for_model(served).encode, messages),
                     messages=messages,
                     model=served.name,
                     api_key=settings.api_keys[0].get_secret_value() if settings.api_keys else "",

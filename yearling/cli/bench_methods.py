@@ -46,7 +46,9 @@ def gates(
     seed: int = typer.Option(0, help="Seed of the simulation."),
     as_json: bool = AS_JSON,
 ) -> None:
-    """Check the error rates of gates and canaries by simulation, with the functions that decide real ones.
+    """Check the error rates of gates and canaries by simulation.
+
+    Real gates use the same functions. Yearling runs no canaries yet.
 
     Exit code 1 if a guarantee does not hold. Needs the source checkout."""
     load_benchmark("gates.command").run(
@@ -99,7 +101,7 @@ def preference(
     ),
     pairs: Path = typer.Option(..., "--pairs", help="A .jsonl file of the data set hh-rlhf.", exists=True, dir_okay=False),
     count: int = typer.Option(500, "--count", min=2, help="Number of pairs to train on."),
-    held: int = typer.Option(0, "--held", min=0, help="Number of held-out pairs to rank; 0 ranks all others."),
+    num_held_out: int = typer.Option(0, "--held", min=0, help="Number of held-out pairs to rank; 0 ranks all others."),
     seeds: str = typer.Option("0,1,2", "--seeds", help="Seeds, separated by commas; each draws its own pairs."),
     max_tokens: int = typer.Option(256, "--max-tokens", min=16, help="Most tokens of a dialogue; longer ones are left out."),
     passes: float = typer.Option(1.0, "--passes", help="Number of passes over the pairs."),
@@ -119,7 +121,7 @@ def preference(
         question=question,
         pairs=pairs,
         count=count,
-        held=held,
+        num_held_out=num_held_out,
         seeds=seeds,
         max_tokens=max_tokens,
         passes=passes,
@@ -149,7 +151,7 @@ def train(
     ),
     trl: list[str] = typer.Option([], "--trl", help="Settings of TRL as JSON; can be given several times to compare them."),
     threads: int = THREADS,
-    where: bool = typer.Option(
+    profile: bool = typer.Option(
         False, "--profile", help="Print where the time of one of our DPO steps goes, instead of a comparison."
     ),
     model: str | None = MODEL,
@@ -168,7 +170,7 @@ def train(
         rounds=rounds,
         trl=trl,
         threads=threads,
-        where=where,
+        profile=profile,
         model=model,
         data_dir=data_dir,
         as_json=as_json,

@@ -14,7 +14,7 @@ import platform
 import shutil
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -51,7 +51,7 @@ class DoctorFinding:
 
     topic: str
     state: FindingState
-    what: str
+    summary: str
     advice: str = ""
 
 
@@ -60,7 +60,7 @@ def doctor(as_json: bool = AS_JSON) -> None:
     findings = list(run_checks())
     problems = sum(finding.state == "problem" for finding in findings)
     if as_json:
-        print_json({"version": __version__, "problems": problems, "findings": [asdict(finding) for finding in findings]})
+        print_json({"version": __version__, "problems": problems, "findings": [_finding_dict(finding) for finding in findings]})
     else:
         _print_report(findings, problems)
     raise typer.Exit(1 if problems else 0)
@@ -92,11 +92,15 @@ def run_checks() -> Iterator[DoctorFinding]:
             yield DoctorFinding(topic, "problem", error.message, error.advice)
 
 
+def _finding_dict(finding: DoctorFinding) -> dict[str, str]:
+    return {"topic": finding.topic, "state": finding.state, "what": finding.summary, "advice": finding.advice}
+
+
 def _print_report(findings: list[DoctorFinding], problems: int) -> None:
     for finding in findings:
         mark, style = STATE_MARKS[finding.state]
         out.print(f"[{style}]{mark}[/] [bold]{finding.topic}[/]: ", end="", highlight=False)
-        out.print(finding.what, markup=False, highlight=False)
+        out.print(finding.summary, markup=False, highlight=False)
         if finding.advice:
             out.print(f"  → {finding.advice}", markup=False, highlight=False)
     verdict = "No problems." if not problems else "One problem." if problems == 1 else f"{problems} problems."
@@ -105,20 +109,23 @@ def _print_report(findings: list[DoctorFinding], problems: int) -> None:
 
 def _describe_software() -> DoctorFinding:
     extras = [name for name, module in EXTRA_MODULES.items() if importlib.util.find_spec(module)]
-    what = f"Yearling {__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}"
-    return DoctorFinding("software", "ok", f"{what}; extras installed: {', '.join(extras) or 'none'}")
+    summary = f"Yearling {__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    return DoctorFinding("software", "ok", f"{summary}; extras installed: {', '.join(extras) or 'none'}")
 
 
 def _check_processor() -> DoctorFinding:
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     flags = _cpu_flags()
     features = ", ".join(label for flag, label in CPU_FEATURES.items() if flag in flags) or "no relevant vector extensions"
-    what = f"{cores} {'core' if cores == 1 else 'cores'}, {features}"
+    summary = f"{cores} {'core' if cores == 1 else 'cores'}, {features}"
     if platform.machine() == "x86_64" and flags and "avx2" not in flags:
         return DoctorFinding(
-            "processor", "problem", what, "The prebuilt llama.cpp needs AVX2. Set remote_url to use a server on another machine."
+            "processor",
+            "problem",
+            summary,
+            "The prebuilt llama.cpp needs AVX2. Set remote_url to use a server on another machine.",
         )
-    return DoctorFinding("processor", "ok", what)
+    return DoctorFinding("processor", "ok", summary)
 
 
 def _cpu_flags() -> set[str]:
@@ -131,10 +138,10 @@ def _cpu_flags() -> set[str]:
 
 def _check_memory() -> DoctorFinding:
     memory = psutil.virtual_memory()
-    what = f"{format_size(memory.total)}, {format_size(memory.available)} of it free"
+    summary = f"{format_size(memory.total)}, {format_size(memory.available)} of it free"
     if memory.available < MIN_FREE_MEMORY_BYTES:
-        return DoctorFinding("memory", "problem", what, "Close other programs: the default model needs about 2 GB.")
-    return DoctorFinding("memory", "ok", what)
+        return DoctorFinding("memory", "problem", summary, "Close other programs: the default model needs about 2 GB.")
+    return DoctorFinding("memory", "ok", summary)
 
 
 def _describe_graphics() -> DoctorFinding:
@@ -147,17 +154,17 @@ def _check_data_folder(settings: Settings) -> Iterator[DoctorFinding]:
     folder = settings.data_dir
     nearest = nearest_existing(folder)
     free = free_bytes(nearest)
-    what = f"{folder} ({'not created yet, ' if nearest != folder else ''}{format_size(free)} free)"
+    summary = f"{folder} ({'not created yet, ' if nearest != folder else ''}{format_size(free)} free)"
     if not nearest.is_dir() or not _writable(nearest):
         yield DoctorFinding(
-            "data folder", "problem", what, "It is not writable: change its permissions, or set YEARLING_DATA_DIR."
+            "data folder", "problem", summary, "It is not writable: change its permissions, or set YEARLING_DATA_DIR."
         )
     elif free < MIN_FREE_DISK_BYTES:
         yield DoctorFinding(
-            "data folder", "problem", what, "Free some space, or set YEARLING_DATA_DIR to a folder on another disk."
+            "data folder", "problem", summary, "Free some space, or set YEARLING_DATA_DIR to a folder on another disk."
         )
     else:
-        yield DoctorFinding("data folder", "ok", what)
+        yield DoctorFinding("data folder", "ok", summary)
     yield from _check_privacy(settings)
 
 
@@ -167,8 +174,8 @@ def _check_privacy(settings: Settings) -> Iterator[DoctorFinding]:
     folder, exposed = settings.data_dir, find_exposed_data(settings)
     if exposed.count:
         names = ", ".join(str(path) for path in exposed.examples)
-        what = f"other users of this machine may read {exposed.count} of its files and folders, such as {names}"
-        yield DoctorFinding("data folder", "problem", what, exposed.advice(folder))
+        summary = f"other users of this machine may read {exposed.count} of its files and folders, such as {names}"
+        yield DoctorFinding("data folder", "problem", summary, exposed.advice(folder))
 
 
 def _writable(folder: Path) -> bool:
@@ -185,10 +192,10 @@ def _check_models(settings: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding("model", "problem", error.message, error.advice or f"yearling model remove {name}")
     for model in models:
         default = " (the default)" if model.name == settings.model else ""
-        what = (
+        summary = (
             f"{model.name}{default}: {model.quantisation}, {format_size(model.size_bytes)}, context {model.context_tokens} tokens"
         )
-        yield DoctorFinding("model", "ok", what)
+        yield DoctorFinding("model", "ok", summary)
     if settings.model not in {model.name for model in models} and not settings.all_endpoints:
         yield DoctorFinding(
             "model", "problem", f"the default model {settings.model} is not installed", f"yearling model pull {settings.model}"
@@ -220,13 +227,13 @@ def _check_endpoints(settings: Settings) -> Iterator[DoctorFinding]:
         if settings.model in check.models and not is_local:
             is_served = True
             check = asyncio.run(check_endpoint(endpoint, model=settings.model))
-        where = f"{endpoint.name} ({endpoint.url})"
+        address = f"{endpoint.name} ({endpoint.url})"
         if check.problem:
-            yield DoctorFinding("endpoint", "problem", f"{where}: {check.problem}", check.advice)
+            yield DoctorFinding("endpoint", "problem", f"{address}: {check.problem}", check.advice)
             continue
         count = f"{len(check.models)} model{'s' if len(check.models) != 1 else ''}"
         answered = f"; {check.answered_by} (the default) answered after {check.answer_s:.1f} s" if check.answer_s else ""
-        yield DoctorFinding("endpoint", "ok", f"{where}: {count}{answered}")
+        yield DoctorFinding("endpoint", "ok", f"{address}: {count}{answered}")
     if not is_local and not is_served:
         advice = "Choose a model that one of them lists, or pull one: yearling model list."
         yield DoctorFinding("model", "problem", f"no endpoint lists the default model {settings.model}", advice)
@@ -239,17 +246,17 @@ def _check_database(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def _check_address(settings: Settings) -> Iterator[DoctorFinding]:
-    where = f"{settings.host}:{settings.port}"
+    address = f"{settings.host}:{settings.port}"
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            yield DoctorFinding("address", "note", f"{where} is in use ({error.strerror}): a server may be running there")
+            yield DoctorFinding("address", "note", f"{address} is in use ({error.strerror}): a server may be running there")
         else:
-            yield DoctorFinding("address", "ok", f"{where} is free")
+            yield DoctorFinding("address", "ok", f"{address} is free")
     if not settings.api_keys and settings.host not in {"127.0.0.1", "::1", "localhost"}:
         yield DoctorFinding(
-            "address", "problem", f"{where} is reachable by others without API keys", "Set api_keys, or serve on 127.0.0.1."
+            "address", "problem", f"{address} is reachable by others without API keys", "Set api_keys, or serve on 127.0.0.1."
         )

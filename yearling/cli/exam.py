@@ -26,6 +26,7 @@ from yearling.config import load_settings
 from yearling.errors import BadInput, NotFound
 
 if TYPE_CHECKING:
+    from yearling.evals import PreferenceCorrelation
     from yearling.store import ExamRun, GradedSample, Store
 
 app = typer.Typer(help="Test models on exams whose cases they were never trained on.", no_args_is_help=True)
@@ -159,7 +160,7 @@ def show(
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Show a run: every measure with its 95 % interval, and the worst answers."""
+    """Show a run: every metric with its 95 % interval, and the worst answers."""
     from yearling.evals import render_run_page
     from yearling.store import Store
 
@@ -209,7 +210,7 @@ def compare(
     out.print(
         f"Better {paired.wins}, worse {paired.losses}; {paired.test}, one-sided p = {paired.p_better:.4f}.", highlight=False
     )
-    out.print(f"This many pairs can show a difference of {paired.detectable:.1%} or more.", highlight=False)
+    out.print(f"This many pairs can detect a difference of {paired.detectable:.1%} or more.", highlight=False)
     for label, better in (("Lost", False), ("Won", True)):
         for pair in comparison.most_changed(better=better, limit=5):
             out.print(f"{label}: {pair.key} {pair.prompt[:100]!r}", markup=False, highlight=False, soft_wrap=True)
@@ -345,7 +346,7 @@ def _print_run(run: ExamRun) -> None:
         for measure in summary["measures"]
     ]
     rows += [(f"  {name}", *(f"{part[key]:.3f}" for key in _INTERVAL_KEYS), part["n"]) for name, part in summary["parts"].items()]
-    print_table(("Measure", "Value>", "95 % from>", "to>", "n>"), rows)
+    print_table(("Metric", "Value>", "95 % from>", "to>", "n>"), rows)
     draws = summary["draws"]
     if draws["per_case"] > 1:
         spread = f"mean {draws['mean']:.3f}, worst {draws['worst']:.3f}, best {draws['best']:.3f}"
@@ -364,18 +365,23 @@ def useful(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     with Store.open(load_settings(data_dir=data_dir)) as store:
         correlations = correlate_exams_with_preference(store)
     if as_json:
-        print_json([asdict(correlation) for correlation in correlations])
+        print_json([_correlation_dict(correlation) for correlation in correlations])
         return
     rows = [
         (
-            entry.suite,
+            entry.exam,
             entry.checkpoints,
             *("–" if value is None else f"{value:+.2f}" for value in (entry.correlation, entry.low, entry.high)),
-            entry.said,
+            entry.conclusion,
         )
         for entry in correlations
     ]
     print_table(("Exam", "Checkpoints>", "Spearman>", "95 % from>", "to>", ""), rows)
+
+
+def _correlation_dict(correlation: PreferenceCorrelation) -> dict[str, object]:
+    fields = asdict(correlation)
+    return {"suite": fields.pop("exam"), "said": fields.pop("conclusion"), **fields}
 
 
 @app.command("leaks")
@@ -396,12 +402,12 @@ def leaks(data: Path | None = DATASETS_DIR, data_dir: Path | None = DATA_DIR, as
                 "sets": len(sets),
                 "exams": [fingerprint.exam for fingerprint in exams],
                 "missing": missing,
-                "leaks": [asdict(leak) for leak in exam_leaks],
+                "leaks": [{"lessons": leak.lesson_set, "key": leak.key, "exam": leak.exam} for leak in exam_leaks],
             }
         )
     else:
         out.print(f"{len(sets)} lesson sets, {len(exams)} exams: {len(exam_leaks)} leaks.", highlight=False)
         for leak in exam_leaks:
-            out.print(f"{leak.lessons[:12]} {leak.key}: {leak.exam}", highlight=False)
+            out.print(f"{leak.lesson_set[:12]} {leak.key}: {leak.exam}", highlight=False)
         print_missing_exams(missing)
     raise typer.Exit(1 if exam_leaks else 0)

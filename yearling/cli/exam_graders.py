@@ -67,7 +67,7 @@ def judge(
             (measure["name"], *(f"{measure[key]:.3f}" for key in ("value", "low", "high")), measure["n"])
             for measure in run.summary["measures"]
         ]
-        print_table(("Measure", "Value>", "95 % from>", "to>", "Pairs>"), rows)
+        print_table(("Metric", "Value>", "95 % from>", "to>", "Pairs>"), rows)
         accuracy = f"accuracy {card.accuracy:.1%} (required {card.bar:.0%})"
         consistency = f"same verdict after swapping the answers {card.consistency or 0:.1%} (required {card.consistency_bar:.0%})"
         verdict = "may gate" if card.may_gate else "may not gate"

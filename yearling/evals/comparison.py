@@ -87,14 +87,14 @@ def evaluate_gate(
     Raises BadInput when a grader has not proved that it agrees with people, or when an exam has lost its power to gate because
     its scores do not follow what people prefer.
     """
-    without_power = {correlation.suite: correlation for correlation in correlations if not correlation.may_gate}
+    without_power = {correlation.exam: correlation for correlation in correlations if not correlation.may_gate}
     advice = "Remove it from the gate; its results are only reported."
     for comparison in (*targets, *guards):
         if correlation := without_power.get(comparison.exam):
             value = "undefined" if correlation.correlation is None else f"{correlation.correlation:.2f}"
             raise BadInput(
                 f"The exam {comparison.exam} may not gate: over {correlation.checkpoints} checkpoints its correlation with blind "
-                f"preference is {value}. {correlation.said}",
+                f"preference is {value}. {correlation.conclusion}",
                 advice=advice,
             )
         if not comparison.may_gate:

@@ -12,22 +12,22 @@ from yearling.tasks import ExamFingerprint, Lesson, LessonSet, Prompt, find_leak
 class LessonLeak:
     """A training lesson that contains text of an exam."""
 
-    lessons: str
-    """Hash of the lesson set."""
+    lesson_set: str
+    """The hash of the set."""
     key: str
     exam: str
 
 
-def find_leaks(lessons: LessonSet, exams: Sequence[ExamFingerprint]) -> list[LessonLeak]:
+def find_leaks(lesson_set: LessonSet, exams: Sequence[ExamFingerprint]) -> list[LessonLeak]:
     """The lessons that share text with an exam.
 
     Lesson sets are searched when they are built; this finds overlap with exams that were added later.
     """
     leaks = []
-    for lesson in lessons.lessons():
+    for lesson in lesson_set.lessons():
         exam = find_leaked_exam(_lesson_texts(lesson), exams, whole_texts_only=isinstance(lesson, Prompt))
         if exam is not None:
-            leaks.append(LessonLeak(lessons.hash, lesson.key, exam))
+            leaks.append(LessonLeak(lesson_set.hash, lesson.key, exam))
     return leaks
 
 

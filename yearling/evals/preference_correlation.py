@@ -20,55 +20,54 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True, slots=True)
 class PreferenceCorrelation:
-    """How well one exam suite agrees with people.
+    """How well one exam agrees with people.
 
-    With too few checkpoints the correlation is unknown: the numbers are None, and the suite keeps its power to gate.
+    With too few checkpoints the correlation is unknown: the numbers are None, and the exam keeps its power to gate.
     """
 
-    suite: str
+    exam: str
     checkpoints: int
     """Checkpoints that have both a score and a preference."""
     correlation: float | None
     low: float | None
     high: float | None
     may_gate: bool
-    said: str
+    conclusion: str
     """The conclusion in one sentence, for people."""
 
 
 def correlate_with_preference(
-    suite: str, scores: Mapping[str, float], preference: Mapping[str, float], *, seed: int = 0
+    exam: str, scores: Mapping[str, float], preference: Mapping[str, float], *, seed: int = 0
 ) -> PreferenceCorrelation:
     """Spearman's correlation with a 95 % bootstrap interval, over the checkpoints (model hashes) that both mappings have.
 
-    A suite loses its power to gate when its correlation is below MIN_CORRELATION, or undefined because all scores or all
+    An exam loses its power to gate when its correlation is below MIN_CORRELATION, or undefined because all scores or all
     preferences are the same.
     """
     checkpoints = sorted(set(scores) & set(preference))
     n = len(checkpoints)
     if n < MIN_CHECKPOINTS:
         conclusion = f"Unknown: this needs {MIN_CHECKPOINTS} checkpoints with scores and blind preferences, and there are {n}."
-        return PreferenceCorrelation(suite, n, None, None, None, True, conclusion)
+        return PreferenceCorrelation(exam, n, None, None, None, True, conclusion)
     x, y = (np.array([values[checkpoint] for checkpoint in checkpoints]) for values in (scores, preference))
     interval = bootstrap_interval(spearman_correlation, x, y, seed=seed, resamples=RESAMPLES, vectorized=True)
     if math.isnan(interval.value):
         conclusion = "All scores or all preferences are the same, so there is no correlation to measure."
-        return PreferenceCorrelation(suite, n, None, None, None, False, conclusion)
+        return PreferenceCorrelation(exam, n, None, None, None, False, conclusion)
     may_gate = interval.value >= MIN_CORRELATION
     conclusion = (
         "People prefer what it measures."
         if may_gate
         else f"The correlation is below {MIN_CORRELATION:g}, so the exam has lost its power to gate."
     )
-    return PreferenceCorrelation(suite, n, interval.value, interval.low, interval.high, may_gate, conclusion)
+    return PreferenceCorrelation(exam, n, interval.value, interval.low, interval.high, may_gate, conclusion)
 
 
 def correlate_exams_with_preference(store: Store) -> list[PreferenceCorrelation]:
     """Every exam that has a finished run, by name: its scores against what people preferred blind."""
     preference = bradley_terry_strengths(count_blind_wins(store))
     return [
-        correlate_with_preference(suite, scores, preference)
-        for suite, scores in sorted(_newest_scores(store, preference).items())
+        correlate_with_preference(exam, scores, preference) for exam, scores in sorted(_newest_scores(store, preference).items())
     ]
 
 

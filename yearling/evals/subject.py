@@ -77,7 +77,7 @@ class EngineSubject:
         if served.template is None or served.tokenizer is None:
             request = GenerationRequest(messages=case.messages, sampling=sampling)
         else:
-            ids = tuple(await asyncio.to_thread(PromptRenderer.of(served).encode, case.messages))
+            ids = tuple(await asyncio.to_thread(PromptRenderer.for_model(served).encode, case.messages))
             if case.options:
                 return await score_options(served, ids, case)
             request = GenerationRequest(prompt_ids=ids, sampling=sampling)

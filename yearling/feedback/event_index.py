@@ -118,7 +118,7 @@ class EventIndex:
         """Return the note or edit that created this item, withdrawn or not; None for a model's answer."""
         return self._authoring_events.get(item)
 
-    def author_of(self, item: str) -> str | None:
+    def author_pseudonym(self, item: str) -> str | None:
         """Return the pseudonym of the person who wrote this note or edit; None for a model's answer."""
         event = self._authoring_events.get(item)
         return event.actor if event else None

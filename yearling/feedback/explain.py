@@ -23,6 +23,13 @@ REASON_SENTENCES = {
     "held_by_flip_cap": "Too many statuses would have changed in one run, so none did. Somebody should find out why.",
 }
 
+UNCOUNTED_REASONS = {
+    "account without a valid vouch": "nobody vouches for the account",
+    "rater with too few acts so far": "the rater has acted too rarely so far",
+    "history nearly the same as another's": "the rater repeats another rater",
+}
+"""Plain words for reasons why a snapshot does not count acts. Other reasons are plain already."""
+
 
 def explain_item(result: ItemResult, p: StatusParameters, *, division_seen: bool) -> list[str]:
     """Return sentences, most important first: the status and why, the view of each side, what is missing, what is not counted."""
@@ -33,9 +40,8 @@ def explain_item(result: ItemResult, p: StatusParameters, *, division_seen: bool
     if result.jury:
         lines.append(f"The verdict of the jury: {STATUS_TITLES.get(result.jury, 'it is split')}.")
     if result.uncounted:
-        lines.append(
-            f"{_format_num_ratings(result.uncounted)} not counted: their raters have judged too little, or repeat another rater."
-        )
+        num_uncounted = _format_count(result.uncounted, "rating")
+        lines.append(f"{num_uncounted} not counted: their raters have judged too little, or repeat another rater.")
     if not division_seen:
         lines.append("The ratings show no division yet. The two sides are a first guess, and both must still agree.")
     return lines
@@ -47,10 +53,10 @@ def explain_missing(result: ItemResult, p: StatusParameters) -> list[str]:
     lines = []
     total = sum(side.ratings for side in result.sides)
     if total < quorum.min_total:
-        lines.append(f"Missing: {quorum.min_total - total} more counted ratings in total.")
+        lines.append(f"Missing: {_format_count(quorum.min_total - total, 'more counted rating')} in total.")
     for name, side in zip("AB", result.sides, strict=True):
         if side.ratings < quorum.min_side:
-            lines.append(f"Missing: {quorum.min_side - side.ratings} more counted ratings from side {name}.")
+            lines.append(f"Missing: {_format_count(quorum.min_side - side.ratings, 'more counted rating')} from side {name}.")
     if not lines and result.reason == "no_agreement":
         lines += _explain_disagreement(result, p)
     return lines
@@ -75,24 +81,29 @@ def explain_snapshot(snapshot: Snapshot) -> list[str]:
     """Return sentences about a run as a whole: raters, division, statuses, pairs, and what was not counted."""
     raters = snapshot.raters
     statuses = [result.status for result in snapshot.items]
+    num_undecided = statuses.count(NEEDS_MORE)
     lines = [
-        f"{raters.get('taking_part', 0)} of {raters.get('seen', 0)} raters count: "
+        f"{_format_count(raters.get('seen', 0), 'rater')}, {raters.get('taking_part', 0)} counted: "
         f"{raters.get('side_0', 0)} on side A, {raters.get('side_1', 0)} on side B.",
         "Raters divide along a line that chance does not explain."
         if snapshot.division.seen
-        else "The ratings show no division; the two-sided rule applies all the same.",
+        else "The ratings show no division between raters. A status still needs agreement of both sides.",
         f"{statuses.count(HELPFUL)} helpful, {statuses.count(NOT_HELPFUL)} not helpful, "
-        f"{statuses.count(NEEDS_MORE)} need more ratings.",
+        f"{num_undecided} {'needs' if num_undecided == 1 else 'need'} more ratings.",
     ]
     num_training_pairs = sum(1 for pair in snapshot.pairs if pair.weight > 0.0)
     if snapshot.pairs:
         provisional = " Provisional: with so few raters, a simple count is as good." if snapshot.pairs[0].provisional else ""
-        lines.append(f"{num_training_pairs} of {len(snapshot.pairs)} compared pairs can be used for training.{provisional}")
-    if snapshot.held:
         lines.append(
-            f"{snapshot.flips} statuses would have changed, but at most {snapshot.flips_allowed} may: all keep their status."
+            f"{_format_count(len(snapshot.pairs), 'compared pair')}, {num_training_pairs} usable for training.{provisional}"
         )
-    lines += [f"Not counted: {count} ({reason})." for reason, count in snapshot.dropped.items()]
+    if snapshot.held:
+        flips = _format_count(snapshot.flips, "status", "statuses")
+        lines.append(f"{flips} would have changed, but at most {snapshot.flips_allowed} may: all keep their status.")
+    lines += [
+        f"Not counted: {_format_count(count, 'act')} ({UNCOUNTED_REASONS.get(reason, reason)})."
+        for reason, count in snapshot.dropped.items()
+    ]
     lines += [f"An administrator removed {event}: {reason}." for event, reason in snapshot.removals]
     return lines
 
@@ -101,10 +112,10 @@ def _explain_side(name: str, side: SideResult) -> str:
     if not side.ratings:
         return f"{name} has not rated it. Judging by its raters' other ratings, about {side.estimate:.0%} would approve."
     return (
-        f"{name}: {_format_num_ratings(side.ratings)}, {side.approval / side.ratings:.0%} approval; "
+        f"{name}: {_format_count(side.ratings, 'rating')}, {side.approval / side.ratings:.0%} approval; "
         f"the chance that at least half of this side approves is {side.chance:.0%}."
     )
 
 
-def _format_num_ratings(count: int) -> str:
-    return "1 rating" if count == 1 else f"{count} ratings"
+def _format_count(count: int, noun: str, plural: str = "") -> str:
+    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"

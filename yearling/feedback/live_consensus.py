@@ -236,7 +236,7 @@ class LiveConsensus:
         """Return whether a person rated or wrote an item, and so may see what others think of it while it is undecided."""
         actor = self.log.pseudonym(person_id)
         with self.log.index.consistent_view() as index:
-            return index.author_of(item) == actor or index.has_rated(actor, item)
+            return index.author_pseudonym(item) == actor or index.has_rated(actor, item)
 
     def _last_change_sequence(self, item: str) -> int:
         with self.log.index.consistent_view() as index:

@@ -1,8 +1,8 @@
 """Records what people do: rate, compare, edit, add a note, retract, remove, vouch, invite a jury.
 
-Every method takes the person who acts and writes one event under that person's pseudonym. It refuses acts that would be wrong
-from the start: rating an item that does not exist, judging one's own text, or retracting another person's act. Texts are stored
-beside the log, never in it. This file computes no consensus.
+Every method takes the person who acts and writes one event under that person's pseudonym. It rejects invalid acts before they are
+logged: rating an item that does not exist, judging one's own text, or retracting another person's act. Texts are stored beside
+the log, never in it. This file computes no consensus.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ class FeedbackLog:
     def require_not_author(self, person_id: str, item: str) -> str:
         """Return the pseudonym of a person who did not write this item. Raises Conflict if they wrote it."""
         actor = self.pseudonym(person_id)
-        if self.index.author_of(item) == actor:
+        if self.index.author_pseudonym(item) == actor:
             raise Conflict("You cannot judge your own text.", advice="Other people can.", param="item")
         return actor
 

@@ -228,7 +228,7 @@ def _parse_answer(row: Row, name: str) -> str:
 def _parse_outcome(label: object) -> ComparisonOutcome:
     if label is None or label == "":
         raise _UnusableRowError("an annotator without a label")
-    if isinstance(label, str) and label.isdigit():
+    if isinstance(label, str) and label in ("0", "1", "2"):
         label = int(label)
     if isinstance(label, bool) or not isinstance(label, int) or label not in _OUTCOMES:
         raise _UnusableRowError("a label that is not 0, 1 or 2")

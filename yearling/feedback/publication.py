@@ -242,9 +242,9 @@ def _find_unexplained_changes(recorded_runs: Iterable[PublishedRun], events: Ite
 def _recheck_juries(
     events: Sequence[FeedbackEvent], header: PublicationHeader, on_status: StatusCallback
 ) -> tuple[int, list[str]]:
-    """Return how many juries were drawn again here, and a sentence for each jury that the lot does not confirm.
+    """Return how many juries were drawn again here, and a sentence for each jury that differs from the random draw.
 
-    An invitation without the hashes of code and parameters was not drawn by lot.
+    An invitation without the hashes of code and parameters cannot be drawn again.
     """
     repeatable = [run["parameters"] for run in header["runs"] if run["code_hash"] == code_hash()]
     parameters_by_hash = {p.hash: p for p in (ConsensusParameters(), *map(ConsensusParameters.from_dict, repeatable))}
@@ -262,7 +262,7 @@ def _recheck_juries(
             num_checked += 1
             parameters = parameters_by_hash[event.parameters_hash]
             if draw_jury_for_item(events[:position], event.item, parameters) != event.jurors:
-                differences.append(f"{jury} is not the one that the lot draws.")
+                differences.append(f"{jury} differs from the random draw.")
     return num_checked, differences
 
 
@@ -284,9 +284,13 @@ def _compare_snapshots(computed: Snapshot, published: Mapping[str, Any]) -> list
     computed_values: dict[str, Any] = json.loads(computed.canonical_bytes())
     differences = []
     for name, keys in (("items", ("item",)), ("pairs", ("better", "worse"))):
-        here = {tuple(sorted(result[key] for key in keys)): result for result in computed_values[name]}
-        there = {tuple(sorted(result[key] for key in keys)): result for result in published.get(name, ())}
-        subjects = [subject for subject in sorted({*here, *there}) if here.get(subject) != there.get(subject)]
+        computed_by_key = {tuple(sorted(result[key] for key in keys)): result for result in computed_values[name]}
+        published_by_key = {tuple(sorted(result[key] for key in keys)): result for result in published.get(name, ())}
+        subjects = [
+            subject
+            for subject in sorted({*computed_by_key, *published_by_key})
+            if computed_by_key.get(subject) != published_by_key.get(subject)
+        ]
         differences += [f"{' / '.join(subject)} is not as published." for subject in subjects[:_MAX_LISTED_DIFFERENCES]]
         if len(subjects) > _MAX_LISTED_DIFFERENCES:
             differences.append(f"{len(subjects) - _MAX_LISTED_DIFFERENCES} more {name} are not as published.")

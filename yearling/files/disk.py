@@ -34,31 +34,31 @@ DEFAULT_ADVICE = DiskAdvice()
 
 @contextmanager
 def translate_disk_errors(
-    place: Path | str, needed_bytes: int | None = None, *, advice: DiskAdvice = DEFAULT_ADVICE, all_errors: bool = False
+    target: Path | str, needed_bytes: int | None = None, *, advice: DiskAdvice = DEFAULT_ADVICE, all_errors: bool = False
 ) -> Iterator[None]:
     """Raise StorageFailed for an OSError of the block.
 
-    `place` is a folder or file, or a name for it that begins with "The". Only a full, read-only or failing disk is translated,
+    `target` is a folder or file, or a name for it that begins with "The". Only a full, read-only or failing disk is translated,
     since any other OSError is probably our bug; with `all_errors` every OSError is. `needed_bytes` goes into the message of a
     full disk.
     """
     try:
         yield
     except OSError as error:
-        translated = _translate(error, place, needed_bytes, advice, all_errors)
+        translated = _translate(error, target, needed_bytes, advice, all_errors)
         if translated is None:
             raise
         raise translated from error
 
 
-def disk_full_error(place: Path | str, needed_bytes: int | None = None, *, advice: DiskAdvice = DEFAULT_ADVICE) -> StorageFailed:
+def disk_full_error(target: Path | str, needed_bytes: int | None = None, *, advice: DiskAdvice = DEFAULT_ADVICE) -> StorageFailed:
     """The error for a full disk. It says how much is needed and free, as far as that is known."""
     amounts = [f"{format_bytes(needed_bytes)} are needed"] if needed_bytes else []
-    if isinstance(place, Path):
+    if isinstance(target, Path):
         with suppress(OSError):  # the folder may not exist yet
-            amounts.append(f"{format_bytes(free_bytes(place))} are free")
+            amounts.append(f"{format_bytes(free_bytes(target))} are free")
     detail = f": {', '.join(amounts)}" if amounts else ""
-    return StorageFailed(f"The disk of {_inside_sentence(place)} is full{detail}.", advice=advice.full)
+    return StorageFailed(f"The disk of {_inside_sentence(target)} is full{detail}.", advice=advice.full)
 
 
 def free_bytes(path: Path) -> int:
@@ -83,11 +83,11 @@ def format_bytes(num_bytes: int) -> str:
 
 
 def _translate(
-    error: OSError, place: Path | str, needed_bytes: int | None, advice: DiskAdvice, all_errors: bool
+    error: OSError, target: Path | str, needed_bytes: int | None, advice: DiskAdvice, all_errors: bool
 ) -> StorageFailed | None:
-    reason, path = error.strerror or str(error), _failed_path(error, place)
+    reason, path = error.strerror or str(error), _failed_path(error, target)
     if error.errno in _FULL:
-        return disk_full_error(place, needed_bytes, advice=advice)
+        return disk_full_error(target, needed_bytes, advice=advice)
     if error.errno in _DENIED:
         return StorageFailed(f"{path} cannot be accessed: {reason}.", advice=advice.not_writable)
     if error.errno == errno.EROFS:
@@ -95,18 +95,18 @@ def _translate(
     if error.errno in _NOT_WRITABLE:
         return StorageFailed(f"{path} cannot be written: {reason}.", advice=advice.not_writable)
     if error.errno == errno.EIO:
-        return StorageFailed(f"The disk of {_inside_sentence(place)} fails: {reason}.", advice=advice.failing)
+        return StorageFailed(f"The disk of {_inside_sentence(target)} fails: {reason}.", advice=advice.failing)
     if all_errors:
         return StorageFailed(f"{path} cannot be used: {reason}.", advice=advice.failing)
     return None
 
 
-def _failed_path(error: OSError, place: Path | str) -> str:
+def _failed_path(error: OSError, target: Path | str) -> str:
     """The path that the system names, unless it is a temporary one, which means nothing to the user."""
-    path = str(error.filename or place)
-    return str(place) if Path(path).name.startswith(TEMPORARY_PREFIX) else path
+    path = str(error.filename or target)
+    return str(target) if Path(path).name.startswith(TEMPORARY_PREFIX) else path
 
 
-def _inside_sentence(place: Path | str) -> str:
-    text = str(place)
+def _inside_sentence(target: Path | str) -> str:
+    text = str(target)
     return f"the{text[3:]}" if text.startswith("The ") else text

@@ -39,14 +39,14 @@ def create_private_file(path: Path) -> None:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE_MODE))
 
 
-def find_exposed(*places: Path, recursive: bool = True) -> ExposedFiles:
+def find_exposed(*paths: Path, recursive: bool = True) -> ExposedFiles:
     """Look at files and folders, and at what is in the folders, up to `MAX_ENTRIES_CHECKED`. Links are not followed.
 
     Without `recursive`, only at the direct contents of the folders. What cannot be looked at counts as not exposed, and so does a
     file that is linked from elsewhere, such as an imported model: its mode is its owner's choice.
     """
     found, num_checked = ExposedFiles(), 0
-    waiting = [(place, True) for place in places]
+    waiting = [(path, True) for path in paths]
     while waiting and num_checked < MAX_ENTRIES_CHECKED:
         path, is_opened = waiting.pop()
         num_checked += 1

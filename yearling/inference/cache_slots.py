@@ -54,8 +54,8 @@ class CacheSlot:
 def _common_length(cached: Sequence[int], tokens: list[int]) -> int:
     """How many of the first `tokens` are cached, leaving at least one token."""
     common = 0
-    for held, wanted in zip(cached, tokens[:-1], strict=False):
-        if held != wanted:
+    for cached_token, token in zip(cached, tokens[:-1], strict=False):
+        if cached_token != token:
             break
         common += 1
     return common
@@ -94,7 +94,7 @@ class SavedPrefixes:
 
     def add(self, prefix: SavedPrefix) -> None:
         """Keep a prefix. It replaces those that hold less of the same."""
-        self._prefixes = [known for known in self._prefixes if not _holds(prefix, known)]
+        self._prefixes = [saved for saved in self._prefixes if not _covers(prefix, saved)]
         self._prefixes.append(prefix)
         while self.size_bytes > self._max_bytes:
             self._prefixes.pop(0)
@@ -121,7 +121,7 @@ class SavedPrefixes:
         self._prefixes = [prefix for prefix in self._prefixes if prefix.adapter != adapter]
 
 
-def _holds(prefix: SavedPrefix, other: SavedPrefix) -> bool:
+def _covers(prefix: SavedPrefix, other: SavedPrefix) -> bool:
     """Whether `prefix` makes `other` superfluous."""
     return (
         prefix.adapter == other.adapter

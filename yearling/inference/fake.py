@@ -312,7 +312,7 @@ class FakeEngine:
         while finish is None:
             await asyncio.sleep(script.delay_s)
             if script.fail_after == emitted:
-                raise Unavailable("The engine crashed.", advice="Try again. It has been restarted.")
+                raise Unavailable("The model stopped unexpectedly and has been restarted.", advice="Try again.")
             is_last = emitted >= len(ids) and (script.end_of_turn or not ids)
             token = SPECIAL_TOKENS["<|im_end|>"] if is_last else ids[emitted % len(ids)]
             piece = "" if is_last else detokenizer.push(token)

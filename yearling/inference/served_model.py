@@ -123,7 +123,7 @@ class ListedModel:
 
     name: str
     title: str
-    """What people call the model."""
+    """The display name of the model."""
     owned_by: str
     created_unix_s: int
     """Unix time in seconds."""

@@ -123,7 +123,7 @@ def parse_catalogue(text: str) -> Mapping[str, CatalogueEntry]:
 
 
 def model_title(name: str) -> str:
-    """What people call a model of this machine: `SmolLM2 135M Instruct`. A name that the catalogue does not know stays."""
+    """The display name of a model of this machine: `SmolLM2 135M Instruct`. A name that the catalogue does not know stays."""
     base, _, adapter = name.partition("+")
     title = known_models()[base].title if base in known_models() else base
     return f"{title}, trained here ({adapter})" if adapter else title

@@ -42,8 +42,8 @@ class ChatTemplate:
         self._tool_source = tool_source or source
         variables, self._literals = _compile(source)
         if tool_source:
-            more, literals = _compile(tool_source)
-            variables, self._literals = variables | more, self._literals + literals
+            tool_variables, literals = _compile(tool_source)
+            variables, self._literals = variables | tool_variables, self._literals + literals
         self.supports_tools = "tools" in variables
         self.supports_thinking = "enable_thinking" in variables or any("<think>" in text for text in self._literals)
 
@@ -113,11 +113,11 @@ class ChatTemplate:
         """
         options = {"add_generation_prompt": add_generation_prompt, **kwargs}
         names = self._guarded_names(tokenizer)
-        pattern = _any_of(names)
+        pattern = _alternation_pattern(names)
         if not any(pattern.search(text) for text in _strings([messages, tools])):
             return tokenizer.encode(self.render(messages, tools=tools, **options), special=True)
         opening, closing = _unused_characters(_strings([messages, tools, kwargs, self.source]))
-        marked = _mark([list(messages), list(tools or [])], pattern, opening, closing)
+        marked = _wrap_names([list(messages), list(tools or [])], pattern, opening, closing)
         rendered = self.render(marked[0], tools=None if tools is None else marked[1], **options)
         return _encode_marked(tokenizer, rendered, names, opening, closing)
 
@@ -170,7 +170,7 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(item)
 
 
-def _any_of(names: Sequence[str]) -> re.Pattern[str]:
+def _alternation_pattern(names: Sequence[str]) -> re.Pattern[str]:
     longest_first = sorted(names, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest_first)) if names else r"(?!)")
 
@@ -182,13 +182,16 @@ def _unused_characters(texts: Iterator[str]) -> tuple[str, str]:
     return next(free), next(free)
 
 
-def _mark(value: Any, pattern: re.Pattern[str], opening: str, closing: str) -> Any:
+def _wrap_names(value: Any, pattern: re.Pattern[str], opening: str, closing: str) -> Any:
     if isinstance(value, str):
         return pattern.sub(lambda match: f"{opening}{match[0]}{closing}", value)
     if isinstance(value, Mapping):
-        return {_mark(key, pattern, opening, closing): _mark(item, pattern, opening, closing) for key, item in value.items()}
+        return {
+            _wrap_names(key, pattern, opening, closing): _wrap_names(item, pattern, opening, closing)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [_mark(item, pattern, opening, closing) for item in value]
+        return [_wrap_names(item, pattern, opening, closing) for item in value]
     return value
 
 
@@ -199,7 +202,7 @@ def _encode_marked(tokenizer: Tokenizer, rendered: str, names: Sequence[str], op
     from forming a name; it is dropped before encoding.
     """
     control = {text for text, is_control in tokenizer.added_tokens().items() if is_control}
-    token = _any_of(names).pattern
+    token = _alternation_pattern(names).pattern
     scanner = re.compile(f"{opening}(?P<plain>{token}){closing}|(?P<token>{token})")
     ids: list[int] = []
     plain_parts: list[str] = []  # plain text since the template's last token

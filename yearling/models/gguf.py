@@ -193,8 +193,8 @@ class _Parser:
         if version not in (2, 3):
             raise Unsupported(f"{self.path.name} has GGUF version {version}. Versions 2 and 3 are supported.")
         num_tensors, num_keys = self.scalar("<Q"), self.scalar("<Q")
-        self.limit(num_tensors, MAX_TENSORS, "tensors")
-        self.limit(num_keys, MAX_KEYS, "keys")
+        self.check_limit(num_tensors, MAX_TENSORS, "tensors")
+        self.check_limit(num_keys, MAX_KEYS, "keys")
         self.check(max(num_tensors, num_keys) * 8)
         metadata: dict[str, Any] = {}
         value_offsets: dict[str, int] = {}
@@ -204,7 +204,7 @@ class _Parser:
                 raise Untrusted(f"{self.path.name} states {key[:100]!r} twice.", advice=_REFETCH_ADVICE)
             value_offsets[key] = self.offset
             metadata[key] = self.value(kind)
-            self.limit(self.offset, MAX_METADATA_BYTES, "bytes of metadata")
+            self.check_limit(self.offset, MAX_METADATA_BYTES, "bytes of metadata")
         num_parts = metadata.get("split.count", 0)
         if not isinstance(num_parts, int):
             raise Untrusted(f"{self.path.name} has an invalid number of parts.", advice=_REFETCH_ADVICE)
@@ -213,13 +213,13 @@ class _Parser:
                 f"{self.path.name} is one part of a split model.", advice="First join the parts with llama-gguf-split --merge."
             )
         table_offset = self.offset
-        heads = [self.tensor_head() for _ in range(num_tensors)]
+        tensor_headers = [self.read_tensor_header() for _ in range(num_tensors)]
         alignment = metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
         if not isinstance(alignment, int) or not 0 < alignment <= MAX_ALIGNMENT:
             raise Untrusted(f"{self.path.name} has an invalid alignment.", advice=_REFETCH_ADVICE)
         start = -(-self.offset // alignment) * alignment
-        tensors = {name: self.locate_tensor(name, shape, kind, start + offset) for name, shape, kind, offset in heads}
-        if len(tensors) < len(heads):
+        tensors = {name: self.locate_tensor(name, shape, kind, start + offset) for name, shape, kind, offset in tensor_headers}
+        if len(tensors) < len(tensor_headers):
             raise Untrusted(f"{self.path.name} has two tensors of one name.", advice=_REFETCH_ADVICE)
         return GGUFFile(
             self.path,
@@ -231,10 +231,10 @@ class _Parser:
             alignment=alignment,
         )
 
-    def limit(self, count: int, most: int, what: str) -> None:
-        if count > most:
+    def check_limit(self, count: int, maximum: int, label: str) -> None:
+        if count > maximum:
             raise Unsupported(
-                f"{self.path.name} has more than {most:,} {what}.", advice="If its publisher is to be trusted, report this."
+                f"{self.path.name} has more than {maximum:,} {label}.", advice="If you trust its publisher, report this."
             )
 
     def check(self, num_bytes: int) -> None:
@@ -250,7 +250,7 @@ class _Parser:
         length = int.from_bytes(self.data[self.offset : self.offset + 8], "little")
         self.offset += 8
         self.check(length)
-        self.limit(length, max_bytes, "bytes in one text")
+        self.check_limit(length, max_bytes, "bytes in one text")
         text = self.data[self.offset : self.offset + length].decode("utf-8", "surrogateescape")
         self.offset += length
         return text
@@ -268,7 +268,7 @@ class _Parser:
         kind, count = self.scalar("<I"), self.scalar("<Q")
         self.check(count)
         self.num_values += count
-        self.limit(self.num_values, MAX_METADATA_VALUES, "values in metadata arrays")
+        self.check_limit(self.num_values, MAX_METADATA_VALUES, "values in metadata arrays")
         if kind in _SCALARS:
             form = _SCALARS[kind]
             self.check(count * struct.calcsize(form))
@@ -280,7 +280,7 @@ class _Parser:
             return [self.string() for _ in range(count)]
         raise Unsupported(f"{self.path.name} has nested metadata arrays, which are not supported.")
 
-    def tensor_head(self) -> tuple[str, tuple[int, ...], int, int]:
+    def read_tensor_header(self) -> tuple[str, tuple[int, ...], int, int]:
         name, num_dims = self.string(MAX_KEY_BYTES), self.scalar("<I")
         if num_dims > 4:
             raise Untrusted(f"{self.path.name} has a tensor with {num_dims} dimensions.", advice=_REFETCH_ADVICE)

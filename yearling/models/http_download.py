@@ -221,15 +221,18 @@ def _finish(part: Path, note: Path, destination: Path) -> None:
     note.unlink(missing_ok=True)
 
 
+_SIZE = "[0-9]{1,18}"
+
+
 def _extent(response: httpx.Response, have: int) -> tuple[int, int | None]:
     """(first byte that the response carries, size of the whole file or None)."""
     if response.status_code == 206:
-        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("content-range", ""))
+        match = re.fullmatch(rf"bytes ({_SIZE})-{_SIZE}/({_SIZE}|\*)", response.headers.get("content-range", ""))
         if not match or int(match[1]) != have:
             raise _RetryableError("the server sent another range than the one requested")
         return have, None if match[2] == "*" else int(match[2])
     length = response.headers.get("content-length", "")
-    return 0, int(length) if length.isdecimal() else None
+    return 0, int(length) if re.fullmatch(_SIZE, length) else None
 
 
 def _check_status(response: httpx.Response, url: str) -> None:

@@ -14,8 +14,8 @@ from yearling.chat import Assistant, TurnRequest
 from yearling.evals.case import Case
 from yearling.evals.subject import EngineSubject
 from yearling.inference import EnginePool, FakeEngine, PromptRenderer, ServedModel, ThinkingSplitter
-from yearling.inference.messages.renderer import habits_of
-from yearling.inference.messages.tool_calls import calls_in
+from yearling.inference.messages.renderer import probe_template
+from yearling.inference.messages.tool_calls import parse_tool_calls
 from yearling.records import Sample, SamplingSettings
 from yearling.tasks import Demonstration
 from yearling.training.data.encoding import LessonEncoder
@@ -158,13 +158,13 @@ def test_past_arguments_of_any_kind_are_rendered(names: list[str]) -> None:
 
 
 def test_calls_are_read_in_the_form_that_the_template_writes(names: list[str]) -> None:
-    assert {name for name in names if habits_of(published_template(name)).renders_tools} == READS_CALLS
+    assert {name for name in names if probe_template(published_template(name)).renders_tools} == READS_CALLS
     for name in READS_CALLS:
         for arguments in ({"key": 'Zürich </b> \\ "x"', "count": 3, "flag": True}, {"key": "two\nlines"}):
             history = [message("user", "qone"), message("assistant", "", tool_calls=[call("call00001", json.dumps(arguments))])]
             prompts = PromptRenderer(TaggedByteTokenizer(), published_template(name))
             written = text_of(prompts.encode(history, tools=[TOOL], add_generation_prompt=False)).rpartition("qone")[2]
-            [read] = calls_in(written)
+            [read] = parse_tool_calls(written)
             assert (read.name, read.typed_arguments(TOOL["function"]["parameters"])) == ("look_up", arguments), (name, written)
 
 

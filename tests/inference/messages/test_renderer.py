@@ -160,5 +160,5 @@ def test_a_long_conversation_of_one_shape_costs_one_probe(monkeypatch: pytest.Mo
 def test_what_is_known_of_a_template_goes_with_it() -> None:
     PromptRenderer(TaggedByteTokenizer(), ChatTemplate("gone {{ messages[0].content }}")).encode([message("user", "A")])
     gc.collect()
-    known = [template for template in renderer_module._habits if getattr(template, "source", "").startswith("gone")]
+    known = [template for template in renderer_module._capabilities if getattr(template, "source", "").startswith("gone")]
     assert known == []

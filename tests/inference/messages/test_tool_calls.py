@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from yearling.inference.messages import tool_calls
 from yearling.inference.messages.strict_json import read_json
-from yearling.inference.messages.tool_calls import CallBlock, ToolCallScanner, calls_in, read_calls
+from yearling.inference.messages.tool_calls import CallBlock, ToolCallScanner, parse_tool_calls, read_calls
 from yearling.models.tokenizer import WRITTEN_MARKS
 
 PARAMETERS = {
@@ -206,7 +206,7 @@ def test_a_call_has_a_longest_length(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_marks_that_are_control_tokens_have_text() -> None:
-    written = " ".join([f"{marks.open} {marks.close}" for marks in tool_calls.TOOL_MARKS] + list(FORMS.values()))
+    written = " ".join([f"{marks.open} {marks.close}" for marks in tool_calls.TOOL_CALL_DELIMITERS] + list(FORMS.values()))
     marks = set(re.findall(r"\[[A-Z]+(?:_[A-Z]+)*\]|<\|[a-z_]+\|>|<｜tool[^｜]*｜>", written))
     assert len(marks) == 17
     assert marks <= WRITTEN_MARKS
@@ -269,7 +269,7 @@ def test_no_output_is_lost(text: str) -> None:
 def test_work_grows_no_faster_than_the_output(piece: str) -> None:
     def seconds(count: int) -> float:
         started = time.process_time()
-        calls_in(piece * count)
+        parse_tool_calls(piece * count)
         read_calls(piece * count)
         return time.process_time() - started
 

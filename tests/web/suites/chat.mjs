@@ -78,7 +78,7 @@ async function failure(tools, check) {
   await tools.open('/');
   await tools.ask('broken');
   await page.getByRole('alert').waitFor();
-  check((await page.getByRole('alert').innerText()).includes('crashed'), 'the error is not shown');
+  check((await page.getByRole('alert').innerText()).includes('stopped unexpectedly'), 'the error is not shown');
   await page.getByRole('button', { name: 'Try again' }).waitFor();
 }
 

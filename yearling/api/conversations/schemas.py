@@ -164,7 +164,7 @@ class MessageView(ResponseModel):
     model: str | None
     """Name of the model that wrote the message; null for questions."""
     model_title: str | None
-    """What people call the model that wrote the message; null for questions."""
+    """The display name of the model that wrote the message; null for questions."""
     sample: str | None
     """ID of the stored sample, which is the item to rate, edit and note; null if none is stored."""
     finish_reason: FinishReason | None

@@ -63,7 +63,7 @@ def tree_view(
     comparisons: Sequence[ComparisonRecord],
     turns: Sequence[LiveTurn],
 ) -> JsonObject:
-    """A `ConversationTree`, with the person's own ratings. `model_title` is what people call the model of a name."""
+    """A `ConversationTree`, with the person's own ratings. `model_title` gives the display name of a model."""
     hidden = hidden_comparisons(comparisons, turns)
     ratings = own_ratings(consensus, person_id, [message.sample_id for message in tree if message.sample_id])
     messages_by_id = {message.id: message for message in tree}

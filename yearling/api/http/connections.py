@@ -1,4 +1,4 @@
-"""Connections with bounds: on the size of headers, on silence, and on how many are open.
+"""Limits on connections: header size, idle time and number.
 
 uvicorn's protocol trusts its peers: a header may have any size, and a request may stay half-sent for ever. This one refuses or
 closes what exceeds `ConnectionLimits`. Connections are counted before anything is read from them, so no limit costs memory.
@@ -24,7 +24,7 @@ from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import DEFAULT_HEADERS
 
 _LOG_INTERVAL_S = 10.0
-_PARSED_BYTES = 1 << 14
+_PARSER_CHUNK_BYTES = 1 << 14
 """How much the parser gets at once. Its limits are as exact as this."""
 _log = structlog.get_logger("yearling.api")
 
@@ -114,12 +114,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._last_received_s = self.loop.time()
         if self._header_timer is None and self._body_timer is None:
             self._expect_headers()
-        for start in range(0, len(data), _PARSED_BYTES):
+        for start in range(0, len(data), _PARSER_CHUNK_BYTES):
             if self._is_refused:
                 return
-            piece = data[start : start + _PARSED_BYTES]
-            self._num_unparsed_bytes += len(piece)
-            super().data_received(piece)
+            chunk = data[start : start + _PARSER_CHUNK_BYTES]
+            self._num_unparsed_bytes += len(chunk)
+            super().data_received(chunk)
             if self._num_unparsed_bytes > self._limits.max_header_bytes:
                 self._refuse_headers()
 
@@ -168,9 +168,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     # Time
 
     def _expect_headers(self) -> None:
-        self._header_timer = self.loop.call_later(self._limits.header_timeout_s, self._refuse_silence)
+        self._header_timer = self.loop.call_later(self._limits.header_timeout_s, self._on_header_timeout)
 
-    def _refuse_silence(self) -> None:
+    def _on_header_timeout(self) -> None:
         self._header_timer = None
         if self.cycle is not None and not self.cycle.response_complete:
             self._expect_headers()  # the client waits for an answer; the next request may take its time

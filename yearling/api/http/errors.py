@@ -50,7 +50,7 @@ _ROUTING_ERRORS: dict[int, tuple[str, str]] = {
 
 _MAX_PARAM_CHARS = 200
 
-UNSUPPORTED_FIELD = "refused_field"
+REFUSED_FIELD = "refused_field"
 """Type of the validation error for a known field that is not supported; its message is the field's name."""
 
 
@@ -97,7 +97,7 @@ def to_api_error(error: Exception) -> ApiError:
         return from_validation_errors(error.errors(include_url=False), None)
     if isinstance(error, HTTPException):
         return _from_http_exception(error)
-    message = "The server has made a mistake. Its log contains the details."
+    message = "Internal server error. See the server's log."
     return ApiError(500, message, kind="server_error", code="internal_error")
 
 
@@ -133,7 +133,7 @@ def from_validation_errors(details: Sequence[ErrorDetails], body: object) -> Api
         return ApiError(400, f"The field {param} is unknown.", param=param, code="unknown_parameter")
     if error_type == "missing":
         return ApiError(400, f"The field {param} is missing.", param=param, code="missing_required_parameter")
-    if error_type == UNSUPPORTED_FIELD:
+    if error_type == REFUSED_FIELD:
         param = f"{param}.{first['msg']}" if param else first["msg"]
         message = f"The field {param} is not supported, and ignoring it would change the answer."
         return ApiError(400, message, param=param, code="unsupported")

@@ -20,7 +20,7 @@ class LibraryModel(ResponseModel):
     name: str
     """Name of the model, for the field `model` of a request."""
     title: str
-    """What people call the model."""
+    """The display name of the model."""
     purpose: str
     """What the model is for, in one sentence; empty if unknown."""
     state: Literal["installed", "available", "served", "damaged"]
@@ -202,7 +202,7 @@ class EndpointPresetView(ResponseModel):
     name: str
     """Suggested name."""
     title: str
-    """What people call it."""
+    """Its display name."""
     url: str
     """Its usual base URL."""
     needs_key: bool

@@ -26,7 +26,7 @@ from yearling.api.http.router import ApiRouter, event_stream
 from yearling.api.openai import completion_schemas as schemas
 from yearling.api.openai.generation import system_fingerprint, usage_json
 from yearling.api.openai.text_generation import (
-    CompletionPiece,
+    CompletionChunk,
     CompletionTask,
     ScoredText,
     check_task,
@@ -58,8 +58,8 @@ async def create_completion(request: Request, body: JsonBody[schemas.TextComplet
     include_usage = body.wants_usage_chunk()
     services = get_services(request)
     served = await services.pool.get(body.model)
-    tasks = await asyncio.to_thread(_tasks, body, served)
-    head = {
+    tasks = await asyncio.to_thread(_completion_tasks, body, served)
+    response_fields = {
         "id": f"cmpl-{uuid.uuid4().hex}",
         "object": "text_completion",
         "created": int(time.time()),
@@ -71,16 +71,16 @@ async def create_completion(request: Request, body: JsonBody[schemas.TextComplet
     reservation = services.admission.reserve_answers(served, 1 if body.stream else len(tasks))
     if not body.stream:
         answers = await run_to_completion(request, reservation, _complete_all(tasks, served))
-        usage = _total_usage([pieces[-1] for pieces in answers], num_per_prompt)
+        usage = _total_usage([chunks[-1] for chunks in answers], num_per_prompt)
         meter.record_usage(usage)
-        choices = [_choice_json(index, pieces, tasks[index]) for index, pieces in enumerate(answers)]
-        return JsonResponse({**head, "choices": choices, "usage": usage_json(usage)})
-    endings: list[CompletionPiece] = []
+        choices = [_choice_json(index, chunks, tasks[index]) for index, chunks in enumerate(answers)]
+        return JsonResponse({**response_fields, "choices": choices, "usage": usage_json(usage)})
+    endings: list[CompletionChunk] = []
 
-    def encode(pieces: AsyncGenerator[tuple[int, CompletionPiece], None]) -> AsyncGenerator[bytes, None]:
-        choices = _chunk_choices(pieces, tasks, meter, endings)
+    def encode(chunks: AsyncGenerator[tuple[int, CompletionChunk], None]) -> AsyncGenerator[bytes, None]:
+        choices = _chunk_choices(chunks, tasks, meter, endings)
         total_usage = partial(_total_usage, endings, num_per_prompt)
-        return encode_completion(choices, head, meter, total_usage, include_usage=include_usage)
+        return encode_completion(choices, response_fields, meter, total_usage, include_usage=include_usage)
 
     return await stream_response(request, reservation, _stream_all(tasks, served), encode)
 
@@ -88,7 +88,7 @@ async def create_completion(request: Request, body: JsonBody[schemas.TextComplet
 # Request
 
 
-def _tasks(body: schemas.TextCompletionRequest, served: ServedModel) -> list[CompletionTask]:
+def _completion_tasks(body: schemas.TextCompletionRequest, served: ServedModel) -> list[CompletionTask]:
     """A task for each completion. Raises BadInput, ContextLengthExceeded and Unsupported; ApiError for too many completions."""
     require_tokenizer(served)
     prompts, num_per_prompt = _prompts(body), body.n or 1
@@ -137,8 +137,8 @@ def _sampling(body: schemas.TextCompletionRequest) -> SamplingSettings:
 # Response
 
 
-async def _complete_all(tasks: Sequence[CompletionTask], served: ServedModel) -> list[list[CompletionPiece]]:
-    """The pieces of each completion, generated concurrently. The first error cancels the others."""
+async def _complete_all(tasks: Sequence[CompletionTask], served: ServedModel) -> list[list[CompletionChunk]]:
+    """The chunks of each completion, generated concurrently. The first error cancels the others."""
     running = [asyncio.create_task(_collect(task, served)) for task in tasks]
     try:
         return await asyncio.gather(*running)
@@ -148,42 +148,42 @@ async def _complete_all(tasks: Sequence[CompletionTask], served: ServedModel) ->
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _collect(task: CompletionTask, served: ServedModel) -> list[CompletionPiece]:
-    async with aclosing(complete(task, served)) as pieces:
-        return [piece async for piece in pieces]
+async def _collect(task: CompletionTask, served: ServedModel) -> list[CompletionChunk]:
+    async with aclosing(complete(task, served)) as chunks:
+        return [chunk async for chunk in chunks]
 
 
-async def _stream_all(tasks: Sequence[CompletionTask], served: ServedModel) -> AsyncGenerator[tuple[int, CompletionPiece], None]:
+async def _stream_all(tasks: Sequence[CompletionTask], served: ServedModel) -> AsyncGenerator[tuple[int, CompletionChunk], None]:
     for index, task in enumerate(tasks):
-        async with aclosing(complete(task, served)) as pieces:
-            async for piece in pieces:
-                yield index, piece
+        async with aclosing(complete(task, served)) as chunks:
+            async for chunk in chunks:
+                yield index, chunk
 
 
 async def _chunk_choices(
-    source: AsyncGenerator[tuple[int, CompletionPiece], None],
+    source: AsyncGenerator[tuple[int, CompletionChunk], None],
     tasks: Sequence[CompletionTask],
     meter: AnswerMeter,
-    endings: list[CompletionPiece],
+    endings: list[CompletionChunk],
 ) -> AsyncGenerator[JsonObject, None]:
-    """The choices of the chunks. The last piece of each completion is added to `endings`, in order."""
+    """The choices of the chunks. The last chunk of each completion is added to `endings`, in order."""
     offsets = [_TextOffset() for _ in tasks]
-    async with aclosing(source) as pieces:
-        async for index, piece in pieces:
+    async with aclosing(source) as chunks:
+        async for index, chunk in chunks:
             meter.record_first_token()
-            if piece.finish_reason is not None:
-                endings.append(piece)
-            logprobs = _logprobs_json(piece.tokens, offsets[index]) if tasks[index].num_top is not None else None
-            yield {"index": index, "text": piece.text, "logprobs": logprobs, "finish_reason": piece.finish_reason}
+            if chunk.finish_reason is not None:
+                endings.append(chunk)
+            logprobs = _logprobs_json(chunk.tokens, offsets[index]) if tasks[index].num_top is not None else None
+            yield {"index": index, "text": chunk.text, "logprobs": logprobs, "finish_reason": chunk.finish_reason}
 
 
-def _choice_json(index: int, pieces: Sequence[CompletionPiece], task: CompletionTask) -> JsonObject:
-    tokens = [token for piece in pieces for token in piece.tokens]
+def _choice_json(index: int, chunks: Sequence[CompletionChunk], task: CompletionTask) -> JsonObject:
+    tokens = [token for chunk in chunks for token in chunk.tokens]
     return {
         "index": index,
-        "text": "".join(piece.text for piece in pieces),
+        "text": "".join(chunk.text for chunk in chunks),
         "logprobs": _logprobs_json(tokens, _TextOffset()) if task.num_top is not None else None,
-        "finish_reason": pieces[-1].finish_reason,
+        "finish_reason": chunks[-1].finish_reason,
     }
 
 
@@ -222,7 +222,7 @@ def _top_json(token: ScoredText) -> dict[str, float] | None:
     return top
 
 
-def _total_usage(endings: Sequence[CompletionPiece], num_per_prompt: int) -> TokenUsage:
+def _total_usage(endings: Sequence[CompletionChunk], num_per_prompt: int) -> TokenUsage:
     """The tokens of each prompt once, and of all completions."""
     prompt_tokens = sum(ending.prompt_tokens for ending in endings[::num_per_prompt])
     return TokenUsage(prompt_tokens, sum(ending.completion_tokens for ending in endings))

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from yearling.api.http.errors import UNSUPPORTED_FIELD
+from yearling.api.http.errors import REFUSED_FIELD
 from yearling.api.http.schemas import ResponseModel, StrictModel
 
 
@@ -61,7 +61,7 @@ def reject_unsupported_fields(body: Any, fields: tuple[str, ...], harmless: dict
         if name in supported:
             value = supported.pop(name)
             if value is not None and value != harmless.get(name):
-                raise PydanticCustomError(UNSUPPORTED_FIELD, "{name}", {"name": name})
+                raise PydanticCustomError(REFUSED_FIELD, "{name}", {"name": name})
     return supported
 
 
@@ -159,7 +159,7 @@ class ModelObject(ResponseModel):
     owned_by: str
     """Owner of the model."""
     title: str
-    """What people call the model."""
+    """The display name of the model."""
 
 
 class ModelList(ResponseModel):

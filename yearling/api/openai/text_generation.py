@@ -33,8 +33,8 @@ class CompletionTask:
 
 
 @dataclass(frozen=True, slots=True)
-class CompletionPiece:
-    """What one step adds. `finish_reason` and the counts are in the last piece. A token without log-probability begins a text."""
+class CompletionChunk:
+    """What one step adds. `finish_reason` and the counts are in the last chunk. A token without log-probability begins a text."""
 
     text: str = ""
     tokens: tuple[ScoredText, ...] = ()
@@ -98,16 +98,16 @@ def check_task(task: CompletionTask, served: ServedModel) -> None:
         validate_request(_engine_request(task), capabilities)
 
 
-async def complete(task: CompletionTask, served: ServedModel) -> AsyncGenerator[CompletionPiece, None]:
-    """The pieces of a completion. Closing the generator stops generation within one step.
+async def complete(task: CompletionTask, served: ServedModel) -> AsyncGenerator[CompletionChunk, None]:
+    """The chunks of a completion. Closing the generator stops generation within one step.
 
     Raises Unavailable if the engine breaks off, and what it raises.
     """
     tokenizer = require_tokenizer(served)
     if task.echo:
-        yield CompletionPiece(task.prompt_text, await _score_prompt(task, served, tokenizer))
+        yield CompletionChunk(task.prompt_text, await _score_prompt(task, served, tokenizer))
     if not task.max_tokens:
-        yield CompletionPiece(finish_reason="length", prompt_tokens=len(task.prompt_ids))
+        yield CompletionChunk(finish_reason="length", prompt_tokens=len(task.prompt_ids))
         return
     aligner = TokenTextAligner(tokenizer)
     last: Token | None = None
@@ -117,7 +117,7 @@ async def complete(task: CompletionTask, served: ServedModel) -> AsyncGenerator[
             last = delta.tokens[-1] if delta.tokens else last
             if delta.finish_reason is None:
                 if delta.text or tokens:
-                    yield CompletionPiece(delta.text, _scored_texts(tokens, task))
+                    yield CompletionChunk(delta.text, _scored_texts(tokens, task))
                 continue
             if delta.finish_reason not in ("stop", "length"):
                 raise Unavailable("The engine stopped in the middle of a completion.", advice="Try again.")
@@ -125,7 +125,7 @@ async def complete(task: CompletionTask, served: ServedModel) -> AsyncGenerator[
             was_cut = bool(task.sampling.stop) and delta.finish_reason == "stop" and not is_ended
             tokens += aligner.flush(all_tokens_are_text=not was_cut)
             ending = (_scored_token(last, tokenizer),) if is_ended and last is not None and task.num_top is not None else ()
-            yield CompletionPiece(
+            yield CompletionChunk(
                 delta.text,
                 (*_scored_texts(tokens, task), *ending),
                 delta.finish_reason,
@@ -147,21 +147,24 @@ async def _score_prompt(task: CompletionTask, served: ServedModel, tokenizer: To
         return ()
     first = max(1, task.num_hidden)
     scored = await served.engine.score_tokens(task.prompt_ids, first=first, num_top=task.num_top)
-    begin = () if task.num_hidden else (_text_of(task.prompt_ids[0], tokenizer),)
-    unscored = tuple(ScoredText(raw_bytes.decode(errors="replace"), raw_bytes, None) for raw_bytes in begin)
+    unscored_first = () if task.num_hidden else (_token_bytes(task.prompt_ids[0], tokenizer),)
+    unscored = tuple(ScoredText(raw_bytes.decode(errors="replace"), raw_bytes, None) for raw_bytes in unscored_first)
     return (*unscored, *(_scored_token(token, tokenizer) for token in scored))
 
 
 def _scored_token(token: Token, tokenizer: TokenizerLike) -> ScoredText:
-    raw_bytes = _text_of(token.id, tokenizer)
-    top = tuple((_text_of(token_id, tokenizer).decode(errors="replace"), logprob) for token_id, logprob in token.top_logprobs)
+    raw_bytes = _token_bytes(token.id, tokenizer)
+    top = tuple((_token_bytes(token_id, tokenizer).decode(errors="replace"), logprob) for token_id, logprob in token.top_logprobs)
     return _scored(raw_bytes, token.logprob, top)
 
 
 def _scored_texts(tokens: Sequence[TokenText], task: CompletionTask) -> tuple[ScoredText, ...]:
     if task.num_top is None:
         return ()
-    return tuple(_scored(token.raw_bytes, token.logprob, tuple((one.text, one.logprob) for one in token.top)) for token in tokens)
+    return tuple(
+        _scored(token.raw_bytes, token.logprob, tuple((alternative.text, alternative.logprob) for alternative in token.top))
+        for token in tokens
+    )
 
 
 def _scored(raw_bytes: bytes, logprob: float, top: Sequence[tuple[str, float]]) -> ScoredText:
@@ -169,5 +172,5 @@ def _scored(raw_bytes: bytes, logprob: float, top: Sequence[tuple[str, float]]) 
     return ScoredText(raw_bytes.decode(errors="replace"), raw_bytes, max(logprob, _MIN_LOGPROB), clamped)
 
 
-def _text_of(token_id: int, tokenizer: TokenizerLike) -> bytes:
+def _token_bytes(token_id: int, tokenizer: TokenizerLike) -> bytes:
     return tokenizer.token_bytes(token_id)

@@ -9,7 +9,7 @@ from yearling.inference.messages.thinking import (
     ThinkingSplitter,
     split_unopened_thinking,
 )
-from yearling.inference.messages.tool_calls import TOOL_CALL_CLOSE, TOOL_CALL_OPEN, CallBlock, ToolCallScanner, is_stray_mark
+from yearling.inference.messages.tool_calls import TOOL_CALL_CLOSE, TOOL_CALL_OPEN, CallBlock, ToolCallScanner, is_stray_delimiter
 from yearling.inference.messages.tool_text import (
     describe_tools,
     format_tool_call,
@@ -30,7 +30,7 @@ __all__ = [
     "append_to_system_message",
     "describe_tools",
     "format_tool_call",
-    "is_stray_mark",
+    "is_stray_delimiter",
     "messages_for_model",
     "read_json",
     "split_unopened_thinking",

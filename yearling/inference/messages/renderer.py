@@ -19,7 +19,7 @@ from yearling.errors import BadInput, Unsupported
 from yearling.inference.messages.channels import FINAL_CHANNEL
 from yearling.inference.messages.shapes import ConversationShapes
 from yearling.inference.messages.thinking import THINK_CLOSE, THINK_OPEN
-from yearling.inference.messages.tool_calls import TOOL_MARKS, calls_in
+from yearling.inference.messages.tool_calls import TOOL_CALL_DELIMITERS, parse_tool_calls
 from yearling.inference.messages.tool_text import (
     CallIds,
     describe_tools,
@@ -31,7 +31,7 @@ from yearling.inference.messages.tool_text import (
 from yearling.inference.served_model import ChatTemplateLike, ServedModel, TokenizerLike
 
 _MODEL_MESSAGE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content")
-_OPENS = "|".join(re.escape(marks.open) for marks in TOOL_MARKS)
+_OPENS = "|".join(re.escape(delimiters.open) for delimiters in TOOL_CALL_DELIMITERS)
 _JSON_CALL = re.compile(rf"(?P<opening>(?:{_OPENS})[\s\[]*)\{{")
 _PROBE_NAME = "probe_function"
 _PROBE_JSON = re.compile(r'\{\s*"text"')
@@ -53,7 +53,7 @@ _PROBE_TOOL: dict[str, Any] = {
 }
 
 
-class TemplateHabits:
+class TemplateCapabilities:
     """What is found out about one chat template by rendering probes. Kept as long as the template."""
 
     def __init__(self, template: ChatTemplateLike) -> None:
@@ -73,7 +73,7 @@ class TemplateHabits:
     def renders_tools(self) -> bool:
         """Whether the template describes tools, and writes calls in a form that `tool_calls.py` reads back unchanged."""
         if self._renders_tools is None:
-            self._renders_tools = self._template.supports_tools and self._reads_back()
+            self._renders_tools = self._template.supports_tools and self._calls_round_trip()
         return self._renders_tools
 
     @cached_property
@@ -104,7 +104,7 @@ class TemplateHabits:
         if arguments is None:
             return ""
         written = rendered[: arguments.start()]
-        begin = max((written.rfind(marks.open) for marks in TOOL_MARKS), default=-1)
+        begin = max((written.rfind(delimiters.open) for delimiters in TOOL_CALL_DELIMITERS), default=-1)
         opening = written[len(prompt) :] if written.startswith(prompt) and begin < len(prompt) else written[max(begin, 0) :]
         return opening if _PROBE_NAME in opening else ""
 
@@ -142,10 +142,10 @@ class TemplateHabits:
         offered = list(tools) if tools else self.no_tools
         return self._template.render(messages, tools=offered, **_thinking_options(self._template, thinking=False))
 
-    def _reads_back(self) -> bool:
+    def _calls_round_trip(self) -> bool:
         try:
             offer = self._render([{"role": "user", "content": "Qzw"}], tools=[_PROBE_TOOL])
-            [call] = calls_in(self._rendered_call())
+            [call] = parse_tool_calls(self._rendered_call())
         except (BadInput, ValueError):
             return False
         read = call.typed_arguments(_PROBE_TOOL["function"]["parameters"])
@@ -164,15 +164,15 @@ class TemplateHabits:
         return rendered.rpartition("Qzw")[2]
 
 
-_habits: WeakKeyDictionary[ChatTemplateLike, TemplateHabits] = WeakKeyDictionary()
+_capabilities: WeakKeyDictionary[ChatTemplateLike, TemplateCapabilities] = WeakKeyDictionary()
 
 
-def habits_of(template: ChatTemplateLike) -> TemplateHabits:
+def probe_template(template: ChatTemplateLike) -> TemplateCapabilities:
     """What is known about a template; found out once for as long as the template exists."""
-    habits = _habits.get(template)
-    if habits is None:
-        habits = _habits.setdefault(template, TemplateHabits(template))
-    return habits
+    capabilities = _capabilities.get(template)
+    if capabilities is None:
+        capabilities = _capabilities.setdefault(template, TemplateCapabilities(template))
+    return capabilities
 
 
 class PromptRenderer:
@@ -181,10 +181,10 @@ class PromptRenderer:
     def __init__(self, tokenizer: TokenizerLike, template: ChatTemplateLike) -> None:
         self.tokenizer = tokenizer
         self.template = template
-        self.habits = habits_of(template)
+        self.capabilities = probe_template(template)
 
     @classmethod
-    def of(cls, served: ServedModel) -> PromptRenderer:
+    def for_model(cls, served: ServedModel) -> PromptRenderer:
         """The renderer of a served model. Raises Unsupported for a model without tokenizer or chat template."""
         if served.tokenizer is None or served.template is None:
             raise Unsupported(f"The model {served.name} has no chat template, so it cannot chat.", param="model")
@@ -209,9 +209,9 @@ class PromptRenderer:
         `add_generation_prompt`, the ids end with the last message. Raises BadInput if the template takes no form of the messages.
         """
         plain = messages_for_model(messages)
-        renders_tools = (bool(tools) or any(map(_involves_tools, plain))) and self.habits.renders_tools
+        renders_tools = (bool(tools) or any(map(_involves_tools, plain))) and self.capabilities.renders_tools
         if renders_tools:
-            plain = with_call_ids(with_object_arguments(plain), self.habits.call_ids)
+            plain = with_call_ids(with_object_arguments(plain), self.capabilities.call_ids)
         else:
             plain = tool_messages_as_text(plain)
             if tools:
@@ -219,10 +219,12 @@ class PromptRenderer:
                 plain = append_to_system_message(plain, description)
         for instruction in instructions:
             plain = append_to_system_message(plain, instruction)
-        offered = list(tools) if renders_tools and tools else self.habits.no_tools
-        fitted = self.habits.shapes.fit(plain, with_tools=bool(offered))
+        offered = list(tools) if renders_tools and tools else self.capabilities.no_tools
+        rewritten = self.capabilities.shapes.rewrite(plain, with_tools=bool(offered))
         options = _thinking_options(self.template, thinking=thinking)
-        ids = self.template.encode(self.tokenizer, fitted, tools=offered, add_generation_prompt=add_generation_prompt, **options)
+        ids = self.template.encode(
+            self.tokenizer, rewritten, tools=offered, add_generation_prompt=add_generation_prompt, **options
+        )
         if not add_generation_prompt:
             return ids
         is_thinking_open = self._ends_in_open_thinking(ids)
@@ -231,7 +233,7 @@ class PromptRenderer:
         elif is_thinking_open and not thinking:  # some templates open the section even if thinking is disabled
             ids = [*ids, *self._thinking_close_ids()]
         if opens_answer and not thinking:
-            ids = [*ids, *self.tokenizer.encode(self.habits.answer_opening, special=True)]
+            ids = [*ids, *self.tokenizer.encode(self.capabilities.answer_opening, special=True)]
         return [*ids, *self._tool_call_open_ids(forced_tool)]
 
     def encode_after_thinking(self, ids: Sequence[int], thoughts: str, *, forced_tool: str | None) -> list[int]:
@@ -268,8 +270,8 @@ class PromptRenderer:
     def _tool_call_open_ids(self, forced_tool: str | None) -> list[int]:
         if forced_tool is None:
             return []
-        opening = self.habits.call_opening if forced_tool == "*" else self.habits.named_call_opening(forced_tool)
-        return self.tokenizer.encode(opening or self.habits.call_opening, special=True)
+        opening = self.capabilities.call_opening if forced_tool == "*" else self.capabilities.named_call_opening(forced_tool)
+        return self.tokenizer.encode(opening or self.capabilities.call_opening, special=True)
 
     def _ends_in_open_thinking(self, ids: Sequence[int]) -> bool:
         return self.template.supports_thinking and self.tokenizer.decode(list(ids[-8:]), skip_special=False).rstrip().endswith(

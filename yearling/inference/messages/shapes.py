@@ -26,7 +26,7 @@ Messages = list[dict[str, Any]]
 MAX_SHAPES = 256
 """Shapes of conversations that are remembered for one template."""
 MAX_SHAPE_CHANGES = 4
-"""Changes that are combined to fit one shape."""
+"""Changes that are combined to rewrite one shape."""
 
 _TOOL: dict[str, Any] = {
     "type": "function",
@@ -166,7 +166,7 @@ def _joined(texts: Sequence[str]) -> str:
     return "\n\n".join(text for text in texts if text)
 
 
-_CHANGES: tuple[tuple[Callable[[Messages], Messages], int], ...] = (
+_REWRITES: tuple[tuple[Callable[[Messages], Messages], int], ...] = (
     # In the order in which they are made, with their weights.
     (_separate_calls, 3),
     (_call_one_at_a_time, 4),
@@ -181,7 +181,7 @@ _CHANGES: tuple[tuple[Callable[[Messages], Messages], int], ...] = (
 
 def _combinations() -> list[tuple[Callable[[Messages], Messages], ...]]:
     """The combinations of changes, the slightest first."""
-    chosen = [subset for size in range(MAX_SHAPE_CHANGES + 1) for subset in combinations(_CHANGES, size)]
+    chosen = [subset for size in range(MAX_SHAPE_CHANGES + 1) for subset in combinations(_REWRITES, size)]
     chosen.sort(key=lambda subset: sum(weight for _, weight in subset))
     return [tuple(change for change, _ in subset) for subset in chosen]
 
@@ -193,7 +193,7 @@ _COMBINATIONS = _combinations()
 
 
 @dataclass(frozen=True, slots=True)
-class _Fit:
+class _ShapeRewrite:
     """How conversations of one shape are changed; `refusal` if no change makes the template accept them."""
 
     changes: tuple[Callable[[Messages], Messages], ...] = ()
@@ -205,34 +205,34 @@ class ConversationShapes:
 
     def __init__(self, render: Renderer) -> None:
         self._render = render
-        self._fits: OrderedDict[tuple[str, bool], _Fit] = OrderedDict()
+        self._rewrites: OrderedDict[tuple[str, bool], _ShapeRewrite] = OrderedDict()
         self._lock = threading.Lock()
 
-    def fit(self, messages: Messages, *, with_tools: bool) -> Messages:
+    def rewrite(self, messages: Messages, *, with_tools: bool) -> Messages:
         """The messages in a shape that the template renders completely.
 
         `with_tools`: tools are rendered as well. Raises BadInput, with the template's words, if there is no such shape.
         """
         key = (_shape(messages), with_tools)
         with self._lock:
-            fit = self._fits.get(key)
-            if fit is not None:
-                self._fits.move_to_end(key)
-        if fit is None:
-            fit = self._find_fit(key[0], with_tools=with_tools)
+            rewrite = self._rewrites.get(key)
+            if rewrite is not None:
+                self._rewrites.move_to_end(key)
+        if rewrite is None:
+            rewrite = self._find_rewrite(key[0], with_tools=with_tools)
             with self._lock:
-                self._fits[key] = fit
-                if len(self._fits) > MAX_SHAPES:
-                    self._fits.popitem(last=False)
-        if fit.refusal:
+                self._rewrites[key] = rewrite
+                if len(self._rewrites) > MAX_SHAPES:
+                    self._rewrites.popitem(last=False)
+        if rewrite.refusal:
             raise BadInput(
-                f"The model's chat template cannot render a conversation of this form: {fit.refusal}",
+                f"The model's chat template cannot render a conversation of this form: {rewrite.refusal}",
                 advice="Check roles and their order, or use another model.",
                 param="messages",
             )
-        return apply_changes(messages, fit.changes)
+        return apply_changes(messages, rewrite.changes)
 
-    def _find_fit(self, shape: str, *, with_tools: bool) -> _Fit:
+    def _find_rewrite(self, shape: str, *, with_tools: bool) -> _ShapeRewrite:
         probe, texts, system_texts = _probe(shape)
         tools = [_TOOL] if with_tools else None
         tried: set[str] = set()
@@ -248,9 +248,9 @@ class ConversationShapes:
                 refusal = refusal or error.message
                 continue
             if _contains_in_order(rendered, sorted(texts, key=form.find)) and all(text in rendered for text in system_texts):
-                return _Fit(changes)
+                return _ShapeRewrite(changes)
             refusal = refusal or "it leaves out some of the messages."
-        return _Fit(refusal=refusal)
+        return _ShapeRewrite(refusal=refusal)
 
 
 def apply_changes(messages: Messages, changes: Sequence[Callable[[Messages], Messages]]) -> Messages:

@@ -1,15 +1,15 @@
-"""Tool calls in the output of models: a table of the marks that published templates teach, and readers of what is in between.
+"""Tool calls in the output of models: a table of the delimiters that published templates teach, and readers of the calls.
 
-Four forms of a call are read, whatever the marks around them:
+Four forms of a call are read, whatever the delimiters around them:
 
     {"name": "f", "arguments": {"a": 1}}                    JSON: one object, a list, or one object a line
     <function=f><parameter=a>1</parameter></function>       tags, also <invoke name="f"> and <param name="a">
     f<arg_key>a</arg_key><arg_value>1</arg_value>           a name and pairs
-    f[ARGS]{"a": 1}                                         a name, a mark, and the arguments as JSON
+    f[ARGS]{"a": 1}                                         a name, a delimiter, and the arguments as JSON
 
-Closing marks inside strings and values do not end a call. All readers take time proportional to the text. Tests render each form
-with the templates that use it (`tests/inference/messages/`). Marks that are control tokens of their model have to stand in
-`models.WRITTEN_MARKS`, because other control tokens have no text.
+Closing delimiters inside strings and values do not end a call. All readers take time proportional to the text. Tests render each
+form with the templates that use it (`tests/inference/messages/`). Delimiters that are control tokens of their model have to stand
+in `models.WRITTEN_MARKS`, because other control tokens have no text.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ TOOL_CALL_CLOSE = "</tool_call>"
 MAX_CALL_CHARS = 1 << 20
 """Longest call. A longer one stays text."""
 MAX_HEAD_CHARS = 500
-"""Longest beginning of a call without a closing mark, before its JSON value. A longer one stays text."""
+"""Longest beginning of a call without a closing delimiter, before its JSON value. A longer one stays text."""
 MAX_HIDDEN_ENDS = 8
-"""Ends of calls that stray quotation marks or values may hide in one output; after them, the first closing mark ends a call."""
+"""Ends of calls that stray quotes or values may hide in one output; after them, the first closing delimiter ends a call."""
 
 
 @dataclass(frozen=True, slots=True)
-class ToolMarks:
-    """What stands before and after a call. Without a closing mark, a call ends with its JSON value.
+class ToolCallDelimiters:
+    """What stands before and after a call. Without a closing delimiter, a call ends with its JSON value.
 
-    `in_body`: the marks are themselves a part of the call's tags. `json_arguments`: whatever the body begins with, its arguments
-    are JSON, so that closing marks inside strings do not end it.
+    `in_body`: the delimiters are themselves a part of the call's tags. `json_arguments`: whatever the body begins with, its
+    arguments are JSON, so that closing delimiters inside strings do not end it.
     """
 
     open: str
@@ -47,27 +47,31 @@ class ToolMarks:
     json_arguments: bool = False
 
 
-TOOL_MARKS = (
-    ToolMarks(TOOL_CALL_OPEN, TOOL_CALL_CLOSE),  # Hermes, Qwen 2.5 to 3.5, Granite 4, GLM, Nemotron 3, Step 3.5
-    ToolMarks("<tool_calls>", "</tool_calls>"),  # Apriel, MiniMax M1
-    ToolMarks("<TOOLCALL>", "</TOOLCALL>"),  # Nemotron Nano 2
-    ToolMarks("<seed:tool_call>", "</seed:tool_call>"),  # Seed OSS
-    ToolMarks("<minimax:tool_call>", "</minimax:tool_call>"),  # MiniMax M2
-    ToolMarks("<atem:function_calls>", "</atem:function_calls>"),  # Muse Glimmer
-    ToolMarks("<｜DSML｜function_calls>", "</｜DSML｜function_calls>"),  # DeepSeek V3.2
-    ToolMarks("<｜DSML｜tool_calls>", "</｜DSML｜tool_calls>"),  # DeepSeek V4
-    ToolMarks("<function=", "</function>", in_body=True),  # Functionary 3.1; Qwen3-Coder where it forgets its marks
-    ToolMarks("<function name=", "</function>", in_body=True),  # MiniCPM 5
-    ToolMarks("[TOOL_CALLS]", ""),  # Mistral
-    ToolMarks("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>", json_arguments=True),  # Kimi K2
-    ToolMarks("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>", json_arguments=True),  # DeepSeek R1, V3, V3.1
-    ToolMarks("<|start|>assistant to=functions.", "<|call|>", json_arguments=True),  # gpt-oss, as `channels.py` writes it
+TOOL_CALL_DELIMITERS = (
+    ToolCallDelimiters(TOOL_CALL_OPEN, TOOL_CALL_CLOSE),  # Hermes, Qwen 2.5 to 3.5, Granite 4, GLM, Nemotron 3, Step 3.5
+    ToolCallDelimiters("<tool_calls>", "</tool_calls>"),  # Apriel, MiniMax M1
+    ToolCallDelimiters("<TOOLCALL>", "</TOOLCALL>"),  # Nemotron Nano 2
+    ToolCallDelimiters("<seed:tool_call>", "</seed:tool_call>"),  # Seed OSS
+    ToolCallDelimiters("<minimax:tool_call>", "</minimax:tool_call>"),  # MiniMax M2
+    ToolCallDelimiters("<atem:function_calls>", "</atem:function_calls>"),  # Muse Glimmer
+    ToolCallDelimiters("<｜DSML｜function_calls>", "</｜DSML｜function_calls>"),  # DeepSeek V3.2
+    ToolCallDelimiters("<｜DSML｜tool_calls>", "</｜DSML｜tool_calls>"),  # DeepSeek V4
+    ToolCallDelimiters("<function=", "</function>", in_body=True),  # Functionary 3.1; Qwen3-Coder where it forgets its delimiters
+    ToolCallDelimiters("<function name=", "</function>", in_body=True),  # MiniCPM 5
+    ToolCallDelimiters("[TOOL_CALLS]", ""),  # Mistral
+    ToolCallDelimiters("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>", json_arguments=True),  # Kimi K2
+    ToolCallDelimiters("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>", json_arguments=True),  # DeepSeek R1, V3, V3.1
+    ToolCallDelimiters(
+        "<|start|>assistant to=functions.", "<|call|>", json_arguments=True
+    ),  # gpt-oss, as `channels.py` writes it
 )
 
-_BY_OPEN = {marks.open: marks for marks in TOOL_MARKS}
-_OPENS = re.compile("|".join(re.escape(marks.open) for marks in TOOL_MARKS))
-_LONGEST_OPEN = max(len(marks.open) for marks in TOOL_MARKS)
-_STRAY_CLOSES = re.compile("|".join(sorted({re.escape(marks.close) for marks in TOOL_MARKS if marks.close})))
+_BY_OPEN = {delimiters.open: delimiters for delimiters in TOOL_CALL_DELIMITERS}
+_OPENS = re.compile("|".join(re.escape(delimiters.open) for delimiters in TOOL_CALL_DELIMITERS))
+_LONGEST_OPEN = max(len(delimiters.open) for delimiters in TOOL_CALL_DELIMITERS)
+_STRAY_CLOSES = re.compile(
+    "|".join(sorted({re.escape(delimiters.close) for delimiters in TOOL_CALL_DELIMITERS if delimiters.close}))
+)
 _STRING_EVENT = re.compile(r'["\\]')
 
 
@@ -91,7 +95,7 @@ class WrittenCall:
 
 @dataclass(frozen=True, slots=True)
 class CallBlock:
-    """A marked part of the output. `raw` is its text with the marks; `calls` is empty if it cannot be read."""
+    """A delimited part of the output. `raw` is its text with the delimiters; `calls` is empty if it cannot be read."""
 
     raw: str
     calls: tuple[WrittenCall, ...]
@@ -99,19 +103,19 @@ class CallBlock:
 
 @dataclass(slots=True)
 class ToolCallScanner:
-    """Divides an output that arrives in pieces into text and marked parts."""
+    """Divides an output that arrives in pieces into text and delimited parts."""
 
     _buffer: str = ""
-    _marks: ToolMarks | None = None
-    """The marks of the call that has begun; the buffer holds its body."""
+    _delimiters: ToolCallDelimiters | None = None
+    """The delimiters of the call that has begun; the buffer holds its body."""
     _end: _EndFinder | None = None
     _num_hidden_ends: int = 0
 
     def push(self, text: str) -> Iterator[str | CallBlock]:
-        """Take the next piece of output; yield the text and the marked parts that are complete."""
+        """Take the next piece of output; yield the text and the delimited parts that are complete."""
         self._buffer += text
         while True:
-            if self._marks is None:
+            if self._delimiters is None:
                 match = _OPENS.search(self._buffer)
                 if match is None:
                     end = len(self._buffer) - _partial_open_length(self._buffer)
@@ -121,7 +125,7 @@ class ToolCallScanner:
                     return
                 if match.start():
                     yield self._buffer[: match.start()]
-                self._marks, self._end = _BY_OPEN[match[0]], None
+                self._delimiters, self._end = _BY_OPEN[match[0]], None
                 self._buffer = self._buffer[match.end() :]
             body_end = self._find_end()
             if body_end is None:
@@ -133,8 +137,8 @@ class ToolCallScanner:
 
     def flush(self) -> Iterator[str | CallBlock]:
         """What is left at the end of the output. Models often end their turn without closing the last call."""
-        while self._marks is not None:
-            body_end = self._buffer.find(self._marks.close) if self._marks.close else -1
+        while self._delimiters is not None:
+            body_end = self._buffer.find(self._delimiters.close) if self._delimiters.close else -1
             closed = body_end >= 0  # a quotation mark without its partner hid the end of the call
             self._num_hidden_ends += closed
             yield self._finish(body_end if closed else len(self._buffer), closed=closed)
@@ -144,35 +148,35 @@ class ToolCallScanner:
             yield remaining
 
     def _find_end(self) -> int | None:
-        if self._marks is None:
+        if self._delimiters is None:
             raise RuntimeError("no call has begun")
         if self._end is None:
             begun = self._buffer.lstrip()
             if not begun:
                 return None
             if (
-                self._marks.close and self._num_hidden_ends > MAX_HIDDEN_ENDS
+                self._delimiters.close and self._num_hidden_ends > MAX_HIDDEN_ENDS
             ):  # each of them cost a search to the end of the output
-                end = self._buffer.find(self._marks.close)
+                end = self._buffer.find(self._delimiters.close)
                 return end if end >= 0 else None
-            if not self._marks.close:
-                self._end = _ValueEnd(self._marks.open)
-            elif self._marks.json_arguments or (begun[0] in "{[" and not self._marks.in_body):
-                self._end = _JsonEnd(self._marks.close)
+            if not self._delimiters.close:
+                self._end = _ValueEnd(self._delimiters.open)
+            elif self._delimiters.json_arguments or (begun[0] in "{[" and not self._delimiters.in_body):
+                self._end = _JsonEnd(self._delimiters.close)
             else:
-                self._end = _TagEnd(self._marks.close)
+                self._end = _TagEnd(self._delimiters.close)
         return self._end.find(self._buffer)
 
     def _finish(self, body_end: int, *, closed: bool) -> CallBlock:
-        marks = self._marks
-        if marks is None:
+        delimiters = self._delimiters
+        if delimiters is None:
             raise RuntimeError("no call has begun")
         body = self._buffer[:body_end]
-        close = marks.close if closed else ""
+        close = delimiters.close if closed else ""
         self._buffer = self._buffer[body_end + len(close) :]
-        self._marks = self._end = None
-        raw = marks.open + body + close
-        return CallBlock(raw, tuple(read_calls(raw if marks.in_body else body)))
+        self._delimiters = self._end = None
+        raw = delimiters.open + body + close
+        return CallBlock(raw, tuple(read_calls(raw if delimiters.in_body else body)))
 
 
 class _EndFinder(ABC):
@@ -184,11 +188,11 @@ class _EndFinder(ABC):
 
     @abstractmethod
     def find(self, body: str) -> int | None:
-        """Where the closing mark begins, None if it has not arrived."""
+        """Where the closing delimiter begins, None if it has not arrived."""
 
 
 class _JsonEnd(_EndFinder):
-    """Passes over closing marks inside strings of JSON."""
+    """Passes over closing delimiters inside strings of JSON."""
 
     def __init__(self, close: str) -> None:
         super().__init__(close)
@@ -257,7 +261,7 @@ _ENDS_OF_VALUES = re.compile(r"</[^\s<>/]{0,40}(?:function|invoke|arg_value|para
 
 
 class _TagEnd(_EndFinder):
-    """Passes over closing marks inside the values of tags: a call with values ends after the last one is closed."""
+    """Passes over closing delimiters inside the values of tags: a call with values ends after the last one is closed."""
 
     def __init__(self, close: str) -> None:
         super().__init__(close)
@@ -291,7 +295,7 @@ _PARAMETER_OPEN = re.compile(
 
 
 def read_calls(body: str) -> list[WrittenCall]:
-    """The calls in the body of a marked part, in the form that its beginning shows; empty if it cannot be read."""
+    """The calls in the body of a delimited part, in the form that its beginning shows; empty if it cannot be read."""
     begun = body.strip()
     if begun.startswith(("{", "[")):
         return _read_json_calls(begun)
@@ -339,7 +343,7 @@ _HEADS = tuple(
 
 
 def _read_headed_calls(body: str) -> list[WrittenCall]:
-    """Calls with a name and a mark before the JSON of the arguments; all of one form. The last need not be closed."""
+    """Calls with a name and a delimiter before the JSON of the arguments; all of one form. The last need not be closed."""
     for head, tail in _HEADS:
         calls: list[WrittenCall] = []
         position = 0
@@ -470,21 +474,21 @@ def _json_type(value: object) -> set[str]:
 # Other uses
 
 
-def calls_in(text: str) -> list[WrittenCall]:
+def parse_tool_calls(text: str) -> list[WrittenCall]:
     """The calls in a complete text."""
     scanner = ToolCallScanner()
     outputs = [*scanner.push(text), *scanner.flush()]
     return [call for output in outputs if isinstance(output, CallBlock) for call in output.calls]
 
 
-def is_stray_mark(text: str) -> bool:
-    """Whether a text after a call holds nothing but white space and closing marks that a model wrote too many."""
+def is_stray_delimiter(text: str) -> bool:
+    """Whether a text after a call holds nothing but white space and closing delimiters that a model wrote too many."""
     return not _STRAY_CLOSES.sub("", text).strip()
 
 
 def _partial_open_length(text: str) -> int:
-    """Length of the longest end of the text that may become an opening mark."""
+    """Length of the longest end of the text that may become an opening delimiter."""
     for start in range(max(0, len(text) - _LONGEST_OPEN + 1), len(text)):
-        if text[start] in "<[" and any(marks.open.startswith(text[start:]) for marks in TOOL_MARKS):
+        if text[start] in "<[" and any(delimiters.open.startswith(text[start:]) for delimiters in TOOL_CALL_DELIMITERS):
             return len(text) - start
     return 0

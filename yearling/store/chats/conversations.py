@@ -105,8 +105,8 @@ class ConversationStore:
         with self._database.write() as connection:
             stored = require_conversation(connection, conversation_id, person_id)
             if model is not UNCHANGED:
-                others = {name: fact for name, fact in stored.facts.items() if name != MODEL_FACT}
-                changes["facts"] = compact_json(others | ({} if model is None else {MODEL_FACT: model}))
+                other_facts = {name: fact for name, fact in stored.facts.items() if name != MODEL_FACT}
+                changes["facts"] = compact_json(other_facts | ({} if model is None else {MODEL_FACT: model}))
             if folder_id is not UNCHANGED:
                 _require_folder(connection, folder_id, person_id)
             if leaf_id is not UNCHANGED:
@@ -239,8 +239,8 @@ class ConversationStore:
                         for name, value in _message_values(message).items()
                         if name in ("parent_id", "role", "content", "model", "facts")
                     }
-                    here = sa.and_(messages.c.id == message.id, messages.c.conversation_id == conversation.id)
-                    connection.execute(messages.update().where(here).values(fields))
+                    is_this_message = sa.and_(messages.c.id == message.id, messages.c.conversation_id == conversation.id)
+                    connection.execute(messages.update().where(is_this_message).values(fields))
             except sa.exc.IntegrityError:
                 raise Conflict(
                     f"The conversation {conversation.id} cannot be merged: an id is in use, or a parent is missing."

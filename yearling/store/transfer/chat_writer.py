@@ -81,21 +81,21 @@ class ChatWriter:
                 added.append(_with_attachments(replace(message, conversation_id=conversation_id, parent_id=parent_id), entries))
                 new_files[message.id] = entries
                 continue
-            kept = {name: fact for name, fact in old.facts.items() if name not in _REPLACED_FACTS}
-            held = {entry["sha256"] for entry in kept.get(ATTACHMENTS_FACT, ())}
-            more = [entry for entry in entries if entry["sha256"] not in held]
+            preserved_facts = {name: fact for name, fact in old.facts.items() if name not in _REPLACED_FACTS}
+            attached_hashes = {entry["sha256"] for entry in preserved_facts.get(ATTACHMENTS_FACT, ())}
+            new_attachments = [entry for entry in entries if entry["sha256"] not in attached_hashes]
             newer = replace(
                 old,
                 parent_id=parent_id,
                 role=message.role,
                 content=message.content,
                 model=message.model,
-                facts=kept | message.facts,
+                facts=preserved_facts | message.facts,
             )
-            newer = _with_attachments(newer, more)
+            newer = _with_attachments(newer, new_attachments)
             if _without_id(newer) != _without_id(old):
                 changed.append(newer)
-                new_files[old.id] = more
+                new_files[old.id] = new_attachments
         merged = _merge_fields(stored, parsed)
         if added and stored.leaf_id not in local_ids and parsed.conversation.leaf_id is not None:
             merged = replace(merged, leaf_id=ids[parsed.conversation.leaf_id])

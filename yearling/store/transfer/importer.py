@@ -86,12 +86,12 @@ class _ChatImporter:
         has_chats = False
         try:
             for raw in iter_records(stream, self._budget):
-                what, reason, is_chat = self._import_record(raw, files, name)
+                label, reason, is_chat = self._import_record(raw, files, name)
                 has_chats |= is_chat
                 if reason and not has_chats and len(unknown) < MAX_NAMED_PROBLEMS and name:
-                    unknown.append((what, reason))
+                    unknown.append((label, reason))
                 elif reason:
-                    self._report(what, reason)
+                    self._report(label, reason)
         except BadInput as error:
             if not name:
                 raise
@@ -103,8 +103,8 @@ class _ChatImporter:
         if not name:
             return
         if has_chats or any(reason.endswith("not read") for _, reason in unknown):
-            for what, reason in unknown:
-                self._report(what, reason)
+            for label, reason in unknown:
+                self._report(label, reason)
         elif unknown:
             self._report(f"file {name}", "it holds no conversations")
 
@@ -121,36 +121,36 @@ class _ChatImporter:
         return self._result
 
     def _import_record(self, raw: RawRecord, files: ArchiveFiles, file_name: str) -> tuple[str, str, bool]:
-        """Import one record. Returns what it is called, why it was not imported ("" if it was), and whether it is a chat."""
-        what = f"record {raw.number}" + (f" of {file_name}" if file_name else "")
+        """Import one record. Returns its label, why it was not imported ("" if it was), and whether it is a chat."""
+        label = f"record {raw.number}" + (f" of {file_name}" if file_name else "")
         if raw.problem:
-            return what, raw.problem, False
+            return label, raw.problem, False
         format = None
         try:
             record = decode_record(raw.data)
             format = detect_format(record)
             if format is not None:
                 self._result.format = self._result.format or format
-                what = _name_of(record) or what
+                label = _display_name(record) or label
             chat = parse_chat(record, max_asset_bytes=files.max_bytes)
             self._writer.write(build_conversation(chat, self._person_id), files)
         except RecordRejected as error:
-            return what, str(error), format is not None
+            return label, str(error), format is not None
         except RecursionError:
-            return what, "it is nested too deeply", format is not None
+            return label, "it is nested too deeply", format is not None
         except (BadInput, Conflict, NotFound) as error:
-            return what, error.message, format is not None
-        return what, "", True
+            return label, error.message, format is not None
+        return label, "", True
 
-    def _report(self, what: str, reason: str) -> None:
+    def _report(self, label: str, reason: str) -> None:
         self._num_named += 1
         if self._num_named > MAX_NAMED_PROBLEMS:
-            what = "conversation"
-        self._result.skipped[(what, reason)] += 1
+            label = "conversation"
+        self._result.skipped[(label, reason)] += 1
 
 
-def _name_of(record: object) -> str:
-    """What a conversation that is not imported is called in the report; empty if it has no title."""
+def _display_name(record: object) -> str:
+    """The name in the report of a conversation that is not imported; empty if it has no title."""
     layers = [record] if isinstance(record, dict) else []
     layers += [layer[name] for layer in layers for name in ("chat", "conv") if isinstance(layer.get(name), dict)]
     for title in _iter_titles(layers):

@@ -88,7 +88,7 @@ def iter_records(stream: IO[bytes], budget: ImportBudget) -> Iterator[RawRecord]
         yield from splitter.feed(chunk)
         reason = "" if splitter.is_complete else budget.exhausted()
         if reason:
-            yield splitter.rest(reason)
+            yield splitter.unread_record(reason)
             return
     yield from splitter.finish()
 
@@ -121,7 +121,7 @@ class _RecordSplitter:
         self._begin_record()
 
     def _begin_record(self) -> None:
-        self._pieces: list[bytes] = []
+        self._chunks: list[bytes] = []
         self._size_bytes = 0
         self._num_values = 0
         self._problem = ""
@@ -143,26 +143,26 @@ class _RecordSplitter:
             ends_record = self._count(chunk[position])
             position += 1
             if ends_record:
-                self._keep(chunk[start : position - 1 if self._is_array else position])
+                self._append_bytes(chunk[start : position - 1 if self._is_array else position])
                 start = position
-                yield from self._take()
+                yield from self._emit_record()
                 if self._budget.records <= 0 or self._budget.values <= 0:
                     return
         if self.is_complete:
             self._has_trailing_data |= bool(chunk[position:].strip(_SPACE))
         else:
-            self._keep(chunk[start:])
+            self._append_bytes(chunk[start:])
 
     def finish(self) -> Iterator[RawRecord]:
         """Yield what is wrong with the end of the file."""
         if self._is_array is None:
             raise _not_json_error()
         if not self.is_complete:
-            yield self.rest("the file ends in the middle")
+            yield self.unread_record("the file ends in the middle")
         elif self._has_trailing_data:
-            yield self.rest("there is more after the end of the JSON")
+            yield self.unread_record("there is more after the end of the JSON")
 
-    def rest(self, reason: str) -> RawRecord:
+    def unread_record(self, reason: str) -> RawRecord:
         """What stands for everything that is not read."""
         return RawRecord(self._number + 1, b"", f"{reason}: this and what follows is not read")
 
@@ -184,7 +184,7 @@ class _RecordSplitter:
                 position += 1
                 continue
             pattern = _INSIDE_STRING if self._is_in_string else _OUTSIDE_STRING
-            position = _end_of(pattern, chunk, position)
+            position = _match_end(pattern, chunk, position)
             if position < len(chunk):
                 if not self._is_in_string and chunk[position] != _QUOTE:
                     return position
@@ -213,19 +213,19 @@ class _RecordSplitter:
             self._reject(f"it has more than {MAX_RECORD_VALUES} values")
         return self.is_complete
 
-    def _keep(self, piece: bytes) -> None:
-        self._size_bytes += len(piece)
+    def _append_bytes(self, chunk: bytes) -> None:
+        self._size_bytes += len(chunk)
         if self._size_bytes > MAX_RECORD_BYTES:
             self._reject(f"it is larger than {MAX_RECORD_BYTES} bytes")
         elif not self._problem:
-            self._pieces.append(piece)
+            self._chunks.append(chunk)
 
     def _reject(self, problem: str) -> None:
         self._problem = self._problem or problem
-        self._pieces = []
+        self._chunks = []
 
-    def _take(self) -> Iterator[RawRecord]:
-        data, problem = b"".join(self._pieces).strip(_SPACE), self._problem
+    def _emit_record(self) -> Iterator[RawRecord]:
+        data, problem = b"".join(self._chunks).strip(_SPACE), self._problem
         is_empty_array = self.is_complete and self._is_array and not self._number and not data and not problem
         self._begin_record()
         if is_empty_array:
@@ -235,7 +235,7 @@ class _RecordSplitter:
         yield RawRecord(self._number, data, problem)
 
 
-def _end_of(pattern: re.Pattern[bytes], chunk: bytes, position: int) -> int:
+def _match_end(pattern: re.Pattern[bytes], chunk: bytes, position: int) -> int:
     """Where a match of a pattern that also matches nothing ends."""
     match = pattern.match(chunk, position)
     return match.end() if match else position
