@@ -227,6 +227,23 @@ async def test_a_failure_or_silence_within_an_answer_raises() -> None:
                 await (await engine_of(endpoint)).generate(HELLO)
 
 
+async def test_what_cannot_be_decoded_is_unavailable() -> None:
+    broken = Answer(body="not compressed", headers={"content-encoding": "gzip"})
+    async with serving(MODELS, broken, broken) as (_, endpoint):
+        engine = await engine_of(endpoint)
+        with pytest.raises(Unavailable, match="broke off"):
+            await engine.generate(HELLO)
+        with pytest.raises(Unavailable, match="broke off"):
+            await endpoint.list_models()
+
+
+async def test_an_answer_is_whole_at_its_done_event_even_if_the_connection_then_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "MAX_LINE_CHARS", 1000)
+    for ending in (Answer(events=PLAIN.events, breaks=True), Answer(events=[*PLAIN.events, "x" * 2000])):
+        async with serving(MODELS, ending) as (_, endpoint):
+            assert (await (await engine_of(endpoint)).generate(HELLO)).text == "Hi!"
+
+
 async def test_closing_the_stream_closes_the_connection() -> None:
     async with serving(MODELS, Answer(events=[chunk({"content": "Hi"})], endless=True)) as (server, endpoint):
         engine = await engine_of(endpoint)

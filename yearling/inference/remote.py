@@ -129,7 +129,7 @@ class RemoteEndpoint:
             return [_remote_model(fields) for fields in body["data"][:MAX_LISTED_MODELS]]
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             raise Unavailable(f"{self.base_url}/models did not answer as an OpenAI-compatible endpoint does.") from None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise self.broken_off(error) from None
         finally:
             await response.aclose()
@@ -223,7 +223,7 @@ class RemoteEngine:
             async with aclosing(self._deltas(response)) as deltas:
                 async for delta in deltas:
                     yield delta
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise self._endpoint.broken_off(error) from None
         finally:
             await response.aclose()
@@ -372,8 +372,10 @@ async def _beginning(response: httpx.Response, max_bytes: int) -> str:
 
 
 async def _drain_lines(lines: AsyncIterator[str]) -> None:
-    """Read a response to its end, so that its connection can be reused. Gives up on one that does not end soon."""
-    with suppress(TimeoutError):
+    """Read a response to its end, so that its connection can be reused. Gives up on one that does not end soon or breaks off."""
+    import httpx
+
+    with suppress(TimeoutError, Unavailable, httpx.RequestError):
         async with asyncio.timeout(DRAIN_TIMEOUT_S):
             async for _ in lines:
                 pass

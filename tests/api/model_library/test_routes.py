@@ -106,6 +106,23 @@ async def test_a_cancelled_pull_resumes(start_api: ApiFactory, hub: Server, tmp_
     assert any("range" in headers for headers in hub.gets(HUB_PATH))
 
 
+async def test_a_pull_begun_right_after_a_cancellation_is_not_cancelled_with_the_first(
+    start_api: ApiFactory, hub: Server, tmp_path: Path
+) -> None:
+    path = tiny_gguf(tmp_path / "tiny.gguf", rows=4096)
+    hub.serve(HUB_PATH, path.read_bytes(), headers={"X-Linked-Etag": f'"{hash_file(path)}"'}, pause_s=0.05)
+    async with start_api() as api:
+        await api.client.post("/v1/model-library/pulls", json={"model": HUB_MODEL})
+        await progressed(api, HUB_MODEL)
+        for _ in range(2):
+            cancelled = await api.client.delete(f"/v1/model-library/pulls/{HUB_MODEL}")
+            assert cancelled.json()["state"] == "cancelled"
+            hub.pages[HUB_PATH].pause_s = 0
+            again = await api.client.post("/v1/model-library/pulls", json={"model": HUB_MODEL})
+            assert again.json()["state"] == "running"
+        assert (await finished(api, HUB_MODEL))["state"] == "finished"
+
+
 async def test_a_file_with_another_hash_fails_with_the_reason(start_api: ApiFactory, hub: Server, tmp_path: Path) -> None:
     entry = known_models()["qwen3.5-0.8b"]
     path = "/" + entry.source.removeprefix("hf:").replace("/Qwen_Qwen3.5-0.8B-Q4_K_M", "/resolve/main/Qwen_Qwen3.5-0.8B-Q4_K_M")

@@ -223,6 +223,14 @@ def test_the_search_for_a_closing_line_takes_linear_time() -> None:
     assert time.process_time() - started < 1
 
 
+def test_arguments_whose_pieces_all_repeat_the_name_are_read_in_linear_time() -> None:
+    pieces = ['{"a": [', *['"b}", '] * 40_000, '"c"]}']
+    started = time.process_time()
+    calls = read(*(call(each, "f", id="") for each in pieces), piece("stop"))[2]
+    assert time.process_time() - started < 5
+    assert calls == [("f", "".join(pieces))]
+
+
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint_answers, "MAX_CALLS", 2)
     monkeypatch.setattr(endpoint_answers, "MAX_ANSWER_CHARS", 100)
@@ -233,4 +241,6 @@ def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Unavailable, match="more than 100 characters"):
         read(call("a" * 101, "f", index=0, id="x"))
     name = read(call("{}", "f" * 1000, index=0, id="x" * 1000))[2][0][0]
+    assert len(name) == endpoint_answers.MAX_NAME_CHARS
+    name = read(*(call("", f"{number:100}", index=0) for number in range(100)))[2][0][0]
     assert len(name) == endpoint_answers.MAX_NAME_CHARS

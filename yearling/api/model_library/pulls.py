@@ -78,11 +78,13 @@ class ModelPulls:
             return list(self._pulls.values())
 
     def cancel(self, model: str) -> ModelPull:
-        """Stop a pull. What was downloaded stays for the next one. Raises NotFound."""
-        pull = self.get(model)
+        """Stop a pull. What was downloaded stays for the next one, which can start at once. Raises NotFound."""
+        self.get(model)
         with self._lock:
-            self._cancelled[model].set()
-        return pull
+            cancelled = self._cancelled[model]
+            cancelled.set()
+        self._update(model, cancelled, lambda pull: replace(pull, state="cancelled") if pull.state == "running" else pull)
+        return self.get(model)
 
     def close(self) -> None:
         """Stop all pulls."""
@@ -94,29 +96,30 @@ class ModelPulls:
         def progress(phase: str, done: int, total: int | None) -> None:
             if cancelled.is_set():
                 raise _CancelledPull
-            self._update(model, lambda pull: replace(pull, phase=phase, done_bytes=done, total_bytes=total))
+            self._update(model, cancelled, lambda pull: replace(pull, phase=phase, done_bytes=done, total_bytes=total))
 
         try:
             pulled = self._library.pull(model, accept_terms=accept_terms, progress=progress)
         except _CancelledPull:
-            self._update(model, lambda pull: replace(pull, state="cancelled"))
+            return
         except UserError as error:
-            self._fail(model, str(error))
+            self._fail(model, cancelled, str(error))
         except Exception as error:  # a thread has nobody to raise to
             _log.exception("model_pull_failed", model=model)
-            self._fail(model, f"The pull failed ({type(error).__name__}). The log contains the details.")
+            self._fail(model, cancelled, f"The pull failed ({type(error).__name__}). The log contains the details.")
         else:
             size = pulled.size_bytes
-            self._update(
-                model, lambda pull: replace(pull, state="finished", phase="Installed", done_bytes=size, total_bytes=size)
-            )
+            done = ModelPull(model=model, state="finished", phase="Installed", done_bytes=size, total_bytes=size)
+            self._update(model, cancelled, lambda _: done)
 
-    def _fail(self, model: str, problem: str) -> None:
-        self._update(model, lambda pull: replace(pull, state="failed", problem=problem))
+    def _fail(self, model: str, cancelled: threading.Event, problem: str) -> None:
+        if not cancelled.is_set():
+            self._update(model, cancelled, lambda pull: replace(pull, state="failed", problem=problem))
 
-    def _update(self, model: str, change: Callable[[ModelPull], ModelPull]) -> None:
+    def _update(self, model: str, cancelled: threading.Event, change: Callable[[ModelPull], ModelPull]) -> None:
+        """Change a pull, unless another one of the model has replaced it: its event is `cancelled`."""
         with self._lock:
-            if model in self._pulls:
+            if self._cancelled.get(model) is cancelled:
                 self._pulls[model] = change(self._pulls[model])
 
     def _forget_oldest(self) -> None:

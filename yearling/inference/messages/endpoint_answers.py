@@ -10,6 +10,7 @@ these forms is ignored or reported, never passed on. Independent of HTTP.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,15 +126,50 @@ class _PeerCall:
     name: str
     arguments: list[str] = field(default_factory=list)
     characters: HalfCharacters = field(default_factory=lambda: HalfCharacters())
+    _brackets: _OpenBrackets = field(default_factory=lambda: _OpenBrackets())
+    _is_no_json: bool = False
+
+    def add_arguments(self, text: str) -> None:
+        """Add a piece of the arguments."""
+        self.arguments.append(text)
+        self._brackets.push(text)
 
     @property
     def is_complete(self) -> bool:
-        """Whether the arguments so far are a JSON value."""
+        """Whether the arguments so far are a JSON value. They are read once: when their brackets are closed."""
+        if self._is_no_json or not self.arguments or self._brackets.are_open:
+            return False
         try:
             read_json("".join(self.arguments))
         except ValueError:
-            return False
-        return True
+            self._is_no_json = True
+        return not self._is_no_json
+
+
+class _OpenBrackets:
+    """Counts the brackets and quotation marks that are open in a JSON text that arrives in pieces."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._is_quoted = self._is_escaped = False
+
+    @property
+    def are_open(self) -> bool:
+        return self._is_quoted or self._depth > 0
+
+    def push(self, text: str) -> None:
+        rest = text[1:] if self._is_escaped else text
+        self._is_escaped = False
+        for mark in _JSON_MARK.findall(rest):
+            if mark[0] == "\\":
+                self._is_escaped = len(mark) == 1
+            elif mark == '"':
+                self._is_quoted = not self._is_quoted
+            elif not self._is_quoted:
+                self._depth += 1 if mark in "[{" else -1
+
+
+_JSON_MARK = re.compile(r'\\.?|["\[\]{}]', re.DOTALL)
 
 
 class EndpointToolCalls:
@@ -171,7 +207,7 @@ class EndpointToolCalls:
         call = self._find(index if isinstance(index, int) else None, peer_id, name)
         if call is not None:
             arguments = self._add_arguments(call, function.get("arguments"))
-            continued = name if name and not call.arguments and name != call.name else ""
+            continued = name[: MAX_NAME_CHARS - len(call.name)] if not call.arguments and name != call.name else ""
             call.name += continued
             if not (arguments or continued):
                 return None
@@ -215,7 +251,7 @@ class EndpointToolCalls:
             return ""
         text = call.characters.push(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
         if text:
-            call.arguments.append(text)
+            call.add_arguments(text)
         return text
 
 
