@@ -63,6 +63,9 @@ async def test_remote_models_are_discovered_on_request(tmp_path: Path) -> None:
         completion = await served.engine.generate(GenerationRequest(messages=({"role": "user", "content": "Hello"},)))
         assert completion.text == "Hi!"
         assert json.dumps(pool.status()[0]["state"]) == '"ready"'
+        with pytest.raises(NotFound, match="Available models: big") as raised:
+            await pool.get("bigger")
+        assert "model pull" not in raised.value.advice
         await pool.close()
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 import typer
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -17,10 +17,10 @@ err = Console(stderr=True)
 
 
 def print_error(error: UserError) -> None:
-    """Print what is wrong, and on a second line what to do about it."""
-    err.print(Text("Error: ", style="bold red") + Text(error.message, style="default"))
+    """Print what is wrong, and on a second line what to do about it. Paths, links and commands never break."""
+    err.print(Text("Error: ", style="bold red") + Text(error.message, style="default"), soft_wrap=True)
     if error.advice:
-        err.print(Text(error.advice))
+        err.print(Text(error.advice), soft_wrap=True)
 
 
 def print_json(value: object) -> None:
@@ -29,10 +29,11 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
-    """Print a table. Columns whose name ends in `>` are right-aligned."""
+    """Print a table. Columns whose name ends in `>` are right-aligned; ids never break, so that they can be copied."""
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column.removesuffix(">"), justify="right" if column.endswith(">") else "left", overflow="fold")
+        justify: JustifyMethod = "right" if column.endswith(">") else "left"
+        table.add_column(column.removesuffix(">"), justify=justify, overflow="fold", no_wrap=column in ("Id", "Item"))
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     out.print(table)

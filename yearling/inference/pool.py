@@ -342,9 +342,11 @@ class EnginePool:
             raise Unavailable("The server is shutting down.")
 
     def _unknown(self, name: str) -> NotFound:
+        from yearling.models import known_models
+
         names = self.names()
         available = f"Available models: {', '.join(names)}." if names else "No model is installed."
-        pull = f" Install it with: yearling model pull {name}" if self._library is not None else ""
+        pull = f" Install it with: yearling model pull {name}" if self._library is not None and name in known_models() else ""
         return NotFound(f"The model {name!r} does not exist.", advice=available + pull, param="model")
 
 

@@ -54,9 +54,6 @@ DRAIN_TIMEOUT_S = 0.05
 MAX_LINE_CHARS = 4 << 20
 """Longest line of an answer, and longest answer that is no stream of events."""
 
-MAX_ERROR_BYTES = 64 << 10
-"""How much of an error's body is read."""
-
 BUSY_ADVICE = "Check that it is running and not busy."
 
 _EVENT_FIELDS = (":", "event:", "id:", "retry:")

@@ -136,7 +136,11 @@ def check_declared_content_type(request: Request, media_types: Collection[str]) 
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in (media_types or (_JSON,)):
         names = " or ".join(f"'Content-Type: {name}'" for name in media_types)
-        message = f"The body has no declared type. Send the header {names}." if names else "This address takes no body."
+        message = (
+            f"The body has another type than this address takes. Send the header {names}."
+            if names
+            else "This address takes no body."
+        )
         raise ApiError(415, message, code="unsupported_media_type")
 
 
