@@ -245,6 +245,22 @@ SCHEMA = {
 }
 
 
+async def test_an_answer_that_is_closed_between_steps_leaves_the_others_as_they_were() -> None:
+    left, kept = request("first", max_tokens=200, temperature=0), request("second", max_tokens=40, temperature=0)
+    async with tiny_engine() as engine:
+        expected = await engine.generate(kept)
+        for num_deltas in range(1, 9):
+            leaving = engine.stream(left)
+            await anext(leaving)  # has the first row, into which the last one moves
+            staying = asyncio.create_task(engine.generate(kept))
+            for _ in range(num_deltas):
+                await anext(leaving)
+            await leaving.aclose()
+            answer = await staying
+            assert answer.text == expected.text
+        assert not engine.has_failed
+
+
 async def test_a_schema_is_satisfied_by_a_random_network() -> None:
     async with tiny_engine() as engine:
         answers = await asyncio.gather(

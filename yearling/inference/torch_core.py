@@ -131,6 +131,7 @@ class TorchCore:
             self._vocabulary = GrammarVocabulary(self._tokenizer, width=self.decoder.config.vocab_size)
         return self._vocabulary
 
+    @torch.inference_mode()  # also between steps: the cache was written in inference mode
     def _move(self, move: RowMove | None) -> None:
         if move is not None and self._batch_cache is not None:
             self._batch_cache.copy(move.source, [move.target])

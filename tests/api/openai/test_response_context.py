@@ -70,6 +70,15 @@ async def test_items_that_are_not_stored_cannot_be_referred_to(start_api: ApiFac
         assert await refused(api, input=reference) == (404, "input[0].id")
 
 
+async def test_references_have_a_ceiling_of_characters(start_api: ApiFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yearling.api.openai.response_requests.MAX_REFERENCED_CHARS", 20)
+    async with start_api(FakeEngine(["Ten chars."])) as api:
+        created = await respond(api)
+        reference = {"type": "item_reference", "id": created["output"][0]["id"]}
+        await respond(api, [reference, reference, {"role": "user", "content": "Hi"}])
+        assert await refused(api, input=[reference] * 3) == (400, "input")
+
+
 async def test_a_refusal_of_an_earlier_answer_is_text(start_api: ApiFactory) -> None:
     refusal = {"role": "assistant", "content": [{"type": "refusal", "refusal": "I cannot."}]}
     async with start_api() as api:

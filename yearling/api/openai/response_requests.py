@@ -14,7 +14,9 @@ from yearling.api.openai.stored_responses import load_response_sample
 from yearling.api.services import Services
 from yearling.chat import TurnRequest, answer_message
 from yearling.errors import BadInput, NotFound
-from yearling.records import Sample
+
+MAX_REFERENCED_CHARS = 8 << 20
+"""Characters of all items that the references of one request name, each counted as often as it is named."""
 
 _OUTPUT_ITEM_ID = re.compile(r"(msg|fc|rs)_([0-9a-f]{32})([0-9]{1,4})")
 
@@ -67,11 +69,12 @@ async def resolve_input(
 ) -> list[items.InputItem]:
     """The items of an input: a text is one message of the user, and references become the items that they name.
 
-    Raises NotFound for an item that is not stored.
+    Raises NotFound for an item that is not stored, BadInput above `MAX_REFERENCED_CHARS`.
     """
     if isinstance(request_input, str):
         return [items.InputMessage(role="user", content=request_input)]
-    samples: dict[str, Sample] = {}
+    messages: dict[str, JsonObject] = {}
+    num_referenced_chars = 0
     resolved: list[items.InputItem] = []
     for index, item in enumerate(request_input):
         if not isinstance(item, items.InputItemReference):
@@ -82,12 +85,15 @@ async def resolve_input(
         if match is None:
             raise _unknown_item(item.id, param)
         kind, response_id, number = match[1], match[2], int(match[3])
-        if response_id not in samples:
-            samples[response_id] = await load_response_sample(services, person_id, response_id, param=param)
-        message = await asyncio.to_thread(answer_message, samples[response_id])
-        found = _output_item(message, kind, number)
+        if response_id not in messages:
+            sample = await load_response_sample(services, person_id, response_id, param=param)
+            messages[response_id] = await asyncio.to_thread(answer_message, sample)
+        found = _output_item(messages[response_id], kind, number)
         if found is None:
             raise _unknown_item(item.id, param)
+        num_referenced_chars += _num_chars(found)
+        if num_referenced_chars > MAX_REFERENCED_CHARS:
+            raise BadInput(f"The referenced items have more than {MAX_REFERENCED_CHARS} characters.", param="input")
         resolved.append(found)
     return resolved
 
@@ -107,6 +113,12 @@ def _output_item(message: JsonObject, kind: str, number: int) -> items.InputItem
     return items.InputFunctionCall(
         type="function_call", call_id=call["id"], name=function["name"], arguments=function["arguments"]
     )
+
+
+def _num_chars(item: items.InputItem) -> int:
+    if isinstance(item, items.InputFunctionCall):
+        return len(item.name) + len(item.arguments)
+    return len(_join_text(item.content)) if isinstance(item, items.InputMessage) else 0
 
 
 def _unknown_item(item_id: str, param: str) -> NotFound:
