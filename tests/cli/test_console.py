@@ -15,7 +15,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
 
 
-@pytest.mark.parametrize("column", ["Id", "Item"])
+@pytest.mark.parametrize("column", ["Id", "Item", "Run", "Served as"])
 def test_ids_in_tables_never_break(capsys: pytest.CaptureFixture[str], column: str) -> None:
     print_table((column, "Title", "Last used (UTC)", "Excerpt"), [(ID, "Sourdough", "2026-11-30 21:48", "word " * 20)])
     assert ID in capsys.readouterr().out

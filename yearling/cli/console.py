@@ -15,6 +15,8 @@ from yearling.errors import UserError
 out = Console()
 err = Console(stderr=True)
 
+_ID_COLUMNS = {"Id", "Item", "Run", "Served as"}
+
 
 def print_error(error: UserError) -> None:
     """Print what is wrong, and on a second line what to do about it. Paths, links and commands never break."""
@@ -33,7 +35,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
         justify: JustifyMethod = "right" if column.endswith(">") else "left"
-        table.add_column(column.removesuffix(">"), justify=justify, overflow="fold", no_wrap=column in ("Id", "Item"))
+        table.add_column(column.removesuffix(">"), justify=justify, overflow="fold", no_wrap=column in _ID_COLUMNS)
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     out.print(table)

@@ -173,7 +173,7 @@ def list_runs(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None
         return
     rows = [
         (
-            run.id[:13],
+            run.id[-12:],
             run.method,
             run.model,
             run.state,
