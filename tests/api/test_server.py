@@ -73,7 +73,7 @@ class Hanging(EnginePool):
         threading.Thread(target=time.sleep, args=(100,)).start()  # outlives the main thread
 
     async def close(self):
-        time.sleep(100)
+        {close}
 
 pool = Hanging.from_open_models([fake_served_model()])
 serve(Settings(data_dir=Path(sys.argv[1]), port=0), pool, announce=lambda address, _: print(address, flush=True))
@@ -81,8 +81,13 @@ serve(Settings(data_dir=Path(sys.argv[1]), port=0), pool, announce=lambda addres
 
 
 @pytest.mark.slow
-def test_a_stop_signal_ends_a_server_that_hangs(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HANGING_SERVER, str(tmp_path / "data")]
+@pytest.mark.parametrize(
+    ("close", "frame"),
+    [("time.sleep(100)", "in close"), ("pass", "in _shutdown")],
+    ids=["while the pool closes", "while the interpreter waits for a thread"],
+)
+def test_a_stop_signal_ends_a_server_that_hangs(tmp_path: Path, close: str, frame: str) -> None:
+    command = [sys.executable, "-c", HANGING_SERVER.replace("{close}", close), str(tmp_path / "data")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("http")
@@ -91,4 +96,4 @@ def test_a_stop_signal_ends_a_server_that_hangs(tmp_path: Path) -> None:
         _, errors = process.communicate(timeout=30)
     assert time.monotonic() - begun_s < 10
     assert process.returncode == 1
-    assert "in close" in errors
+    assert frame in errors

@@ -36,9 +36,9 @@ _log = structlog.get_logger("yearling.api")
 
 _RESERVED_FILES = 512
 """Files that the server may have open besides its connections: the database, blobs, workers, imports."""
-_SHUTDOWN_GRACE_S = 6
+_SHUTDOWN_GRACE_S = 5
 """How long running answers may take to finish after a stop signal."""
-_SHUTDOWN_LIMIT_S = 9.5
+_SHUTDOWN_LIMIT_S = 9.0
 """The process ends this long after a stop signal at the latest, whatever still runs: the store survives that like a crash."""
 
 
@@ -70,12 +70,8 @@ def serve(
     if not is_loopback(settings.host) and not settings.api_keys:
         with Store.open(settings) as store:
             check_binding(settings, has_accounts=store.people.has_accounts())
-    deadline = _Deadline()
-    try:
-        with closing(_listen(settings)) as listener, Store.open(settings) as store:
-            _run(_serve(settings, store, pool, listener, announce, deadline))
-    finally:
-        deadline.cancel()
+    with closing(_listen(settings)) as listener, Store.open(settings) as store:
+        _run(_serve(settings, store, pool, listener, announce))
 
 
 async def _serve(
@@ -84,7 +80,6 @@ async def _serve(
     pool: ManagedEnginePool,
     listener: socket.socket,
     announce: Callable[[str, str], None],
-    deadline: _Deadline,
 ) -> None:
     configure_logging(settings.log_level)
     exposed = await asyncio.to_thread(find_exposed_data, settings, recursive=False)
@@ -95,7 +90,7 @@ async def _serve(
     try:
         await pool.start()
         config = server_config(create_app(settings, store, pool), settings)
-        server = _Server(config, lambda: announce(_server_url(listener, settings), settings.model), deadline.start)
+        server = _Server(config, lambda: announce(_server_url(listener, settings), settings.model))
         with _absorb_stop_signals():
             await server.serve([listener])
     finally:
@@ -145,13 +140,13 @@ def _available_connections(wanted: int) -> int:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None], on_stop_signal: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_started = on_started
-        self._on_stop_signal = on_stop_signal
+        self._deadline = _Deadline()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._on_stop_signal()
+        self._deadline.start()
         super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -161,7 +156,10 @@ class _Server(uvicorn.Server):
 
 
 class _Deadline:
-    """Ends the process a fixed time after the first stop signal, unless the server has ended by then."""
+    """Ends the process a fixed time after the first stop signal, unless it has ended by then.
+
+    The deadline outlives `serve`: the interpreter waits for its threads before it ends, and one of them may hang.
+    """
 
     def __init__(self) -> None:
         self._timer = threading.Timer(_SHUTDOWN_LIMIT_S, _end_process)
@@ -170,9 +168,6 @@ class _Deadline:
     def start(self) -> None:
         if self._timer.ident is None:
             self._timer.start()
-
-    def cancel(self) -> None:
-        self._timer.cancel()
 
 
 def _end_process() -> None:
