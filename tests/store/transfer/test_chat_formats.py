@@ -127,7 +127,7 @@ def test_content_of_open_webui_can_be_a_list(store: Store) -> None:
         "id": "m",
         "parentId": None,
         "role": "user",
-        "content": [{"type": "text", "text": "What"}, {"type": "text", "text": "is it?"}],
+        "content": [{"type": "text", "text": "What"}, None, {"type": "text", "text": "is it?"}],
     }
     import_json(store, [{"id": "o", "title": "T", "chat": {"history": {"messages": {"m": node}, "currentId": "m"}}}])
     assert texts(store, chats(store)[0]) == ["What\n\nis it?"]

@@ -97,8 +97,10 @@ def _extract_text(content: object) -> str:
     for part in content:
         if isinstance(part, str):
             pieces.append(part)
-        elif require_object(part, "a part of a content").get("type", "text") in _TEXT_KINDS:
-            pieces.append(require_text(part.get("text", part.get("content")), "the text of a part"))
+            continue
+        fields = require_object(part, "a part of a content")
+        if fields.get("type", "text") in _TEXT_KINDS:
+            pieces.append(require_text(fields.get("text", fields.get("content")), "the text of a part"))
     return join_texts(pieces)
 
 
