@@ -9,23 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yearling.inference import CallBlock, ThinkingSplitter, ToolCallScanner
+from tests.inference.messages.test_thinking import split
+from yearling.inference import CallBlock, ToolCallScanner
 from yearling.inference.messages.channels import MAX_HEADER_CHARS, ChannelSplitter, begins_with_channel
 
 ANALYSIS = "<|channel|>analysis<|message|>Hm, é."
 FINAL = "<|start|>assistant<|channel|>final<|message|>Paris."
 ARGUMENTS = '{"a": "<|end|> \\" <|call|>"}'
-
-
-def split(*pieces: str) -> tuple[str, str, int]:
-    """(text, reasoning, hidden bytes) of an output in pieces."""
-    splitter = ThinkingSplitter()
-    outputs = [splitter.push(piece) for piece in pieces] + [splitter.flush()]
-    return (
-        "".join(output.text for output in outputs),
-        "".join(output.reasoning for output in outputs),
-        sum(output.hidden_bytes for output in outputs),
-    )
 
 
 @pytest.mark.parametrize(
