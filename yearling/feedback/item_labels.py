@@ -4,6 +4,8 @@ With few people, or where no division is visible, the label comes from everybody
 show, the more each of two sides must agree. A rater belongs to both sides by shares, so that no rating moves a whole person from
 one side to the other. q is the estimate of the weaker side, and the weight of a lesson is 2q − 1.
 
+Runs of the consensus do not use these labels yet; `benchmarks/consensus/small_teams.py` measures them beside the status rule.
+
 Legend: R ratings, U raters, N items, S = 2 sides.
 """
 

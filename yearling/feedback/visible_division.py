@@ -1,8 +1,8 @@
 """How much of a division the ratings show, as a number from 0 to 1 without random numbers.
 
 The measure compares the joint deviations of all pairs of raters with their expectation when each item's ratings are dealt to its
-raters anew, in closed form. It replaces the yes or no of `division.detect_division` where a hard switch would make a cliff: one
-more rating changes it by a little only.
+raters anew, in closed form. Where the yes or no of `division.detect_division` would make a cliff, one more rating changes this
+number by a little only. `item_labels` uses it.
 
 Legend: R ratings, U raters, N items.
 """
