@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from mmap import PAGESIZE, mmap
 from pathlib import Path
 from random import Random
 
@@ -39,7 +40,8 @@ class BadParser(FuzzTarget):
         if data == b"compute":
             sum(range(20_000_000))
         if data == b"allocate":
-            bytearray(b"x" * (40 << 20))
+            with mmap(-1, 40 << 20) as pages:  # pages that are new whatever memory the process has free
+                pages[::PAGESIZE] = bytes(len(pages) // PAGESIZE)
         if data.startswith(b"square"):
             count = data.count(b"square")
             sum(range(count * count // 2))

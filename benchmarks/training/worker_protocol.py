@@ -70,6 +70,7 @@ def step_timer_callback(callback_class: Any, stream: TextIO) -> Any:
         def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if not sys.stdin.readline():
                 write_line(stream, peak_bytes=peak_memory_bytes())
+                sys.stdout.flush()
                 os._exit(0)
             self._timer = StepTimer()
 

@@ -57,7 +57,10 @@ class ChannelSplitter:
     _has_reasoning: bool = False
 
     def push(self, piece: str) -> tuple[str, str, int]:
-        """(text, reasoning, UTF-8 bytes of output that are neither) of the next piece."""
+        """(text, reasoning, hidden bytes) of the next piece.
+
+        The hidden bytes are those of output that did not become text, less those of text that is added, in UTF-8.
+        """
         before = num_bytes(self._held) + num_bytes(piece)
         self._held += piece
         while self._take_header() if self._kind == "header" else self._take_body():
@@ -78,17 +81,23 @@ class ChannelSplitter:
         text, reasoning = "".join(self._text), "".join(self._reasoning)
         self._text.clear()
         self._reasoning.clear()
-        return text, reasoning, max(0, num_input_bytes - num_bytes(text) - num_bytes(self._held))
+        return text, reasoning, num_input_bytes - num_bytes(text) - num_bytes(self._held)
 
     def _take_header(self) -> bool:
-        header, mark, rest = self._held.partition(_MESSAGE)
-        if not mark and len(header) <= MAX_HEADER_CHARS:
-            return False
+        end = self._held.find(_MESSAGE, 0, MAX_HEADER_CHARS + len(_MESSAGE))
+        if end < 0:
+            if len(self._held) < MAX_HEADER_CHARS + len(_MESSAGE):
+                return False
+            begun, self._held = self._held[:MAX_HEADER_CHARS], self._held[MAX_HEADER_CHARS:]
+            self._kind = "other"
+            self._emit(begun)
+            return True
+        header, rest = self._held[:end], self._held[end + len(_MESSAGE) :]
         channel, recipient = _CHANNEL_NAME.search(header), _RECIPIENT.search(header)
         function = recipient[1].removeprefix("functions.") if recipient and recipient[1].startswith("functions.") else ""
-        if not mark or not channel or (recipient and not function):
+        if not channel or (recipient and not function):
             self._kind, self._held = "other", rest
-            self._emit(header + mark)
+            self._emit(header + _MESSAGE)
         elif function:
             self._kind, self._held, self._in_string = "call", rest, False
             self._emit(f"{_START}assistant to=functions.{function}{_CHANNEL}commentary json{_MESSAGE}")
@@ -144,8 +153,8 @@ def num_bytes(text: str) -> int:
 
 
 def _partial_end_length(text: str) -> int:
-    """Length of the end of the text that may become an end mark, or a backslash whose character has not arrived."""
-    if text.endswith("\\"):
+    """Length of the end of the text that may become an end mark, or of a backslash whose character has not arrived."""
+    if (len(text) - len(text.rstrip("\\"))) % 2:
         return 1
     start = text.rfind("<", max(0, len(text) - max(map(len, _ENDS)) + 1))
     return len(text) - start if start >= 0 and any(mark.startswith(text[start:]) for mark in _ENDS) else 0
