@@ -223,7 +223,7 @@ def event_from_dict(plain: EventDict) -> FeedbackEvent:
         if "value" in values:
             values["value"] = float(values["value"])
         return cls(**values)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"This {kind} is incomplete or malformed: {error}.", advice="Compare it with an exported line.") from error
 
 

@@ -84,7 +84,10 @@ def parse_line(plain: object, source: str, pseudonyms: Pseudonyms, default_utc: 
             raise BadInput("The jurors must be a list of accounts.", param="jurors")
         values["jurors"] = [pseudonyms.for_imported_name(source, juror) for juror in values["jurors"]]
     _validate_fields(values)
-    event = event_from_dict(values)
+    try:
+        event = event_from_dict(values)
+    except OverflowError:
+        raise BadInput("A number of this line is too large.", advice="Compare it with an exported line.") from None
     try:
         event.created_utc.astimezone(UTC)
     except OverflowError:

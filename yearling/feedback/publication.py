@@ -117,7 +117,10 @@ def replay_publication(path: Path, *, every_run: bool = False, on_status: Status
     """
     header, entries, published_snapshot = _read_publication(path)
     head = _verify_chain(entries, header)
-    events = [event_from_dict(entry["event"]) for entry in entries]
+    try:
+        events = [event_from_dict(entry["event"]) for entry in entries]
+    except OverflowError:
+        raise _damaged_file_error(path, "a number is too large") from None
     recorded_runs = header["runs"]
     repeatable_runs = [run for run in recorded_runs if run["code_hash"] == code_hash()]
     is_newest_repeatable = bool(recorded_runs) and recorded_runs[-1]["code_hash"] == code_hash()
