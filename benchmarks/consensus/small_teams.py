@@ -13,19 +13,21 @@ from itertools import pairwise
 
 import numpy as np
 
-from benchmarks.consensus.comparison_sampling import MIN_LEFT_OUT_RATERS, MIN_REFERENCE_ITEMS, select_rater_votes
+from benchmarks.consensus.comparison_sampling import (
+    MIN_LEFT_OUT_RATERS,
+    MIN_RATERS_PER_GROUP,
+    MIN_REFERENCE_ITEMS,
+    select_rater_votes,
+)
 from benchmarks.consensus.metrics import Measurement, auc, judge_table, make_measurement, table_from_ratings
 from benchmarks.consensus.polis import PolisConversation, find_two_groups, group_opinions, sample_raters
 from yearling.feedback.exact_arithmetic import Floats, Ints
-from yearling.feedback.item_labels import label_items
+from yearling.feedback.item_labels import ItemLabels, label_items
 from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.rater_model import SparseRatings
 from yearling.feedback.status_rules import HELPFUL, NOT_HELPFUL
 
 TEAM_SIZES = (3, 5, 8, 12, 20, 50, 100, 200)
-MIN_RATERS_OF_ITEM = 20
-"""An item is measured if this many left-out raters of each group saw it."""
-
 TRAP_GROUP, TRAP_POOLED = 0.4, 0.55
 """A trap is an item that at least `TRAP_POOLED` of the left-out raters approve of, but less than `TRAP_GROUP` of one group."""
 
@@ -56,15 +58,16 @@ def measure_team_labels(
                 reference = group_opinions(c, others, find_two_groups(c, others))
                 ratings = select_rater_votes(c, sample)
                 seen = np.bincount(ratings.items, minlength=c.num_items) > 0
-                use = seen & reference.seen_by_every_group(MIN_RATERS_OF_ITEM)
+                use = seen & reference.seen_by_every_group(MIN_RATERS_PER_GROUP)
                 if int(use.sum()) < MIN_REFERENCE_ITEMS:
                     continue
                 approval, weakest = reference.pooled_approval()[use], reference.weakest_approval()[use]
                 is_trap = (approval >= TRAP_POOLED) & (weakest < TRAP_GROUP)
-                for method, (labels, q) in _label_by_method(ratings, p).items():
+                blend = label_items(ratings)
+                for method, (labels, q) in _label_by_method(ratings, blend, p).items():
                     values = _measure_labels(labels[use], q[use], approval, is_trap)
                     out += [make_measurement(f"{name}, N = {size}", method, c, seed, x) for name, x in values.items()]
-                estimates = label_items(ratings).estimates.min(axis=0)[use]
+                estimates = blend.estimates.min(axis=0)[use]
                 popular = approval >= TRAP_POOLED
                 out.append(
                     make_measurement(f"team trap AUC, N = {size}", "blend", c, seed, auc(estimates[popular], ~is_trap[popular]))
@@ -72,9 +75,8 @@ def measure_team_labels(
     return [m for m in out if not np.isnan(m.value)]
 
 
-def _label_by_method(ratings: SparseRatings, p: ConsensusParameters) -> dict[str, tuple[Ints, Floats]]:
+def _label_by_method(ratings: SparseRatings, blend: ItemLabels, p: ConsensusParameters) -> dict[str, tuple[Ints, Floats]]:
     """Return (labels, q), each (N,), of every method."""
-    blend = label_items(ratings)
     counts = np.bincount(ratings.items, minlength=ratings.num_items)
     share = (np.bincount(ratings.items, ratings.values, ratings.num_items) + 1.0) / (counts + 2.0)
     judged = judge_table(table_from_ratings(ratings), p)

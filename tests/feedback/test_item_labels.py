@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 from yearling.feedback.item_labels import DECIDED, NOTHING_DECIDED, PEOPLE_ARE_DIVIDED, ItemLabels, label_items, normal_cdf
 from yearling.feedback.rater_model import SparseRatings
-from yearling.feedback.visible_division import _compare_with_chance, _shared_by_centring, measure_visible_division
+from yearling.feedback.visible_division import _compare_with_chance, _pair_products, _shared_by_centring, measure_visible_division
 
 
 def table(rows: list[tuple[int, int, float]], num_items: int = 12) -> SparseRatings:
@@ -164,7 +164,8 @@ def test_expected_joint_deviation_is_the_mean_over_all_deals() -> None:
     common[ratings.raters, ratings.items] = 1.0
     shared = common @ common.T
     scale = float(np.sum(shared**2) - np.sum(np.diag(shared) ** 2)) * float(np.mean(residuals**2)) ** 2
-    centring = _shared_by_centring(ratings, residuals * residuals, 0.15)
+    ones = np.ones(ratings.size)
+    centring = _shared_by_centring(ratings, _pair_products(ratings, ones, ones), residuals * residuals, 0.15)
     assert correlation * scale == pytest.approx(observed - float(np.mean(joint)) - centring, abs=1e-7)
 
 

@@ -115,9 +115,6 @@ def _side_shares(ratings: SparseRatings, model: RaterModel, p: LabelParameters) 
     return round_to_grid(normal_cdf(p.side_sharpness * position))
 
 
-_HALF_LN_2PI = 0.9189385332046727
-
-
 def normal_cdf(x: Floats) -> Floats:
     """Return Φ(x), the normal distribution function, to about 1e-11; |x| above 7 counts as 7.
 
@@ -130,4 +127,4 @@ def normal_cdf(x: Floats) -> Floats:
     for k in range(3, 261, 2):
         term = term * square / k
         total = total + term
-    return np.clip(0.5 + total * exp(-0.5 * square - _HALF_LN_2PI), 0.0, 1.0)
+    return np.asarray(np.clip(0.5 + total * exp(-0.5 * square) / np.sqrt(2.0 * np.pi), 0.0, 1.0))

@@ -114,18 +114,21 @@ def _compare_with_chance(ratings: SparseRatings, residuals: Floats, penalty: flo
     mean = round_to_grid(np.where(pairs > 0.0, (sums[0] * sums[0] - sums[1]) / divisor, 0.0))
     mean_square = np.where(pairs > 0.0, (sums[1] * sums[1] - sums[2]) / divisor, 0.0)
     variance = round_to_grid(np.maximum(mean_square - mean * mean, 0.0))
-    joint = _sum_of_squares(ratings, residuals, residuals)
     ones = np.ones(ratings.size)
+    common = _pair_products(ratings, ones, ones)
+    joint = _sum_of_squares(_pair_products(ratings, residuals, residuals).data)
     # Shares of all pairs keep the sum within the range of exact sums, however many ratings there are.
-    by_chance = total_pairs * exact_sum(pairs / total_pairs * variance) + _sum_of_squares(ratings, mean[ratings.items], ones)
-    by_chance += _shared_by_centring(ratings, squared, penalty)
-    spread = _sum_of_squares(ratings, variance[ratings.items], ones)
+    by_chance = total_pairs * exact_sum(pairs / total_pairs * variance) + _sum_of_squares(
+        _pair_products(ratings, mean[ratings.items], ones).data
+    )
+    by_chance += _shared_by_centring(ratings, common, squared, penalty)
+    spread = _sum_of_squares(_pair_products(ratings, variance[ratings.items], ones).data)
     distance = (joint - by_chance) / float(np.sqrt(4.0 * spread)) if spread > 1e-12 else 0.0
-    scale = _sum_of_squares(ratings, ones, ones) * exact_mean(squared) ** 2
+    scale = _sum_of_squares(common.data) * exact_mean(squared) ** 2
     return distance, (joint - by_chance) / scale if scale > 1e-12 else 0.0
 
 
-def _shared_by_centring(ratings: SparseRatings, squared: Floats, penalty: float) -> float:
+def _shared_by_centring(ratings: SparseRatings, common: sparse.coo_matrix, squared: Floats, penalty: float) -> float:
     """Return what the joint deviation owes to the bias that is taken off each rater's ratings.
 
     It makes the residuals of a rater with n ratings sum to about zero: two of them have the covariance −κσ² with κ = (n + 2λ) /
@@ -134,20 +137,24 @@ def _shared_by_centring(ratings: SparseRatings, squared: Floats, penalty: float)
     """
     num_rated = np.bincount(ratings.raters, minlength=ratings.num_raters).astype(np.float64)
     coupling = np.where(num_rated > 0.0, (num_rated + 2.0 * penalty) / np.maximum(num_rated + penalty, 1.0) ** 2, 0.0)
-    ones = np.ones(ratings.size)
-    common = (_rater_table(ratings, ones) @ _rater_table(ratings, ones).T).tocoo()
-    different = common.row != common.col
-    count, first, second = common.data[different], common.row[different], common.col[different]
-    total = exact_sum(count * (count - 1.0) * coupling[first] * coupling[second])
+    total = exact_sum(common.data * (common.data - 1.0) * coupling[common.row] * coupling[common.col])
     # A residual's variance is smaller than that of the rating by the share that its own bias explains.
     variance = exact_mean(squared) / max(1.0 - exact_mean(coupling[ratings.raters]), 0.1)
     return total * variance * variance
 
 
-def _sum_of_squares(ratings: SparseRatings, left: Floats, right: Floats) -> float:
-    """Return Σ over u ≠ v of (Σ_i left_ui · right_vi)². Products of entries lie on the grid, so that the inner sums are exact."""
+def _pair_products(ratings: SparseRatings, left: Floats, right: Floats) -> sparse.coo_matrix:
+    """Return Σ_i left_ui · right_vi of every two different raters u and v with a common item.
+
+    Products of entries lie on the grid, so that the sums are exact.
+    """
     products = (_rater_table(ratings, left) @ _rater_table(ratings, right).T).tocoo()
-    values = products.data[products.row != products.col]
+    products.setdiag(0.0)
+    products.eliminate_zeros()
+    return products
+
+
+def _sum_of_squares(values: Floats) -> float:
     largest = float(np.max(np.abs(values), initial=0.0))
     return largest * largest * exact_sum((values / largest) ** 2) if largest > 0.0 else 0.0
 

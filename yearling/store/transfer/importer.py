@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from typing import IO
 
 from yearling.errors import BadInput, Conflict, NotFound
+from yearling.files.reading import ZIP_DAMAGE_ERRORS
 from yearling.store.store import Store
-from yearling.store.transfer.archives import DAMAGE_ERRORS, ArchiveFiles, is_archive, open_archive
+from yearling.store.transfer.archives import ArchiveFiles, is_archive, open_archive
 from yearling.store.transfer.chat_formats import detect_format, parse_chat
 from yearling.store.transfer.chat_writer import ChatWriter
 from yearling.store.transfer.exporter import EXPORT_MANIFEST_MEMBER
@@ -97,7 +98,7 @@ class _ChatImporter:
                 raise
             self._report(f"file {name}", error.message)
             return
-        except DAMAGE_ERRORS as error:
+        except ZIP_DAMAGE_ERRORS as error:
             self._report(f"file {name}", f"it is damaged in the zip: {error}")
             return
         if not name:
