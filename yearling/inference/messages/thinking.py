@@ -35,7 +35,10 @@ def split_unopened_thinking(text: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class SplitOutput:
-    """What one piece of output adds. `hidden_bytes` counts the UTF-8 bytes of output that are not part of the answer."""
+    """What one piece of output adds.
+
+    `hidden_bytes` counts the UTF-8 bytes of output that are not part of the answer, less those that the answer has beside it.
+    """
 
     text: str = ""
     reasoning: str = ""
