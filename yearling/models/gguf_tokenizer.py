@@ -7,7 +7,7 @@ model's original is used here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
@@ -101,12 +101,12 @@ def adds_bos(metadata: Mapping[str, Any]) -> bool:
     return bool(metadata.get("tokenizer.ggml.add_bos_token", default))
 
 
-def named_stop_ids(metadata: Mapping[str, Any]) -> Iterator[int]:
-    """The special tokens that end an answer by their name."""
+def named_stop_ids(metadata: Mapping[str, Any]) -> set[int]:
+    """The special tokens of a GGUF file that end an answer by their names."""
     tokens: list[str] = metadata["tokenizer.ggml.tokens"]
     types = metadata.get("tokenizer.ggml.token_type") or [NORMAL] * len(tokens)
     special = {text: k for k, (text, type_) in enumerate(zip(tokens, types, strict=True)) if type_ in (CONTROL, USER_DEFINED)}
-    yield from end_of_turn_ids(special)
+    return end_of_turn_ids(special)
 
 
 def _byte_level(metadata: Mapping[str, Any], tokens: Sequence[str]) -> Tokenizer:
