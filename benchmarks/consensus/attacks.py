@@ -87,7 +87,7 @@ def build_scenario(
     groups = find_two_groups(conversation, left_out)
     reference = group_opinions(conversation, left_out, groups)
     ratings = select_rater_votes(conversation, sample)
-    before = judge_table(table_from_ratings(ratings), parameters)
+    before = judge_table(table_from_ratings(ratings, parameters), parameters)
     is_rated = np.bincount(ratings.items, minlength=conversation.num_items) >= 10
     is_helpful = before.statuses == HELPFUL
     has_reference = reference.seen_by_every_group(MIN_RATERS_PER_GROUP) & is_rated
@@ -205,7 +205,7 @@ def _add_accounts(
         raters.append(np.full(len(past_items) + 1, base.num_raters + k, dtype=np.int32))
         items.append(np.append(past_items, item).astype(np.int32))
         values.append(np.append(past_values, vote))
-        has_enough_acts.append(np.full(len(past_items) + 1, len(past_items) >= parameters.defences.earlier_acts))
+        has_enough_acts.append(np.full(len(past_items) + 1, len(past_items) >= parameters.defences.standing_acts))
     attacked = SparseRatings(
         np.concatenate(raters), np.concatenate(items), np.concatenate(values), base.num_raters + num_accounts, base.num_items
     )
@@ -217,7 +217,7 @@ def _apply_defences(attacked: SparseRatings, has_enough_acts: Mask, parameters: 
     ratings = attacked.select(has_enough_acts)
     representative = find_near_duplicates(ratings, parameters.defences)
     ratings = ratings.select(representative[ratings.raters] == ratings.raters)
-    return replace(table_from_ratings(ratings), representative=representative)
+    return replace(table_from_ratings(ratings, parameters), representative=representative)
 
 
 def _imitated_raters(scenario: AttackScenario, attack: Attack, item: int) -> Ints:
@@ -225,8 +225,8 @@ def _imitated_raters(scenario: AttackScenario, attack: Attack, item: int) -> Int
     counts = np.bincount(scenario.ratings.raters, minlength=scenario.ratings.num_raters)
     is_eligible = counts >= 20
     if attack.history == "like_weaker":
-        weaker_side = int(np.argmin(scenario.before_attack.evidence.shrunk_approvals(5.0)[:, item]))
-        on_weaker_side = is_eligible & (scenario.before_attack.main_fits.sides == weaker_side)
+        weaker_side = int(np.argmin(scenario.before_attack.labels.estimates[:, item]))
+        on_weaker_side = is_eligible & (scenario.before_attack.fits.sides == weaker_side)
         is_eligible = on_weaker_side if on_weaker_side.any() else is_eligible
     return np.flatnonzero(is_eligible) if is_eligible.any() else np.array([int(np.argmax(counts))])
 

@@ -15,16 +15,16 @@ from itertools import pairwise
 import numpy as np
 
 from benchmarks.consensus.comparison_sampling import sample_conversation, win_shares
-from benchmarks.consensus.metrics import Measurement, make_measurement
+from benchmarks.consensus.metrics import Measurement, make_measurement, pair_odds
 from benchmarks.consensus.polis import GroupOpinions, PolisConversation
 from benchmarks.consensus.simulation import START_UTC
 from yearling.feedback.consensus import run_consensus
 from yearling.feedback.defences import DefenceParameters
 from yearling.feedback.events import Comparison, FeedbackEvent
 from yearling.feedback.exact_arithmetic import Floats, Ints, Mask, sigmoid
-from yearling.feedback.pairs import ConsensusPair, shrunk_odds, side_strengths
+from yearling.feedback.pairs import ConsensusPair
 from yearling.feedback.parameters import ConsensusParameters
-from yearling.feedback.rating_table import ModelFits, count_raters_by_side, fit_models
+from yearling.feedback.rating_table import ModelFits, fit_models
 
 Q_BINS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0.9, 1.0)
 
@@ -53,8 +53,7 @@ def measure_reliability(
             a, b = sample.sample_pairs(3000)
             ratings = win_shares(sample.comparisons, sample.num_raters, conversation.num_items)
             fits = fit_models(ratings, parameters.axis, parameters.prediction)
-            strengths = side_strengths(sample.comparisons, fits.sides, fits.predict_item_means(), parameters.pairs)
-            odds = shrunk_odds(strengths, count_raters_by_side(ratings, fits.sides), a, b, parameters.pairs)
+            odds = pair_odds(sample.comparisons, ratings, fits, a, b, parameters)
             group_order = _match_groups_to_sides(fits, sample.reference, sample.item_mask)
             share = _left_out_share(conversation, sample.left_out_raters, sample.groups, group_order, a, b, min_raters)
             measurements += _bin_by_q(conversation, seed, odds, share, f", {num_raters} × {comparisons_per_rater}")
@@ -129,7 +128,7 @@ def measure_q_growth(
         prediction=parameters.prediction,
         status=parameters.status,
         pairs=parameters.pairs,
-        defences=DefenceParameters(earlier_acts=0),
+        defences=DefenceParameters(standing_acts=0),
     )
     pairs = []
     is_flipped = np.random.default_rng(0).random((max(40, 2 * max(counts, default=0)), 20)) < 0.2

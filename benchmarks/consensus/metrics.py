@@ -11,7 +11,7 @@ score), `pooled bound` (lower 20 % Beta bound over everybody), `polis` (group-in
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -26,10 +26,19 @@ from benchmarks.consensus.comparison_sampling import (
 )
 from benchmarks.consensus.cross_validation import cross_validated_gain
 from benchmarks.consensus.polis import PolisConversation, find_two_groups, group_opinions, sample_raters
-from yearling.feedback.defences import RaterExperience, most_active_mask
+from yearling.feedback.consensus import Judgement, evaluate_items, prepare_judgement
+from yearling.feedback.defences import influence_weights, most_active_mask
 from yearling.feedback.division import detect_division
 from yearling.feedback.exact_arithmetic import Floats, Ints, Mask, beta_cdf
-from yearling.feedback.pairs import ComparisonArrays, fit_bradley_terry, shrunk_odds, side_strengths
+from yearling.feedback.item_labels import ItemLabels
+from yearling.feedback.pairs import (
+    ComparisonArrays,
+    blend_odds,
+    fit_bradley_terry,
+    pooled_strengths,
+    shrunk_odds,
+    side_strengths,
+)
 from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.rater_model import FitParameters, SparseRatings, fit_rater_model
 from yearling.feedback.rating_table import (
@@ -37,9 +46,9 @@ from yearling.feedback.rating_table import (
     RatingTable,
     count_raters_by_side,
     fit_models,
-    gather_evidence,
 )
-from yearling.feedback.status_rules import HELPFUL, NEEDS_MORE, Evidence, decide_status, evaluate_rules
+from yearling.feedback.status_rules import HELPFUL, NEEDS_MORE, StatusHistory, decide_status
+from yearling.feedback.visible_division import measure_visible_division
 
 _MIN_GAIN = 0.02
 """Cross-validated gain from which the baselines report a division."""
@@ -57,67 +66,93 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class SideVotes:
+    """The ratings of each item by side: `counts`, `approvals` (sums), `agreements` (numbers of ratings of 1) and the
+    `predictions` of the rater model, each (S, N)."""
+
+    counts: Ints
+    approvals: Floats
+    agreements: Floats
+    predictions: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class JudgedTable:
-    """A table with its fits, evidence and statuses (N,)."""
+    """A table with its fits, what decides its items, their labels and statuses (N,)."""
 
     table: RatingTable
-    main_fits: ModelFits
-    evidence: Evidence
+    fits: ModelFits
+    judgement: Judgement
+    labels: ItemLabels
     statuses: np.ndarray
 
-    def side_estimates(self, parameters: ConsensusParameters) -> Floats:
-        """Return (S, N) the estimate of each side."""
-        return self.evidence.shrunk_approvals(parameters.status.estimate_prior)
+    def side_votes(self) -> SideVotes:
+        """Return the ratings by side, every rater on one side."""
+        ratings = self.table.ratings
+        counts, approvals, agreements = [], [], []
+        for side in (0, 1):
+            on_side = self.fits.sides[ratings.raters] == side
+            items = ratings.items[on_side]
+            counts.append(np.bincount(items, minlength=ratings.num_items))
+            approvals.append(np.bincount(items, ratings.values[on_side], minlength=ratings.num_items))
+            agreements.append(np.bincount(items, ratings.values[on_side] == 1.0, minlength=ratings.num_items))
+        return SideVotes(np.array(counts), np.array(approvals), np.array(agreements), self.fits.predict_item_means())
 
 
-def table_from_ratings(ratings: SparseRatings, evidence: Mask | None = None) -> RatingTable:
-    """Return a table in which every rater is admitted and every rating counts, or those where `evidence` (R,) is true."""
-    all_ratings = np.ones(ratings.size, dtype=np.bool_)
-    indexes = {str(k): k for k in range(ratings.num_raters)}, {str(k): k for k in range(ratings.num_items)}
-    counts_as_evidence = all_ratings if evidence is None else evidence
-    no_experience = RaterExperience(counted_act_ids=frozenset(), num_earned_acts={})
-    return RatingTable(*indexes, ratings, all_ratings, counts_as_evidence, np.arange(ratings.num_raters), no_experience)
+def table_from_ratings(ratings: SparseRatings, parameters: ConsensusParameters) -> RatingTable:
+    """Return a table in which every rater counts, with the weights that limit active raters."""
+    raters, items = ({str(k): k for k in range(count)} for count in (ratings.num_raters, ratings.num_items))
+    weights = influence_weights(ratings.raters, ratings.num_raters, parameters.defences)
+    return RatingTable(
+        raters,
+        items,
+        replace(ratings, weights=weights),
+        np.ones(ratings.size, dtype=np.bool_),
+        np.arange(ratings.num_raters),
+        frozenset(raters),
+    )
 
 
 def judge_table(
     table: RatingTable, parameters: ConsensusParameters, current_statuses: Sequence[str] | None = None
 ) -> JudgedTable:
-    """Fit the models and decide the statuses, without minimum age and cap on flips.
+    """Fit the models, label the items and decide the statuses, without minimum age and limit on flips.
 
     `current_statuses` turns inertia on; by default no item has a status.
     """
-    main_fits = fit_models(table.ratings, parameters.axis, parameters.prediction)
+    fits = fit_models(table.ratings, parameters.axis, parameters.prediction)
+    judgement, _ = prepare_judgement(table, fits, np.ones(table.ratings.num_raters, dtype=np.bool_), parameters)
     most_active = most_active_mask(table.ratings.raters, table.ratings.num_raters, parameters.defences)
-    evidence = gather_evidence(table, main_fits)
-    rules_met = robust_rules_met = evaluate_rules(evidence, parameters.status)
+    _, labels, rules_met = evaluate_items(table, judgement, parameters)
+    robust_rules_met = rules_met
     if most_active.any():
         robust_fits = fit_models(table.ratings.select(~most_active[table.ratings.raters]), parameters.axis, parameters.prediction)
-        robust_rules_met = evaluate_rules(gather_evidence(table, robust_fits), parameters.status)
+        robust, _ = prepare_judgement(table, robust_fits, ~most_active, parameters)
+        robust_rules_met = evaluate_items(table, robust, parameters)[2]
     before = current_statuses or [NEEDS_MORE] * len(table.item_index)
+    histories = [StatusHistory(current_status=status, age_s=np.inf) for status in before]
     statuses = [
-        decide_status(
-            item, rules_met, robust_rules_met, current_status=before[item], age_s=np.inf, jury_finding="", p=parameters.status
-        ).status
-        for item in range(len(table.item_index))
+        decide_status(item, rules_met, robust_rules_met, history, parameters.status).status
+        for item, history in enumerate(histories)
     ]
-    return JudgedTable(table, main_fits, evidence, np.array(statuses))
+    return JudgedTable(table, fits, judgement, labels, np.array(statuses))
 
 
 def half_rating_share(table: RatingTable) -> float:
-    """Return the share of counted ratings that are 0.5."""
-    return float(np.mean(table.ratings.values[table.counts_as_evidence] == 0.5)) if table.counts_as_evidence.any() else 0.0
+    """Return the share of ratings that are 0.5."""
+    return float(np.mean(table.ratings.values == 0.5)) if table.ratings.size else 0.0
 
 
-def group_informed_consensus(evidence: Evidence, half_rate: float, prior: float = 10.0) -> Floats:
+def group_informed_consensus(votes: SideVotes, half_rate: float, prior: float = 10.0) -> Floats:
     """Return (N,) Polis' group-informed consensus on our sides: the product of their shares of full agreement.
 
     Shares are shrunk towards the model's prediction less the contribution of half ratings to it. `half_rate` is the share of 0.5
     among all ratings, `prior` the weight of the prediction in ratings.
     """
-    halves = 2.0 * (evidence.approvals - evidence.agreements).sum(axis=0)
-    rate = (halves + 5.0 * half_rate) / (evidence.counts.sum(axis=0) + 5.0)
-    expected = np.maximum(evidence.predictions - 0.5 * rate, 0.0)
-    shares = (evidence.agreements + prior * expected) / (evidence.counts + prior)
+    halves = 2.0 * (votes.approvals - votes.agreements).sum(axis=0)
+    rate = (halves + 5.0 * half_rate) / (votes.counts.sum(axis=0) + 5.0)
+    expected = np.maximum(votes.predictions - 0.5 * rate, 0.0)
+    shares = (votes.agreements + prior * expected) / (votes.counts + prior)
     return np.asarray(shares[0] * shares[1])
 
 
@@ -197,7 +232,7 @@ def measure_left_out_raters(
     groups instead of groups found among the left-out raters.
     """
     measurements: list[Measurement] = []
-    quorum = parameters.status.find_rule("quorum")
+    quorum = parameters.status.find_rule("quorum").max_total
     for conversation in conversations:
         for seed in seeds:
             sample, left_out = sample_raters(conversation, size, seed)
@@ -208,7 +243,7 @@ def measure_left_out_raters(
             )
             ratings = select_rater_votes(conversation, sample)
             is_included = reference.seen_by_every_group(MIN_RATERS_PER_GROUP) & (
-                np.bincount(ratings.items, minlength=conversation.num_items) >= quorum.min_total
+                np.bincount(ratings.items, minlength=conversation.num_items) >= quorum
             )
             if int(is_included.sum()) < MIN_REFERENCE_ITEMS:
                 continue
@@ -249,9 +284,8 @@ def _score_methods(ratings: SparseRatings, parameters: ConsensusParameters) -> t
     num_ratings = np.bincount(ratings.items, minlength=num).astype(np.float64)
     approval = np.bincount(ratings.items, ratings.values, num).astype(np.float64)
     agreed = np.bincount(ratings.items, ratings.values == 1.0, num)
-    judged = judge_table(table_from_ratings(ratings), parameters)
-    estimates = judged.side_estimates(parameters)
-    sides = judged.evidence
+    judged = judge_table(table_from_ratings(ratings, parameters), parameters)
+    sides = judged.side_votes()
     below = beta_cdf(approval + 0.5, num_ratings - approval + 0.5, 0.5)
     side_below = beta_cdf(sides.approvals + 0.5, sides.counts - sides.approvals + 0.5, 0.5)
     quorum = (num_ratings >= 5) & (sides.counts >= 2).all(axis=0)
@@ -259,9 +293,9 @@ def _score_methods(ratings: SparseRatings, parameters: ConsensusParameters) -> t
         "majority": (agreed + 1.0) / (num_ratings + 2.0),
         "pooled bound": 1.0 - below,
         "polis": _polis_scores(ratings),
-        "plain als": judged.main_fits.axis.item_bias,
+        "plain als": judged.fits.axis.item_bias,
         "ours": group_informed_consensus(sides, half_rating_share(judged.table)),
-        "ours weakest": estimates.min(axis=0),
+        "ours weakest": judged.labels.estimates.min(axis=0),
     }
     helpful = {
         "majority": (num_ratings > 0) & (approval >= 2.0 / 3.0 * num_ratings),
@@ -329,9 +363,19 @@ def _pair_odds(
             [fit_bradley_terry(comparisons.select(rater_sides == s), pooled, 0.15, parameters.pairs.rounds) for s in (0, 1)]
         ),
     }
-    ours = side_strengths(comparisons, fits.sides, fits.predict_item_means(), parameters.pairs)
     baselines = {method: strength[:, a] - strength[:, b] for method, strength in strengths.items()}
-    return {**baselines, "ours": shrunk_odds(ours, count_raters_by_side(ratings, fits.sides), a, b, parameters.pairs)}
+    return {**baselines, "ours": pair_odds(comparisons, ratings, fits, a, b, parameters)}
+
+
+def pair_odds(
+    comparisons: ComparisonArrays, ratings: SparseRatings, fits: ModelFits, a: Ints, b: Ints, p: ConsensusParameters
+) -> Floats:
+    """Return (S, P) our log-odds of a ≻ b of each side; `ratings` are the win shares that show the division."""
+    pooled = pooled_strengths(comparisons, ratings.num_items, p.pairs)
+    strengths = side_strengths(comparisons, fits.sides, fits.predict_item_means(), p.pairs)
+    sides = shrunk_odds(strengths, count_raters_by_side(ratings, fits.sides), a, b, p.pairs)
+    degree = measure_visible_division(ratings, p.visible_division).degree
+    return blend_odds(pooled[a] - pooled[b], sides, degree)
 
 
 def measure_stability(
@@ -344,7 +388,7 @@ def measure_stability(
         all_votes = select_rater_votes(conversation, everybody)
         is_included = np.bincount(all_votes.items, minlength=conversation.num_items) >= 10
         scores, helpful = _score_methods(all_votes, parameters)
-        full = judge_table(table_from_ratings(all_votes), parameters)
+        full = judge_table(table_from_ratings(all_votes, parameters), parameters)
         for seed in seeds:
             selected = np.random.default_rng([seed, 3]).random(conversation.num_raters) < 0.8
             ratings = select_rater_votes(conversation, selected)
@@ -369,7 +413,7 @@ def measure_stability(
             for method, is_helpful in helpful.items():
                 changed = float(np.mean(is_helpful[is_included] != part_helpful[method][is_included]))
                 measurements.append(make_measurement("stability, flips", method, conversation, seed, changed))
-            inert = judge_table(table_from_ratings(ratings), parameters, current_statuses=full.statuses.tolist())
+            inert = judge_table(table_from_ratings(ratings, parameters), parameters, current_statuses=full.statuses.tolist())
             changed = float(np.mean(inert.statuses[is_included] != full.statuses[is_included]))
             measurements.append(make_measurement("stability, flips", "ours with inertia", conversation, seed, changed))
     return measurements

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from yearling.feedback.events import Comparison, ComparisonOutcome, FeedbackEvent, Rating
+from yearling.feedback.events import Admission, Comparison, ComparisonOutcome, FeedbackEvent, Rating
 from yearling.feedback.exact_arithmetic import Floats, Ints
 
 START_UTC = datetime(2026, 1, 1, tzinfo=UTC)
@@ -68,6 +68,14 @@ def simulate_ratings(truth: PlantedTruth, population: Population, *, share: floa
             id=f"r{k:07d}", created_utc=START_UTC + timedelta(minutes=k), actor=f"u{u}", item=f"i{n}", value=float(approves[u, n])
         )
         for k, (u, n) in enumerate(pairs.tolist())
+    ]
+
+
+def simulate_admissions(population: Population) -> list[FeedbackEvent]:
+    """Return admissions of the whole population, as an import of its log records them."""
+    return [
+        Admission(id=f"a{u:07d}", created_utc=START_UTC, actor="yearling", account=f"u{u}", basis="log")
+        for u in range(population.num_raters)
     ]
 
 

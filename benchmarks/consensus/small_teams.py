@@ -1,7 +1,7 @@
 """Measures the labels from N random raters against the left-out raters of the same conversation, for small and large N.
 
-`blend` is `item_labels.label_items`; `succession` is Laplace's rule of succession, (a + 1) / (n + 2); `two sides` is the
-status rule of the consensus: an item is labelled if it is helpful or not helpful. Every method sees the same ratings.
+`blend` are the labels of the consensus; `succession` is Laplace's rule of succession, (a + 1) / (n + 2). Both see the same
+ratings.
 
 Legend: N items.
 """
@@ -22,10 +22,9 @@ from benchmarks.consensus.comparison_sampling import (
 from benchmarks.consensus.metrics import Measurement, auc, judge_table, make_measurement, table_from_ratings
 from benchmarks.consensus.polis import PolisConversation, find_two_groups, group_opinions, sample_raters
 from yearling.feedback.exact_arithmetic import Floats, Ints
-from yearling.feedback.item_labels import ItemLabels, label_items
+from yearling.feedback.item_labels import ItemLabels
 from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.rater_model import SparseRatings
-from yearling.feedback.status_rules import HELPFUL, NOT_HELPFUL
 
 TEAM_SIZES = (3, 5, 8, 12, 20, 50, 100, 200)
 TRAP_GROUP, TRAP_POOLED = 0.4, 0.55
@@ -63,8 +62,8 @@ def measure_team_labels(
                     continue
                 approval, weakest = reference.pooled_approval()[use], reference.weakest_approval()[use]
                 is_trap = (approval >= TRAP_POOLED) & (weakest < TRAP_GROUP)
-                blend = label_items(ratings)
-                for method, (labels, q) in _label_by_method(ratings, blend, p).items():
+                blend = judge_table(table_from_ratings(ratings, p), p).labels
+                for method, (labels, q) in _label_by_method(ratings, blend).items():
                     values = _measure_labels(labels[use], q[use], approval, is_trap)
                     out += [make_measurement(f"{name}, N = {size}", method, c, seed, x) for name, x in values.items()]
                 estimates = blend.estimates.min(axis=0)[use]
@@ -75,18 +74,13 @@ def measure_team_labels(
     return [m for m in out if not np.isnan(m.value)]
 
 
-def _label_by_method(ratings: SparseRatings, blend: ItemLabels, p: ConsensusParameters) -> dict[str, tuple[Ints, Floats]]:
+def _label_by_method(ratings: SparseRatings, blend: ItemLabels) -> dict[str, tuple[Ints, Floats]]:
     """Return (labels, q), each (N,), of every method."""
     counts = np.bincount(ratings.items, minlength=ratings.num_items)
     share = (np.bincount(ratings.items, ratings.values, ratings.num_items) + 1.0) / (counts + 2.0)
-    judged = judge_table(table_from_ratings(ratings), p)
-    estimates = judged.side_estimates(p)
-    is_helpful, is_not_helpful = judged.statuses == HELPFUL, judged.statuses == NOT_HELPFUL
-    status_q = np.where(is_helpful, estimates.min(axis=0), np.where(is_not_helpful, 1.0 - estimates.max(axis=0), 0.5))
     return {
         "blend": (blend.labels, blend.q),
         "succession": (np.sign(share - 0.5).astype(np.int64), np.maximum(share, 1.0 - share)),
-        "two sides": (is_helpful.astype(np.int64) - is_not_helpful.astype(np.int64), status_q),
     }
 
 

@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.consensus.simulation import Population, plant_truth, simulate_comparisons, simulate_ratings
+from benchmarks.consensus.simulation import START_UTC, Population, plant_truth, simulate_comparisons, simulate_ratings
 from tests.store.examples import make_sample
 from yearling.config import Settings
-from yearling.feedback import FeedbackLog, Pseudonyms, event_to_dict
+from yearling.feedback import Admission, FeedbackLog, Pseudonyms, event_to_dict
+from yearling.feedback.pseudonyms import SYSTEM_ACTOR
 from yearling.store import Store, make_text
 
 
@@ -37,7 +38,11 @@ def simulate_events(*, seed: int = 0, num_raters: int = 40, num_items: int = 30,
     events = simulate_ratings(world, p) + (
         simulate_comparisons(world, p, comparisons_per_rater=comparisons) if comparisons else []
     )
-    return [replace(event, actor=names.for_person(event.actor)) for event in events]
+    admissions = [
+        Admission(id=f"a{u:07d}", created_utc=START_UTC, actor=SYSTEM_ACTOR, account=names.for_person(f"u{u}"), basis="log")
+        for u in range(num_raters)
+    ]
+    return [*admissions, *(replace(event, actor=names.for_person(event.actor)) for event in events)]
 
 
 def append_events(log: FeedbackLog, events: list[Any]) -> None:

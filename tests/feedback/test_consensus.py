@@ -18,6 +18,7 @@ from benchmarks.consensus.simulation import (
     PlantedTruth,
     Population,
     plant_truth,
+    simulate_admissions,
     simulate_attack_ratings,
     simulate_comparisons,
     simulate_ratings,
@@ -37,20 +38,17 @@ from yearling.feedback import (
     Removal,
     Retraction,
     StatusChange,
-    build_rating_queue,
     canonical_utf8_json,
     choose_slate,
     code_hash,
     event_from_dict,
     event_to_dict,
-    explain_item,
     explain_snapshot,
     run_consensus,
     update_item_result,
 )
-from yearling.feedback.rating_table import gather_evidence
 
-OPEN = ConsensusParameters(defences=DefenceParameters(earlier_acts=0))
+OPEN = ConsensusParameters(defences=DefenceParameters(standing_acts=0))
 """Every rater's first rating counts, for tests of the stages after the defences."""
 
 PEOPLE = Population(num_raters=60, num_items=40, seed=5)
@@ -64,7 +62,11 @@ def truth() -> PlantedTruth:
 
 @pytest.fixture(scope="module")
 def log(truth: PlantedTruth) -> list[FeedbackEvent]:
-    return [*simulate_ratings(truth, PEOPLE), *simulate_comparisons(truth, PEOPLE, comparisons_per_rater=4)]
+    return [
+        *simulate_admissions(PEOPLE),
+        *simulate_ratings(truth, PEOPLE),
+        *simulate_comparisons(truth, PEOPLE, comparisons_per_rater=4),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -117,13 +119,13 @@ def test_sides_match_the_planted_camps(truth: PlantedTruth, result: ConsensusRes
 
 def test_training_pairs_are_those_on_which_the_camps_agree(truth: PlantedTruth) -> None:
     pairs = run_consensus(
-        [*simulate_ratings(truth, PEOPLE), *simulate_comparisons(truth, PEOPLE, comparisons_per_rater=40)]
+        [*simulate_ratings(truth, PEOPLE), *simulate_comparisons(truth, PEOPLE, comparisons_per_rater=40)], OPEN
     ).snapshot.pairs
     kept = [pair for pair in pairs if pair.weight > 0.4]
     right = [bool((truth.approval[:, int(p.better[1:])] > truth.approval[:, int(p.worse[1:])]).all()) for p in kept]
     assert len(kept) > 30
     assert np.mean(right) > 0.9
-    assert {pair.reason for pair in pairs} >= {"", "sides_disagree"}
+    assert {pair.reason for pair in pairs} >= {"", "people_are_divided"}
     for pair in pairs:
         assert pair.reason == "" or pair.weight == 0.0
         assert pair.reason or pair.weight == max(0.0, 2.0 * pair.q - 1.0)
@@ -150,8 +152,8 @@ def test_shuffling_or_repeating_an_export_changes_no_byte(
 
 def renamed(event: FeedbackEvent, raters: dict[str, str], items: dict[str, str]) -> FeedbackEvent:
     names: dict[str, Any] = {
-        field: (raters if field == "actor" else items)[getattr(event, field)]
-        for field in ("actor", "item", "left", "right")
+        field: (raters if field in ("actor", "account") else items)[getattr(event, field)]
+        for field in ("actor", "account", "item", "left", "right")
         if hasattr(event, field)
     }
     return replace(event, **names)
@@ -166,6 +168,7 @@ def test_renaming_raters_and_items_changes_nothing_else(log: list[FeedbackEvent]
     generator = random.Random(seed)
     raters, items = ([f"{kind}{k}" for k in range(60)] for kind in ("u", "i"))
     to_rater, to_item = (dict(zip(names, generator.sample(names, 60), strict=True)) for names in (raters, items))
+    to_rater["yearling"] = "yearling"
     before = run_consensus(log).snapshot.results_dict()
     after = run_consensus([renamed(event, to_rater, to_item) for event in log]).snapshot.results_dict()
     back = {new: old for old, new in to_item.items()}
@@ -196,8 +199,8 @@ def test_retracting_equals_never_having_rated(log: list[FeedbackEvent], seed: in
 
 
 def test_removal_changes_the_result_and_stays_visible(log: list[FeedbackEvent], result: ConsensusResult) -> None:
-    removed = run_consensus([*log, Removal(id="zz", created_utc=LATER, actor="admin", event=log[0].id, reason="spam")])
-    assert removed.snapshot.removals == ((log[0].id, "spam"),)
+    removed = run_consensus([*log, Removal(id="zz", created_utc=LATER, actor="admin", event=log[99].id, reason="spam")])
+    assert removed.snapshot.removals == ((log[99].id, "spam"),)
     assert removed.snapshot.dropped["removed by an administrator"] == 1
     assert removed.snapshot.log_hash != result.snapshot.log_hash
     assert "An administrator removed" in " ".join(explain_snapshot(removed.snapshot))
@@ -225,9 +228,8 @@ def test_empty_log_gives_an_empty_snapshot() -> None:
 def test_one_rater_gives_no_status() -> None:
     outcome = run_consensus(make_ratings({f"i{k}": [1.0] for k in range(30)}), OPEN)
     assert set(statuses(outcome).values()) == {NEEDS_MORE}
-    assert "Missing: 4 more counted ratings in total." in explain_item(
-        outcome.snapshot.items[0], OPEN.status, division_seen=False
-    )
+    assert {item.reason for item in outcome.snapshot.items} == {"no_quorum"}
+    assert {item.label for item in outcome.snapshot.items} == {1}, "but lessons"
 
 
 @pytest.mark.parametrize(("value", "expected"), [(1.0, HELPFUL), (0.0, NOT_HELPFUL)])
@@ -243,15 +245,15 @@ def test_opposed_ratings_give_no_status() -> None:
     outcome = run_consensus(make_ratings({f"i{k}": half if k % 2 else half[::-1] for k in range(12)}), OPEN)
     assert set(statuses(outcome).values()) == {NEEDS_MORE}
     assert {outcome.side_of(f"u{k}") for k in range(10)} != {outcome.side_of(f"u{k}") for k in range(10, 20)}
-    assert "One side approves and the other disapproves" in " ".join(
-        explain_item(outcome.snapshot.items[0], OPEN.status, division_seen=True)
-    )
-    assert len(choose_slate(gather_evidence(outcome.table, outcome.main_fits), OPEN.status, max_items=3)) == 3
+    assert {item.label for item in outcome.snapshot.items} == {0}
+    assert {item.label_reason for item in outcome.snapshot.items} <= {"people_are_divided", "nothing_decided"}
+    estimates = np.array([[item.sides[side].estimate for item in outcome.snapshot.items] for side in (0, 1)])
+    assert len(choose_slate(estimates, max_items=3)) == 3
 
 
 def test_single_item_needs_a_quorum() -> None:
     assert statuses(run_consensus(make_ratings({"x": [1.0] * 9 + [0.0]}), OPEN))["x"] in (HELPFUL, NEEDS_MORE)
-    assert statuses(run_consensus(make_ratings({"x": [1.0] * 4}), OPEN)) == {"x": NEEDS_MORE}
+    assert statuses(run_consensus(make_ratings({"x": [1.0], "y": [1.0] * 8}), OPEN))["x"] == NEEDS_MORE
 
 
 def test_item_rated_by_one_side_waits_for_the_other(
@@ -262,12 +264,9 @@ def test_item_rated_by_one_side_waits_for_the_other(
     item = outcome.snapshot.find_item("fresh")
     assert item is not None
     assert item.status == NEEDS_MORE
-    assert min(view.ratings for view in item.sides) == 0
-    words = " ".join(explain_item(item, outcome.parameters.status, division_seen=True))
-    assert "has not rated it" in words
-    other = next(f"u{u}" for u in range(60) if truth.camp[u] == 1)
-    first = build_rating_queue(outcome.snapshot, outcome.parameters.status, outcome.side_of(other))[0]
-    assert (first.item, first.reason) == ("fresh", "your_side")
+    assert min(view.ratings for view in item.sides) < 2
+    assert outcome.snapshot.visible_division.degree > 0.5
+    assert (item.reason, item.weight < 0.45) == ("other_side_missing", True)
 
 
 def test_items_with_one_rating_each_get_no_status() -> None:
@@ -305,7 +304,7 @@ def test_status_survives_doubt_and_is_lost_to_clear_disapproval(log: list[Feedba
     assert statuses(run_consensus([*log, change, *against(len(raters))]))[item] != HELPFUL
 
 
-def test_flips_above_the_cap_are_all_held() -> None:
+def test_flips_above_the_limit_are_held_if_the_same_people_moved_them() -> None:
     approving_ratings = make_ratings({f"i{k}": [1.0] * 14 for k in range(8)})
     current_statuses = [
         StatusChange(id=f"s{k}", created_utc=START_UTC + timedelta(days=20), actor="run", item=f"i{k}", status=HELPFUL)
@@ -317,8 +316,7 @@ def test_flips_above_the_cap_are_all_held() -> None:
         for u in range(14)
     ]
     outcome = run_consensus([*approving_ratings, *current_statuses, *opposing_ratings], OPEN).snapshot
-    assert outcome.held
-    assert (outcome.flips, outcome.flips_allowed) == (6, 3)
+    assert (outcome.flips, outcome.flips_allowed, outcome.held) == (6, 3, 6)
     assert {item.status for item in outcome.items} == {HELPFUL}
     assert {item.reason for item in outcome.items} >= {"held_by_flip_cap"}
     held_below_cap = run_consensus([*approving_ratings, *current_statuses, *opposing_ratings[: 2 * 14]], OPEN).snapshot
@@ -371,8 +369,9 @@ def test_update_with_new_ratings_moves_in_the_direction_of_the_full_run(
     update = update_item_result(result, item.item, [*events_about(log, item.item), *new_ratings])
     full_result = run_consensus([*log, *new_ratings]).snapshot.find_item(item.item)
     assert full_result is not None
-    assert sum(view.ratings for view in update.sides) == sum(view.ratings for view in item.sides) + 6
-    assert [view.ratings for view in update.sides] == [view.ratings for view in full_result.sides]
+    assert sum(view.ratings for view in update.sides) == pytest.approx(sum(view.ratings for view in item.sides) + 6)
+    assert update.judged == full_result.judged
+    assert [view.ratings for view in update.sides] == pytest.approx([view.ratings for view in full_result.sides], abs=0.2)
     assert update.bridging > item.bridging
     assert update.bridging == pytest.approx(full_result.bridging, abs=0.02)
 
@@ -395,15 +394,19 @@ def test_update_does_not_change_the_next_full_run(log: list[FeedbackEvent], resu
 # Comparisons only.
 
 
-def test_pairs_from_few_raters_are_provisional_and_weigh_less() -> None:
-    events: list[FeedbackEvent] = [
-        Comparison(
-            id=f"c{u}{k}", created_utc=START_UTC + timedelta(hours=k), actor=f"a{u}", left="x", right=f"y{k}", outcome="left"
-        )
-        for u in range(6)
-        for k in range(6)
-    ]
-    pairs = run_consensus(events, OPEN).snapshot.pairs
-    assert all(pair.provisional for pair in pairs)
-    assert all(pair.weight <= 0.5 * max(0.0, 2 * pair.q - 1) + 1e-12 for pair in pairs)
-    assert all(pair.better == "x" for pair in pairs if not pair.reason)
+def test_one_person_s_comparisons_give_lessons_and_more_people_who_agree_more_weight() -> None:
+    def weights(num_people: int) -> list[float]:
+        events: list[FeedbackEvent] = [
+            Comparison(
+                id=f"c{u}{k}", created_utc=START_UTC + timedelta(hours=k), actor=f"a{u}", left="x", right=f"y{k}", outcome="left"
+            )
+            for u in range(num_people)
+            for k in range(6)
+        ]
+        pairs = run_consensus(events, OPEN).snapshot.pairs
+        assert all(pair.better == "x" and not pair.reason for pair in pairs)
+        return [pair.weight for pair in pairs]
+
+    one, three, six = (weights(count) for count in (1, 3, 6))
+    assert 0.3 < max(one) < 0.61, "one answer that beats six others is better than each by more than one vote"
+    assert max(one) < min(three) < min(six)

@@ -1,4 +1,4 @@
-"""Admission, experience, influence, near-duplicates and jury draws."""
+"""Standing, influence, near-duplicates and jury draws."""
 
 from __future__ import annotations
 
@@ -7,25 +7,31 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from benchmarks.consensus.simulation import START_UTC, Population, plant_truth, simulate_attack_ratings, simulate_ratings
+from benchmarks.consensus.simulation import (
+    START_UTC,
+    Population,
+    plant_truth,
+    simulate_admissions,
+    simulate_attack_ratings,
+    simulate_ratings,
+)
 from yearling.feedback import (
-    HELPFUL,
-    ConsensusParameters,
+    Admission,
+    Comparison,
     DefenceParameters,
     FeedbackEvent,
     Rating,
-    StatusChange,
     Vouch,
     draw_jury,
     run_consensus,
 )
 from yearling.feedback.defences import (
-    admitted_accounts,
-    compute_experience,
+    accounts_with_standing,
     find_near_duplicates,
     influence_weights,
     most_active_mask,
 )
+from yearling.feedback.events import AdmissionBasis, ComparisonOutcome
 from yearling.feedback.rater_model import SparseRatings
 
 P = DefenceParameters()
@@ -33,51 +39,78 @@ T0 = datetime(2026, 3, 1, tzinfo=UTC)
 LATER = START_UTC + timedelta(days=100)
 
 
-def vouch(k: int, actor: str, account: str, person: str, day: int = 0) -> Vouch:
-    return Vouch(id=f"v{k}", created_utc=T0 + timedelta(days=day, minutes=k), actor=actor, account=account, person=person)
+def rate(actor: str, *items: str, value: float = 1.0) -> list[Rating]:
+    return [Rating(id=f"{actor}{item}", created_utc=T0, actor=actor, item=item, value=value) for item in items]
 
 
-def test_vouches_spread_from_the_roots_and_admit_one_account_per_person() -> None:
-    p = replace(P, require_vouch=True, roots=("root",))
-    chain = [
-        vouch(0, "ann", "early", "p0"),
-        vouch(1, "root", "ann", "p1"),
-        vouch(2, "ann", "bob", "p2"),
-        vouch(3, "bob", "ann2", "p1"),
-        vouch(4, "eve", "eve2", "p9"),
+def compare(actor: str, left: str, right: str, outcome: ComparisonOutcome = "left") -> Comparison:
+    return Comparison(id=f"{actor}{left}{right}", created_utc=T0, actor=actor, left=left, right=right, outcome=outcome)
+
+
+def standing(acts: list[Rating | Comparison], authors: dict[str, str] | None = None, **more: AdmissionBasis) -> frozenset[str]:
+    """Return who counts; `ann` is invited, and others as said."""
+    return accounts_with_standing(acts, {"ann": "invitation", **more}, authors or {}, P)
+
+
+ANNS = rate("ann", "a", "b", "c", "d")
+
+
+def test_invited_people_and_annotators_count_from_their_first_judgement() -> None:
+    acts = [*rate("ann", "a"), *rate("bob", "z"), *rate("lab", "y"), *rate("eve", "x")]
+    assert standing([*acts], bob="invitation", lab="data_set") == {"ann", "bob", "lab"}
+
+
+def test_open_account_counts_after_three_judgements_of_decided_items() -> None:
+    assert standing([*ANNS, *rate("eve", "a", "b")]) == {"ann"}
+    assert standing([*ANNS, *rate("eve", "a", "b", "c", value=0.0)]) == {"ann", "eve"}, "whatever the judgement"
+    assert standing([*rate("ann", "a", "b", "c", value=0.5), *rate("eve", "a", "b", "c")]) == {"ann"}, "undecided items"
+
+
+def test_standing_spreads_to_items_that_new_members_decided() -> None:
+    acts = [*ANNS, *rate("eve", "a", "b", "c", "e", "f", "g"), *rate("fay", "e", "f", "g")]
+    assert standing([*acts]) == {"ann", "eve", "fay"}
+
+
+def test_own_and_junk_items_earn_no_standing() -> None:
+    junk = [f"junk{k}" for k in range(12)]
+    ring = [act for k in range(12) for act in rate(f"sybil{k}", *junk)]
+    assert standing([*ANNS, *ring]) == {"ann"}
+    own = {"a": "eve", "b": "eve"}
+    assert standing([*ANNS, *rate("eve", "a", "b", "c")], own) == {"ann"}
+
+
+def test_comparisons_earn_standing_as_ratings_do() -> None:
+    pairs = [("a", "b"), ("c", "d"), ("e", "f")]
+    acts = [compare("ann", *pair) for pair in pairs] + [compare("eve", right, left) for left, right in pairs]
+    assert standing([*acts]) == {"ann", "eve"}
+    ties = [compare("ann", *pair, outcome="tie") for pair in pairs] + [compare("eve", *pair) for pair in pairs]
+    assert standing([*ties]) == {"ann"}
+
+
+def test_imported_log_decides_among_its_own_accounts() -> None:
+    admissions: dict[str, AdmissionBasis] = {f"u{k}": "log" for k in range(4)}
+    acts = [act for k in range(3) for act in rate(f"u{k}", "a", "b", "c")] + rate("u3", "a")
+    assert accounts_with_standing(acts, admissions, {}, P) == {"u0", "u1", "u2"}
+
+
+def test_earlier_ratings_count_once_standing_is_earned() -> None:
+    log: list[FeedbackEvent] = [
+        Admission(id="adm", created_utc=T0, actor="yearling", account="ann", basis="invitation"),
+        *ANNS,
+        *rate("eve", "z", "a", "b"),
     ]
-    assert admitted_accounts(chain, p) == {"root", "ann", "bob"}
+    before = run_consensus(log).snapshot
+    assert before.dropped == {"account that does not count yet": 3}
+    assert before.find_item("z") is not None
+    assert [(i.judged, dict(i.uncounted)) for i in before.items if i.item == "z"] == [(0, {"new_account": 1})]
+    after = run_consensus([*log, *rate("eve", "c")]).snapshot
+    assert [(i.judged, dict(i.uncounted)) for i in after.items if i.item == "z"] == [(1, {})]
 
 
-def test_vouches_per_month_are_limited() -> None:
-    p = replace(P, require_vouch=True, roots=("root",), vouches_per_month=3)
-    quick = [vouch(k, "root", f"a{k}", f"p{k}") for k in range(6)]
-    assert len(admitted_accounts(quick, p)) == 4
-    assert len(admitted_accounts([*quick, vouch(9, "root", "later", "p99", day=31)], p)) == 5
-
-
-def test_only_vouched_accounts_count_if_vouching_is_required() -> None:
-    people = Population(num_raters=30, num_items=20, seed=2)
-    log = simulate_ratings(plant_truth(people), people)
-    p = ConsensusParameters(defences=DefenceParameters(require_vouch=True, roots=tuple(f"u{k}" for k in range(20))))
-    snapshot = run_consensus(log, p).snapshot
-    assert snapshot.raters["seen"] == 30
-    assert snapshot.raters["admitted"] == 20
-    assert snapshot.dropped["account without a valid vouch"] > 0
-
-
-def test_act_counts_after_ten_earlier_acts() -> None:
-    acts = [Rating(id=f"r{k:02d}", created_utc=T0 + timedelta(minutes=k), actor="a", item=f"i{k}", value=1.0) for k in range(15)]
-    experience = compute_experience(acts, {}, P)
-    assert experience.counted_act_ids == {f"r{k:02d}" for k in range(10, 15)}
-    assert experience.num_earned_acts["a"] == 15
-
-
-def test_acts_on_items_with_a_status_earn_no_experience() -> None:
-    acts = [Rating(id=f"r{k:02d}", created_utc=T0 + timedelta(minutes=k), actor="a", item=f"i{k}", value=1.0) for k in range(15)]
-    decided = {f"i{k}": StatusChange(id=f"s{k}", created_utc=T0, actor="run", item=f"i{k}", status=HELPFUL) for k in range(12)}
-    assert compute_experience(acts, decided, P).num_earned_acts["a"] == 3
-    assert not compute_experience(acts, decided, P).counted_act_ids
+def test_vouches_of_earlier_versions_have_no_effect() -> None:
+    vouch = Vouch(id="v", created_utc=T0, actor="ann", account="eve", person="h")
+    snapshot = run_consensus([vouch, *rate("eve", "a", "b", "c")]).snapshot
+    assert snapshot.dropped == {"account that does not count yet": 3, "vouches have no effect any more": 1}
 
 
 def table(histories: list[dict[int, float]]) -> SparseRatings:
@@ -91,13 +124,19 @@ def test_near_duplicates_are_represented_by_the_earliest() -> None:
     first = {n: float(generator.integers(2)) for n in range(40)}
     other = {n: float(generator.integers(2)) for n in range(40)}
     nearly = {**first, 3: 1.0 - first[3]}
-    short = dict(list(first.items())[:10])
+    short = dict(list(first.items())[:9])
     assert find_near_duplicates(table([other, first, nearly, dict(first), short, short]), P).tolist() == [0, 1, 1, 1, 4, 5]
+
+
+def test_invited_people_are_never_copies_but_others_can_be_copies_of_them() -> None:
+    history = {n: float(n % 2) for n in range(12)}
+    is_invited = np.array([False, True, True, False])
+    assert find_near_duplicates(table([history] * 4), P, is_invited).tolist() == [1, 1, 2, 1]
 
 
 def test_near_duplicate_accounts_count_once() -> None:
     people = Population(num_raters=30, num_items=60, seed=2)
-    log = simulate_ratings(plant_truth(people), people)
+    log = [*simulate_admissions(people), *simulate_ratings(plant_truth(people), people)]
     copies: list[FeedbackEvent] = [
         replace(event, id=f"{event.id}-{k}", actor=f"copy{k}", created_utc=event.created_utc + timedelta(days=60))
         for k in range(12)
@@ -114,25 +153,25 @@ def test_near_duplicate_accounts_count_once() -> None:
 
 def test_drive_by_accounts_change_no_result() -> None:
     people = Population(num_raters=40, num_items=40, seed=3)
-    log = simulate_ratings(plant_truth(people), people)
+    log = [*simulate_admissions(people), *simulate_ratings(plant_truth(people), people)]
     before = run_consensus(log).snapshot
     target = before.items[7].item
     after = run_consensus(
         [*log, *simulate_attack_ratings([f"x{k}" for k in range(40)], target, 1.0, start_utc=LATER, id_prefix="x")]
     ).snapshot
-    assert after.dropped["rater with too few acts so far"] == 40
+    assert after.dropped["account that does not count yet"] == 40
     for old, new in zip(before.items, after.items, strict=True):
         assert (old.status, old.sides, old.bridging) == (new.status, new.sides, new.bridging)
-    assert next(i for i in after.items if i.item == target).uncounted == before.items[7].uncounted + 40
+    assert next(i for i in after.items if i.item == target).uncounted == {"new_account": 40}
 
 
-def test_influence_of_an_active_rater_is_capped() -> None:
-    raters = np.array([0] * 40 + [1] * 8, dtype=np.int32)
-    weights = influence_weights(raters, 2, 10)
+def test_active_rater_weighs_at_most_as_much_as_two_median_raters() -> None:
+    raters = np.repeat(np.arange(5), [40, 8, 8, 8, 2]).astype(np.int32)
+    weights = influence_weights(raters, 5, P)
     assert weights is not None
-    assert weights[0] * 40 == 10.0
-    assert weights[-1] == 1.0
-    assert influence_weights(raters, 2, 40) is None
+    assert weights[0] * 40 == 15.0, "16, rounded down to eighths for each entry"
+    assert set(weights[40:]) == {1.0}
+    assert influence_weights(raters[40:], 5, P) is None
 
 
 def test_most_active_mask_selects_one_percent() -> None:
@@ -154,7 +193,7 @@ def test_jury_draw_is_reproducible_and_balanced() -> None:
 
 def test_jury_candidates_have_not_rated_the_item() -> None:
     people = Population(num_raters=30, num_items=30, seed=4)
-    log = simulate_ratings(plant_truth(people), people)
+    log = [*simulate_admissions(people), *simulate_ratings(plant_truth(people), people)]
     result = run_consensus(log)
     rated = {event.actor for event in log if isinstance(event, Rating) and event.item == "i3"}
     candidates = result.jury_candidates("i3")

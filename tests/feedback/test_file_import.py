@@ -207,7 +207,7 @@ def test_export_starts_and_continues_the_same_log_elsewhere(log: FeedbackLog, tm
         own_answer = add_answers(foreign, foreign.store.people.owner().id, 1)[0]
         foreign.rate(foreign.store.people.owner().id, own_answer, 1)
         report = import_feedback_file(foreign.store, first, "jsonl")
-        assert set(report.dropped) == {"a status that another installation found"}
+        assert set(report.dropped) == {"a status that another installation found", "an admission by another installation"}
         assert report.kept["rating"] > 100
 
 
@@ -349,7 +349,7 @@ def test_each_annotator_is_a_separate_rater(log: FeedbackLog, tmp_path: Path) ->
         "a row without annotators": 1,
     }
     assert is_balanced(report)
-    events = [entry.event for entry in log.store.events.entries()]
+    events = [entry.event for entry in log.store.events.entries() if entry.event["kind"] == "comparison"]
     assert [event["outcome"] for event in events] == ["left", "right", "tie", "left"]
     assert events[0]["actor"] == events[3]["actor"]
     assert len({event["actor"] for event in events}) == 3
@@ -380,7 +380,8 @@ def test_imports_published_data_sets(log: FeedbackLog, file: str, format: Any, r
     assert is_balanced(report)
     assert import_feedback_file(log.store, DATA / file, format).already_there == kept
     snapshot = run_and_record(log.store, log.index).snapshot
-    assert all(pair.provisional for pair in snapshot.pairs)
+    num_lessons = sum(pair.weight > 0 for pair in snapshot.pairs)
+    assert num_lessons > 0.9 * len(snapshot.pairs), "annotators of a data set count, however few"
 
 
 def test_halves_of_surrogate_pairs_in_texts_become_replacement_characters(log: FeedbackLog, tmp_path: Path) -> None:
@@ -407,5 +408,6 @@ def test_halves_of_surrogate_pairs_in_acts_and_texts_are_mended(log: FeedbackLog
     assert (report.num_kept, report.dropped, report.source) == (4, {}, "cut\ufffd")
     assert log.store.texts.get("answer-1").content == {"messages": [{"role": "user", "content": "\ufffd"}], "text": "😀 \ufffd"}
     assert log.store.texts.get("note-1").content == {"text": "Cut \ufffd"}
-    assert log.store.events.entries()[-1].event["reason"] == "Cut \ufffd"
+    reasons = [entry.event["reason"] for entry in log.store.events.entries() if entry.event["kind"] == "removal"]
+    assert reasons == ["Cut \ufffd"]
     assert import_feedback_file(log.store, tmp_path / "cut\udce9.jsonl", "jsonl").already_there == 4

@@ -84,6 +84,7 @@ def test_jury_state_until_the_verdict(log: FeedbackLog) -> None:
     with pytest.raises(NotFound, match="no jury"):
         live.jury_state("i2")
     invitation = live.invite_jury(owner, "i2")
+    live.run_now()
     assert (live.jury_state("i2").invited, live.jury_state("i2").answered, live.jury_state("i2").verdict) == (
         frozenset(invitation.jurors),
         frozenset(),

@@ -7,7 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from yearling.feedback.pairs import ComparisonArrays, PairParameters, build_pair, fit_bradley_terry, side_strengths
+from yearling.feedback.pairs import (
+    ComparisonArrays,
+    PairParameters,
+    blend_odds,
+    build_pair,
+    fit_bradley_terry,
+    pooled_strengths,
+    side_strengths,
+)
 
 P = PairParameters()
 
@@ -53,25 +61,31 @@ def test_ties_bring_strengths_together() -> None:
 
 @pytest.mark.parametrize("odds", [(2.0, 0.5), (0.5, 2.0), (-2.0, -0.5)])
 def test_q_is_the_probability_of_the_weaker_side(odds: tuple[float, float]) -> None:
-    pair = build_pair("a", "b", odds, (9, 9), 50, P)
+    pair = build_pair("a", "b", odds, 18)
     assert (pair.better, pair.worse) == (("a", "b") if odds[0] > 0 else ("b", "a"))
     assert pair.q == pytest.approx(1.0 / (1.0 + np.exp(-0.5)))
     assert pair.weight == 2.0 * pair.q - 1.0
 
 
 def test_label_does_not_depend_on_the_order_of_answers() -> None:
-    there, back = build_pair("a", "b", (0.3, 1.7), (4, 5), 50, P), build_pair("b", "a", (-0.3, -1.7), (4, 5), 50, P)
+    there, back = build_pair("a", "b", (0.3, 1.7), 9), build_pair("b", "a", (-0.3, -1.7), 9)
     assert there == back
 
 
 def test_pair_that_cannot_train_has_a_reason() -> None:
-    assert build_pair("a", "b", (1.0, -0.1), (9, 9), 50, P).reason == "sides_disagree"
-    assert build_pair("a", "b", (1.0, 0.0), (9, 9), 50, P).weight == 0.0
-    one_side = build_pair("a", "b", (1.0, 1.0), (9, 0), 50, P)
-    assert (one_side.reason, one_side.weight) == ("one_side_only", 0.0)
+    assert build_pair("a", "b", (1.0, -0.1), 18).reason == "people_are_divided"
+    assert build_pair("a", "b", (0.0, 0.0), 2) == build_pair("a", "b", (0.0, 1.0), 2)
+    assert (build_pair("a", "b", (0.0, 0.0), 2).reason, build_pair("a", "b", (1.0, 0.0), 2).weight) == ("nothing_decided", 0.0)
 
 
-def test_pair_from_fewer_than_twenty_raters_is_provisional() -> None:
-    few, many = build_pair("a", "b", (1.0, 1.0), (9, 9), 19, P), build_pair("a", "b", (1.0, 1.0), (9, 9), 20, P)
-    assert (few.provisional, many.provisional) == (True, False)
-    assert few.weight == pytest.approx(0.5 * many.weight)
+@pytest.mark.parametrize("voices", [1, 2, 3, 5, 12])
+def test_pair_alone_gets_about_the_rule_of_succession(voices: int) -> None:
+    strengths = pooled_strengths(make_comparisons([(k, 0, 1) for k in range(voices)]), 2, P)
+    q = 1.0 / (1.0 + np.exp(strengths[1] - strengths[0]))
+    assert q == pytest.approx((voices + 1) / (voices + 2), abs=0.03)
+
+
+def test_sides_decide_as_far_as_a_division_is_visible() -> None:
+    pooled, sides = np.array([1.0]), np.array([[2.0], [-1.0]])
+    assert blend_odds(pooled, sides, 0.0).tolist() == [[1.0], [1.0]]
+    assert blend_odds(pooled, sides, 1.0).tolist() == sides.tolist()

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from yearling.cli.main import app
 from yearling.errors import Untrusted
 from yearling.feedback import code_hash, replay_publication
-from yearling.feedback.code_releases import RELEASE_TAGS, describe_code, replay_command
+from yearling.feedback.code_releases import RELEASES, describe_code, replay_command
 
 OLD_EXPORT = Path(__file__).parent / "golden" / "old_export.jsonl"
 """Written by `yearling consensus export` of the tag `consensus-2` (commit e471dd7) over 37 ratings by 8 raters."""
@@ -29,10 +29,10 @@ def test_replay_of_earlier_code_names_version_tag_and_command(tmp_path: Path) ->
     assert not report.ok
     assert (report.runs_checked, report.runs_of_other_code, report.entries) == (0, 1, 37)
     (difference,) = report.differences
-    assert f"(snapshot version 2, code hash {OLD_CODE_HASH}, release tag consensus-2)" in difference
+    assert f"(snapshot version 2, code hash {OLD_CODE_HASH}, release tag consensus-2, commit e471dd7ba5cf)" in difference
     assert f"this code has the hash {code_hash()}" in difference
     assert difference.endswith(
-        "git worktree add ../yearling-consensus-2 consensus-2 && cd ../yearling-consensus-2 && "
+        "git worktree add ../yearling-consensus-2 e471dd7ba5cf && cd ../yearling-consensus-2 && "
         f"{shlex.quote(sys.executable)} -m yearling consensus replay '{path}'"
     )
 
@@ -51,11 +51,12 @@ def test_replay_of_unknown_code_asks_for_the_publishing_version(tmp_path: Path) 
     assert replay_command("f" * 64, path) == ""
 
 
-def test_release_tags_name_earlier_code_only() -> None:
-    assert RELEASE_TAGS[OLD_CODE_HASH] == "consensus-2"
-    assert code_hash() not in RELEASE_TAGS, "the tag of this code is set after its last commit"
-    assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in RELEASE_TAGS)
-    assert describe_code(OLD_CODE_HASH) == f"code hash {OLD_CODE_HASH}, release tag consensus-2"
+def test_releases_name_earlier_code_only() -> None:
+    assert RELEASES[OLD_CODE_HASH].tag == "consensus-2"
+    assert code_hash() not in RELEASES, "the release of this code is recorded after its last commit"
+    assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in RELEASES)
+    assert all(re.fullmatch(r"[0-9a-f]{12}", release.commit) for release in RELEASES.values())
+    assert describe_code(OLD_CODE_HASH) == f"code hash {OLD_CODE_HASH}, release tag consensus-2, commit e471dd7ba5cf"
 
 
 def test_snapshot_that_is_not_json_is_refused(tmp_path: Path) -> None:
@@ -75,4 +76,4 @@ def test_replay_command_of_the_cli_prints_the_message_and_fails() -> None:
     result = CliRunner().invoke(app, ["consensus", "replay", str(OLD_EXPORT)])
     assert result.exit_code == 1
     assert "release tag consensus-2" in result.stderr
-    assert "git worktree add ../yearling-consensus-2 consensus-2 && " in result.stderr
+    assert "git worktree add ../yearling-consensus-2 e471dd7ba5cf && " in result.stderr

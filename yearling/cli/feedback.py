@@ -1,4 +1,4 @@
-"""`yearling feedback`: import and export judgements, remove feedback events, vouch for people, draw juries."""
+"""`yearling feedback`: import and export judgements, remove feedback events, draw juries."""
 
 from __future__ import annotations
 
@@ -90,19 +90,6 @@ def remove(
     with _open_feedback_log(data_dir) as log:
         removal = log.remove(_person_id(log, acting_person), event, reason, delete_text=delete_words)
     _print_event(removal, f"Removed {event}: {reason}. The removal is public, in the log and in the consensus.", as_json=as_json)
-
-
-@app.command("vouch")
-def vouch(
-    account: str = typer.Argument(help="Name or id of the other person."),
-    acting_person: str | None = ACTING_PERSON,
-    data_dir: Path | None = DATA_DIR,
-    as_json: bool = AS_JSON,
-) -> None:
-    """Vouch that an account belongs to a human being and is their only one."""
-    with _open_feedback_log(data_dir) as log:
-        vouch_event = log.vouch(_person_id(log, acting_person), _person_id(log, account))
-    _print_event(vouch_event, f"Vouched for {account}, whose pseudonym in the log is {vouch_event.account}.", as_json=as_json)
 
 
 @jury.command("invite")

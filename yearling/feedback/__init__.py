@@ -9,6 +9,7 @@ from yearling.feedback.event_index import EventIndex
 from yearling.feedback.events import (
     EVENT_TYPES,
     RATING_VALUES,
+    Admission,
     Comparison,
     DroppedEvent,
     Edit,
@@ -62,6 +63,7 @@ __all__ = [
     "RATING_VALUES",
     "STATUS_RULES",
     "ActImportResult",
+    "Admission",
     "Comparison",
     "ConsensusPair",
     "ConsensusParameters",

@@ -1,14 +1,14 @@
 """Bridged consensus as one pure function: (log prefix, parameters) → snapshot, with canonical bytes and a hash.
 
-`run_consensus` shows the order of events: fold the log, admit raters, number them, apply the defences, fit the models, test for a
-division, gather evidence, decide statuses, judge pairs. All sums are exact, so every machine gives the same bytes. `code_hash`
+`run_consensus` shows the order of events: fold the log, find who counts, apply the defences, fit the models, measure the
+division, label the items, decide statuses, judge pairs. All sums are exact, so every machine gives the same bytes. `code_hash`
 covers the modules that decide; parameters and log have hashes of their own. This file knows nothing of databases, texts or names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -28,7 +28,24 @@ from yearling.feedback.events import (
     sort_events,
 )
 from yearling.feedback.exact_arithmetic import Floats, Mask
-from yearling.feedback.pairs import ComparisonArrays, ConsensusPair, build_pair, shrunk_odds, side_strengths
+from yearling.feedback.item_labels import (
+    Crowd,
+    ItemEvidence,
+    ItemLabels,
+    describe_crowd,
+    gather_evidence,
+    label_items,
+    side_shares,
+)
+from yearling.feedback.pairs import (
+    ComparisonArrays,
+    ConsensusPair,
+    blend_odds,
+    build_pair,
+    pooled_strengths,
+    shrunk_odds,
+    side_strengths,
+)
 from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.rating_table import (
     ModelFits,
@@ -37,21 +54,24 @@ from yearling.feedback.rating_table import (
     build_rating_table,
     count_raters_by_side,
     fit_models,
-    gather_evidence,
 )
 from yearling.feedback.snapshot import ItemResult, SideResult, Snapshot
 from yearling.feedback.status_rules import (
+    DECIDED_STATUSES,
     NEEDS_MORE,
-    Evidence,
     StatusDecision,
+    StatusHistory,
     StatusParameters,
-    cap_flips,
     decide_status,
     evaluate_rules,
+    flips_allowed,
     jury_verdict,
+    limit_first_statuses,
+    limit_flips,
 )
+from yearling.feedback.visible_division import VisibleDivision, measure_visible_division
 
-SNAPSHOT_VERSION = 2
+SNAPSHOT_VERSION = 3
 
 HASHED_MODULES = (
     "canonical",
@@ -60,12 +80,14 @@ HASHED_MODULES = (
     "feedback/division",
     "feedback/events",
     "feedback/exact_arithmetic",
+    "feedback/item_labels",
     "feedback/pairs",
     "feedback/parameters",
     "feedback/rater_model",
     "feedback/rating_table",
     "feedback/snapshot",
     "feedback/status_rules",
+    "feedback/visible_division",
     "store/learning/retraction_rules",
 )
 """The modules that `code_hash` covers, by path below the package, in alphabetical order."""
@@ -75,8 +97,8 @@ HASHED_MODULES = (
 def code_hash() -> str:
     """Return the SHA-256 of the source of the modules that decide, with line ends as in the repository.
 
-    Any edit of these files changes the hash. Runs by earlier code then count as runs by another version; add their release tag to
-    `code_releases.RELEASE_TAGS`.
+    Any edit of these files changes the hash. Runs by earlier code then count as runs by another version; add their release to
+    `code_releases.RELEASES`.
     """
     package = Path(__file__).parents[1]
     digest = sha256()
@@ -99,6 +121,16 @@ def _hash_sorted_events(sorted_events: Sequence[FeedbackEvent]) -> str:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """What decides items: the raters' shares of side 0 (U,), what labels have in common, and the raters who are left out."""
+
+    shares: Floats
+    crowd: Crowd
+    keep: Mask
+    """(U,) Raters whose ratings this judgement hears."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ConsensusResult:
     """A snapshot with the state and the fits behind it, for `update_item_result`, jury draws and the rating queue.
 
@@ -108,26 +140,24 @@ class ConsensusResult:
     snapshot: Snapshot
     state: LogState
     table: RatingTable
-    main_fits: ModelFits
-    robust_fits: ModelFits
-    """The fits without the most active raters; the same object as `main_fits` if there are too few raters for that."""
+    fits: ModelFits
+    main: Judgement
+    robust: Judgement
+    """Without the most active raters; the same object as `main` if there are too few raters for that."""
     parameters: ConsensusParameters
 
     def side_of(self, rater: str) -> int:
         """Return 0 or 1, or −1 for a rater whose side is not known yet."""
         number = self.table.rater_index.get(rater)
-        return -1 if number is None else int(self.main_fits.sides[number])
+        return -1 if number is None else int(self.fits.sides[number])
 
     def jury_candidates(self, item: str) -> dict[str, int]:
-        """Return the accounts eligible for a jury on `item` with their sides: enough acts, a side, and no rating of the item."""
+        """Return the accounts eligible for a jury on `item` with their sides: they count, have a side, and no rating of it."""
         raters_of_item = {rating.actor for rating in self.state.ratings if rating.item == item}
-        min_acts = self.parameters.defences.earlier_acts
         return {
-            rater: int(self.main_fits.sides[number])
+            rater: int(self.fits.sides[number])
             for rater, number in self.table.rater_index.items()
-            if self.main_fits.sides[number] >= 0
-            and rater not in raters_of_item
-            and self.table.experience.num_earned_acts.get(rater, 0) >= min_acts
+            if self.fits.sides[number] >= 0 and rater not in raters_of_item and rater in self.table.standing
         }
 
 
@@ -160,13 +190,15 @@ def run_consensus(events: Iterable[FeedbackEvent], parameters: ConsensusParamete
     sorted_events = sort_events(events)
     state = fold_sorted_events(sorted_events)
     table, dropped = build_rating_table(state, p.defences)
-    main_fits = fit_models(table.ratings, p.axis, p.prediction)
+    fits = fit_models(table.ratings, p.axis, p.prediction)
+    everyone = np.ones(table.ratings.num_raters, dtype=np.bool_)
+    main, visible_division = prepare_judgement(table, fits, everyone, p)
     most_active = most_active_mask(table.ratings.raters, table.ratings.num_raters, p.defences)
-    robust_fits = main_fits
+    robust = main
     if most_active.any():
-        robust_fits = fit_models(table.ratings.select(~most_active[table.ratings.raters]), p.axis, p.prediction)
-    division = detect_division(table.ratings, p.division)
-    items, flips, flips_allowed, held = decide_items(state, table, main_fits, robust_fits, p)
+        others = table.ratings.select(~most_active[table.ratings.raters])
+        robust, _ = prepare_judgement(table, fit_models(others, p.axis, p.prediction), ~most_active, p)
+    items, flips, allowed, held = decide_items(state, table, fits, main, robust, p)
     for event in state.dropped:
         dropped[event.reason] = dropped.get(event.reason, 0) + 1
     snapshot = Snapshot(
@@ -176,82 +208,188 @@ def run_consensus(events: Iterable[FeedbackEvent], parameters: ConsensusParamete
         log_hash=_hash_sorted_events(sorted_events),
         num_events=len(sorted_events),
         as_of_utc=format_utc(state.as_of_utc) if sorted_events else "",
-        raters=_count_raters(state, table, main_fits),
-        division=division,
+        raters=_count_raters(state, table, fits),
+        division=detect_division(table.ratings, p.division),
+        visible_division=visible_division,
+        crowd=main.crowd,
         items=items,
-        pairs=_build_pairs(state, table, main_fits, p),
+        pairs=_build_pairs(state, table, fits, main.crowd.degree, p),
         dropped=dict(sorted(dropped.items())),
         removals=tuple((removal.event, removal.reason) for removal in state.removals),
         flips=flips,
-        flips_allowed=flips_allowed,
+        flips_allowed=allowed,
         held=held,
     )
-    return ConsensusResult(snapshot, state, table, main_fits, robust_fits, p)
+    return ConsensusResult(snapshot, state, table, fits, main, robust, p)
+
+
+def prepare_judgement(
+    table: RatingTable, fits: ModelFits, keep: Mask, p: ConsensusParameters
+) -> tuple[Judgement, VisibleDivision]:
+    """Return what decides items by the ratings of the raters in `keep` (U,), and the division that these ratings show."""
+    entries = table.ratings.select(table.is_rating & keep[table.ratings.raters])
+    division = measure_visible_division(entries, p.visible_division)
+    ratings = replace(entries, weights=None)
+    crowd = describe_crowd(ratings, division.degree, p.labels)
+    return Judgement(side_shares(ratings, fits.axis, p.labels), crowd, keep), division
 
 
 def decide_items(
-    state: LogState, table: RatingTable, main_fits: ModelFits, robust_fits: ModelFits, p: ConsensusParameters
-) -> tuple[tuple[ItemResult, ...], int, int, bool]:
-    """Return the results of all items by id, the number of flips wanted and allowed, and whether the cap held them."""
-    evidence = gather_evidence(table, main_fits)
-    rules_met = evaluate_rules(evidence, p.status)
-    robust_rules_met = rules_met
-    if robust_fits is not main_fits:
-        robust_rules_met = evaluate_rules(gather_evidence(table, robust_fits), p.status)
-    first_rated_s: dict[str, float] = {}
-    ratings_per_item: dict[str, int] = {}
-    for rating in state.ratings:
-        first_rated_s.setdefault(rating.item, rating.created_utc.timestamp())
-        ratings_per_item[rating.item] = ratings_per_item.get(rating.item, 0) + 1
-    verdicts = _jury_verdicts(state, table, main_fits.sides, p.status)
-    current_statuses: list[str] = []
-    decisions: list[StatusDecision] = []
-    for item, number in table.item_index.items():
-        change = state.statuses.get(item)
-        current_statuses.append(change.status if change else NEEDS_MORE)
-        decisions.append(
-            decide_status(
-                number,
-                rules_met,
-                robust_rules_met,
-                current_status=current_statuses[-1],
-                age_s=state.as_of_utc.timestamp() - first_rated_s[item] if item in first_rated_s else 0.0,
-                jury_finding=verdicts.get(item, ""),
-                p=p.status,
-            )
+    state: LogState,
+    table: RatingTable,
+    fits: ModelFits,
+    main: Judgement,
+    robust: Judgement,
+    p: ConsensusParameters,
+) -> tuple[tuple[ItemResult, ...], int, int, int]:
+    """Return the results of all items by id, and the numbers of flips wanted, allowed and held."""
+    evidence, labels, rules_met = evaluate_items(table, main, p)
+    robust_evidence, _, robust_rules_met = (evidence, labels, rules_met) if robust is main else evaluate_items(table, robust, p)
+    histories = _status_histories(state, table, fits.sides, evidence, main.crowd, p.status)
+    current_statuses = [history.current_status for history in histories]
+    decisions = [
+        decide_status(number, rules_met, robust_rules_met, history, p.status) for number, history in enumerate(histories)
+    ]
+    items = list(table.item_index)
+
+    def decide_without(number: int, people: frozenset[str]) -> StatusDecision:
+        """Decide an item as if these people had not acted since it got its status."""
+        before = {person: state.moves[items[number]][person] for person in people}
+        met, robust_met = (
+            _evaluate_item(_undo_moves(heard, table, judgement, number, before), judgement, p)
+            for heard, judgement in ((evidence, main), (robust_evidence, robust))
         )
-    final, flips, flips_allowed = cap_flips(current_statuses, decisions, state.num_actors_since_status_change, p.status)
-    estimates, chances = _side_estimates_and_chances(evidence, p.status)
+        is_weakened = bool(state.weakened.get(items[number], frozenset()) - people)
+        return decide_status(0, met, robust_met, replace(histories[number], is_weakened=is_weakened), p.status)
+
+    actors = state.actors_since_status_change
+    allowed = flips_allowed(current_statuses, len(actors), p.status)
+    movers = [frozenset(state.moves.get(item, ())) for item in items]
+    final, flips, held = limit_flips(current_statuses, decisions, movers, allowed, decide_without)
+    if len(actors) == 1 and not any(state.admissions.get(actor) == "invitation" for actor in actors):
+        final = limit_first_statuses(current_statuses, final)
+    chances = 1.0 - labels.probability_below(0.5)
+    uncounted = _count_uncounted(state, table)
     results = []
-    for item, number in table.item_index.items():
-        sides = [_build_side_result(side, number, evidence, estimates, chances) for side in (0, 1)]
+    for number, item in enumerate(items):
+        sides = [_build_side_result(side, number, evidence, labels, chances) for side in (0, 1)]
         results.append(
             ItemResult(
                 item=item,
                 status=final[number].status,
                 reason=final[number].reason,
                 previous=current_statuses[number],
+                judged=int(evidence.counts[number]),
+                approval=float(evidence.approvals[number]),
+                label=int(labels.labels[number]),
+                q=float(labels.q[number]),
+                weight=float(labels.weights[number]),
+                label_reason=labels.reasons[number],
                 sides=(sides[0], sides[1]),
-                bridging=float(estimates[:, number].min()),
-                intercept=float(main_fits.axis.item_bias[number]),
-                axis=float(main_fits.axis.item_factors[number, 0]),
-                jury=verdicts.get(item, ""),
+                bridging=float(labels.estimates[:, number].min()),
+                intercept=float(fits.axis.item_bias[number]),
+                axis=float(fits.axis.item_factors[number, 0]),
+                jury=histories[number].jury_finding,
                 rules=_rules_met_by(number, rules_met, p.status),
-                uncounted=ratings_per_item.get(item, 0) - int(evidence.counts[:, number].sum()),
+                uncounted=uncounted.get(item, {}),
             )
         )
-    return tuple(sorted(results, key=lambda result: result.item)), flips, flips_allowed, flips > flips_allowed
+    return tuple(sorted(results, key=lambda result: result.item)), flips, allowed, held
 
 
-def _side_estimates_and_chances(evidence: Evidence, p: StatusParameters) -> tuple[Floats, Floats]:
-    return evidence.shrunk_approvals(p.estimate_prior), 1.0 - evidence.probability_below(0.5, p.doubt_prior)
+def evaluate_items(
+    table: RatingTable, judgement: Judgement, p: ConsensusParameters
+) -> tuple[ItemEvidence, ItemLabels, dict[str, Mask]]:
+    """Return the counted ratings of all items, their labels, and which rules they meet."""
+    ratings = table.counted_ratings()
+    evidence = gather_evidence(ratings.select(judgement.keep[ratings.raters]), judgement.shares)
+    labels = label_items(evidence, judgement.crowd, p.labels)
+    return evidence, labels, evaluate_rules(labels, evidence, judgement.crowd, p.status)
 
 
-def _build_side_result(side: int, number: int, evidence: Evidence, estimates: Floats, chances: Floats) -> SideResult:
+def _evaluate_item(evidence: ItemEvidence, judgement: Judgement, p: ConsensusParameters) -> dict[str, Mask]:
+    labels = label_items(evidence, judgement.crowd, p.labels)
+    return evaluate_rules(labels, evidence, judgement.crowd, p.status)
+
+
+def _undo_moves(
+    evidence: ItemEvidence, table: RatingTable, judgement: Judgement, number: int, before: Mapping[str, float | None]
+) -> ItemEvidence:
+    """Return the evidence on one item, as arrays of length 1, with earlier ratings of some people in place of their present
+    ones. Somebody who is not in the table any more belongs to both sides alike."""
+    at = slice(number, number + 1)
+    counts, approvals = evidence.counts[at].copy(), evidence.approvals[at].copy()
+    side_counts, side_approvals = evidence.side_counts[:, at].copy(), evidence.side_approvals[:, at].copy()
+
+    def add(value: float, share: float, sign: int) -> None:
+        counts[0] += sign
+        approvals[0] += sign * value
+        for side, part in ((0, share), (1, 1.0 - share)):
+            side_counts[side, 0] += sign * part
+            side_approvals[side, 0] += sign * part * value
+
+    entries = np.flatnonzero(table.is_rating & (table.ratings.items == number))
+    present = {int(table.ratings.raters[entry]): float(table.ratings.values[entry]) for entry in entries}
+    for person, value in before.items():
+        rater = table.rater_index.get(person)
+        share = 0.5 if rater is None else float(judgement.shares[rater])
+        if rater is not None and not judgement.keep[rater]:
+            continue
+        if rater in present:
+            add(present[rater], share, -1)
+        if value is not None:
+            add(value, share, 1)
+    return ItemEvidence(counts, approvals, side_counts, side_approvals)
+
+
+def _status_histories(
+    state: LogState, table: RatingTable, sides: Sides, evidence: ItemEvidence, crowd: Crowd, p: StatusParameters
+) -> list[StatusHistory]:
+    """Return what each item's status depends on besides its ratings, by number of the item."""
+    first_rated_s: dict[str, float] = {}
+    for rating in state.ratings:
+        first_rated_s.setdefault(rating.item, rating.created_utc.timestamp())
+    verdicts = _jury_verdicts(state, table, sides, p)
+    now_s = state.as_of_utc.timestamp()
+    histories = []
+    quorum = p.find_rule("quorum").quorum(crowd.num_people)
+    for number, item in enumerate(table.item_index):
+        change = state.statuses.get(item)
+        status = change.status if change else NEEDS_MORE
+        histories.append(
+            StatusHistory(
+                current_status=status,
+                age_s=now_s - first_rated_s[item] if item in first_rated_s else 0.0,
+                jury_finding=verdicts.get(item, ""),
+                is_weakened=status in DECIDED_STATUSES and bool(state.weakened.get(item)),
+                two_sides=crowd.two_sides,
+                has_enough_ratings=bool(evidence.counts[number] >= quorum),
+            )
+        )
+    return histories
+
+
+def _count_uncounted(state: LogState, table: RatingTable) -> dict[str, dict[str, int]]:
+    """Return the number of ratings of each item that do not count, by reason."""
+    counts: dict[str, dict[str, int]] = {}
+    for rating in state.ratings:
+        number = table.rater_index.get(rating.actor)
+        if rating.actor not in table.standing:
+            reason = "new_account"
+        elif number is not None and table.representative[number] != number:
+            reason = "copy"
+        else:
+            continue
+        by_reason = counts.setdefault(rating.item, {})
+        by_reason[reason] = by_reason.get(reason, 0) + 1
+    return counts
+
+
+def _build_side_result(side: int, number: int, evidence: ItemEvidence, labels: ItemLabels, chances: Floats) -> SideResult:
     return SideResult(
-        ratings=int(evidence.counts[side, number]),
-        approval=float(evidence.approvals[side, number]),
-        estimate=float(estimates[side, number]),
+        ratings=float(evidence.side_counts[side, number]),
+        approval=float(evidence.side_approvals[side, number]),
+        estimate=float(labels.estimates[side, number]),
         chance=float(chances[side, number]),
     )
 
@@ -289,7 +427,9 @@ def _jury_verdict(
     return jury_verdict(counts, approvals, p)
 
 
-def _build_pairs(state: LogState, table: RatingTable, fits: ModelFits, p: ConsensusParameters) -> tuple[ConsensusPair, ...]:
+def _build_pairs(
+    state: LogState, table: RatingTable, fits: ModelFits, degree: float, p: ConsensusParameters
+) -> tuple[ConsensusPair, ...]:
     """Return every pair of answers that a counting rater compared, in the order of their ids."""
     rows = []
     for act in state.comparisons:
@@ -301,7 +441,7 @@ def _build_pairs(state: LogState, table: RatingTable, fits: ModelFits, p: Consen
     if not rows:
         return ()
     numbers = np.array([row[:3] for row in rows], dtype=np.int32)
-    weights = influence_weights(numbers[:, 0], len(table.rater_index), p.defences.influence_cap)
+    weights = influence_weights(numbers[:, 0], len(table.rater_index), p.defences)
     comparisons = ComparisonArrays(
         numbers[:, 0],
         numbers[:, 1],
@@ -309,28 +449,25 @@ def _build_pairs(state: LogState, table: RatingTable, fits: ModelFits, p: Consen
         np.array([row[3] for row in rows]),
         np.ones(len(rows)) if weights is None else weights,
     )
-    strengths = side_strengths(comparisons, fits.sides, fits.predict_item_means(), p.pairs)
     item_ids = list(table.item_index)
-    counts: dict[tuple[str, str], list[int]] = {}
-    for rater, winner, loser in numbers:
+    counts: dict[tuple[str, str], int] = {}
+    for _, winner, loser in numbers:
         first, second = sorted((item_ids[winner], item_ids[loser]))
-        counts.setdefault((first, second), [0, 0])[fits.sides[rater]] += 1
+        counts[first, second] = counts.get((first, second), 0) + 1
     keys = sorted(counts)
     a, b = (np.array([table.item_index[key[k]] for key in keys], dtype=np.int64) for k in (0, 1))
-    odds = shrunk_odds(strengths, count_raters_by_side(table.ratings, fits.sides), a, b, p.pairs)
-    num_raters = len(set(comparisons.raters.tolist()))
-    return tuple(
-        build_pair(*key, (float(odds[0, k]), float(odds[1, k])), (counts[key][0], counts[key][1]), num_raters, p.pairs)
-        for k, key in enumerate(keys)
-    )
+    pooled = pooled_strengths(comparisons, len(item_ids), p.pairs)
+    strengths = side_strengths(comparisons, fits.sides, fits.predict_item_means(), p.pairs)
+    by_side = shrunk_odds(strengths, count_raters_by_side(table.ratings, fits.sides), a, b, p.pairs)
+    odds = blend_odds(pooled[a] - pooled[b], by_side, degree)
+    return tuple(build_pair(*key, (float(odds[0, k]), float(odds[1, k])), counts[key]) for k, key in enumerate(keys))
 
 
 def _count_raters(state: LogState, table: RatingTable, fits: ModelFits) -> dict[str, int]:
     actors = {act.actor for act in (*state.ratings, *state.comparisons)}
     return {
         "seen": len(actors),
-        "admitted": len(table.rater_index),
-        "taking_part": int(np.sum(fits.sides >= 0)),
+        "counted": int(np.sum(fits.sides >= 0)),
         "collapsed": int(np.sum(table.representative != np.arange(len(table.representative)))),
         "side_0": int(np.sum(fits.sides == 0)),
         "side_1": int(np.sum(fits.sides == 1)),

@@ -14,14 +14,17 @@ from hashlib import sha256
 from typing import Any
 
 from yearling.errors import Conflict
-from yearling.feedback.consensus import ConsensusResult, code_hash, run_consensus
+from yearling.feedback.admissions import record_missing_admissions
+from yearling.feedback.consensus import SNAPSHOT_VERSION, ConsensusResult, code_hash, run_consensus
 from yearling.feedback.division import Division
 from yearling.feedback.event_index import EventIndex
 from yearling.feedback.events import FeedbackEvent, StatusChange, event_to_dict
+from yearling.feedback.item_labels import Crowd
 from yearling.feedback.pairs import ConsensusPair
 from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.pseudonyms import SYSTEM_ACTOR
 from yearling.feedback.snapshot import ItemResult, SideResult, Snapshot
+from yearling.feedback.visible_division import VisibleDivision
 from yearling.store import ConsensusRun, Store
 
 StatusCallback = Callable[[str], None]
@@ -46,9 +49,11 @@ class RecordedConsensusRun:
 
 
 def load_latest_run(store: Store) -> RecordedConsensusRun | None:
-    """Return the newest recorded run without its fits, or None if there is none."""
+    """Return the newest recorded run without its fits, or None if there is none, or only one by an earlier version."""
     record = store.consensus_runs.get_newest()
-    return None if record is None else _load_run(store, record)
+    if record is None or json.loads(store.consensus_runs.read_snapshot(record)).get("version") != SNAPSHOT_VERSION:
+        return None
+    return _load_run(store, record)
 
 
 def run_and_record(
@@ -67,6 +72,7 @@ def run_and_record(
     p = parameters or ConsensusParameters()
     for _ in range(_MAX_ATTEMPTS):
         on_status("Reading the log")
+        record_missing_admissions(store, index)
         newest = store.consensus_runs.get_newest()
         with index.consistent_view():
             events, head, last_act = index.events(), index.head, index.last_act_sequence
@@ -148,8 +154,10 @@ def parse_snapshot(data: bytes) -> Snapshot:
         **{
             **values,
             "division": Division(**values["division"]),
+            "visible_division": VisibleDivision(**values["visible_division"]),
+            "crowd": Crowd(**values["crowd"]),
             "items": tuple(_parse_item_result(item) for item in values["items"]),
-            "pairs": tuple(ConsensusPair(**{**pair, "comparisons": tuple(pair["comparisons"])}) for pair in values["pairs"]),
+            "pairs": tuple(ConsensusPair(**pair) for pair in values["pairs"]),
             "removals": tuple((event, reason) for event, reason in values["removals"]),
         }
     )

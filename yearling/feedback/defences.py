@@ -1,105 +1,103 @@
-"""Defences against manipulation: which accounts are admitted, whose acts count, and which accounts act as one.
+"""Defences against manipulation: whose acts count, which accounts act as one, and how much one rater can move.
 
 Each defence is a pure function over the state of the log or the table of ratings. `consensus` shows the order in which they
-apply. They make attacks expensive, not impossible; `dev/LOG.md` records what each attack still achieves.
+apply. They make attacks expensive, not impossible; `dev/LOG.md` records what each attack still achieves. People whom an owner or
+a maintainer invited are known to be people, so none of the defences against invented accounts applies to them.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
 
-from yearling.feedback.events import Comparison, Rating, StatusChange, Vouch
-from yearling.feedback.exact_arithmetic import Floats, pseudo_random_uint64, splitmix64_finalise
+from yearling.feedback.events import AdmissionBasis, Comparison, Rating
+from yearling.feedback.exact_arithmetic import Floats, Mask, pseudo_random_uint64, splitmix64_finalise
 from yearling.feedback.rater_model import WEIGHT_STEPS, SparseRatings
 
 RatingOrComparison = Rating | Comparison
 
+COUNT_AT_ONCE: tuple[AdmissionBasis, ...] = ("invitation", "data_set")
+"""Bases of admission on which an account counts from its first judgement."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefenceParameters:
-    """The thresholds of the defences. `roots` are accounts that need no vouch."""
+    """The thresholds of the defences."""
 
-    require_vouch: bool = False
-    roots: tuple[str, ...] = ()
-    vouches_per_month: int = 10
-    earlier_acts: int = 10
-    """Number of earlier judgements by its rater from which a rating counts."""
+    standing_acts: int = 3
+    """Number of judgements of other people's decided items from which an account without admission counts, with all its
+    judgements."""
     duplicate_similarity: float = 0.9
     """Similarity from which two rating histories count as one (Jaccard index over (item, value))."""
-    duplicate_min_acts: int = 15
+    duplicate_min_acts: int = 10
     most_active_share: float = 0.01
     most_active_min_raters: int = 50
     """Smaller communities skip the fit without the most active raters, because little would be left."""
-    influence_cap: int = 500
-    """A rater with more entries than this has the weight of a rater with exactly this many."""
+    influence_cap: float = 2.0
+    """A rater with more entries than this many times the median rater has that many entries' weight in the search for sides."""
 
 
-def admitted_accounts(vouches: Iterable[Vouch], p: DefenceParameters) -> frozenset[str]:
-    """Return the accounts that count under `require_vouch`: the roots, and accounts for which a counting account vouched.
+def accounts_with_standing(
+    acts: Sequence[RatingOrComparison],
+    admissions: Mapping[str, AdmissionBasis],
+    authors: Mapping[str, str],
+    p: DefenceParameters,
+) -> frozenset[str]:
+    """Return the accounts whose judgements count, of those that acted.
 
-    `vouches` are in log order. Only the first account of each person counts. An account's vouches beyond `vouches_per_month` in
-    thirty days are void.
+    Invited people and the annotators of an imported data set count from their first judgement. Any other account counts once
+    `standing_acts` of its judgements are about decided items: items of which a majority of other people, who count themselves,
+    think alike. Accounts of an imported log may decide items from the start, because otherwise nobody in a log would begin. What
+    somebody wrote (`authors`, by item) or only invented accounts judged earns nothing, nor do acts that a person brought along
+    from another installation, because a file can contain anything.
     """
-    admitted = set(p.roots)
-    vouched_persons: set[str] = set()
-    vouch_times: dict[str, list[datetime]] = {}
-    for vouch in vouches:
-        recent = [t for t in vouch_times.get(vouch.actor, []) if vouch.created_utc - t < timedelta(days=30)]
-        if vouch.actor not in admitted or vouch.person in vouched_persons or vouch.account in admitted:
-            continue
-        if len(recent) >= p.vouches_per_month:
-            continue
-        vouch_times[vouch.actor] = [*recent, vouch.created_utc]
-        admitted.add(vouch.account)
-        vouched_persons.add(vouch.person)
-    return frozenset(admitted)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RaterExperience:
-    """`counted_act_ids` are the acts that count. `num_earned_acts` is the number of earlier acts that each actor has earned."""
-
-    counted_act_ids: frozenset[str]
-    num_earned_acts: Mapping[str, int]
-
-
-def compute_experience(
-    acts: Sequence[RatingOrComparison], statuses: Mapping[str, StatusChange], p: DefenceParameters
-) -> RaterExperience:
-    """Count the experience of each rater over the acts in log order.
-
-    An act on an item that already has a status earns nothing, because agreeing with a known result is easy. An imported act earns
-    nothing either, because a file can contain anything. It counts as soon as its rater has enough experience from other acts.
-    """
-    num_earned: Counter[str] = Counter()
-    counted_ids: list[str] = []
-    imported_acts = [act for act in acts if act.origin]
+    accounts = sorted({act.actor for act in acts})
+    if p.standing_acts <= 0:
+        return frozenset(accounts)
+    number = {account: k for k, account in enumerate(accounts)}
+    counts = np.array([admissions.get(account) in COUNT_AT_ONCE for account in accounts], dtype=np.bool_)
+    decides = counts | np.array([admissions.get(account) == "log" for account in accounts], dtype=np.bool_)
+    subjects: dict[tuple[str, ...], int] = {}
+    rows = []
     for act in acts:
-        if act.origin:
-            continue
-        if num_earned[act.actor] >= p.earlier_acts:
-            counted_ids.append(act.id)
-        items = (act.left, act.right) if isinstance(act, Comparison) else (act.item,)
-        if not any(item in statuses and statuses[item].created_utc <= act.created_utc for item in items):
-            num_earned[act.actor] += 1
-    counted_ids += [act.id for act in imported_acts if num_earned[act.actor] >= p.earlier_acts]
-    return RaterExperience(counted_act_ids=frozenset(counted_ids), num_earned_acts=dict(num_earned))
+        if isinstance(act, Comparison):
+            key: tuple[str, ...] = (act.left, act.right) if act.left < act.right else (act.right, act.left)
+            value = 0.5 if act.outcome == "tie" else float((act.outcome == "left") == (key[0] == act.left))
+        else:
+            key, value = (act.item,), act.value
+        earns = not act.origin and all(authors.get(item) != act.actor for item in key)
+        rows.append((subjects.setdefault(key, len(subjects)), number[act.actor], value, earns))
+    subject, actor = (np.array([row[k] for row in rows], dtype=np.int64) for k in (0, 1))
+    value_A = np.array([row[2] for row in rows], dtype=np.float64)
+    earns_A = np.array([row[3] for row in rows], dtype=np.bool_)
+    while True:
+        heard = decides[actor]
+        num_S = np.bincount(subject, heard, len(subjects))
+        sum_S = np.bincount(subject, heard * value_A, len(subjects))
+        num_others, sum_others = num_S[subject] - heard, sum_S[subject] - heard * value_A
+        is_decided = (num_others > 0) & (sum_others != num_others / 2.0) & earns_A
+        earned = np.bincount(actor[is_decided], minlength=len(accounts)) >= p.standing_acts
+        if not np.any(earned & ~counts):
+            return frozenset(account for account, has in zip(accounts, counts, strict=True) if has)
+        counts = counts | earned
+        decides = decides | counts
 
 
-def influence_weights(raters: npt.NDArray[np.int32], num_raters: int, max_entries: int) -> Floats | None:
-    """Return (R,) weights, in eighths, that limit a rater to the weight of about `max_entries` entries; None if no rater has
-    more."""
+def influence_weights(raters: npt.NDArray[np.int32], num_raters: int, p: DefenceParameters) -> Floats | None:
+    """Return (R,) weights, in eighths, that limit a rater to `influence_cap` times the entries of the median rater; None if no
+    rater has more."""
     counts = np.bincount(raters, minlength=num_raters)
-    if not counts.size or int(counts.max()) <= max_entries:
+    active = counts[counts > 0]
+    if not active.size:
         return None
-    weights = np.maximum(np.floor(max_entries / np.maximum(counts, 1) * WEIGHT_STEPS), 1.0) / WEIGHT_STEPS
+    limit = p.influence_cap * float(np.sort(active)[active.size // 2])
+    if float(active.max()) <= limit:
+        return None
+    weights = np.maximum(np.floor(limit / np.maximum(counts, 1) * WEIGHT_STEPS), 1.0) / WEIGHT_STEPS
     return np.asarray(np.minimum(weights, 1.0)[raters], dtype=np.float64)
 
 
@@ -116,11 +114,14 @@ def most_active_mask(raters: npt.NDArray[np.int32], num_raters: int, p: DefenceP
     return mask
 
 
-def find_near_duplicates(ratings: SparseRatings, p: DefenceParameters) -> npt.NDArray[np.int64]:
+def find_near_duplicates(ratings: SparseRatings, p: DefenceParameters, is_exempt: Mask | None = None) -> npt.NDArray[np.int64]:
     """Return (U,), for each rater, the earliest rater with nearly the same history, or the rater itself.
 
-    Candidates share a band of MinHashes over (item, value) (Broder 1997). Each candidate is then compared exactly.
+    Raters in `is_exempt` (U,) are never copies, but others can be copies of them. Candidates share a band of MinHashes over
+    (item, value) (Broder 1997). Each candidate is then compared exactly.
     """
+    if is_exempt is None:
+        is_exempt = np.zeros(ratings.num_raters, dtype=np.bool_)
     representative = np.arange(ratings.num_raters)
     if not ratings.size:
         return representative
@@ -137,9 +138,11 @@ def find_near_duplicates(ratings: SparseRatings, p: DefenceParameters) -> npt.ND
             band = splitmix64_finalise(band ^ np.minimum.reduceat(splitmix64_finalise(hashed ^ row_salt), starts))
         bands.append(band)
     is_eligible = lengths >= p.duplicate_min_acts
+    histories = _Histories(rater_numbers, starts, lengths, tokens, is_exempt)
     for band in bands:
         for group in _minhash_buckets(band, is_eligible):
-            _link_similar_histories(group, rater_numbers, starts, lengths, tokens, representative, p.duplicate_similarity)
+            first = np.argsort(~is_exempt[rater_numbers[group]], kind="stable")
+            _link_similar_histories(group[first], histories, representative, p.duplicate_similarity)
     return _resolve_representatives(representative)
 
 
@@ -154,28 +157,44 @@ def _minhash_buckets(band: npt.NDArray[np.uint64], is_eligible: npt.NDArray[np.b
             yield group
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Histories:
+    """Sorted tokens of all raters: those of the rater at a position start at `starts` and have a length."""
+
+    rater_numbers: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
+    tokens: npt.NDArray[np.uint64]
+    is_exempt: Mask
+
+    def at(self, position: int) -> npt.NDArray[np.uint64]:
+        return self.tokens[self.starts[position] : self.starts[position] + self.lengths[position]]
+
+
 def _link_similar_histories(
-    group: npt.NDArray[np.int64],
-    rater_numbers: npt.NDArray[np.int32],
-    starts: npt.NDArray[np.int64],
-    lengths: npt.NDArray[np.int64],
-    tokens: npt.NDArray[np.uint64],
-    representative: npt.NDArray[np.int64],
-    similarity: float,
+    group: npt.NDArray[np.int64], histories: _Histories, representative: npt.NDArray[np.int64], similarity: float
 ) -> None:
     """Set the representative of each rater of a bucket to the first rater with a similar history."""
     leaders: list[int] = []
     for position in group:
-        history = tokens[starts[position] : starts[position] + lengths[position]]
-        for leader in leaders:
-            other = tokens[starts[leader] : starts[leader] + lengths[leader]]
+        rater, history = int(histories.rater_numbers[position]), histories.at(int(position))
+        for leader in leaders if not histories.is_exempt[rater] else ():
+            other = histories.at(leader)
             common = np.intersect1d(history, other, assume_unique=True).size
             if common >= similarity * (history.size + other.size - common):
-                rater, first = int(rater_numbers[position]), int(rater_numbers[leader])
-                representative[rater] = min(int(representative[rater]), first)
+                representative[rater] = _better_representative(
+                    int(representative[rater]), int(histories.rater_numbers[leader]), rater, histories.is_exempt
+                )
                 break
         else:
             leaders.append(int(position))
+
+
+def _better_representative(known: int, found: int, rater: int, is_exempt: Mask) -> int:
+    """Return which of two raters represents `rater`: an exempt one before others, then the earlier."""
+    if known == rater:
+        return found
+    return min((known, found), key=lambda one: (not is_exempt[one], one))
 
 
 def _resolve_representatives(representative: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

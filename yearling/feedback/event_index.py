@@ -13,7 +13,9 @@ from datetime import UTC, datetime, timedelta
 
 from yearling.clock import now_utc
 from yearling.errors import NotFound
+from yearling.feedback.defences import COUNT_AT_ONCE
 from yearling.feedback.events import (
+    Admission,
     Comparison,
     Edit,
     FeedbackEvent,
@@ -45,6 +47,8 @@ class EventIndex:
         self._withdrawals: dict[str, Retraction | Removal] = {}
         self._last_change_by_item: dict[str, int] = {}
         self._jury_invitations: list[JuryInvitation] = []
+        self._admissions: dict[str, list[Admission]] = {}
+        self._judges: set[str] = set()
         self._last_act_sequence = 0
         self._newest_utc = datetime(1, 1, 1, tzinfo=UTC)
         self._head = EventLogHead(sequence=0, hash="")
@@ -93,7 +97,7 @@ class EventIndex:
         return self._by_id.get(act_id) or self._events_by_origin.get(act_id)
 
     def events_about(self, item: str) -> list[FeedbackEvent]:
-        """Return the events that decide an item: its ratings, their withdrawals, and its jury invitations."""
+        """Return the events that decide an item: its ratings, their withdrawals, its jury invitations and changes of status."""
         with self._lock:
             return list(self._events_by_item.get(item, ()))
 
@@ -137,6 +141,25 @@ class EventIndex:
             ratings = (event for event in self._events_by_item.get(item, ()) if isinstance(event, Rating))
             return any(rating.actor == actor and rating.id not in self._withdrawals for rating in ratings)
 
+    def admissions_of(self, account: str) -> list[Admission]:
+        """Return the admissions of an account that were not withdrawn."""
+        with self._lock:
+            return [admission for admission in self._admissions.get(account, ()) if admission.id not in self._withdrawals]
+
+    def was_admitted(self, account: str) -> bool:
+        """Return whether an admission of the account was ever recorded, withdrawn or not."""
+        with self._lock:
+            return account in self._admissions
+
+    def accounts_without_admission(self) -> set[str]:
+        """Return the accounts that rated or compared something and of which no admission was ever recorded."""
+        with self._lock:
+            return self._judges - self._admissions.keys()
+
+    def counts_at_once(self, account: str) -> bool:
+        """Return whether an account counts from its first judgement, because an administrator let it in."""
+        return any(admission.basis in COUNT_AT_ONCE for admission in self.admissions_of(account))
+
     def active_juries(self, item: str) -> list[JuryInvitation]:
         """Return the jury invitations for an item that were not withdrawn."""
         with self._lock:
@@ -178,8 +201,13 @@ class EventIndex:
             self._events_by_origin.setdefault(event.origin, event)
         self._newest_utc = max(self._newest_utc, event.created_utc)
         if isinstance(event, StatusChange):
+            self._events_by_item.setdefault(event.item, []).append(event)
             return
         self._last_act_sequence = sequence
+        if isinstance(event, Rating | Comparison):
+            self._judges.add(event.actor)
+        if isinstance(event, Admission):
+            self._admissions.setdefault(event.account, []).append(event)
         if isinstance(event, Retraction | Removal):
             self._index_withdrawal(event, sequence)
         elif isinstance(event, Rating | JuryInvitation):

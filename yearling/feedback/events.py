@@ -9,16 +9,17 @@ This file knows nothing of storage, hash chains or names: `actor`, `item` and `p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, get_args
 
 from yearling.canonical import canonical_json
 from yearling.errors import BadInput, Untrusted
-from yearling.store import REPLACED_BY_LATER, judgement_subject, latest_judgements, void_acts
+from yearling.store import REMOVED, REPLACED_BY_LATER, judgement_subject, latest_judgements, void_acts
 
 ComparisonOutcome = Literal["left", "right", "tie"]
+AdmissionBasis = Literal["invitation", "data_set", "log"]
 EventTags = tuple[str, ...]
 EventDict = Mapping[str, Any]
 """An event as JSON values, as `event_to_dict` writes it."""
@@ -137,11 +138,29 @@ class Removal(FeedbackEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vouch(FeedbackEvent):
-    """The actor vouches that `account` is the only account of `person`, an opaque identifier of a human being."""
+    """The actor vouched that `account` is the only account of `person`. Earlier versions wrote it; it has no effect."""
 
     kind: ClassVar[str] = "vouch"
     account: str
     person: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission(FeedbackEvent):
+    """An administrator let `account` in, by inviting the person or by importing the account's judgements from a file.
+
+    A file is a data set, whose annotators somebody chose, or a log, in which anybody may have acted. Raises BadInput for another
+    basis.
+    """
+
+    kind: ClassVar[str] = "admission"
+    account: str
+    basis: AdmissionBasis
+
+    def __post_init__(self) -> None:
+        FeedbackEvent.__post_init__(self)
+        if self.basis not in get_args(AdmissionBasis):
+            raise BadInput(f"The basis of an admission is invitation, data_set or log, not {self.basis!r}.", param="basis")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +189,7 @@ class StatusChange(FeedbackEvent):
 
 EVENT_TYPES: dict[str, type[FeedbackEvent]] = {
     cls.kind: cls
-    for cls in (Rating, NoteRating, Comparison, Edit, Note, Retraction, Removal, Vouch, JuryInvitation, StatusChange)
+    for cls in (Rating, NoteRating, Comparison, Edit, Note, Retraction, Removal, Vouch, Admission, JuryInvitation, StatusChange)
 }
 """Event classes by kind."""
 
@@ -238,6 +257,7 @@ _OMITTED_WHEN_EMPTY = frozenset({"code_hash", "parameters_hash", "origin", "acte
 _FIELD_NAMES: dict[str, tuple[str, ...]] = {kind: tuple(f.name for f in fields(cls)) for kind, cls in EVENT_TYPES.items()}
 _FIELD_NAME_SETS = {kind: frozenset(names) for kind, names in _FIELD_NAMES.items()}
 _TUPLE_FIELDS = ("tags", "jurors")
+_ADMISSION_STRENGTH: dict[AdmissionBasis, int] = {"log": 0, "data_set": 1, "invitation": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +278,8 @@ class LogState:
     """The last comparison of each (actor, unordered pair of items)."""
     edits: tuple[Edit, ...] = ()
     notes: tuple[Note, ...] = ()
-    vouches: tuple[Vouch, ...] = ()
+    admissions: Mapping[str, AdmissionBasis] = field(default_factory=dict)
+    """By account: the basis on which it counts, the strongest of several."""
     juries: tuple[JuryInvitation, ...] = ()
     statuses: Mapping[str, StatusChange] = field(default_factory=dict)
     """Newest status change of each item."""
@@ -266,8 +287,13 @@ class LogState:
     dropped: tuple[DroppedEvent, ...] = ()
     as_of_utc: datetime = _EARLIEST_UTC
     """Time of the newest event of any kind. Ages are measured up to this time and not by a clock, which nobody could replay."""
-    num_actors_since_status_change: int = 0
-    """How many people acted in any way since the last status change."""
+    actors_since_status_change: frozenset[str] = frozenset()
+    """People who acted in any way since the last status change."""
+    moves: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    """By item with a status: the people who rated it, or withdrew a rating of it, since it got that status, each with the rating
+    that counted when it got the status, if any."""
+    weakened: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By item with a status: the supporters who withdrew their rating since it got that status, or made it a neutral one."""
 
 
 def sort_events(events: Iterable[FeedbackEvent]) -> list[FeedbackEvent]:
@@ -296,33 +322,85 @@ def fold_sorted_events(sorted_events: list[FeedbackEvent]) -> LogState:
     latest_ids = {event.id for event in latest}
     dropped = [DroppedEvent(event=event_id, reason=code.replace("_", " ")) for event_id, code in void_reasons.items()]
     dropped += [DroppedEvent(event=event.id, reason=REPLACED_BY_LATER.replace("_", " ")) for event in replaced]
+    dropped += [DroppedEvent(event=e.id, reason="vouches have no effect any more") for e in sorted_events if isinstance(e, Vouch)]
     counting: dict[str, list[Any]] = {kind: [] for kind in EVENT_TYPES}
     for event in sorted_events:
         if event.id in void_reasons or (isinstance(event, Rating | Comparison) and event.id not in latest_ids):
             continue
         counting[event.kind].append(event)
+    statuses = {event.item: event for event in counting["status_change"]}
+    removed = {event_id for event_id, code in void_reasons.items() if code == REMOVED}
+    moves, weakened = _moves_since_status(sorted_events, statuses, removed)
     return LogState(
         ratings=tuple(sorted((*counting["rating"], *counting["note_rating"]), key=lambda e: (e.created_utc, e.id))),
         comparisons=tuple(counting["comparison"]),
         edits=tuple(counting["edit"]),
         notes=tuple(counting["note"]),
-        vouches=tuple(counting["vouch"]),
+        admissions=_strongest_admissions(counting["admission"]),
         juries=tuple(counting["jury_invitation"]),
-        statuses={event.item: event for event in counting["status_change"]},
+        statuses=statuses,
         removals=tuple(counting["removal"]),
         dropped=tuple(sorted(dropped, key=lambda d: (d.event, d.reason))),
         as_of_utc=sorted_events[-1].created_utc if sorted_events else _EARLIEST_UTC,
-        num_actors_since_status_change=_count_actors_since_status_change(sorted_events),
+        actors_since_status_change=_actors_since_status_change(sorted_events),
+        moves=moves,
+        weakened=weakened,
     )
 
 
-def _count_actors_since_status_change(sorted_events: list[FeedbackEvent]) -> int:
+def _strongest_admissions(admissions: Iterable[Admission]) -> dict[str, AdmissionBasis]:
+    by_account: dict[str, AdmissionBasis] = {}
+    for admission in admissions:
+        known = by_account.get(admission.account)
+        if known is None or _ADMISSION_STRENGTH[admission.basis] > _ADMISSION_STRENGTH[known]:
+            by_account[admission.account] = admission.basis
+    return by_account
+
+
+def _actors_since_status_change(sorted_events: list[FeedbackEvent]) -> frozenset[str]:
     actors: set[str] = set()
     for event in reversed(sorted_events):
         if isinstance(event, StatusChange):
             break
-        actors.add(event.actor)
-    return len(actors)
+        if not isinstance(event, Admission):
+            actors.add(event.actor)
+    return frozenset(actors)
+
+
+def _moves_since_status(
+    sorted_events: list[FeedbackEvent], statuses: Mapping[str, StatusChange], removed: Container[str]
+) -> tuple[dict[str, dict[str, float | None]], dict[str, frozenset[str]]]:
+    """Return `moves` and `weakened` of the state.
+
+    Removals by administrators are no moves, because they answer for them in public; a removed rating (`removed`) never counted.
+    """
+    if not statuses:
+        return {}, {}
+    ratings = {event.id: event for event in sorted_events if isinstance(event, Rating)}
+    before: dict[tuple[str, str], float] = {}
+    moves: dict[str, dict[str, float | None]] = {}
+    weakened: dict[str, set[str]] = {}
+    for event in sorted_events:
+        rating = ratings.get(event.event) if isinstance(event, Retraction) else event
+        if not isinstance(rating, Rating) or rating.actor != event.actor or rating.id in removed:
+            continue
+        item, actor, change = rating.item, rating.actor, statuses.get(rating.item)
+        if change is None:
+            continue
+        if (event.created_utc, event.id) <= (change.created_utc, change.id):
+            if isinstance(event, Retraction):
+                before.pop((item, actor), None)
+            else:
+                before[item, actor] = rating.value
+            continue
+        held = before.get((item, actor))
+        moves.setdefault(item, {})[actor] = held
+        direction = 1.0 if change.status == "helpful" else -1.0
+        support = 0.0 if held is None else direction * (held - 0.5)
+        # A vote turned against the status speaks for itself in the evidence.
+        if support > 0.0 and (isinstance(event, Retraction) or 0.0 <= direction * (rating.value - 0.5) < support):
+            weakened.setdefault(item, set()).add(actor)
+    return moves, {item: frozenset(actors) for item, actors in weakened.items()}
 
 
 def _withdrawn_id(event: FeedbackEvent) -> str:

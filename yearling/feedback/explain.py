@@ -40,7 +40,7 @@ def explain_item(result: ItemResult, p: StatusParameters, *, division_seen: bool
     if result.jury:
         lines.append(f"The verdict of the jury: {STATUS_TITLES.get(result.jury, 'it is split')}.")
     if result.uncounted:
-        num_uncounted = _format_count(result.uncounted, "rating")
+        num_uncounted = _format_count(sum(result.uncounted.values()), "rating")
         lines.append(f"{num_uncounted} not counted: their raters have judged too little, or repeat another rater.")
     if not division_seen:
         lines.append("The ratings show no division yet. The two sides are a first guess, and both must still agree.")
@@ -51,12 +51,8 @@ def explain_missing(result: ItemResult, p: StatusParameters) -> list[str]:
     """Return what is missing for a status: ratings, by side, then agreement."""
     quorum = p.find_rule("quorum")
     lines = []
-    total = sum(side.ratings for side in result.sides)
-    if total < quorum.min_total:
-        lines.append(f"Missing: {_format_count(quorum.min_total - total, 'more counted rating')} in total.")
-    for name, side in zip("AB", result.sides, strict=True):
-        if side.ratings < quorum.min_side:
-            lines.append(f"Missing: {_format_count(quorum.min_side - side.ratings, 'more counted rating')} from side {name}.")
+    if result.judged < quorum.min_total:
+        lines.append(f"Missing: {_format_count(quorum.min_total - result.judged, 'more counted rating')} in total.")
     if not lines and result.reason == "no_agreement":
         lines += _explain_disagreement(result, p)
     return lines
@@ -93,7 +89,7 @@ def explain_snapshot(snapshot: Snapshot) -> list[str]:
     ]
     num_training_pairs = sum(1 for pair in snapshot.pairs if pair.weight > 0.0)
     if snapshot.pairs:
-        provisional = " Provisional: with so few raters, a simple count is as good." if snapshot.pairs[0].provisional else ""
+        provisional = ""
         lines.append(
             f"{_format_count(len(snapshot.pairs), 'compared pair')}, {num_training_pairs} usable for training.{provisional}"
         )
@@ -112,7 +108,7 @@ def _explain_side(name: str, side: SideResult) -> str:
     if not side.ratings:
         return f"{name} has not rated it. Judging by its raters' other ratings, about {side.estimate:.0%} would approve."
     return (
-        f"{name}: {_format_count(side.ratings, 'rating')}, {side.approval / side.ratings:.0%} approval; "
+        f"{name}: {_format_count(round(side.ratings), 'rating')}, {side.approval / side.ratings:.0%} approval; "
         f"the chance that at least half of this side approves is {side.chance:.0%}."
     )
 

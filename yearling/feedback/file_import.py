@@ -19,12 +19,16 @@ from typing import Literal
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, UserError
+from yearling.feedback.admissions import admissions_for_import
 from yearling.feedback.event_index import MIN_TIME_STEP
 from yearling.feedback.events import (
+    Admission,
+    AdmissionBasis,
     Comparison,
     Edit,
     FeedbackEvent,
     Note,
+    Rating,
     Retraction,
     StatusChange,
     event_from_dict,
@@ -143,7 +147,10 @@ def import_feedback_file(
     texts, num_known_texts = _select_new_texts(store, draft)
     kept = Counter(event.kind for event in draft.events.values())
     kept["text"] = sum(1 for text in texts if draft.text_lines[text.id])
-    store.events.append([event_to_dict(event) for event in draft.events.values()], texts=texts)
+    admissions = (
+        [] if accept_status_changes else _admit_accounts(store, draft, "log" if format == "jsonl" else "data_set", pseudonyms)
+    )
+    store.events.append([event_to_dict(event) for event in (*draft.events.values(), *admissions)], texts=texts)
     report = FeedbackImportReport(
         source=name,
         format=format,
@@ -265,9 +272,19 @@ def _reconcile(store: Store, draft: _ImportDraft, *, accept_status_changes: bool
             draft.drop_event(event_id, "an id that stands for other words", _text_id_of(event))
         elif isinstance(event, StatusChange) and not accept_status_changes:
             draft.drop_event(event_id, "a status that another installation found", event.item)
+        elif isinstance(event, Admission) and not accept_status_changes:
+            draft.drop_event(event_id, "an admission by another installation", event.account)
         elif isinstance(event, Retraction) and (reason := _retraction_problem(store, draft, event)):
             draft.drop_event(event_id, reason, event.event)
     return num_known
+
+
+def _admit_accounts(store: Store, draft: _ImportDraft, basis: AdmissionBasis, pseudonyms: Pseudonyms) -> list[Admission]:
+    """Return the admissions of the file's accounts that the log does not hold yet."""
+    accounts = {event.actor for event in draft.events.values() if isinstance(event, Rating | Comparison)}
+    admissions = admissions_for_import(accounts, basis, pseudonyms, now_utc())
+    known_ids = store.events.known_ids(admission.id for admission in admissions)
+    return [admission for admission in admissions if admission.id not in known_ids]
 
 
 def _existing_text_owners(store: Store, draft: _ImportDraft) -> dict[str, str]:

@@ -4,35 +4,30 @@ With few people, or where no division is visible, the label comes from everybody
 show, the more each of two sides must agree. A rater belongs to both sides by shares, so that no rating moves a whole person from
 one side to the other. q is the estimate of the weaker side, and the weight of a lesson is 2q − 1.
 
-Runs of the consensus do not use these labels yet; `benchmarks/consensus/small_teams.py` measures them beside the status rule.
-
 Legend: R ratings, U raters, N items, S = 2 sides.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from yearling.feedback.exact_arithmetic import Floats, Ints, exact_mean, exp, round_to_grid
-from yearling.feedback.rater_model import FitParameters, RaterModel, SparseRatings, fit_rater_model
-from yearling.feedback.visible_division import VisibleDivision, VisibleDivisionParameters, measure_visible_division
-
-AXIS_FIT = FitParameters(start_rounds=60)
-"""Eight start rounds leave the axis of few raters dependent on the order of the log; sixty do not."""
+from yearling.feedback.exact_arithmetic import Floats, Ints, beta_cdf, exact_mean, exp, round_to_grid
+from yearling.feedback.rater_model import RaterModel, SparseRatings
 
 DECIDED = "decided"
 PEOPLE_ARE_DIVIDED = "people_are_divided"
 NOTHING_DECIDED = "nothing_decided"
 
+TWO_SIDES_DEGREE = 0.5
+"""Degree of division from which two sides decide more than everybody together."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelParameters:
-    """Prior strengths in ratings, and the fit that finds the sides."""
+    """Prior strengths, in ratings and in people."""
 
-    axis: FitParameters = AXIS_FIT
-    """The rater model that places people on the axis."""
     level_people: float = 5.0
     """Number of people at which the mean rating counts half as the level that answers are shrunk to."""
     level_range: tuple[float, float] = (0.3, 0.7)
@@ -46,7 +41,35 @@ class LabelParameters:
     """Factor on a rater's standardised position before it becomes a share of side 0."""
     min_spread: float = 0.1
     """The spread of residuals counts as at least this much."""
-    division: VisibleDivisionParameters = field(default_factory=VisibleDivisionParameters)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """What the labels of all items have in common.
+
+    `num_people` is the effective number of people, (Σ n)² / Σ n² for people with n ratings each, so that somebody with one rating
+    does not count like somebody with a hundred. `level` is the approval to which answers are shrunk. `degree`, from 0 to below 1,
+    is the share with which two sides decide in place of everybody together.
+    """
+
+    num_people: float
+    level: float
+    degree: float
+
+    @property
+    def two_sides(self) -> bool:
+        """Whether two sides decide more than everybody together, and a status may name both."""
+        return self.degree >= TWO_SIDES_DEGREE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ItemEvidence:
+    """The counted ratings of each item: `counts` and `approvals` (sums of ratings), (N,), and the same by side, (S, N)."""
+
+    counts: Ints
+    approvals: Floats
+    side_counts: Floats
+    side_approvals: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,8 +77,7 @@ class ItemLabels:
     """The labels of all items, each (N,): `labels` 1 good, −1 bad, 0 none; `q` the weaker side's probability of that label, ½
     without one; `weights` 2q − 1; `reasons`.
 
-    `estimates` (S, N) are the approval estimates of both sides, `shares` (U,) each rater's share of side 0, and `division` says
-    how much the sides decide.
+    `estimates` (S, N) are the approval estimates of both sides, and `strengths` (S, N) their worth in ratings.
     """
 
     labels: Ints
@@ -63,48 +85,60 @@ class ItemLabels:
     weights: Floats
     reasons: tuple[str, ...]
     estimates: Floats
-    shares: Floats
-    division: VisibleDivision
+    strengths: Floats
+
+    def probability_below(self, threshold: float) -> Floats:
+        """Return (S, N) the probability that a side's approval is below `threshold`."""
+        likes = np.maximum(self.estimates * self.strengths, 1e-6)
+        return beta_cdf(likes, np.maximum((1.0 - self.estimates) * self.strengths, 1e-6), threshold)
 
 
-def label_items(ratings: SparseRatings, p: LabelParameters | None = None) -> ItemLabels:
-    """Label every item from its ratings (1, ½ or 0), one for each (rater, item)."""
-    p = p or LabelParameters()
-    division = measure_visible_division(ratings, p.division)
-    model = fit_rater_model(ratings, p.axis)
-    counts = np.bincount(ratings.items, minlength=ratings.num_items).astype(np.float64)
-    approvals = np.bincount(ratings.items, ratings.values, ratings.num_items).astype(np.float64)
-    everybody = _estimate_everybody(ratings, counts, approvals, p)
-    shares = _side_shares(ratings, model, p)
-    sides = []
+def describe_crowd(ratings: SparseRatings, degree: float, p: LabelParameters) -> Crowd:
+    """Return what the labels of these ratings have in common; `degree` is that of the visible division."""
+    num_rated = np.bincount(ratings.raters, minlength=1).astype(np.float64)
+    num_people = float(num_rated.sum()) ** 2 / float(np.sum(num_rated * num_rated)) if ratings.size else 0.0
+    mean = exact_mean(ratings.values) if ratings.size else 0.5
+    level = 0.5 + (mean - 0.5) * num_people / (num_people + p.level_people)
+    return Crowd(num_people=num_people, level=min(max(level, p.level_range[0]), p.level_range[1]), degree=degree)
+
+
+def gather_evidence(ratings: SparseRatings, shares: Floats) -> ItemEvidence:
+    """Count the ratings of each item. `shares` (U,) are the raters' shares of side 0."""
+    counts = np.bincount(ratings.items, minlength=ratings.num_items)
+    approvals = np.bincount(ratings.items, ratings.values, ratings.num_items)
+    heard, liked = [], []
     for share in (shares, 1.0 - shares):
-        heard = np.bincount(ratings.items, share[ratings.raters], ratings.num_items)
-        liked = np.bincount(ratings.items, share[ratings.raters] * ratings.values, ratings.num_items)
-        prior = p.side_prior_everybody * everybody + p.side_prior_half * 0.5
-        side = (liked + prior) / (heard + p.side_prior_everybody + p.side_prior_half)
-        sides.append((1.0 - division.degree) * everybody + division.degree * side)
-    low, high = np.minimum(*sides), np.maximum(*sides)
+        heard.append(np.bincount(ratings.items, share[ratings.raters], ratings.num_items))
+        liked.append(np.bincount(ratings.items, share[ratings.raters] * ratings.values, ratings.num_items))
+    return ItemEvidence(counts, approvals.astype(np.float64), np.array(heard), np.array(liked))
+
+
+def label_items(evidence: ItemEvidence, crowd: Crowd, p: LabelParameters) -> ItemLabels:
+    """Label every item."""
+    counts, approvals = evidence.counts.astype(np.float64), evidence.approvals
+    everybody = (approvals + p.level_prior * crowd.level) / (counts + p.level_prior)
+    prior = p.side_prior_everybody * everybody + p.side_prior_half * 0.5
+    prior_weight = p.side_prior_everybody + p.side_prior_half
+    sides = (evidence.side_approvals + prior) / (evidence.side_counts + prior_weight)
+    estimates = (1.0 - crowd.degree) * everybody + crowd.degree * sides
+    # The variance of an estimate goes with one over the ratings that it rests on, and both parts are weighed alike.
+    strengths = 1.0 / ((1.0 - crowd.degree) / (counts + p.level_prior) + crowd.degree / (evidence.side_counts + prior_weight))
+    low, high = estimates.min(axis=0), estimates.max(axis=0)
     is_good = (low > 0.5) & (approvals > counts / 2.0)
     is_bad = (high < 0.5) & (approvals < counts / 2.0)
     q = np.where(is_good, low, np.where(is_bad, 1.0 - high, 0.5))
-    reasons = np.where(
-        is_good | is_bad, DECIDED, np.where((low < 0.5) & (high > 0.5), PEOPLE_ARE_DIVIDED, NOTHING_DECIDED)
-    ).tolist()
+    is_split = (low < 0.5) & (high > 0.5)
+    reasons = np.where(is_good | is_bad, DECIDED, np.where(is_split, PEOPLE_ARE_DIVIDED, NOTHING_DECIDED)).tolist()
     labels = is_good.astype(np.int64) - is_bad.astype(np.int64)
-    return ItemLabels(labels, q, 2.0 * q - 1.0, tuple(reasons), np.array(sides), shares, division)
+    return ItemLabels(labels, q, 2.0 * q - 1.0, tuple(reasons), estimates, strengths)
 
 
-def _estimate_everybody(ratings: SparseRatings, counts: Floats, approvals: Floats, p: LabelParameters) -> Floats:
-    """Return (N,) mean approvals shrunk to the level of all ratings, which itself is shrunk to one half."""
-    num_people = int(np.unique(ratings.raters).size)
-    mean = exact_mean(ratings.values) if ratings.size else 0.5
-    level = 0.5 + (mean - 0.5) * num_people / (num_people + p.level_people)
-    level = min(max(level, p.level_range[0]), p.level_range[1])
-    return np.asarray((approvals + p.level_prior * level) / (counts + p.level_prior))
+def side_shares(ratings: SparseRatings, model: RaterModel, p: LabelParameters) -> Floats:
+    """Return (U,) each rater's share of side 0: the probability that the rater's position on the axis is positive.
 
-
-def _side_shares(ratings: SparseRatings, model: RaterModel, p: LabelParameters) -> Floats:
-    """Return (U,) each rater's share of side 0: the probability that the rater's position on the axis is positive."""
+    The position is Σ ρ f / (s · √Σ f²), with f the item's factor in `model`, ρ the residual beyond the biases, and s the spread
+    of residuals. Without any ratings of items with a factor it is 0, and the share one half.
+    """
     expected = np.clip(model.level + model.rater_bias[ratings.raters] + model.item_bias[ratings.items], 0.0, 1.0)
     residuals = ratings.values - expected
     factors = model.item_factors[ratings.items, 0]

@@ -1,6 +1,7 @@
-"""Updates the result of one item after new ratings, with the rater side frozen as the last full run left it.
+"""Updates the result of one item after new ratings, with the raters' sides frozen as the last full run left them.
 
-Without new events, the result equals that of the full run to the last bit. The next full run does not depend on updates.
+Without new events, the result equals that of the full run to the last bit. The next full run does not depend on updates. People
+whom the last full run did not know belong to both sides alike.
 """
 
 from __future__ import annotations
@@ -10,102 +11,96 @@ from dataclasses import replace
 
 import numpy as np
 
-from yearling.feedback.consensus import ConsensusResult, decide_items
+from yearling.feedback.consensus import ConsensusResult, Judgement, decide_items, run_consensus
 from yearling.feedback.events import FeedbackEvent, Rating, fold_events
-from yearling.feedback.rater_model import RaterModel, SparseRatings, solve_item
+from yearling.feedback.parameters import ConsensusParameters
+from yearling.feedback.rater_model import RaterModel, SparseRatings
 from yearling.feedback.rating_table import ModelFits, RatingTable
-from yearling.feedback.snapshot import ItemResult
+from yearling.feedback.snapshot import ItemResult, Snapshot
 
 
-def update_item_result(result: ConsensusResult, item: str, events: Iterable[FeedbackEvent]) -> ItemResult:
+def result_without_fits(snapshot: Snapshot | None, p: ConsensusParameters) -> ConsensusResult:
+    """Return what stands in for the last full run until its fits are computed: what its labels have in common, and nobody's side.
+
+    Without a snapshot, there was no run yet.
+    """
+    blank = run_consensus((), p)
+    if snapshot is None:
+        return blank
+    main = replace(blank.main, crowd=snapshot.crowd)
+    return replace(blank, snapshot=snapshot, main=main, robust=main)
+
+
+def update_item_result(
+    result: ConsensusResult, item: str, events: Iterable[FeedbackEvent], *, invited: frozenset[str] = frozenset()
+) -> ItemResult:
     """Return the provisional result of one item after new events.
 
-    `result` is the last full run. `events` are all events of the log about the item's ratings, their withdrawals, and its jury.
-    Ratings by people whose side the last full run did not know wait for the next one.
+    `result` is the last full run. `events` are all events of the log about the item: its ratings, their withdrawals, its juries
+    and its changes of status. `invited` are people who count from their first rating. Ratings by other people whom the last full
+    run did not count wait for the next one.
     """
-    p, table = result.parameters, result.table
     item_log_state = fold_events(events)
     ratings = [rating for rating in item_log_state.ratings if rating.item == item]
-    number = table.item_index.get(item, len(table.item_index))
-    item_table = _build_item_table(result, item, number, ratings)
-    refits = [_refit_item(fits, item_table.ratings, number) for fits in (result.main_fits, result.robust_fits)]
-    main_fits, robust_fits = (
-        ModelFits(_select_item(fits.axis, number), _select_item(fits.prediction, number), fits.sides) for fits in refits
-    )
-    # Renumber the item to 0, the only one in the table on which `decide_items` decides.
-    item_ratings = replace(item_table.ratings, items=np.zeros_like(item_table.ratings.items), num_items=1)
+    table = _build_item_table(result, item, ratings, invited)
+    number = result.table.item_index.get(item, -1)
+    num_new = len(table.rater_index) - len(result.fits.sides)
+    sides = np.append(result.fits.sides, np.full(num_new, -1, dtype=np.int8))
+    fits = ModelFits(_select_item(result.fits.axis, number), _select_item(result.fits.prediction, number), sides)
+    main = _extend_judgement(result.main, len(table.rater_index))
+    robust = main if result.robust is result.main else _extend_judgement(result.robust, len(table.rater_index))
     state = replace(
         result.state,
         ratings=tuple(ratings),
         juries=item_log_state.juries or result.state.juries,
+        statuses=item_log_state.statuses,
+        moves=item_log_state.moves,
+        weakened=item_log_state.weakened,
+        admissions={**result.state.admissions, **dict.fromkeys(invited, "invitation")},
+        actors_since_status_change=result.state.actors_since_status_change | {rating.actor for rating in ratings},
         as_of_utc=max(item_log_state.as_of_utc, result.state.as_of_utc),
     )
-    items, _, _, _ = decide_items(
-        state,
-        replace(item_table, item_index={item: 0}, ratings=item_ratings),
-        main_fits,
-        main_fits if result.robust_fits is result.main_fits else robust_fits,
-        p,
-    )
+    items, _, _, _ = decide_items(state, table, fits, main, robust, result.parameters)
     return items[0]
 
 
-def _build_item_table(result: ConsensusResult, item: str, number: int, ratings: Sequence[Rating]) -> RatingTable:
-    """Return the entries of one item: its current ratings, and the shares of comparisons won as of the full run."""
-    table, min_acts = result.table, result.parameters.defences.earlier_acts
-    full_ratings, experience = table.ratings, table.experience
-    known_rating_ids = {rating.id for rating in result.state.ratings}
-    rows: list[tuple[int, float, bool, bool]] = []
+def _build_item_table(result: ConsensusResult, item: str, ratings: Sequence[Rating], invited: frozenset[str]) -> RatingTable:
+    """Return a table of one item with its current ratings by people who count."""
+    known = result.table
+    standing = known.standing | invited
+    rater_index = dict(known.rater_index)
     for rating in ratings:
-        rater = table.rater_index.get(rating.actor)
-        if rater is None or table.representative[rater] != rater or experience.num_earned_acts.get(rating.actor, 0) < min_acts:
-            continue
-        counts = rating.id in experience.counted_act_ids or rating.id not in known_rating_ids
-        rows.append((rater, rating.value, True, counts))
-    raters = {row[0] for row in rows}
-    for entry in np.flatnonzero((full_ratings.items == number) & ~table.is_rating):
-        if int(full_ratings.raters[entry]) not in raters:
-            rows.append((int(full_ratings.raters[entry]), float(full_ratings.values[entry]), False, False))
-    weights = None
-    if full_ratings.weights is not None:
-        weight_by_rater = np.ones(full_ratings.num_raters)
-        weight_by_rater[full_ratings.raters] = full_ratings.weights
-        weights = weight_by_rater[[row[0] for row in rows]]
+        if rating.actor in standing:
+            rater_index.setdefault(rating.actor, len(rater_index))
+    representative = np.append(known.representative, np.arange(len(known.representative), len(rater_index)))
+    rows = [
+        (rater_index[rating.actor], rating.value)
+        for rating in ratings
+        if rating.actor in standing and representative[rater_index[rating.actor]] == rater_index[rating.actor]
+    ]
     item_ratings = SparseRatings(
         np.array([row[0] for row in rows], dtype=np.int32),
-        np.full(len(rows), number, dtype=np.int32),
+        np.zeros(len(rows), dtype=np.int32),
         np.array([row[1] for row in rows], dtype=np.float64),
-        full_ratings.num_raters,
-        max(full_ratings.num_items, number + 1),
-        weights,
+        len(rater_index),
+        1,
     )
-    is_rating, counts_as_evidence = (np.array([row[k] for row in rows], dtype=np.bool_) for k in (2, 3))
+    return RatingTable(rater_index, {item: 0}, item_ratings, np.ones(len(rows), dtype=np.bool_), representative, standing)
+
+
+def _extend_judgement(judgement: Judgement, num_raters: int) -> Judgement:
+    """Return a judgement that also knows the raters who came later: they belong to both sides alike."""
+    num_new = num_raters - len(judgement.shares)
     return replace(
-        table,
-        item_index={**table.item_index, item: number},
-        ratings=item_ratings,
-        is_rating=is_rating,
-        counts_as_evidence=counts_as_evidence,
+        judgement,
+        shares=np.append(judgement.shares, np.full(num_new, 0.5)),
+        keep=np.append(judgement.keep, np.ones(num_new, dtype=np.bool_)),
     )
-
-
-def _refit_item(fits: ModelFits, ratings: SparseRatings, number: int) -> ModelFits:
-    """Solve one item again in both models, from its entries by raters who take part in this fit."""
-    entries = ratings.select(fits.sides[ratings.raters] >= 0)
-    raters = entries.raters.astype(np.int64)
-    weights = np.ones(entries.size) if entries.weights is None else entries.weights
-    models = []
-    for model in (fits.axis, fits.prediction):
-        bias, factors = solve_item(model, raters, entries.values, weights)
-        item_bias, item_factors = model.item_bias, model.item_factors
-        if number == len(item_bias):
-            item_bias = np.append(item_bias, 0.0)
-            item_factors = np.vstack([item_factors, np.zeros((1, item_factors.shape[1]))])
-        item_bias, item_factors = item_bias.copy(), item_factors.copy()
-        item_bias[number], item_factors[number] = bias, factors
-        models.append(replace(model, item_bias=item_bias, item_factors=item_factors))
-    return ModelFits(models[0], models[1], fits.sides)
 
 
 def _select_item(model: RaterModel, number: int) -> RaterModel:
+    """Return the model of one item; an item that it does not know, −1, has neither bias nor factors."""
+    if number < 0:
+        num_factors = model.item_factors.shape[1]
+        return replace(model, item_bias=np.zeros(1), item_factors=np.zeros((1, num_factors)))
     return replace(model, item_bias=model.item_bias[number : number + 1], item_factors=model.item_factors[number : number + 1])

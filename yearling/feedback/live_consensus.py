@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import structlog
 
 from yearling.errors import Conflict, NotFound, UserError
-from yearling.feedback.consensus import code_hash, draw_jury_for_item
+from yearling.feedback.consensus import ConsensusResult, code_hash, draw_jury_for_item
 from yearling.feedback.consensus_runs import RecordedConsensusRun, load_latest_run, run_and_record
-from yearling.feedback.events import JuryInvitation
-from yearling.feedback.item_update import update_item_result
+from yearling.feedback.events import JuryInvitation, Rating
+from yearling.feedback.item_update import result_without_fits, update_item_result
 from yearling.feedback.log import FeedbackLog
 from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.rating_queue import RatingQueueItem, build_rating_queue
@@ -65,6 +65,8 @@ class LiveConsensus:
         self._lock = threading.RLock()
         self._run_lock = threading.Lock()
         self._latest_run: RecordedConsensusRun | None = None
+        self._basis: ConsensusResult | None = None
+        """What provisional results start from: the last full run with its fits, or what stands in for it."""
         self._results_by_item: dict[str, ItemResult] = {}
         self._provisional_results: dict[str, tuple[int, ItemResult]] = {}
         self._wake = threading.Event()
@@ -102,54 +104,74 @@ class LiveConsensus:
 
     @property
     def latest_run(self) -> RecordedConsensusRun:
-        """The last full run. Until the first run in the background ends, this is the recorded run, without its fits."""
-        if self._latest_run is None:
-            recorded = load_latest_run(self.log.store)
-            if recorded is None:
-                self.run_now()
-            else:
-                with self._lock:
-                    if self._latest_run is None:
-                        self._install_run(recorded)
-                self.request_run()
+        """The last full run, made in this thread if there is none yet.
+
+        Until the first run in the background ends, this is the recorded run, without its fits.
+        """
+        if self._load_recorded_run() is None:
+            self.run_now()
         if self._latest_run is None:
             raise RuntimeError("a full run left no result")
         return self._latest_run
 
+    def _load_recorded_run(self) -> RecordedConsensusRun | None:
+        """Return the last full run, or None if there is none yet. Never computes one."""
+        with self._lock:
+            if self._latest_run is None:
+                recorded = load_latest_run(self.log.store)
+                if recorded is not None:
+                    self._install_run(recorded)
+                self.request_run()
+            return self._latest_run
+
     def _install_run(self, finished: RecordedConsensusRun) -> None:
         with self._lock:
             self._latest_run = finished
+            self._basis = finished.result
             self._results_by_item = {result.item: result for result in finished.snapshot.items}
             self._provisional_results = {}
 
     def item_status(self, item: str) -> ItemStatus:
-        """Return the status of an item, including ratings that arrived since the last full run."""
+        """Return the status of an item, including ratings that arrived since the last full run. Never waits for a full run."""
         result = self.item_result(item)
+        latest = self._load_recorded_run()
         return ItemStatus(
             item=item,
             status=result.status if result else NEEDS_MORE,
             reason=result.reason if result else "no_quorum",
             result=result,
-            is_provisional=self._last_change_sequence(item) > self.latest_run.record.up_to,
+            is_provisional=self._last_change_sequence(item) > (latest.record.up_to if latest else 0),
         )
 
     def item_result(self, item: str) -> ItemResult | None:
         """Return the result of one item, solved again if it was rated since the last full run; None if nobody judged it.
 
-        In the first seconds after a start there are no fits, and the result is that of the recorded run.
+        Never waits for a full run. Until the fits of the first run are there, people belong to both sides alike.
         """
-        latest, change_sequence = self.latest_run, self._last_change_sequence(item)
-        if change_sequence <= latest.record.up_to or latest.result is None:
+        latest, change_sequence = self._load_recorded_run(), self._last_change_sequence(item)
+        if change_sequence <= (latest.record.up_to if latest else 0):
             return self._results_by_item.get(item)
         self.request_run()
         cached = self._provisional_results.get(item)
         if cached and cached[0] == change_sequence:
             return cached[1]
-        result = update_item_result(latest.result, item, self.log.index.events_about(item))
+        with self.log.index.consistent_view() as index:
+            events = index.events_about(item)
+            invited = frozenset(
+                event.actor for event in events if isinstance(event, Rating) and index.counts_at_once(event.actor)
+            )
+        basis = self._provisional_basis(latest)
+        result = update_item_result(basis, item, events, invited=invited)
         with self._lock:
             if self._latest_run is latest:
                 self._provisional_results[item] = (change_sequence, result)
         return result
+
+    def _provisional_basis(self, latest: RecordedConsensusRun | None) -> ConsensusResult:
+        with self._lock:
+            if self._basis is None:
+                self._basis = result_without_fits(latest.snapshot if latest else None, self.parameters)
+            return self._basis
 
     def item_results(self) -> list[ItemResult]:
         """Return all results, by item id.

@@ -1,4 +1,4 @@
-"""Records what people do: rate, compare, edit, add a note, retract, remove, vouch, invite a jury.
+"""Records what people do: rate, compare, edit, add a note, retract, remove, invite a jury.
 
 Every method takes the person who acts and writes one event under that person's pseudonym. It rejects invalid acts before they are
 logged: rating an item that does not exist, judging one's own text, or retracting another person's act. Texts are stored beside
@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from yearling.clock import new_id
 from yearling.errors import BadInput, Conflict, NotFound
+from yearling.feedback.admissions import admit_if_invited
 from yearling.feedback.event_index import EventIndex
 from yearling.feedback.events import (
     Comparison,
@@ -25,7 +26,6 @@ from yearling.feedback.events import (
     Rating,
     Removal,
     Retraction,
-    Vouch,
     event_to_dict,
 )
 from yearling.feedback.pseudonyms import SECRET_NAME, Pseudonyms
@@ -63,7 +63,8 @@ class FeedbackLog:
             self.require_judgeable_item(person_id, item)
             actor = self.require_not_author(person_id, item)
             rating_class = NoteRating if index.is_note(item) else Rating
-            return self._append(
+            return self._append_judgement(
+                person_id,
                 rating_class(
                     id=new_id(),
                     created_utc=index.next_event_utc(),
@@ -71,7 +72,7 @@ class FeedbackLog:
                     item=item,
                     value=float(value),  # 1 and 1.0 are equal but encode as different bytes
                     tags=validate_tags(tags),
-                )
+                ),
             )
 
     def rate_note(self, person_id: str, note: str, value: float, *, tags: Iterable[str] = ()) -> Rating:
@@ -88,7 +89,8 @@ class FeedbackLog:
             for item in (left, right):
                 self.require_judgeable_item(person_id, item)
                 self.require_not_author(person_id, item)
-            return self._append(
+            return self._append_judgement(
+                person_id,
                 Comparison(
                     id=new_id(),
                     created_utc=index.next_event_utc(),
@@ -97,7 +99,7 @@ class FeedbackLog:
                     right=right,
                     outcome=outcome,
                     tags=validate_tags(tags),
-                )
+                ),
             )
 
     def add_note(self, person_id: str, item: str, content: str) -> Note:
@@ -159,25 +161,6 @@ class FeedbackLog:
             actor = self.pseudonym(person_id)
             removal = Removal(id=new_id(), created_utc=index.next_event_utc(), actor=actor, event=target.id, reason=reason)
             return self._append(removal, delete_text_ids=text_ids_of(target) if delete_text else ())
-
-    def vouch(self, person_id: str, account_id: str) -> Vouch:
-        """Vouch that another person's account is the only account of a human being.
-
-        Raises Conflict for one's own account and NotFound for an unknown one.
-        """
-        if person_id == account_id:
-            raise Conflict("People cannot vouch for themselves.", param="account_id")
-        account = self.store.people.get(account_id).id
-        with self.index.consistent_view() as index:
-            return self._append(
-                Vouch(
-                    id=new_id(),
-                    created_utc=index.next_event_utc(),
-                    actor=self.pseudonym(person_id),
-                    account=self.pseudonym(account),
-                    person=self.pseudonyms.for_human(account),
-                )
-            )
 
     def append_jury_invitation(
         self, person_id: str, item: str, jurors: Sequence[str], *, expected_head: str, code_hash: str, parameters_hash: str
@@ -263,6 +246,14 @@ class FeedbackLog:
         """Raises NotFound with this text if the person is neither owner nor maintainer."""
         if self.store.people.get(person_id).role not in _ADMIN_ROLES:
             raise NotFound(refusal, advice=advice)
+
+    def _append_judgement(self, person_id: str, event: E) -> E:
+        """Append a rating or a comparison. A person's first one also records that the person was invited, if so."""
+        admission = admit_if_invited(self.store, self.index, person_id, event.actor)
+        events = [event_to_dict(event)] if admission is None else [event_to_dict(event), event_to_dict(admission)]
+        self.store.events.append(events)
+        self.index.sync()
+        return event
 
     def _append(self, event: E, *texts: TextRecord, delete_text_ids: Sequence[str] = ()) -> E:
         self.store.events.append([event_to_dict(event)], texts=texts, delete_text_ids=delete_text_ids)

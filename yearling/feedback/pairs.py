@@ -1,36 +1,35 @@
-"""Which of two answers is better in the view of both sides: Bradley–Terry strengths per side, `q`, and training weights.
+"""Which of two answers is better: Bradley–Terry strengths of everybody together and of each side, `q`, and training weights.
 
-Each side has strengths θ with P(a ≻ b) = σ(θ_a − θ_b). They are fitted to that side's comparisons and shrunk towards `scale`
-times the rater model's predictions for that side (comparisons enter the rater model as win 1 and loss 0) and towards the pooled
-strengths. A pair can train only if both sides prefer the same answer. `q` is then the weaker side's probability, and the weight
-is max(0, 2q − 1). Ties count half. The prior departs from the usual shrinkage to the pooled fit; `dev/LOG.md` has the
-measurement.
+Strengths θ with P(a ≻ b) = σ(θ_a − θ_b) are fitted to all comparisons together, and to those of each side. Ties count half. The
+pooled strengths are shrunk to 0, so that a pair which nobody else compared gets about the rule of succession. A side's strengths
+are shrunk towards `scale` times the rater model's predictions for that side (comparisons enter the rater model as win 1 and loss
+0). That prior departs from the usual shrinkage to the pooled fit; `dev/LOG.md` has the measurement. A side's log-odds are then
+shrunk according to how many of its raters rated or compared the two answers: with m raters, by `confidence` · m / (m +
+`doubt_raters`). If nobody on a side judged one of the answers, that side has no opinion.
 
-A side's log-odds are then shrunk according to how many of its raters rated or compared the two answers, so that few ratings leave
-q near one half: with m raters, by `confidence` · m / (m + `doubt_raters`). If nobody on a side judged one of the answers, that
-side has no opinion, and q is one half.
+As for ratings (`item_labels`), the more of a division the ratings show, the more the sides decide in place of everybody together.
+A pair can train only if both then prefer the same answer. `q` is the less convinced side's probability, and the weight 2q − 1.
 
 Legend: C comparisons, N items, P pairs, S = 2 sides.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from yearling.feedback.exact_arithmetic import Floats, Ints, round_to_grid, sigmoid
+from yearling.feedback.item_labels import NOTHING_DECIDED, PEOPLE_ARE_DIVIDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairParameters:
-    """`pooled_penalty` shrinks the pooled strengths to 0; `side_penalty` shrinks a side's strengths to its prior."""
+    """`pooled_penalty` shrinks the pooled strengths to 0; `side_penalty` shrinks those of a side to its prior."""
 
-    pooled_penalty: float = 0.15
+    pooled_penalty: float = 1.0
     side_penalty: float = 16.0
-    pooled_share: float = 0.0
-    """Share of the pooled strengths in a side's prior. The rest comes from the rater model."""
     scale: float = 8.0
     """Log-odds that correspond to a difference of 1 in predicted rating."""
     doubt_raters: float = 4.0
@@ -38,9 +37,6 @@ class PairParameters:
     confidence: float = 0.55
     """Share of a side's log-odds that holds for its other members; measured on left-out raters, as `doubt_raters` is."""
     rounds: int = 150
-    provisional_raters: int = 20
-    provisional_weight: float = 0.5
-    """Factor for the weight of pairs from fewer than `provisional_raters` raters, for whom no method beats a simple count."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,14 +90,18 @@ def side_strengths(
 
     `rater_sides` (U,) are 0, 1, or −1 for none; `predictions` (S, N) come from the rater model.
     """
-    num_items = predictions.shape[1]
-    pooled = fit_bradley_terry(comparisons, np.zeros(num_items), p.pooled_penalty, p.rounds)
     side_of = rater_sides[comparisons.raters]
     sides = []
     for side in (0, 1):
-        prior = p.pooled_share * pooled + (1.0 - p.pooled_share) * p.scale * (predictions[side] - 0.5)
+        prior = p.scale * (predictions[side] - 0.5)
         sides.append(fit_bradley_terry(comparisons.select(side_of == side), prior, p.side_penalty, p.rounds))
     return np.array(sides)
+
+
+def pooled_strengths(comparisons: ComparisonArrays, num_items: int, p: PairParameters) -> Floats:
+    """Return (N,) strengths of the items for everybody together. Every comparison has the same weight."""
+    equal = replace(comparisons, weights=np.ones_like(comparisons.weights))
+    return fit_bradley_terry(equal, np.zeros(num_items), p.pooled_penalty, p.rounds)
 
 
 def shrunk_odds(strengths: Floats, raters_by_side: Floats, a: Ints, b: Ints, p: PairParameters) -> Floats:
@@ -115,36 +115,30 @@ def shrunk_odds(strengths: Floats, raters_by_side: Floats, a: Ints, b: Ints, p: 
     return np.asarray((strengths[:, a] - strengths[:, b]) * (p.confidence * num_raters / (num_raters + p.doubt_raters)))
 
 
+def blend_odds(pooled: Floats, sides: Floats, degree: float) -> Floats:
+    """Return (S, P) log-odds, of which the sides' own (S, P) have the share `degree` and the pooled ones (P,) the rest."""
+    return np.asarray((1.0 - degree) * pooled + degree * sides)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsensusPair:
-    """`better` ≻ `worse` with probability `q` on the weaker side. A pair that cannot train has weight 0 and a reason."""
+    """`better` ≻ `worse` with probability `q` on the less convinced side. A pair that cannot train has weight 0 and a reason."""
 
     better: str
     worse: str
     q: float
     weight: float
-    comparisons: tuple[int, int]
-    """Number of comparisons of the two answers by each side."""
+    comparisons: int
+    """Number of counted comparisons of the two answers."""
     reason: str
-    provisional: bool
 
 
-def build_pair(
-    a: str, b: str, odds: tuple[float, float], counts: tuple[int, int], num_raters: int, p: PairParameters
-) -> ConsensusPair:
-    """Return the pair with its label, `q` and weight, or with the reason why it cannot train. `odds` are from `shrunk_odds`."""
-    provisional = num_raters < p.provisional_raters
-    if min(counts) > 0 and min(odds) <= 0.0 <= max(odds):
-        return ConsensusPair(
-            better=a, worse=b, q=0.5, weight=0.0, comparisons=counts, reason="sides_disagree", provisional=provisional
-        )
-    better, worse = (a, b) if odds[0] + odds[1] > 0.0 else (b, a)
-    if min(counts) == 0:
-        # The judgement of one side alone is no consensus, however many its raters are.
-        return ConsensusPair(
-            better=better, worse=worse, q=0.5, weight=0.0, comparisons=counts, reason="one_side_only", provisional=provisional
-        )
+def build_pair(a: str, b: str, odds: tuple[float, float], comparisons: int) -> ConsensusPair:
+    """Return the pair with its label, `q` and weight, or with the reason why it cannot train. `odds` are from `blend_odds`."""
+    if min(odds) <= 0.0 <= max(odds):
+        reason = PEOPLE_ARE_DIVIDED if min(odds) < 0.0 < max(odds) else NOTHING_DECIDED
+        return ConsensusPair(better=a, worse=b, q=0.5, weight=0.0, comparisons=comparisons, reason=reason)
+    better, worse = (a, b) if odds[0] > 0.0 else (b, a)
     # Computed from the size of the odds, so that swapping the answers changes no bit.
     q = float(sigmoid(np.array([min(abs(side) for side in odds)]))[0])
-    weight = max(0.0, 2.0 * q - 1.0) * (p.provisional_weight if provisional else 1.0)
-    return ConsensusPair(better=better, worse=worse, q=q, weight=weight, comparisons=counts, reason="", provisional=provisional)
+    return ConsensusPair(better=better, worse=worse, q=q, weight=2.0 * q - 1.0, comparisons=comparisons, reason="")

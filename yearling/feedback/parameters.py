@@ -11,9 +11,11 @@ from yearling.errors import BadInput
 from yearling.feedback.defences import DefenceParameters
 from yearling.feedback.division import DivisionParameters
 from yearling.feedback.events import canonical_utf8_json
+from yearling.feedback.item_labels import LabelParameters
 from yearling.feedback.pairs import PairParameters
-from yearling.feedback.rater_model import PAPER_FIT, PREDICTION_FIT, FitParameters
+from yearling.feedback.rater_model import AXIS_FIT, PREDICTION_FIT, FitParameters
 from yearling.feedback.status_rules import StatusParameters, StatusRule
+from yearling.feedback.visible_division import VisibleDivisionParameters
 
 T = TypeVar("T")
 
@@ -22,10 +24,12 @@ T = TypeVar("T")
 class ConsensusParameters:
     """The parameters of each stage of a consensus run. Every run records them."""
 
-    axis: FitParameters = PAPER_FIT
+    axis: FitParameters = AXIS_FIT
     """The fit that finds the two sides."""
     prediction: FitParameters = PREDICTION_FIT
-    """The fit that predicts ratings; approvals are shrunk towards it."""
+    """The fit that predicts ratings; strengths of compared answers are shrunk towards it."""
+    visible_division: VisibleDivisionParameters = field(default_factory=VisibleDivisionParameters)
+    labels: LabelParameters = field(default_factory=LabelParameters)
     division: DivisionParameters = field(default_factory=DivisionParameters)
     status: StatusParameters = field(default_factory=StatusParameters)
     pairs: PairParameters = field(default_factory=PairParameters)

@@ -41,6 +41,8 @@ class FitParameters:
 
 
 PAPER_FIT = FitParameters()
+AXIS_FIT = FitParameters(start_rounds=60)
+"""The paper form as it finds the sides. Eight start rounds leave the axis of few raters dependent on the order of the log."""
 PREDICTION_FIT = FitParameters(factors=3, rater_penalty=4.0, item_penalty=2.0, factor_penalty=3.0, rounds=15)
 
 

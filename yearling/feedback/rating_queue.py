@@ -26,8 +26,8 @@ def build_rating_queue(snapshot: Snapshot, p: StatusParameters, side: int) -> li
     for position, result in enumerate(snapshot.items):
         if result.status != NEEDS_MORE:
             continue
-        missing_by_side = [max(0, quorum.min_side - side_result.ratings) for side_result in result.sides]
-        total = sum(side_result.ratings for side_result in result.sides)
+        missing_by_side = [max(0.0, 1.0 - side_result.ratings) for side_result in result.sides]
+        total = result.judged
         if side >= 0 and missing_by_side[side]:
             rank, reason = 0, "your_side"
         elif any(missing_by_side):

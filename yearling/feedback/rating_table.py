@@ -1,8 +1,6 @@
-"""Turns the state of the log into arrays: admitted raters, merged near-duplicates, the ratings to fit, and the ratings that
-count.
+"""Turns the state of the log into arrays: the raters who count, merged near-duplicates, and the ratings to fit.
 
-Also computes the two fits over such a table, and from them the evidence on which `consensus` decides. Raters and items are
-numbered by their first act that counts, so that names change nothing.
+Also computes the two fits over such a table. Raters and items are numbered by their first act, so that names change nothing.
 
 Legend: R entries, U raters, N items, S = 2 sides.
 """
@@ -17,24 +15,25 @@ import numpy.typing as npt
 
 from yearling.feedback.defences import (
     DefenceParameters,
-    RaterExperience,
     RatingOrComparison,
-    admitted_accounts,
-    compute_experience,
+    accounts_with_standing,
     find_near_duplicates,
     influence_weights,
 )
 from yearling.feedback.events import Comparison, LogState
 from yearling.feedback.exact_arithmetic import Floats, Mask, exact_mean
 from yearling.feedback.rater_model import WEIGHT_STEPS, FitParameters, RaterModel, SparseRatings, fit_rater_model
-from yearling.feedback.status_rules import Evidence
 
 Sides = npt.NDArray[np.int8]
+
+NEW_ACCOUNT = "account that does not count yet"
+COPY = "history nearly the same as another's"
+"""Reasons why acts are left out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RatingTable:
-    """Admitted acts as arrays. `rater_index` (U) and `item_index` (N) map ids to numbers, in order of the first act."""
+    """The acts that count, as arrays. `rater_index` (U) and `item_index` (N) map ids to numbers, in order of the first act."""
 
     rater_index: dict[str, int]
     item_index: dict[str, int]
@@ -42,11 +41,14 @@ class RatingTable:
     """The entries that the rater model is fitted to, one for each (rater, item)."""
     is_rating: Mask
     """(R,) Entries that are ratings. The others are shares of comparisons won."""
-    counts_as_evidence: Mask
-    """(R,) Entries that count for a status: ratings by raters with enough earlier acts."""
     representative: npt.NDArray[np.int64]
     """(U,) The rater that represents this one: the earliest near-duplicate, or the rater itself."""
-    experience: RaterExperience
+    standing: frozenset[str]
+    """The accounts whose acts count, copies included."""
+
+    def counted_ratings(self) -> SparseRatings:
+        """Return the entries that are ratings, without the weights that limit active raters: on an item, every voice is one."""
+        return replace(self.ratings.select(self.is_rating), weights=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +66,7 @@ class ModelFits:
 
 
 def build_rating_table(state: LogState, parameters: DefenceParameters) -> tuple[RatingTable, dict[str, int]]:
-    """Admit, number and merge all acts. Returns the table, and the number of acts left out by reason."""
+    """Number and merge the acts that count. Returns the table, and the number of acts left out by reason."""
     acts: list[RatingOrComparison] = sorted((*state.ratings, *state.comparisons), key=lambda act: (act.created_utc, act.id))
     item_index: dict[str, int] = {}
     for act in acts:
@@ -72,36 +74,28 @@ def build_rating_table(state: LogState, parameters: DefenceParameters) -> tuple[
             item_index.setdefault(item, len(item_index))
     for note in state.notes:
         item_index.setdefault(note.note, len(item_index))
-    dropped: dict[str, int] = {}
-    if parameters.require_vouch:
-        admitted = admitted_accounts(state.vouches, parameters)
-        dropped["account without a valid vouch"] = sum(act.actor not in admitted for act in acts)
-        acts = [act for act in acts if act.actor in admitted]
-    experience = compute_experience(acts, state.statuses, parameters)
+    authors = {note.note: note.actor for note in state.notes} | {edit.result: edit.actor for edit in state.edits}
+    standing = accounts_with_standing(acts, state.admissions, authors, parameters)
     rater_index: dict[str, int] = {}
     for act in acts:
         rater_index.setdefault(act.actor, len(rater_index))
-    experienced_raters = {rater for rater, count in experience.num_earned_acts.items() if count >= parameters.earlier_acts}
-    dropped["rater with too few acts so far"] = sum(act.actor not in experienced_raters for act in acts)
-    table = _merge_acts(acts, rater_index, item_index, experienced_raters, experience)
-    table, num_collapsed = _collapse_near_duplicates(table, parameters)
-    dropped["history nearly the same as another's"] = num_collapsed
+    table = _merge_acts([act for act in acts if act.actor in standing], rater_index, item_index, standing)
+    is_invited = np.array([state.admissions.get(rater) == "invitation" for rater in rater_index], dtype=np.bool_)
+    table, num_collapsed = _collapse_near_duplicates(table, is_invited, parameters)
+    dropped = {
+        NEW_ACCOUNT: sum(act.actor not in standing for act in acts),
+        COPY: num_collapsed,
+    }
     return table, {reason: count for reason, count in dropped.items() if count}
 
 
 def _merge_acts(
-    acts: Sequence[RatingOrComparison],
-    rater_index: dict[str, int],
-    item_index: dict[str, int],
-    experienced_raters: set[str],
-    experience: RaterExperience,
+    acts: Sequence[RatingOrComparison], rater_index: dict[str, int], item_index: dict[str, int], standing: frozenset[str]
 ) -> RatingTable:
     """Make one entry for each (rater, item): the rating if there is one, or else the share of comparisons won, in eighths."""
-    rated: dict[tuple[int, int], tuple[float, bool]] = {}
+    rated: dict[tuple[int, int], float] = {}
     comparisons: dict[tuple[int, int], list[float]] = {}
     for act in acts:
-        if act.actor not in experienced_raters:
-            continue
         rater = rater_index[act.actor]
         if isinstance(act, Comparison):
             left_share = {"left": 1.0, "right": 0.0, "tie": 0.5}[act.outcome]
@@ -110,36 +104,27 @@ def _merge_acts(
                 entry[0] += share
                 entry[1] += 1.0
         else:
-            rated[rater, item_index[act.item]] = (act.value, act.id in experience.counted_act_ids)
+            rated[rater, item_index[act.item]] = act.value
     shares = {key: entry for key, entry in comparisons.items() if key not in rated}
     keys = np.array([*rated, *shares], dtype=np.int32).reshape(-1, 2)
-    values = [value for value, _ in rated.values()]
+    values = list(rated.values())
     values += [round(WEIGHT_STEPS * wins / num_comparisons) / WEIGHT_STEPS for wins, num_comparisons in shares.values()]
     is_rating = np.zeros(len(keys), dtype=np.bool_)
     is_rating[: len(rated)] = True
-    counts_as_evidence = is_rating.copy()
-    counts_as_evidence[: len(rated)] = [counted for _, counted in rated.values()]
     ratings = SparseRatings(keys[:, 0], keys[:, 1], np.array(values, dtype=np.float64), len(rater_index), len(item_index))
-    representative = np.arange(len(rater_index))
-    return RatingTable(rater_index, item_index, ratings, is_rating, counts_as_evidence, representative, experience)
+    return RatingTable(rater_index, item_index, ratings, is_rating, np.arange(len(rater_index)), standing)
 
 
-def _collapse_near_duplicates(table: RatingTable, p: DefenceParameters) -> tuple[RatingTable, int]:
+def _collapse_near_duplicates(table: RatingTable, is_invited: Mask, p: DefenceParameters) -> tuple[RatingTable, int]:
     """Keep the entries of the earliest near-duplicate only, and cap the weight of very active raters.
 
     Returns the table and the number of entries left out.
     """
-    representative = find_near_duplicates(table.ratings, p)
+    representative = find_near_duplicates(table.ratings, p, is_invited)
     keep = representative[table.ratings.raters] == table.ratings.raters
     ratings = table.ratings.select(keep)
-    ratings = replace(ratings, weights=influence_weights(ratings.raters, ratings.num_raters, p.influence_cap))
-    return replace(
-        table,
-        ratings=ratings,
-        is_rating=table.is_rating[keep],
-        counts_as_evidence=table.counts_as_evidence[keep],
-        representative=representative,
-    ), int(np.sum(~keep))
+    ratings = replace(ratings, weights=influence_weights(ratings.raters, ratings.num_raters, p))
+    return replace(table, ratings=ratings, is_rating=table.is_rating[keep], representative=representative), int(np.sum(~keep))
 
 
 def fit_models(ratings: SparseRatings, axis_fit: FitParameters, prediction_fit: FitParameters) -> ModelFits:
@@ -174,19 +159,6 @@ def _axis_positions(factor: Floats, taking_part: Mask) -> Floats:
         return factor
     position = factor - exact_mean(factor[taking_part])
     return np.where(np.abs(position) < 1e-3, 0.0, position)
-
-
-def gather_evidence(table: RatingTable, fits: ModelFits) -> Evidence:
-    """Return the counted ratings of each item by side, with the model's predictions."""
-    ratings = table.ratings
-    counts, approvals, agreements = [], [], []
-    is_full = ratings.values == 1.0
-    for side in (0, 1):
-        on_side = table.counts_as_evidence & (fits.sides[ratings.raters] == side)
-        counts.append(np.bincount(ratings.items[on_side], minlength=ratings.num_items))
-        approvals.append(np.bincount(ratings.items[on_side], ratings.values[on_side], minlength=ratings.num_items))
-        agreements.append(np.bincount(ratings.items[on_side], is_full[on_side], minlength=ratings.num_items))
-    return Evidence(np.array(counts), np.array(approvals), np.array(agreements), fits.predict_item_means())
 
 
 def count_raters_by_side(ratings: SparseRatings, sides: Sides) -> Floats:

@@ -9,18 +9,21 @@ from typing import Any
 
 from yearling.feedback.division import Division
 from yearling.feedback.events import canonical_utf8_json
+from yearling.feedback.item_labels import Crowd
 from yearling.feedback.pairs import ConsensusPair
+from yearling.feedback.visible_division import VisibleDivision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideResult:
     """The view of one side on an item."""
 
-    ratings: int
+    ratings: float
+    """Counted ratings; a rater belongs to both sides by shares."""
     approval: float
-    """Sum of the counted ratings."""
+    """Sum of those ratings."""
     estimate: float
-    """Mean approval, shrunk towards the model's prediction. Rules compare it with their `floor`."""
+    """Approval, shrunk towards that of everybody together. Rules compare it with their `floor`."""
     chance: float
     """Probability that this side's approval is at least one half."""
 
@@ -29,13 +32,21 @@ class SideResult:
 class ItemResult:
     """The result of one item.
 
-    `bridging` is the estimate of the weaker side; `axis` is the item's position on the axis of division.
+    `judged` is the number of counted ratings and `approval` their sum. `label` is 1 for good, −1 for bad and 0 for none; `q` is
+    its probability by the weaker side, `weight` that of a lesson, and `label_reason` says why. `bridging` is the estimate of the
+    weaker side; `axis` is the item's position on the axis of division.
     """
 
     item: str
     status: str
     reason: str
     previous: str
+    judged: int
+    approval: float
+    label: int
+    q: float
+    weight: float
+    label_reason: str
     sides: tuple[SideResult, SideResult]
     bridging: float
     intercept: float
@@ -43,8 +54,8 @@ class ItemResult:
     jury: str
     rules: tuple[str, ...]
     """Ids and versions of the rules that the item meets, as `id@version`."""
-    uncounted: int
-    """Ratings that do not count: their raters have too few earlier acts, or repeat another rater."""
+    uncounted: Mapping[str, int]
+    """Number of ratings that do not count, by reason: `new_account` or `copy`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +69,10 @@ class Snapshot:
     num_events: int
     as_of_utc: str
     raters: Mapping[str, int]
-    """Counts of raters: seen, admitted, taking part in the fit, collapsed into others, on side 0, and on side 1."""
+    """Counts of raters: seen, counted, collapsed into others, on side 0, and on side 1."""
     division: Division
+    visible_division: VisibleDivision
+    crowd: Crowd
     items: tuple[ItemResult, ...]
     pairs: tuple[ConsensusPair, ...]
     dropped: Mapping[str, int]
@@ -67,7 +80,8 @@ class Snapshot:
     """(removed event, reason), public."""
     flips: int
     flips_allowed: int
-    held: bool
+    held: int
+    """Number of flips that the limit held."""
 
     def results_dict(self) -> dict[str, Any]:
         """Return the decisions without the hashes and counts of their input, so that equivalent logs give equal results."""

@@ -1,23 +1,24 @@
-"""The two-sided status rule: rules as data with ids, versions and dependencies; inertia, minimum age and a cap on flips.
+"""The status rule: rules as data with ids, versions and dependencies; inertia, minimum age and a limit on flips.
 
-An item is helpful if *both* sides find it helpful, with a margin for doubt on each side. It is not helpful by the mirror image of
-this rule. Otherwise it needs more ratings. "The lower 20 % Beta bound of approval is at least one half" is tested as "the
-probability that approval is below one half is at most 20 %", which is equivalent and needs no quantile. The prior of the Beta
-distribution is worth a few ratings and comes from the rater model's prediction for that side. This file does not know where
-ratings come from.
+An item is helpful if everybody together and, as far as people visibly divide, *both* sides find it helpful, with a margin for
+doubt. It is not helpful by the mirror image of this rule. Otherwise it needs more ratings. `item_labels` estimates the approval
+of each side and how many ratings the estimate is worth. "The lower 20 % Beta bound of approval is at least one half" is tested as
+"the probability that approval is below one half is at most 20 %", which is equivalent and needs no quantile. This file does not
+know where ratings come from.
 
 Legend: N items, S = 2 sides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from yearling.errors import BadInput
-from yearling.feedback.exact_arithmetic import Floats, Ints, Mask, beta_cdf
+from yearling.feedback.exact_arithmetic import Floats, Ints, Mask
+from yearling.feedback.item_labels import Crowd, ItemEvidence, ItemLabels
 
 NEEDS_MORE = "needs_more_ratings"
 HELPFUL = "helpful"
@@ -31,7 +32,8 @@ class StatusRule:
     reaches `floor`.
 
     `direction` +1 demands approval, −1 disapproval, and 0 the quorum only. The item must also meet the rules in `depends_on`.
-    `min_total` and `min_side` are the numbers of counted ratings required in total and on each side.
+    The quorum is half of the people, at least `min_total` and at most `max_total` ratings. Where two sides decide, `min_side` is
+    the number of ratings required on each.
     """
 
     id: str
@@ -42,48 +44,49 @@ class StatusRule:
     threshold: float = 0.5
     floor: float = 0.0
     min_total: int = 0
-    min_side: int = 0
+    max_total: int = 0
+    min_side: float = 0.0
+
+    def quorum(self, num_people: float) -> int:
+        """Return the number of ratings that the rule requires among so many people."""
+        return min(self.max_total, max(self.min_total, int(np.ceil(num_people / 2.0))))
 
 
 STATUS_RULES: tuple[StatusRule, ...] = (
-    StatusRule(id="quorum", version=1, direction=0, min_total=5, min_side=2),
-    StatusRule(id="helpful", version=1, direction=1, depends_on=("quorum",), doubt=0.2, floor=0.6),
-    StatusRule(id="not_helpful", version=1, direction=-1, depends_on=("quorum",), doubt=0.2, floor=0.6),
+    StatusRule(id="quorum", version=2, direction=0, min_total=2, max_total=5, min_side=2.0),
+    StatusRule(id="helpful", version=2, direction=1, depends_on=("quorum",), doubt=0.2, floor=0.6),
+    StatusRule(id="not_helpful", version=2, direction=-1, depends_on=("quorum",), doubt=0.2, floor=0.6),
     # Inertia: an item loses a status only if a side is as sure of the contrary as it had to be of the status. One rater less than
     # the quorum is not enough: otherwise one person who leaves would change many statuses.
-    StatusRule(id="keep_quorum", version=1, direction=0, min_total=4, min_side=1),
-    StatusRule(id="keep_helpful", version=2, direction=1, depends_on=("keep_quorum",), doubt=0.8),
-    StatusRule(id="keep_not_helpful", version=2, direction=-1, depends_on=("keep_quorum",), doubt=0.8),
+    StatusRule(id="keep_quorum", version=2, direction=0, min_total=1, max_total=4, min_side=1.0),
+    StatusRule(id="keep_helpful", version=3, direction=1, depends_on=("keep_quorum",), doubt=0.8),
+    StatusRule(id="keep_not_helpful", version=3, direction=-1, depends_on=("keep_quorum",), doubt=0.8),
     # Stricter: items that may become a default of the behaviour spec.
     StatusRule(
         id="spec_default",
-        version=1,
+        version=2,
         direction=1,
         depends_on=("helpful",),
         doubt=0.1,
         threshold=0.6,
         floor=0.65,
         min_total=20,
-        min_side=5,
+        max_total=20,
     ),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusParameters:
-    """Prior strengths in ratings, and the limits on change. Every run records all values."""
+    """The rules, and the limits on change. Every run records all values."""
 
     rules: tuple[StatusRule, ...] = STATUS_RULES
-    doubt_prior: float = 2.0
-    """Weight of the model's prediction in the Beta distribution, in ratings."""
-    estimate_prior: float = 30.0
-    """Weight of the model's prediction in the estimate that rules compare with `floor`, in ratings."""
     min_age_s: float = 3600.0
     """An item gets its first status at the earliest this long after its first rating."""
     max_flips: int = 3
     max_flip_share: float = 0.05
-    """The cap on flips in one run is the larger of `max_flips` and this share of the current statuses, but at most the number of
-    people who acted since the last change, so that nobody changes two statuses alone. Above the cap, no status changes."""
+    """The limit on flips in one run is the larger of `max_flips` and this share of the current statuses, but at most the number
+    of people who acted since the last change. Above the limit, the flips that rest on people who moved more than it are held."""
     jury_drawn: int = 12
     """Number of raters invited to a jury, half from each side."""
     jury_size: int = 8
@@ -98,48 +101,25 @@ class StatusParameters:
         raise BadInput(f"The parameters have no rule {rule_id!r}.", param="rules")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
-    """The counted ratings of each item by side: `counts`, `approvals` (sums of ratings), `agreements` (numbers of ratings of 1)
-    and the `predictions` of the rater model, each (S, N)."""
+def evaluate_rules(labels: ItemLabels, evidence: ItemEvidence, crowd: Crowd, p: StatusParameters) -> dict[str, Mask]:
+    """Return, for each rule id, (N,) whether each item meets the rule.
 
-    counts: Ints
-    approvals: Floats
-    agreements: Floats
-    predictions: Floats
-
-    def shrunk_approvals(self, prior: float) -> Floats:
-        """Return (S, N) approvals shrunk towards the model's prediction; `prior` is the weight of the prediction in ratings."""
-        return (self.approvals + prior * self.predictions) / (self.counts + prior)
-
-    def probability_below(self, threshold: float, prior: float) -> Floats:
-        """Return (S, N) probabilities that approval is below `threshold`; `prior` is the weight of the prediction in ratings."""
-        # Half a rating of each kind keeps the distribution proper where the model is certain.
-        yes = self.approvals + prior * self.predictions + 0.5
-        no = (self.counts - self.approvals) + prior * (1.0 - self.predictions) + 0.5
-        return beta_cdf(yes, no, threshold)
-
-    def for_item(self, item: int) -> Evidence:
-        """Return the evidence on one item, as arrays (S, 1)."""
-        at = slice(item, item + 1)
-        return Evidence(self.counts[:, at], self.approvals[:, at], self.agreements[:, at], self.predictions[:, at])
-
-
-def evaluate_rules(evidence: Evidence, p: StatusParameters) -> dict[str, Mask]:
-    """Return, for each rule id, (N,) whether each item meets the rule. Raises BadInput if a rule depends on a later one."""
+    Raises BadInput if a rule depends on a later one.
+    """
     rules_met: dict[str, Mask] = {}
-    estimates = evidence.shrunk_approvals(p.estimate_prior)
     probabilities_below: dict[float, Floats] = {}
     for rule in p.rules:
-        is_met = (evidence.counts.sum(axis=0) >= rule.min_total) & (evidence.counts >= rule.min_side).all(axis=0)
+        is_met = np.asarray(evidence.counts >= rule.quorum(crowd.num_people))
+        if crowd.two_sides:
+            is_met = is_met & (evidence.side_counts >= rule.min_side).all(axis=0)
         for dependency in rule.depends_on:
             if dependency not in rules_met:
                 raise BadInput(f"Rule {rule.id} depends on {dependency}, which is not listed before it.", param="rules")
             is_met = is_met & rules_met[dependency]
         if rule.direction:
             cut = rule.threshold if rule.direction > 0 else 1.0 - rule.threshold
-            below = probabilities_below.setdefault(cut, evidence.probability_below(cut, p.doubt_prior))
-            contrary, estimate = (below, estimates) if rule.direction > 0 else (1.0 - below, 1.0 - estimates)
+            below = probabilities_below.setdefault(cut, labels.probability_below(cut))
+            contrary, estimate = (below, labels.estimates) if rule.direction > 0 else (1.0 - below, 1.0 - labels.estimates)
             is_met = is_met & (contrary <= rule.doubt).all(axis=0) & (estimate >= rule.floor).all(axis=0)
         rules_met[rule.id] = is_met
     return rules_met
@@ -153,34 +133,50 @@ class StatusDecision:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusHistory:
+    """What an item's status depends on besides its ratings.
+
+    `is_weakened` means that a supporter withdrew a rating, or made it neutral, since the item got its status. It must then meet the rule
+    for gaining that status once more, so that nobody can carry a status with votes and take them back. `jury_finding` is the
+    verdict of `jury_verdict`. `two_sides` is whether people divide so visibly that both sides decide.
+    """
+
+    current_status: str
+    age_s: float
+    jury_finding: str = ""
+    is_weakened: bool = False
+    two_sides: bool = False
+    has_enough_ratings: bool = False
+    """Whether there are enough ratings in total, so that without a quorum one side's are missing."""
+
+
 def decide_status(
     item: int,
     rules_met: Mapping[str, Mask],
     robust_rules_met: Mapping[str, Mask],
-    *,
-    current_status: str,
-    age_s: float,
-    jury_finding: str,
+    history: StatusHistory,
     p: StatusParameters,
 ) -> StatusDecision:
-    """Return the status of one item before the cap on flips.
+    """Return the status of one item before the limit on flips.
 
     `item` is the item's number. `rules_met` and `robust_rules_met` are the results of `evaluate_rules` for the main fit and for
-    the fit without the most active raters. `jury_finding` is the verdict of `jury_verdict`. An item gains a status only if both
-    fits grant it, and loses it only if both deny it.
+    the fit without the most active raters. An item gains a status only if both fits grant it, and loses it only if both deny it.
     """
+    current, jury_finding = history.current_status, history.jury_finding
     for status, keep in ((HELPFUL, "keep_helpful"), (NOT_HELPFUL, "keep_not_helpful")):
-        if current_status == status and (rules_met[keep][item] or robust_rules_met[keep][item]):
+        if current == status and not history.is_weakened and (rules_met[keep][item] or robust_rules_met[keep][item]):
             return _apply_jury_verdict(StatusDecision(status=status, reason="kept"), jury_finding)
     for status in DECIDED_STATUSES:
         if rules_met[status][item] and robust_rules_met[status][item]:
-            if current_status == NEEDS_MORE and age_s < p.min_age_s:
+            if current == NEEDS_MORE and history.age_s < p.min_age_s:
                 return StatusDecision(status=NEEDS_MORE, reason="too_young")
-            return _apply_jury_verdict(StatusDecision(status=status, reason="both_sides"), jury_finding)
-    if current_status in DECIDED_STATUSES and jury_finding == current_status:
-        return StatusDecision(status=current_status, reason="jury_upholds")
+            reason = "both_sides" if history.two_sides else "team_agrees"
+            return _apply_jury_verdict(StatusDecision(status=status, reason=reason), jury_finding)
+    if current in DECIDED_STATUSES and jury_finding == current:
+        return StatusDecision(status=current, reason="jury_upholds")
     if not rules_met["quorum"][item]:
-        return StatusDecision(status=NEEDS_MORE, reason="no_quorum")
+        return StatusDecision(status=NEEDS_MORE, reason="other_side_missing" if history.has_enough_ratings else "no_quorum")
     rests_on_few = any(rules_met[status][item] for status in DECIDED_STATUSES)
     return StatusDecision(status=NEEDS_MORE, reason="rests_on_most_active" if rests_on_few else "no_agreement")
 
@@ -205,37 +201,62 @@ def jury_verdict(counts: Ints, approvals: Floats, p: StatusParameters) -> str:
     return NOT_HELPFUL if bool((means < 0.5).all()) else "split"
 
 
-def cap_flips(
-    current_statuses: Sequence[str], decisions: list[StatusDecision], num_actors: int, p: StatusParameters
+def flips_allowed(current_statuses: Sequence[str], num_actors: int, p: StatusParameters) -> int:
+    """Return how many standing statuses may change in one run; `num_actors` people acted since the last change."""
+    num_decided = sum(1 for status in current_statuses if status in DECIDED_STATUSES)
+    return min(max(p.max_flips, int(p.max_flip_share * num_decided)), max(num_actors, 1))
+
+
+def limit_flips(
+    current_statuses: Sequence[str],
+    decisions: Sequence[StatusDecision],
+    movers: Sequence[frozenset[str]],
+    allowed: int,
+    decide_without: Callable[[int, frozenset[str]], StatusDecision],
 ) -> tuple[list[StatusDecision], int, int]:
-    """Return the decisions after the cap on flips, and the numbers of flips wanted and allowed.
+    """Return the decisions after the limit on flips, and the numbers of flips wanted and held.
 
-    A flip is a change of an existing status. If a run wants more flips than the cap allows, no status changes: something is
-    wrong, and people should look at it first. `num_actors` people acted since the last change. If it was one person only, at most
-    one status changes, first statuses included; the others wait until somebody else acts.
+    A flip is a change of an existing status. `movers` are the people whose acts since an item got its status concern it. If a run
+    wants more than `allowed` flips, those are held that `decide_without(item, people)` no longer decides without the people who
+    moved more than `allowed` of them. Flips without movers follow from the refit; above the limit all of them are held, because
+    people should look at them first.
     """
-    flips = sum(1 for old, new in zip(current_statuses, decisions, strict=True) if old in DECIDED_STATUSES and new.status != old)
-    allowed = max(p.max_flips, int(p.max_flip_share * sum(1 for old in current_statuses if old in DECIDED_STATUSES)))
-    allowed = min(allowed, max(num_actors, 1))
+    changes = enumerate(zip(current_statuses, decisions, strict=True))
+    flips = [k for k, (old, new) in changes if old in DECIDED_STATUSES and new.status != old]
     final = list(decisions)
-    if flips > allowed:
-        final = [
-            StatusDecision(status=old, reason="held_by_flip_cap") if new.status != old and old in DECIDED_STATUSES else new
-            for old, new in zip(current_statuses, decisions, strict=True)
-        ]
-    if num_actors == 1:
-        first = [k for k, old in enumerate(current_statuses) if old not in DECIDED_STATUSES and final[k].status != old]
-        for k in first if flips else first[1:]:
-            final[k] = StatusDecision(status=current_statuses[k], reason="waits_for_others")
-    return final, flips, allowed
+    if len(flips) <= allowed:
+        return final, len(flips), 0
+    num_moved: dict[str, int] = {}
+    for k in flips:
+        for person in movers[k]:
+            num_moved[person] = num_moved.get(person, 0) + 1
+    suspects = frozenset(person for person, count in num_moved.items() if count > allowed)
+    too_many_refitted = sum(1 for k in flips if not movers[k]) > allowed
+    num_held = 0
+    for k in flips:
+        suspected = movers[k] & suspects
+        rests_on_suspects = bool(suspected) and decide_without(k, suspected).status != decisions[k].status
+        if rests_on_suspects or (not movers[k] and too_many_refitted):
+            num_held += 1
+            final[k] = StatusDecision(status=current_statuses[k], reason="held_by_flip_cap")
+    return final, len(flips), num_held
 
 
-def choose_slate(evidence: Evidence, p: StatusParameters, max_items: int = 5) -> list[int]:
-    """Return the numbers of items to offer when no item has the agreement of both sides.
+def limit_first_statuses(current_statuses: Sequence[str], decisions: Sequence[StatusDecision]) -> list[StatusDecision]:
+    """Return the decisions of a run that follows acts of one unknown person: one status changes at most, first ones included."""
+    final = list(decisions)
+    changed = [k for k, old in enumerate(current_statuses) if final[k].status != old]
+    first = [k for k in changed if current_statuses[k] not in DECIDED_STATUSES]
+    for k in first if len(changed) > len(first) else first[1:]:
+        final[k] = StatusDecision(status=current_statuses[k], reason="waits_for_others")
+    return final
+
+
+def choose_slate(estimates: Floats, max_items: int = 5) -> list[int]:
+    """Return the numbers of items to offer when no item has the agreement of both sides. `estimates` is (S, N).
 
     The list takes in turn the items with the best estimate of the weaker side, of side 0, and of side 1, without repetitions.
     """
-    estimates = evidence.shrunk_approvals(p.estimate_prior)
     if estimates.shape[1] == 0:
         return []
     orders = [

@@ -9,7 +9,7 @@ Legend: R ratings, U raters, N items.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,10 +61,13 @@ class VisibleDivision:
 
 
 def measure_visible_division(ratings: SparseRatings, p: VisibleDivisionParameters | None = None) -> VisibleDivision:
-    """Return the visible division. No ratings, or no two raters of one item, show none."""
+    """Return the visible division. No ratings, or no two raters of one item, show none.
+
+    A rater's weight below 1 leaves that share of the rater's entries, so that a few very active raters show no division.
+    """
     p = p or VisibleDivisionParameters()
     num_people = int(np.unique(ratings.raters).size)
-    ratings = _limit_pairs(ratings, p.max_pairs)
+    ratings = _limit_pairs(_limit_active_raters(ratings), p.max_pairs)
     if not ratings.size:
         return VisibleDivision(distance=0.0, correlation=0.0, degree=0.0)
     biases = fit_rater_model(ratings, FitParameters(factors=0, rater_penalty=p.penalty, item_penalty=p.penalty))
@@ -82,14 +85,25 @@ def _saturate(x: float, half: float) -> float:
     return x * x / (x * x + half * half)
 
 
+def _limit_active_raters(ratings: SparseRatings) -> SparseRatings:
+    """Return the ratings in which a weight is the share of a rater's entries, drawn by lot, that remain."""
+    if ratings.weights is None:
+        return ratings
+    limited = ratings.select(_lots(ratings.size) < ratings.weights)
+    return replace(limited, weights=None)
+
+
+def _lots(count: int) -> Floats:
+    return (pseudo_random_uint64(count, 0) >> np.uint64(11)).astype(np.float64) / 2.0**53
+
+
 def _limit_pairs(ratings: SparseRatings, max_pairs: int) -> SparseRatings:
     """Return the ratings of as many raters, drawn by lot, as keep the number of pairs of ratings of one item below the limit."""
     num_pairs = int(np.sum(np.bincount(ratings.items, minlength=1).astype(np.int64) ** 2))
     if num_pairs <= max_pairs:
         return ratings
     share = float(np.sqrt(max_pairs / num_pairs))
-    lots = (pseudo_random_uint64(ratings.num_raters, 0) >> np.uint64(11)).astype(np.float64) / 2.0**53
-    return ratings.select((lots < share)[ratings.raters])
+    return ratings.select((_lots(ratings.num_raters) < share)[ratings.raters])
 
 
 def _compare_with_chance(ratings: SparseRatings, residuals: Floats, penalty: float) -> tuple[float, float]:

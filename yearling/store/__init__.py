@@ -27,6 +27,7 @@ from yearling.store.learning.gates import GateRecord
 from yearling.store.learning.lesson_sets import LessonSetRecord, LessonSource
 from yearling.store.learning.retraction_rules import (
     IRREVOCABLE_KINDS,
+    REMOVED,
     REPLACED_BY_LATER,
     WITHDRAWAL_KINDS,
     judgement_subject,
@@ -54,6 +55,7 @@ __all__ = [
     "MAX_CONVERSATION_ITEMS",
     "MAX_SESSION_LIFETIME",
     "MESSAGE_BLOB_KIND",
+    "REMOVED",
     "REPLACED_BY_LATER",
     "TRIAGES",
     "UNCHANGED",

@@ -1,9 +1,8 @@
 """Turns judgements into lesson candidates: every lesson that the newest consensus run and the stored texts allow.
 
-The consensus run decides whether an answer is good and how certain that is; this file looks it up. Two kinds of judgement are
-outside the consensus. An edit shows a better answer according to one person, so it becomes a demonstration and a pair with a
-modest `q`. And if fewer people judged anything than a status needs (a single-person installation, or a data set with one
-annotator), no consensus is possible: judgements that nobody contradicts then count with the same modest `q`.
+The consensus run decides whether an answer is good and how certain that is, from one person on; this file looks it up. One kind
+of judgement is outside the consensus: an edit shows a better answer according to one person, so it becomes a demonstration and a
+pair with a modest `q`.
 """
 
 from __future__ import annotations
@@ -25,17 +24,15 @@ SnapshotDict = Mapping[str, Any]
 class LessonRules:
     """Thresholds for turning judgements into lessons. Part of the manifest."""
 
-    word_q: float = 2 / 3
-    """Probability that one person's judgement is right without a consensus: the rule of succession after one vote."""
-    quorum: int = 5
-    """With fewer raters than this in total, uncontradicted judgements count; the number of ratings that a status needs."""
+    edit_q: float = 2 / 3
+    """Probability that an edit that nobody judged is better: the rule of succession after one vote."""
     demonstration_q: float = 0.8
     """From this `q` on, the better answer of a pair becomes a demonstration."""
 
     @property
-    def word_weight(self) -> float:
-        """Weight of a lesson from one person's judgement."""
-        return 2.0 * self.word_q - 1.0
+    def edit_weight(self) -> float:
+        """Weight of a lesson from an edit that nobody judged."""
+        return 2.0 * self.edit_q - 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +92,6 @@ class _CandidateBuilder:
         self.judgements, self.answers, self.rules = judgements, answers, rules
         self.consensus_items = {result["item"]: result for result in snapshot["items"]}
         self.consensus_pairs = {make_item_pair(result["better"], result["worse"]): result for result in snapshot["pairs"]}
-        self.has_few_raters = len(judgements.raters) < rules.quorum
         self.collection = CandidateCollection()
         self.imitable_answers: dict[str, tuple[float, str, set[str]]] = {}
         """Items worth imitating: weight, basis of the weight, and the ids of the judgements."""
@@ -119,11 +115,11 @@ class _CandidateBuilder:
 
     def _add_from_ratings(self, item: str, ratings: list[EventMapping]) -> None:
         answer = self.answers[item]
-        verdict = self._rating_verdict(item, ratings) if isinstance(answer, ItemAnswer) else answer
+        verdict = self._rating_verdict(item) if isinstance(answer, ItemAnswer) else answer
         if isinstance(verdict, str) or isinstance(answer, str):
             self.collection.drop(ratings, str(verdict))
             return
-        up, weight, basis = verdict
+        up, weight = verdict
         event_ids = _sorted_event_ids(ratings)
         key = lesson_key("thumb", answer.messages, answer.text)
         thumb = Thumb(
@@ -135,57 +131,48 @@ class _CandidateBuilder:
             answer.prompt_ids,
             answer.answer_ids,
             answer.model_hash,
-            lesson_source(basis, event_ids),
+            lesson_source("consensus", event_ids),
         )
-        self._add_candidate(thumb, answer.origin, event_ids, rank=basis == "word")
+        self._add_candidate(thumb, answer.origin, event_ids)
         if up:
-            self._add_imitable_answer(item, weight, basis, event_ids)
+            self._add_imitable_answer(item, weight, "consensus", event_ids)
 
-    def _rating_verdict(self, item: str, ratings: list[EventMapping]) -> tuple[bool, float, str] | str:
-        """Return (up, weight, basis of the weight), or the reason why an item's ratings give no lesson."""
+    def _rating_verdict(self, item: str) -> tuple[bool, float] | str:
+        """Return (up, weight), or the reason why an item's ratings give no lesson."""
         result = self.consensus_items.get(item)
-        if result is not None and result["status"] in ("helpful", "not_helpful"):
-            up = result["status"] == "helpful"
-            weaker_estimate = result["bridging"] if up else 1.0 - max(side["estimate"] for side in result["sides"])
-            weight = max(0.0, 2.0 * weaker_estimate - 1.0)
-            return (up, weight, "consensus") if weight > 0.0 else "no_weight"
-        if self.has_few_raters:
-            values = {rating["value"] for rating in ratings} - {0.5}
-            if len(values) != 1:
-                return "people_disagree" if values else "neither_good_nor_bad"
-            return values == {1.0}, self.rules.word_weight, "word"
-        return result["status"] if result is not None else "not_in_the_consensus_run"
+        if result is None:
+            return "not_in_the_consensus_run"
+        if not result["judged"]:
+            return "raters_do_not_count_yet"
+        if not result["label"] or result["weight"] <= 0.0:
+            return str(result["label_reason"])
+        return result["label"] > 0, result["weight"]
 
     def _add_from_comparisons(self, item_pair: ItemPair, comparisons: list[EventMapping], edits: list[EventMapping]) -> None:
-        verdict = self._preferred_answer(item_pair, comparisons)
+        verdict = self._preferred_answer(item_pair)
         if isinstance(verdict, str):
             self.collection.drop(comparisons, verdict)
             return
-        better, worse, q, weight, basis = verdict
+        better, worse, q, weight = verdict
         first, second = self.answers[better], self.answers[worse]
         event_ids = _sorted_event_ids([*comparisons, *edits])
-        lesson = make_preference_pair(first, second, q, weight, basis, event_ids)
+        lesson = make_preference_pair(first, second, q, weight, "consensus", event_ids)
         if isinstance(lesson, str):
             self.collection.drop(comparisons, lesson)
             return
-        self._add_candidate(lesson, _merged_origin(first, second), event_ids, rank=basis == "word")
-        if q >= self.rules.demonstration_q and self._status(better) != "not_helpful":
-            self._add_imitable_answer(better, weight, basis, event_ids)
+        self._add_candidate(lesson, _merged_origin(first, second), event_ids)
+        if q >= self.rules.demonstration_q and not self._is_bad(better):
+            self._add_imitable_answer(better, weight, "consensus", event_ids)
 
-    def _preferred_answer(self, item_pair: ItemPair, comparisons: list[EventMapping]) -> tuple[str, str, float, float, str] | str:
-        """Return (better, worse, q, weight, basis of the weight), or the reason why two answers give no lesson."""
+    def _preferred_answer(self, item_pair: ItemPair) -> tuple[str, str, float, float] | str:
+        """Return (better, worse, q, weight), or the reason why two answers give no lesson."""
         pair = self.consensus_pairs.get(item_pair)
-        if pair is not None and pair["weight"] > 0.0:
-            return pair["better"], pair["worse"], pair["q"], pair["weight"], "consensus"
-        reason = (pair["reason"] or "no_weight") if pair is not None else "not_in_the_consensus_run"
-        if not self.has_few_raters or reason == "sides_disagree":
-            return reason
-        winners = {event[event["outcome"]] for event in comparisons if event["outcome"] != "tie"}
-        if len(winners) != 1:
-            return "people_disagree" if winners else "tie"
-        (better,) = winners
-        worse = item_pair[0] if better == item_pair[1] else item_pair[1]
-        return better, worse, self.rules.word_q, self.rules.word_weight, "word"
+        if pair is None:
+            # Every comparison of somebody who counts is in the run.
+            return "raters_do_not_count_yet"
+        if pair["weight"] <= 0.0:
+            return str(pair["reason"])
+        return pair["better"], pair["worse"], pair["q"], pair["weight"]
 
     def _add_from_edits(self, edits: list[EventMapping]) -> None:
         """Add the lessons of one edit. Several events may describe the same edit."""
@@ -193,7 +180,7 @@ class _CandidateBuilder:
         original, edited = self.answers[item], self.answers[result]
         consensus_pair = self.consensus_pairs.get(make_item_pair(item, result))
         is_decided = consensus_pair is not None and consensus_pair["weight"] > 0.0
-        if self._status(result) == "not_helpful":
+        if self._is_bad(result):
             self.collection.drop(edits, "edit_not_helpful")
         elif consensus_pair is not None and is_decided and consensus_pair["better"] == item:
             self.collection.drop(edits, "edit_found_worse")
@@ -203,13 +190,13 @@ class _CandidateBuilder:
             self.collection.drop(edits, "same_words")
         else:
             event_ids = _sorted_event_ids(edits)
-            self._add_imitable_answer(result, self.rules.word_weight, "edit", event_ids)
-            lesson = make_preference_pair(edited, original, self.rules.word_q, self.rules.word_weight, "edit", event_ids)
+            self._add_imitable_answer(result, self.rules.edit_weight, "edit", event_ids)
+            lesson = make_preference_pair(edited, original, self.rules.edit_q, self.rules.edit_weight, "edit", event_ids)
             if isinstance(lesson, PreferencePair) and not is_decided:
                 self._add_candidate(lesson, _merged_origin(edited, original), event_ids, rank=2)
 
-    def _status(self, item: str) -> str:
-        return str(self.consensus_items.get(item, {}).get("status", ""))
+    def _is_bad(self, item: str) -> bool:
+        return bool(self.consensus_items.get(item, {}).get("label", 0) < 0)
 
     def _add_imitable_answer(self, item: str, weight: float, basis: str, event_ids: Iterable[str]) -> None:
         """Mark an answer for a demonstration; the largest weight counts, and all judgements are its source."""

@@ -123,17 +123,6 @@ async def create_removal(request: Request, body: JsonBody[schemas.RemovalRequest
 
 
 @router.post(
-    "/v1/feedback/vouches",
-    operation_id="create_vouch",
-    dependencies=_REQUIRE_FEEDBACK_SCOPE,
-    response_model=schemas.RecordedEvent,
-)
-async def create_vouch(request: Request, body: JsonBody[schemas.VouchRequest]) -> JsonResponse:
-    """Vouch that an account is the only account of a human being."""
-    return await _record(request, lambda consensus, person_id: (consensus.log.vouch(person_id, body.account), None))
-
-
-@router.post(
     "/v1/feedback/juries",
     operation_id="create_jury",
     dependencies=_REQUIRE_FEEDBACK_SCOPE,

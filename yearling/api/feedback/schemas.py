@@ -78,13 +78,6 @@ class RemovalRequest(StrictModel):
     """Also delete the text of a removed note or edit."""
 
 
-class VouchRequest(StrictModel):
-    """A statement that an account is the only account of a human being."""
-
-    account: Annotated[str, Field(min_length=1, max_length=64)]
-    """ID of the other person."""
-
-
 class JuryRequest(StrictModel):
     """A request to draw a jury for an item."""
 
@@ -98,12 +91,12 @@ class JuryRequest(StrictModel):
 class SideScore(ResponseModel):
     """How one side of a divided community rates an item."""
 
-    ratings: int
-    """Number of the side's ratings that count."""
+    ratings: float
+    """Number of the side's ratings that count. A rater belongs to both sides by shares."""
     approval: float
     """Sum of those ratings."""
     estimate: float
-    """Mean rating of the side, shrunk towards the model's prediction, from 0 to 1."""
+    """Approval of the side, shrunk towards that of everybody together, from 0 to 1."""
     chance: float
     """Probability that the side's approval is at least one half, from 0 to 1."""
 
@@ -280,8 +273,6 @@ class PairCounts(ResponseModel):
     """Number of pairs that people compared."""
     training: int
     """Number of those pairs with a weight in training."""
-    provisional: bool
-    """Whether the weights can still change because there are few raters."""
 
 
 class ConsensusView(ResponseModel):
@@ -334,8 +325,6 @@ class PairView(ResponseModel):
     """Weight of the pair in training; 0 if the pair cannot train."""
     reason: str
     """Stable identifier of why the pair cannot train; empty otherwise."""
-    provisional: bool
-    """Whether the weight can still change because there are few raters."""
 
 
 class ItemView(ResponseModel):

@@ -212,7 +212,6 @@ def consensus_view(consensus: LiveConsensus, person_id: str, limit: int) -> Json
         "pairs": {
             "compared": len(pairs),
             "training": sum(1 for pair in pairs if pair.weight > 0),
-            "provisional": bool(pairs) and pairs[0].provisional,
         },
     }
 
@@ -231,7 +230,6 @@ def item_view(consensus: LiveConsensus, person_id: str, item: str) -> JsonObject
             "q": pair.q,
             "weight": pair.weight,
             "reason": pair.reason,
-            "provisional": pair.provisional,
         }
         for pair in consensus.latest_run.snapshot.pairs
         if item in (pair.better, pair.worse)

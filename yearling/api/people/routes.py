@@ -27,7 +27,7 @@ PersonId = Annotated[str, Path(description="ID of the person.")]
 
 @router.get("/v1/people", operation_id="list_people", response_model=schemas.PersonList)
 async def list_people(request: Request) -> JsonResponse:
-    """List everyone with an account. Members may see the list, because they can vouch for others."""
+    """List everyone with an account. Members may see the list."""
     return await store_response(
         request, lambda store: {"object": "list", "data": [person_view(person) for person in store.people.list()]}
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -14,6 +16,8 @@ from yearling.store.database.database import Database
 from yearling.store.database.schema import TableRow, api_keys, identities, invitations, passwords, people, sessions
 
 OWNER_NAME = "owner"
+_SIGN_UP_LASTS = timedelta(minutes=1)
+"""An identity that a person got within this time of the account came with it."""
 
 PersonRecords = list[Person]
 
@@ -60,6 +64,23 @@ class PersonStore:
         """All people, oldest account first."""
         with self._database.read() as connection:
             return [person_from_row(row) for row in connection.execute(sa.select(people).order_by(people.c.id))]
+
+    def is_invited(self, person_id: str) -> bool:
+        """Whether an owner or a maintainer let this person in, and not an open sign-up with an identity provider. False for an
+        unknown person.
+
+        People are let in by an invitation, by being created by an administrator, or by being made maintainer or owner.
+        """
+        first_identity = sa.select(sa.func.min(identities.c.created_utc)).where(identities.c.person_id == person_id)
+        invitation = sa.select(invitations.c.id).where(invitations.c.used_by == person_id)
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(people).where(people.c.id == person_id)).first()
+            if row is None:
+                return False
+            if row.role in ("owner", "maintainer") or connection.execute(invitation).first() is not None:
+                return True
+            identity_utc = connection.scalar(first_identity)
+        return identity_utc is None or identity_utc > row.created_utc + _SIGN_UP_LASTS
 
     def set_role(self, person_id: str, role: PersonRole, *, actor: str) -> Person:
         """Change a person's role. Raises NotFound, and Conflict if no owner would remain."""
