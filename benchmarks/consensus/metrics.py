@@ -45,6 +45,7 @@ from yearling.feedback.rating_table import (
     ModelFits,
     RatingTable,
     count_raters_by_side,
+    evidence_voices,
     fit_models,
 )
 from yearling.feedback.status_rules import HELPFUL, NEEDS_MORE, StatusHistory, decide_status
@@ -100,16 +101,18 @@ class JudgedTable:
 
 
 def table_from_ratings(ratings: SparseRatings, parameters: ConsensusParameters) -> RatingTable:
-    """Return a table in which every rater counts, with the weights that limit active raters."""
+    """Return a table in which every rater counts, as accounts of an imported log, with the weights that limit active raters."""
     raters, items = ({str(k): k for k in range(count)} for count in (ratings.num_raters, ratings.num_items))
     weights = influence_weights(ratings.raters, ratings.num_raters, parameters.defences)
+    weighted = replace(ratings, weights=weights)
     return RatingTable(
         raters,
         items,
-        replace(ratings, weights=weights),
+        weighted,
         np.ones(ratings.size, dtype=np.bool_),
         np.arange(ratings.num_raters),
         frozenset(raters),
+        evidence_voices(weighted, np.zeros(ratings.num_raters, dtype=np.bool_)),
     )
 
 

@@ -235,7 +235,6 @@ ROUTES: tuple[Route, ...] = (
     _route("POST /v1/feedback/notes", "owned", "member", "feedback", lambda ids: {"item": ids["note_sample"], "text": "Words"}),
     _route("GET /v1/feedback/notes", "common", "reader", "read"),
     _route("POST /v1/feedback/removals", "common", "member", "feedback", _fixed(event=UNKNOWN, reason="r"), answers=(404,)),
-    _route("POST /v1/feedback/vouches", "common", "member", "feedback", _fixed(account=UNKNOWN), answers=(404,)),
     _route("POST /v1/feedback/juries", "common", "member", "feedback", _fixed(item=UNKNOWN), answers=(404,)),
     _route("GET /v1/feedback/notes/{note_id}", "common", "reader", "read", at=f"/v1/feedback/notes/{UNKNOWN}", answers=(404,)),
     _route(

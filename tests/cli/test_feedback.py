@@ -1,4 +1,4 @@
-"""`yearling feedback`: import, export, removal, vouching and juries."""
+"""`yearling feedback`: import, export, removal and juries."""
 
 from __future__ import annotations
 
@@ -84,14 +84,6 @@ def test_removal_by_an_administrator_is_public(run_yearling: Run, judged: Path) 
     result = run_yearling("feedback", "remove", target, "--reason", "spam")
     assert "The removal is public" in result.stdout
     assert f"An administrator removed {target}: spam." in run_yearling("consensus", "run").stdout
-
-
-def test_people_can_vouch_for_others_only(run_yearling: Run, judged: Path) -> None:
-    event = json.loads(run_yearling("feedback", "vouch", "Ann", "--json").stdout)
-    assert event["kind"] == "vouch"
-    assert event["account"] in run_yearling("feedback", "vouch", "Ann").stdout
-    with pytest.raises(Conflict, match="themselves"):
-        run_yearling("feedback", "vouch", "Ann", "--as", "Ann")
 
 
 @pytest.mark.slow

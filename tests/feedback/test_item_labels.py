@@ -43,7 +43,9 @@ def label_items(ratings: SparseRatings) -> Labels:
     """Label a table in which everybody counts, as a run of the consensus does."""
     raters, items = ({str(k): k for k in range(count)} for count in (ratings.num_raters, ratings.num_items))
     every = np.ones(ratings.size, dtype=np.bool_)
-    judged = RatingTable(raters, items, ratings, every, np.arange(ratings.num_raters), frozenset(raters))
+    judged = RatingTable(
+        raters, items, ratings, every, np.arange(ratings.num_raters), frozenset(raters), np.ones(ratings.num_raters)
+    )
     fits = fit_models(ratings, P.axis, P.prediction)
     judgement, division = prepare_judgement(judged, fits, np.ones(ratings.num_raters, dtype=np.bool_), P)
     _, found, _ = evaluate_items(judged, judgement, P)

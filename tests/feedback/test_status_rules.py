@@ -51,7 +51,8 @@ def judged(*items: tuple[int, float, int, float], degree: float = 0.9, num_peopl
     """Return items, each given as (ratings, approval) of side 0 and of side 1."""
     table = np.array(items, dtype=float)
     counts, approvals = table[:, [0, 2]].T, table[:, [1, 3]].T
-    evidence = ItemEvidence(counts.sum(axis=0).astype(np.int64), approvals.sum(axis=0), counts, approvals)
+    totals = counts.sum(axis=0)
+    evidence = ItemEvidence(totals.astype(np.int64), totals, approvals.sum(axis=0), counts, approvals)
     crowd = Crowd(num_people=num_people, level=0.5, degree=degree)
     return Judged(label_items(evidence, crowd, LabelParameters()), evidence, crowd)
 

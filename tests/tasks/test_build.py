@@ -54,7 +54,7 @@ def test_empty_build_explains_why(tmp_path: Path) -> None:
         record_consensus_run(log)
         with pytest.raises(BadInput) as raised:
             build_lesson_set(log.store)
-        assert "neither good nor bad (1)" in raised.value.advice
+        assert "nothing decided (1)" in raised.value.advice
 
 
 def test_lessons_of_a_single_person_installation(tmp_path: Path) -> None:
@@ -70,11 +70,11 @@ def test_lessons_of_a_single_person_installation(tmp_path: Path) -> None:
         up, down = sorted(lessons.thumbs(), key=lambda thumb: not thumb.up)
         assert (up.up, up.prompt_ids, up.answer_ids, up.model_hash) == (True, (1, 0), (7, 0, 2), "ab" * 32)
         assert up.weight == pytest.approx(1 / 3)
-        assert (down.up, down.source) == (False, f"word {rated[1].id}")
+        assert (down.up, down.source) == (False, f"consensus {rated[1].id}")
         pairs = {pair.source: pair for pair in lessons.pairs()}
-        pair = pairs[f"word {compared.id}"]
-        assert (pair.first, pair.q) == ("Another answer to the same question.", 2 / 3)
-        assert pair.weight == pytest.approx(1 / 3)
+        pair = pairs[f"consensus {compared.id}"]
+        assert pair.first == "Another answer to the same question."
+        assert (pair.q, pair.weight) == pytest.approx((2 / 3, 1 / 3), abs=0.01)
         assert (pair.prompt_ids, pair.first_ids, pair.second_ids) == ((1, 2), (8, 2), (7, 2, 2))
         corrected = pairs[f"edit {edit.id}"]
         assert (corrected.first, corrected.second) == ("Better words.", distinct_text(1004))
@@ -135,16 +135,16 @@ def test_lessons_follow_the_consensus(tmp_path: Path) -> None:
         expected = {(text[pair.better], text[pair.worse]): (pair.q, pair.weight) for pair in snapshot.pairs if pair.weight > 0}
         assert len(expected) > 20
         assert {(pair.first, pair.second): (pair.q, pair.weight) for pair in build_result.lesson_set.pairs()} == expected
-        helpful = {text[item.item] for item in snapshot.items if item.status == "helpful"}
-        unhelpful = {text[item.item] for item in snapshot.items if item.status == "not_helpful"}
-        assert helpful
+        good = {text[item.item]: item.weight for item in snapshot.items if item.label > 0}
+        bad = {text[item.item]: item.weight for item in snapshot.items if item.label < 0}
+        assert good
+        assert bad
         thumbs = build_result.lesson_set.thumbs()
-        assert {thumb.answer for thumb in thumbs if thumb.up} == helpful
-        assert {thumb.answer for thumb in thumbs if not thumb.up} == unhelpful
-        assert all(0 < thumb.weight <= 1 for thumb in thumbs)
-        assert helpful <= {one.answer for one in build_result.lesson_set.demonstrations()}
+        assert {thumb.answer: thumb.weight for thumb in thumbs if thumb.up} == good
+        assert {thumb.answer: thumb.weight for thumb in thumbs if not thumb.up} == bad
+        assert good.keys() <= {one.answer for one in build_result.lesson_set.demonstrations()}
         dropped = build_result.report["judgements"]["dropped"]
-        assert {"sides_disagree", "needs_more_ratings"} & set(dropped)
+        assert {"people_are_divided", "nothing_decided"} & set(dropped)
         assert is_accounted_for(build_result)
         assert build_result.lesson_set.manifest["consensus"]["snapshot"] == snapshot.hash
         assert build_result.report["split"]["by"] == "conversation"

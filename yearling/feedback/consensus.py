@@ -226,10 +226,10 @@ def run_consensus(events: Iterable[FeedbackEvent], parameters: ConsensusParamete
 def prepare_judgement(
     table: RatingTable, fits: ModelFits, keep: Mask, p: ConsensusParameters
 ) -> tuple[Judgement, VisibleDivision]:
-    """Return what decides items by the ratings of the raters in `keep` (U,), and the division that these ratings show."""
-    entries = table.ratings.select(table.is_rating & keep[table.ratings.raters])
-    division = measure_visible_division(entries, p.visible_division)
-    ratings = replace(entries, weights=None)
+    """Return what decides items by the acts of the raters in `keep` (U,), and the division that their acts show."""
+    division = measure_visible_division(table.ratings.select(keep[table.ratings.raters]), p.visible_division)
+    ratings = table.counted_ratings()
+    ratings = ratings.select(keep[ratings.raters])
     crowd = describe_crowd(ratings, division.degree, p.labels)
     return Judgement(side_shares(ratings, fits.axis, p.labels), crowd, keep), division
 
@@ -318,15 +318,16 @@ def _undo_moves(
     """Return the evidence on one item, as arrays of length 1, with earlier ratings of some people in place of their present
     ones. Somebody who is not in the table any more belongs to both sides alike."""
     at = slice(number, number + 1)
-    counts, approvals = evidence.counts[at].copy(), evidence.approvals[at].copy()
+    counts, heard, approvals = evidence.counts[at].copy(), evidence.heard[at].copy(), evidence.approvals[at].copy()
     side_counts, side_approvals = evidence.side_counts[:, at].copy(), evidence.side_approvals[:, at].copy()
 
-    def add(value: float, share: float, sign: int) -> None:
-        counts[0] += sign
-        approvals[0] += sign * value
+    def add(value: float, share: float, voice: float) -> None:
+        counts[0] += 1 if voice > 0.0 else -1
+        heard[0] += voice
+        approvals[0] += voice * value
         for side, part in ((0, share), (1, 1.0 - share)):
-            side_counts[side, 0] += sign * part
-            side_approvals[side, 0] += sign * part * value
+            side_counts[side, 0] += voice * part
+            side_approvals[side, 0] += voice * part * value
 
     entries = np.flatnonzero(table.is_rating & (table.ratings.items == number))
     present = {int(table.ratings.raters[entry]): float(table.ratings.values[entry]) for entry in entries}
@@ -335,11 +336,12 @@ def _undo_moves(
         share = 0.5 if rater is None else float(judgement.shares[rater])
         if rater is not None and not judgement.keep[rater]:
             continue
+        voice = 1.0 if rater is None else float(table.voices[rater])
         if rater in present:
-            add(present[rater], share, -1)
+            add(present[rater], share, -voice)
         if value is not None:
-            add(value, share, 1)
-    return ItemEvidence(counts, approvals, side_counts, side_approvals)
+            add(value, share, voice)
+    return ItemEvidence(counts, heard, approvals, side_counts, side_approvals)
 
 
 def _status_histories(

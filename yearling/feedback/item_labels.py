@@ -64,9 +64,11 @@ class Crowd:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ItemEvidence:
-    """The counted ratings of each item: `counts` and `approvals` (sums of ratings), (N,), and the same by side, (S, N)."""
+    """The counted ratings of each item: their number `counts`, their weight `heard`, and the weighted sum of their values
+    `approvals`, each (N,); weight and sum by side, (S, N). The weight is the number but for very active unknown accounts."""
 
     counts: Ints
+    heard: Floats
     approvals: Floats
     side_counts: Floats
     side_approvals: Floats
@@ -103,19 +105,22 @@ def describe_crowd(ratings: SparseRatings, degree: float, p: LabelParameters) ->
 
 
 def gather_evidence(ratings: SparseRatings, shares: Floats) -> ItemEvidence:
-    """Count the ratings of each item. `shares` (U,) are the raters' shares of side 0."""
+    """Count the ratings of each item with their weights. `shares` (U,) are the raters' shares of side 0."""
+    weights = np.ones(ratings.size) if ratings.weights is None else ratings.weights
     counts = np.bincount(ratings.items, minlength=ratings.num_items)
-    approvals = np.bincount(ratings.items, ratings.values, ratings.num_items)
-    heard, liked = [], []
+    heard = counts.astype(np.float64)
+    approvals = np.bincount(ratings.items, ratings.values, ratings.num_items).astype(np.float64)
+    side_heard, side_liked = [], []
     for share in (shares, 1.0 - shares):
-        heard.append(np.bincount(ratings.items, share[ratings.raters], ratings.num_items))
-        liked.append(np.bincount(ratings.items, share[ratings.raters] * ratings.values, ratings.num_items))
-    return ItemEvidence(counts, approvals.astype(np.float64), np.array(heard), np.array(liked))
+        part = share[ratings.raters] * weights
+        side_heard.append(np.bincount(ratings.items, part, ratings.num_items))
+        side_liked.append(np.bincount(ratings.items, part * ratings.values, ratings.num_items))
+    return ItemEvidence(counts, heard, approvals, np.array(side_heard), np.array(side_liked))
 
 
 def label_items(evidence: ItemEvidence, crowd: Crowd, p: LabelParameters) -> ItemLabels:
     """Label every item."""
-    counts, approvals = evidence.counts.astype(np.float64), evidence.approvals
+    counts, approvals = evidence.heard, evidence.approvals
     everybody = (approvals + p.level_prior * crowd.level) / (counts + p.level_prior)
     prior = p.side_prior_everybody * everybody + p.side_prior_half * 0.5
     prior_weight = p.side_prior_everybody + p.side_prior_half

@@ -85,7 +85,8 @@ def _build_item_table(result: ConsensusResult, item: str, ratings: Sequence[Rati
         len(rater_index),
         1,
     )
-    return RatingTable(rater_index, {item: 0}, item_ratings, np.ones(len(rows), dtype=np.bool_), representative, standing)
+    voices = np.append(known.voices, np.ones(len(rater_index) - len(known.voices)))
+    return RatingTable(rater_index, {item: 0}, item_ratings, np.ones(len(rows), dtype=np.bool_), representative, standing, voices)
 
 
 def _extend_judgement(judgement: Judgement, num_raters: int) -> Judgement:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from yearling.feedback.defences import (
+    COUNT_AT_ONCE,
     DefenceParameters,
     RatingOrComparison,
     accounts_with_standing,
@@ -45,10 +46,13 @@ class RatingTable:
     """(U,) The rater that represents this one: the earliest near-duplicate, or the rater itself."""
     standing: frozenset[str]
     """The accounts whose acts count, copies included."""
+    voices: Floats
+    """(U,) The weight of each rater's ratings as evidence: 1, but less for very active accounts that nobody invited."""
 
     def counted_ratings(self) -> SparseRatings:
-        """Return the entries that are ratings, without the weights that limit active raters: on an item, every voice is one."""
-        return replace(self.ratings.select(self.is_rating), weights=None)
+        """Return the entries that are ratings, weighted by their raters' voices."""
+        ratings = self.ratings.select(self.is_rating)
+        return replace(ratings, weights=self.voices[ratings.raters])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,8 +84,11 @@ def build_rating_table(state: LogState, parameters: DefenceParameters) -> tuple[
     for act in acts:
         rater_index.setdefault(act.actor, len(rater_index))
     table = _merge_acts([act for act in acts if act.actor in standing], rater_index, item_index, standing)
-    is_invited = np.array([state.admissions.get(rater) == "invitation" for rater in rater_index], dtype=np.bool_)
+    bases = [state.admissions.get(rater) for rater in rater_index]
+    is_invited = np.array([basis == "invitation" for basis in bases], dtype=np.bool_)
+    is_chosen = np.array([basis in COUNT_AT_ONCE for basis in bases], dtype=np.bool_)
     table, num_collapsed = _collapse_near_duplicates(table, is_invited, parameters)
+    table = replace(table, voices=evidence_voices(table.ratings, is_chosen))
     dropped = {
         NEW_ACCOUNT: sum(act.actor not in standing for act in acts),
         COPY: num_collapsed,
@@ -112,7 +119,17 @@ def _merge_acts(
     is_rating = np.zeros(len(keys), dtype=np.bool_)
     is_rating[: len(rated)] = True
     ratings = SparseRatings(keys[:, 0], keys[:, 1], np.array(values, dtype=np.float64), len(rater_index), len(item_index))
-    return RatingTable(rater_index, item_index, ratings, is_rating, np.arange(len(rater_index)), standing)
+    num_raters = len(rater_index)
+    return RatingTable(rater_index, item_index, ratings, is_rating, np.arange(num_raters), standing, np.ones(num_raters))
+
+
+def evidence_voices(ratings: SparseRatings, is_chosen: Mask) -> Floats:
+    """Return (U,) the voices of the raters: their weights in the fit, but 1 for those in `is_chosen` (U,)."""
+    voices = np.ones(ratings.num_raters)
+    if ratings.weights is not None:
+        voices[ratings.raters] = ratings.weights
+    voices[is_chosen] = 1.0
+    return voices
 
 
 def _collapse_near_duplicates(table: RatingTable, is_invited: Mask, p: DefenceParameters) -> tuple[RatingTable, int]:

@@ -137,9 +137,9 @@ class StatusDecision:
 class StatusHistory:
     """What an item's status depends on besides its ratings.
 
-    `is_weakened` means that a supporter withdrew a rating, or made it neutral, since the item got its status. It must then meet the rule
-    for gaining that status once more, so that nobody can carry a status with votes and take them back. `jury_finding` is the
-    verdict of `jury_verdict`. `two_sides` is whether people divide so visibly that both sides decide.
+    `is_weakened` means that a supporter withdrew a rating, or made it neutral, since the item got its status. It must then meet
+    the rule for gaining that status once more, so that nobody can carry a status with votes and take them back. `jury_finding` is
+    the verdict of `jury_verdict`. `two_sides` is whether people divide so visibly that both sides decide.
     """
 
     current_status: str

@@ -17,15 +17,16 @@ P = ConsensusParameters()
 @pytest.mark.slow
 def test_q_grows_from_one_half_with_raters_of_both_sides() -> None:
     one, two, four, sixteen, sixty = (pair.q for pair in calibration.measure_q_growth((1, 2, 4, 16, 60), P))
-    assert one == 0.5
-    assert 0.5 < two <= 0.6  # one from each side
-    assert two < four < sixteen < sixty < 1.0
+    assert 0.5 < one < two < four < sixteen < sixty < 1.0
+    assert two < 0.65  # one from each side
     assert sixty > 0.8
 
 
-def test_comparisons_of_one_side_are_no_consensus() -> None:
-    for pair in calibration.measure_q_growth((1, 20), P, num_sides=1):
-        assert (pair.q, pair.weight, pair.reason) == (0.5, 0.0, "one_side_only")
+@pytest.mark.slow
+def test_twenty_comparisons_by_one_of_two_visible_sides_weigh_no_more_than_one_voice() -> None:
+    one, twenty = calibration.measure_q_growth((1, 20), P, num_sides=1)
+    assert one.q < 0.6
+    assert twenty.q < 2 / 3
 
 
 @pytest.mark.slow
