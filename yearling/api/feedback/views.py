@@ -30,7 +30,9 @@ def item_status_view(consensus: LiveConsensus, person_id: str, item: str) -> Jso
     """An `ItemStatusView` with what the person may see."""
     status = consensus.item_status(item)
     result = status.result
-    is_visible = result is not None and _is_score_visible(consensus, person_id, result)
+    is_visible = result is not None and (
+        _is_score_visible(consensus, person_id, result) or consensus.log.is_author(person_id, item)
+    )
     if result is None:
         explanation = ["Nobody has judged it yet."]
     else:
