@@ -121,7 +121,7 @@ export function AnswerActions({
         )}
         {message.offer && (
           <span className="used">
-            <Users size={14} aria-hidden="true" /> {t('offer.on')}
+            <Users size={14} aria-hidden="true" /> <span>{t('offer.on')}</span>
             <Button size="small" kind="plain" onClick={() => setDialog('withdraw')}>
               {t('offer.withdraw')}
             </Button>
