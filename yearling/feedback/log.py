@@ -252,8 +252,12 @@ class FeedbackLog:
         author = self.index.author_pseudonym(item)
         if author is not None:
             return author == self.pseudonym(person_id)
-        offer = self.store.offers.find(item)
-        return offer is not None and offer.edited and offer.person_id == person_id
+        return item in self.own_edited_offers(person_id, [item])
+
+    def own_edited_offers(self, person_id: str, items: Sequence[str]) -> set[str]:
+        """Return those of the items that are answers which this person edited before they offered them."""
+        offers = self.store.offers.get_many(items).values()
+        return {offer.id for offer in offers if offer.edited and offer.person_id == person_id}
 
     def delete_own_texts(self, person_id: str, item_ids: Collection[str]) -> None:
         """Delete the texts of a person's notes and edits on answers that were deleted. Their events stay in the log."""

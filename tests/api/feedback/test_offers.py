@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import zipfile
@@ -121,6 +122,11 @@ async def test_author_of_an_edited_offer_sees_its_score_and_cannot_judge_it(team
     own = await team.rate(team.ada, offer["id"])
     assert (own.status_code, "your own text" in own.json()["error"]["message"]) == (409, True)
     rated = (await team.rate(team.ben, offer["id"])).json()
+    await asyncio.to_thread(team.api.app.state.services.running_consensus.run_now)
+    carl = key_headers(team.api.store, team.api.store.people.add("Carl"))
+    for headers, waiting in ((team.ada, []), (team.ben, []), (carl, [offer["id"]])):
+        queue = (await team.get("/v1/feedback/queue", headers))["data"]
+        assert [entry["item"] for entry in queue] == waiting
     assert rated["standing"]["score"] is not None
     assert (await team.get(f"/v1/consensus/items/{offer['id']}", team.ada))["standing"]["score"] is not None
     assert (await team.rate(team.ada, team.sample)).status_code == 200

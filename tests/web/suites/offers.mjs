@@ -22,6 +22,8 @@ async function look(tools, check, name) {
   check(!wrong.length, `${name}: ${wrong.join('\n')}`);
   const wide = await tools.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   check(wide <= 0, `${name} is ${wide} px wider than the window`);
+  const clipped = await tools.page.evaluate(() => [...document.querySelectorAll('.dialog-body')].some((one) => one.scrollWidth > one.clientWidth));
+  check(!clipped, `${name}: the dialog scrolls sideways`);
 }
 
 async function openOffer(tools, more = 'More', item = /Let others rate this/) {
