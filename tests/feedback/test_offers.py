@@ -201,6 +201,33 @@ def test_withdrawn_offer_keeps_its_judgements_without_words(log: FeedbackLog, ad
     assert again.id != offer.id
 
 
+@pytest.mark.parametrize("end", ["withdrawn", "answer deleted", "person deleted"])
+def test_words_of_notes_and_edits_about_it_go_with_an_offer(log: FeedbackLog, ada: str, bob: str, end: str) -> None:
+    item = add_answer(log, ada)
+    offer = offer_answer(log, ada, item).record
+    other = offer_answer(log, bob, add_answer(log, bob)).record
+    note = log.add_note(bob, offer.id, f"It says: {ANSWER}")
+    edit = log.add_edit(bob, offer.id, f"{ANSWER} Really.")
+    again = log.add_edit(ada, edit.result, f"{ANSWER} Really, really.")
+    kept = log.add_note(ada, other.id, "About another answer.")
+    acts = list(export_own_acts(log, bob))
+    if end == "withdrawn":
+        withdraw_offer(log, ada, offer.id)
+    elif end == "answer deleted":
+        log.store.samples.delete(item, person_id=ada)
+    else:
+        log.store.delete_person(ada, actor=log.store.people.owner().id)
+    left = {text.id for text in log.store.texts.list()}
+    assert left == ({other.id, kept.note} if end != "person deleted" else {other.id})
+    assert log.store.verify().ok
+    for judged in (note.note, edit.result, again.result):
+        with pytest.raises(NotFound):
+            log.rate(log.store.people.owner().id, judged, 1)
+    result = import_own_acts(log, bob, acts, {})
+    assert (result.known, result.num_texts_restored) == (2, 0), "an export of others does not bring the words back"
+    assert {text.id for text in log.store.texts.list()} == left
+
+
 def test_nothing_names_the_offerer(log: FeedbackLog, ada: str, bob: str) -> None:
     offer = offer_answer(log, ada, add_answer(log, ada, output_text="Yes."), question="Who?").record
     log.rate(bob, offer.id, 1)

@@ -254,6 +254,15 @@ class FeedbackLog:
             return author == self.pseudonym(person_id)
         return item in self.own_edited_offers(person_id, [item])
 
+    def is_about_withdrawn_offer(self, item: str) -> bool:
+        """Return whether an item is an offer that was withdrawn, or a note or an edit about one."""
+        followed: set[str] = set()
+        while item not in followed and (event := self.index.authoring_event(item)) is not None:
+            followed.add(item)
+            item = event.item
+        offer = self.store.offers.find(item)
+        return offer is not None and offer.withdrawn_utc is not None
+
     def own_edited_offers(self, person_id: str, items: Sequence[str]) -> set[str]:
         """Return those of the items that are answers which this person edited before they offered them."""
         offers = self.store.offers.get_many(items).values()

@@ -1,14 +1,16 @@
 """Offers: answers that their owners let everybody here read and judge.
 
 An offer has a record, which says whose answer it is, and a text of the same id, which holds the words as others see them.
-Judgements refer to this id. Withdrawing an offer deletes its text and keeps its record, so that judgements of it can say why
-they count no more and an old export cannot bring the words back. A deleted answer withdraws its offer in the same transaction,
-and so does a deleted person, of whom the record then knows nothing.
+Judgements refer to this id. Withdrawing an offer deletes its text, and the texts of all notes and edits about it, which may
+repeat its words. It keeps the record, so that judgements can say why they count no more and an old export cannot bring the words
+back. A deleted answer withdraws its offer in the same transaction, and so does a deleted person, of whom the record then knows
+nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,7 +22,8 @@ from yearling.errors import Conflict, NotFound
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database, in_batches
 from yearling.store.database.packing import record_values
-from yearling.store.database.schema import messages, offers, samples
+from yearling.store.database.schema import events, messages, offers, samples
+from yearling.store.learning.event_log import lock_event_log
 from yearling.store.learning.texts import TextRecord, add_texts, delete_texts
 
 
@@ -43,6 +46,9 @@ class OfferRecord:
 
 
 OfferRecords = list[OfferRecord]
+
+_TEXT_FIELD_BY_KIND = {"note": "note", "edit": "result"}
+"""The kinds of event that bring a text, and the field with its id."""
 
 
 class OfferStore:
@@ -137,9 +143,11 @@ def withdraw_offers(connection: Connection, condition: sa.ColumnElement[bool], *
     """
     live = sa.select(offers.c.id).where(condition, offers.c.withdrawn_utc.is_(None))
     ids = list(connection.scalars(live.order_by(offers.c.id)))
+    if not ids:
+        return 0
+    delete_texts(connection, [*ids, *_texts_about(connection, ids)], actor=actor)
     withdrawn_utc = now_utc()
     for batch in in_batches(ids):
-        delete_texts(connection, batch, actor=actor)
         connection.execute(offers.update().where(offers.c.id.in_(batch)).values(withdrawn_utc=withdrawn_utc))
     for offer_id in ids:
         append_audit_entry(connection, actor, "answer.withdraw", offer_id)
@@ -149,3 +157,20 @@ def withdraw_offers(connection: Connection, condition: sa.ColumnElement[bool], *
 def withdraw_orphaned_offers(connection: Connection, *, actor: str) -> int:
     """Withdraw the offers whose answers were deleted, as `withdraw_offers` does, within the transaction that deletes answers."""
     return withdraw_offers(connection, offers.c.sample_id.is_(None), actor=actor)
+
+
+def _texts_about(connection: Connection, item_ids: Collection[str]) -> list[str]:
+    """The ids of the texts of notes and edits about these items, and about such edits, in the order of the log."""
+    lock_event_log(connection)  # no further note while the words go
+    find = sa.func.strpos if connection.dialect.name == "postgresql" else sa.func.instr
+    kinds = [find(events.c.event, f'"kind":"{kind}"') > 0 for kind in _TEXT_FIELD_BY_KIND]  # as canonical JSON writes it
+    query = sa.select(events.c.event).where(sa.or_(*kinds)).order_by(events.c.sequence)
+    rows = connection.execute(query.execution_options(yield_per=1000))
+    about, text_ids = set(item_ids), list[str]()
+    for row in rows:
+        event = json.loads(row.event)
+        field = _TEXT_FIELD_BY_KIND.get(event["kind"])
+        if field is not None and event["item"] in about:
+            about.add(event[field])
+            text_ids.append(event[field])
+    return text_ids
