@@ -135,7 +135,7 @@ def rateable_samples(branch: Iterable[Message], comparisons: Iterable[Comparison
     return {
         message.sample_id
         for message in branch
-        if message.sample_id and is_shown(message) and message.facts.get("comparison", "") in {"", *resolved}
+        if message.sample_id and is_shown(message) and str(message.facts.get("comparison") or "") in {"", *resolved}
     }
 
 
