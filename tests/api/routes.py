@@ -252,6 +252,10 @@ ROUTES: tuple[Route, ...] = (
     _route("GET /v1/consensus", "common", "reader", "read"),
     _route("GET /v1/consensus/log", "common", "reader", "read"),
     _route("GET /v1/consensus/items/{item}", "common", "reader", "read", at=f"/v1/consensus/items/{UNKNOWN}", answers=(200, 404)),
+    # Offers of answers
+    _route("GET /v1/offers/preview", "owned", "member", "feedback", at="/v1/offers/preview?item={offer_sample}"),
+    _route("POST /v1/offers", "owned", "member", "feedback", lambda ids: {"item": ids["offer_sample"]}),
+    _route("GET /v1/offers", "mine", "member", "feedback"),
     # Training and exams
     _route("GET /v1/runs", "common", "reader", "read"),
     _route("GET /v1/runs/{run_id}", "common", "reader", "read", at="/v1/runs/none", answers=(404,)),
@@ -324,6 +328,7 @@ ROUTES: tuple[Route, ...] = (
     _route("DELETE /v1/memories/{memory_id}", "owned", "member", "chat", at="/v1/memories/{memory}"),
     _route("DELETE /v1/memories", "mine", "member", "chat"),
     _route("DELETE /v1/shares/{share_id}", "owned", "member", "chat", at="/v1/shares/{share}"),
+    _route("DELETE /v1/offers/{offer_id}", "owned", "member", "feedback", at="/v1/offers/{offer}"),
     _route("DELETE /v1/folders/{folder_id}", "owned", "member", "chat", at="/v1/folders/{folder}"),
     _route(
         "DELETE /v1/chats/{conversation_id}/messages/{message_id}",

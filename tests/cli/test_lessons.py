@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
-from tests.tasks.records import distinct_text
+from tests.tasks.records import add_answer, distinct_text
 from yearling.errors import BadInput, NotFound
+from yearling.feedback import FeedbackLog, offer_answer
+from yearling.store import Store
 
 
 def write_rows(path: Path, count: int, *, first: int = 0) -> Path:
@@ -70,6 +72,16 @@ def test_lesson_sets_are_built_listed_shown_and_compared(run_yearling: Run, tmp_
     diff = run_yearling("lessons", "diff").stdout
     assert "From version 1" in diff
     assert any(line.split() == ["added", str(len(changes["came"]))] for line in diff.splitlines())
+
+
+@pytest.mark.slow
+def test_lessons_that_their_author_edited_are_counted(run_yearling: Run, store: Store) -> None:
+    log = FeedbackLog(store)
+    ada, ben = (store.people.add(name).id for name in ("Ada", "Ben"))
+    offer = offer_answer(log, ada, add_answer(log, ada, 1), answer="Other words.").record
+    log.rate(ben, offer.id, 1)
+    run_yearling("consensus", "run")
+    assert "Lessons from words that their author edited: 2." in run_yearling("lessons", "build", "--heldout-share", "0").stdout
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from yearling.clock import new_id, now_utc
 from yearling.config import Settings
 from yearling.records import Sample, SamplingSettings
-from yearling.store import ExamRun, GradedSample, SpecOutput, Store, make_text
+from yearling.store import ExamRun, GradedSample, OfferRecord, SpecOutput, Store, make_text
 from yearling.store.database.schema import metadata
 
 
@@ -86,6 +86,7 @@ def fill(store: Store, *, seed: int = 1) -> None:
         store.blobs.add_reference(sha256, "document", conversation.id)
         store.audit.append(person.name, "test.fill", conversation.id, {"z": 1, "a": ["é", 0.1, None]})
         store.texts.add([make_text(conversation.id, "note", {"text": f"{person.name} \x00 words"}, person_id=person.id)])
+        _fill_offers(store, person.id)
         store.events.append([make_event(f"{seed}-{person.id}-{number}", actor=person.id) for number in range(3)])
     _fill_spec_run(store)
     _fill_exam(store)
@@ -122,6 +123,21 @@ def _fill_chat_records(store: Store, person_id: str, conversation_id: str) -> No
     store.memories.add_extracted(person_id, first.id, [("I like \udfff", "")])
     store.modes.define("pirate", "é", "Arr \x00", actor=person_id)
     store.personal_settings.update(person_id, {"instructions": "é \x00"})
+
+
+def _fill_offers(store: Store, person_id: str) -> None:
+    """Offer two answers, and withdraw one."""
+    for sample in store.samples.list(person_id, limit=2):
+        offer_sample(store, person_id, sample.id)
+    store.offers.withdraw(store.offers.list(person_id)[0].id, person_id=person_id)
+
+
+def offer_sample(
+    store: Store, person_id: str, sample_id: str, *, edited: bool = False, answer: str = "words \x00 é"
+) -> OfferRecord:
+    content = {"messages": [{"role": "user", "content": "é?"}], "text": answer}
+    text = make_text(new_id(), "offer", content, person_id=person_id)
+    return store.offers.add(text, person_id=person_id, sample_id=sample_id, edited=edited)
 
 
 def _fill_spec_run(store: Store) -> None:

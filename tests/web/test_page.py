@@ -74,6 +74,19 @@ def test_people_in_the_browser(signing_in: dict[str, dict[str, Any]], name: str)
 
 
 @pytest.fixture(scope="module")
+def offering(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite) -> dict[str, dict[str, Any]]:
+    with serve_accounts(tmp_path_factory.mktemp("offers")) as found:
+        return run_suite("offers", found.facts)
+
+
+@pytest.mark.parametrize("name", list_suite_tests("offers"))
+def test_offered_answers_in_the_browser(offering: dict[str, dict[str, Any]], name: str) -> None:
+    found = offering[name]
+    print(found["seconds"], "s")
+    assert found["failure"] is None, found["failure"]
+
+
+@pytest.fixture(scope="module")
 def models_page(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite, default_model: LocalModel) -> Any:
     with serve_models(tmp_path_factory.mktemp("models"), default_model) as facts:
         return run_suite("models", facts)

@@ -23,6 +23,7 @@ function message(id: string, parent: string | null, some: Partial<Message> = {})
     edit_event: null,
     hidden: false,
     rating: null,
+    offer: null,
     ...some,
   };
 }

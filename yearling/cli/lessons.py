@@ -227,6 +227,8 @@ def _print_counts(report: dict[str, Any]) -> None:
     people = "1 person" if judgements["voices"] == 1 else f"{judgements['voices']} people"
     summary = f"Of {judgements['num_seen']} judgements by {people}, {judgements['kept']} are in {num_lessons} lessons."
     out.print(summary, highlight=False)
+    if edited := report.get("edited_by_author"):
+        out.print(f"Lessons from words that their author edited: {len(edited)}.", highlight=False)
     if report["q"]:
         histogram = ", ".join(f"{count} pairs from {span}" for span, count in report["q"].items())
         out.print(f"Consensus probability q of the pairs: {histogram}.", highlight=False, soft_wrap=True)

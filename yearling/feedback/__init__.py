@@ -36,6 +36,16 @@ from yearling.feedback.item_update import update_item_result
 from yearling.feedback.jsonl import export_log_lines
 from yearling.feedback.live_consensus import ItemStatus, LiveConsensus
 from yearling.feedback.log import FeedbackLog
+from yearling.feedback.offers import (
+    MAX_ANSWER_CHARS,
+    MAX_QUESTION_CHARS,
+    Offer,
+    OfferPreview,
+    list_offers,
+    offer_answer,
+    preview_offer,
+    withdraw_offer,
+)
 from yearling.feedback.pairs import ConsensusPair, PairParameters
 from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.pseudonyms import Pseudonyms
@@ -56,6 +66,8 @@ from yearling.feedback.status_rules import (
 __all__ = [
     "EVENT_TYPES",
     "HELPFUL",
+    "MAX_ANSWER_CHARS",
+    "MAX_QUESTION_CHARS",
     "NEEDS_MORE",
     "NOT_HELPFUL",
     "PAPER_FIT",
@@ -85,6 +97,8 @@ __all__ = [
     "LogState",
     "Note",
     "NoteRating",
+    "Offer",
+    "OfferPreview",
     "PairParameters",
     "Pseudonyms",
     "Rating",
@@ -114,14 +128,18 @@ __all__ = [
     "fold_events",
     "import_feedback_file",
     "import_own_acts",
+    "list_offers",
     "load_latest_run",
     "log_hash",
+    "offer_answer",
     "parse_file_format",
     "parse_snapshot",
+    "preview_offer",
     "publication_lines",
     "replay_publication",
     "run_and_record",
     "run_consensus",
     "sort_events",
     "update_item_result",
+    "withdraw_offer",
 ]

@@ -1,10 +1,10 @@
 """Exports a person's own acts from the log, and imports them into the same log or into the log of another installation.
 
 If the acts come from this log, they are in it already; only deleted texts come back, provided that their hash proves them
-unchanged. Any other act enters as an import: under the pseudonym of the person who imports it, subject to the rules for acts made
-by hand, at the time of the import, with its old id and time as unverified claims. So nobody can act in another person's name,
-choose an id in the log, write into its past, or import a judgement that they could not give by hand at that moment. Imported acts
-earn no experience (see `defences.compute_experience`).
+unchanged and that they are not about an answer that was withdrawn. Any other act enters as an import: under the pseudonym of the
+person who imports it, subject to the rules for acts made by hand, at the time of the import, with its old id and time as
+unverified claims. So nobody can act in another person's name, choose an id in the log, write into its past, or import a judgement
+that they could not give by hand at that moment. Imported acts earn no experience (see `defences.compute_experience`).
 
 An act that the log holds under another account stays there and is not counted twice. Withdrawn acts are not imported.
 """
@@ -171,7 +171,8 @@ class _ActImporter:
             return "the log has another act under its id"
         if isinstance(existing, Note | Edit) and "words" in row and not self._index.withdrawal_of(existing.id):
             text = self._make_text(existing.kind, text_ids_of(existing)[0], row)
-            if text.sha256 == existing.text_sha256 and not self._log.store.texts.get_many([text.id]):
+            is_restorable = text.sha256 == existing.text_sha256 and not self._log.is_about_withdrawn_offer(existing.item)
+            if is_restorable and not self._log.store.texts.get_many([text.id]):
                 self.texts.append(text)
                 self._result.num_texts_restored += 1
         self._result.known += 1

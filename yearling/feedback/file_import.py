@@ -322,10 +322,10 @@ def _select_new_texts(store: Store, draft: _ImportDraft) -> tuple[list[TextRecor
     """Return the new texts, and the number of lines whose text was stored already.
 
     The text of a note or an edit enters only together with its act. Without the act, the text was deleted here or belongs to
-    nothing.
+    nothing. The text of an answer that was offered here does not come back once it was withdrawn.
     """
     acts_by_text = {_text_id_of(event): event for event in draft.events.values() if isinstance(event, Note | Edit)}
-    stored = store.texts.get_many(list(draft.texts))
+    stored, offered = store.texts.get_many(list(draft.texts)), store.offers.get_many(list(draft.texts))
     new, num_known = [], 0
     for text_id, text in draft.texts.items():
         line, existing, act = draft.text_lines[text_id], stored.get(text_id), acts_by_text.get(text_id)
@@ -335,6 +335,8 @@ def _select_new_texts(store: Store, draft: _ImportDraft) -> tuple[list[TextRecor
             num_known += bool(line and not reason)
         elif act is None and text.kind in ("note", "edit"):
             reason = "words without the act that they belong to"
+        elif text_id in offered:
+            reason = "words that were withdrawn"
         elif act is not None and act.text_sha256 not in ("", text.sha256):
             reason = "words that are not those of their act"
         else:

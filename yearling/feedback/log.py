@@ -54,13 +54,14 @@ class FeedbackLog:
         """Return the pseudonym under which a person's acts are logged."""
         return self.pseudonyms.for_person(person_id)
 
-    def rate(self, person_id: str, item: str, value: float, *, tags: Iterable[str] = ()) -> Rating:
+    def rate(self, person_id: str, item: str, value: float, *, tags: Iterable[str] = (), share_id: str | None = None) -> Rating:
         """Rate how helpful an answer or a note is: 1, 0.5 or 0. A later rating of the same item replaces this one.
 
-        Raises BadInput for another value or an invalid tag, NotFound for an unknown item, and Conflict for one's own text.
+        `share_id` is the secret of a link that shows the answer. Raises BadInput for another value or an invalid tag, NotFound
+        for an unknown item, and Conflict for one's own text.
         """
         with self.index.consistent_view() as index:
-            self.require_judgeable_item(person_id, item)
+            self.require_judgeable_item(person_id, item, share_id=share_id)
             actor = self.require_not_author(person_id, item)
             rating_class = NoteRating if index.is_note(item) else Rating
             return self._append_judgement(
@@ -193,8 +194,9 @@ class FeedbackLog:
         if not self.store.texts.get_many([item]):
             raise Conflict("This answer is private, so that a jury could not read it.", param="item")
 
-    def require_judgeable_item(self, person_id: str, item: str) -> None:
-        """Check that a person may judge an item, which they can only if they may read it: their own answer, or a public text.
+    def require_judgeable_item(self, person_id: str, item: str, *, share_id: str | None = None) -> None:
+        """Check that a person may judge an item, which they can only if they may read it: their own answer, a public text, or an
+        answer behind a share link.
 
         Raises BadInput for an invalid id, and NotFound if the item does not exist for this person or was withdrawn.
         """
@@ -203,7 +205,14 @@ class FeedbackLog:
         authoring_event = self.index.authoring_event(item)
         if authoring_event is not None and self.index.withdrawal_of(authoring_event.id):
             raise NotFound(f"The item {item!r} was withdrawn.", param="item")
-        if not self.readable_items(person_id, [item]):
+        if not self.readable_items(person_id, [item]) and not (
+            share_id is not None and item in self.store.shares.find_rateable_samples(share_id)
+        ):
+            offer = self.store.offers.find(item)
+            if offer is not None and offer.withdrawn_utc is not None:
+                raise NotFound(
+                    f"The answer {item!r} was withdrawn.", advice="Others could rate it once, and cannot any more.", param="item"
+                )
             raise NotFound(
                 f"There is no answer {item!r}.",
                 advice="Only stored answers can be judged, by those who may read them: see the setting `retention`.",
@@ -217,10 +226,30 @@ class FeedbackLog:
 
     def require_not_author(self, person_id: str, item: str) -> str:
         """Return the pseudonym of a person who did not write this item. Raises Conflict if they wrote it."""
-        actor = self.pseudonym(person_id)
-        if self.index.author_pseudonym(item) == actor:
+        if self.is_author(person_id, item):
             raise Conflict("You cannot judge your own text.", advice="Other people can.", param="item")
-        return actor
+        return self.pseudonym(person_id)
+
+    def is_author(self, person_id: str, item: str) -> bool:
+        """Return whether a person wrote an item: a note, an edit, or an answer that they edited before they offered it."""
+        author = self.index.author_pseudonym(item)
+        if author is not None:
+            return author == self.pseudonym(person_id)
+        return item in self.own_edited_offers(person_id, [item])
+
+    def is_about_withdrawn_offer(self, item: str) -> bool:
+        """Return whether an item is an offer that was withdrawn, or a note or an edit about one."""
+        followed: set[str] = set()
+        while item not in followed and (event := self.index.authoring_event(item)) is not None:
+            followed.add(item)
+            item = event.item
+        offer = self.store.offers.find(item)
+        return offer is not None and offer.withdrawn_utc is not None
+
+    def own_edited_offers(self, person_id: str, items: Sequence[str]) -> set[str]:
+        """Return those of the items that are answers which this person edited before they offered them."""
+        offers = self.store.offers.get_many(items).values()
+        return {offer.id for offer in offers if offer.edited and offer.person_id == person_id}
 
     def delete_own_texts(self, person_id: str, item_ids: Collection[str]) -> None:
         """Delete the texts of a person's notes and edits on answers that were deleted. Their events stay in the log."""

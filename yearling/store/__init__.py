@@ -2,6 +2,7 @@
 
 from yearling.store.accounts.api_keys import ApiKey
 from yearling.store.accounts.invitations import Invitation
+from yearling.store.accounts.name_mentions import find_name_mentions
 from yearling.store.accounts.names import normalise_name
 from yearling.store.accounts.sessions import MAX_SESSION_LIFETIME, Session
 from yearling.store.accounts.tokens import API_KEY_PREFIX, hash_token, new_token
@@ -17,7 +18,7 @@ from yearling.store.chats.folders import Folder
 from yearling.store.chats.history import HistoryEntry, HistoryPage
 from yearling.store.chats.memories import Memory
 from yearling.store.chats.modes import ModeRecord
-from yearling.store.chats.share_links import ShareLink
+from yearling.store.chats.share_links import ShareLink, is_shown, rateable_samples
 from yearling.store.database.search import index_words
 from yearling.store.hash_chain import GENESIS_HASH, ChainVerification
 from yearling.store.learning.consensus_runs import ConsensusRun
@@ -25,6 +26,7 @@ from yearling.store.learning.event_log import AppendResult, EventEntry, EventLog
 from yearling.store.learning.exams import ExamRun, GradedSample
 from yearling.store.learning.gates import GateRecord
 from yearling.store.learning.lesson_sets import LessonSetRecord, LessonSource
+from yearling.store.learning.offers import OfferRecord
 from yearling.store.learning.retraction_rules import (
     IRREVOCABLE_KINDS,
     REMOVED,
@@ -84,6 +86,7 @@ __all__ = [
     "LessonSource",
     "Memory",
     "ModeRecord",
+    "OfferRecord",
     "PersonImportResult",
     "RestoreResult",
     "SampleWriter",
@@ -102,16 +105,19 @@ __all__ = [
     "describe_store",
     "export_person_data",
     "find_exposed_data",
+    "find_name_mentions",
     "full_conversation_error",
     "hash_event_entry",
     "hash_token",
     "import_person_data",
     "index_words",
+    "is_shown",
     "judgement_subject",
     "latest_judgements",
     "make_text",
     "new_token",
     "normalise_name",
+    "rateable_samples",
     "restore",
     "retracts_another_persons_act",
     "sniff_media_type",

@@ -51,6 +51,7 @@ from yearling.store.learning.event_log import EventLog
 from yearling.store.learning.exams import ExamStore
 from yearling.store.learning.gates import GateStore
 from yearling.store.learning.lesson_sets import LessonSetStore
+from yearling.store.learning.offers import OfferStore
 from yearling.store.learning.spec_runs import SpecRunStore
 from yearling.store.learning.texts import TextStore
 from yearling.store.learning.training_runs import TrainingRunStore
@@ -86,6 +87,7 @@ class Store:
         self.attachments = AttachmentStore(database, self.blobs)
         self.events = EventLog(database)
         self.texts = TextStore(database)
+        self.offers = OfferStore(database)
         self.secrets = SecretStore(database)
         self.consensus_runs = ConsensusRunStore(database, self.blobs)
         self.lesson_sets = LessonSetStore(database, self.blobs)

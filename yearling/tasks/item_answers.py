@@ -1,6 +1,8 @@
 """Finds the prompt, answer, token ids and author of the items in the feedback log.
 
-An item is a stored sample, an edit of another item, or an answer that was imported together with judgements of it.
+An item is a stored sample, an edit of another item, an answer that was imported together with judgements of it, or an offer: an
+answer that its owner lets others judge. An offer that shows the stored words is its sample. One that its owner edited is a text
+of its own, without token ids, and never changes what the sample says.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from yearling.records import Sample
-from yearling.store import Store, TextRecord
+from yearling.store import OfferRecord, Store, TextRecord
 from yearling.tasks.active_judgements import ActiveJudgements
 from yearling.tasks.heldout_split import LessonOrigin
 from yearling.tasks.lesson import LessonMessages, TokenIds
@@ -19,10 +21,17 @@ from yearling.tasks.lesson import LessonMessages, TokenIds
 _COMPLETE_FINISH_REASONS = ("stop", "tool_calls")
 _MAX_EDIT_CHAIN = 100
 
+OFFER_WITHDRAWN = "offer_withdrawn"
+"""Why an item has no answer: its owner took back what others could judge."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemAnswer:
-    """The prompt and answer of an item. Token ids are empty if no stored sample has them."""
+    """The prompt and answer of an item. Token ids are empty if no stored sample has them.
+
+    `edited_by_author` if the owner of an answer changed its question or its words before others judged it. No model emitted such
+    an answer to such a prompt.
+    """
 
     messages: LessonMessages
     text: str
@@ -30,6 +39,7 @@ class ItemAnswer:
     prompt_ids: TokenIds = ()
     answer_ids: TokenIds = ()
     model_hash: str = ""
+    edited_by_author: bool = False
 
 
 ItemAnswerOrReason = ItemAnswer | str
@@ -47,7 +57,10 @@ def find_item_answers(store: Store, items: Iterable[str], judgements: ActiveJudg
             item_set.add(item)
             pending += [edit_by_result[item]["item"]] if item in edit_by_result else []
     all_items = sorted(item_set)
-    samples, texts = store.samples.get_many(all_items), store.texts.get_many(all_items)
+    texts = store.texts.get_many(all_items)
+    offers = store.offers.get_many(all_items)  # after the texts: an offer that is withdrawn meanwhile counts as withdrawn
+    offered_samples = {offer.sample_id for offer in offers.values() if offer.sample_id}
+    samples = store.samples.get_many(sorted(item_set | offered_samples))
     conversations = store.conversations.conversation_ids_by_sample(sorted(samples))
     answers: dict[str, ItemAnswerOrReason] = {}
 
@@ -59,6 +72,8 @@ def find_item_answers(store: Store, items: Iterable[str], judgements: ActiveJudg
         if item in samples:
             return _answer_from_sample(samples[item], conversations.get(item, ""))
         text = texts.get(item)
+        if item in offers:
+            return find_offered_answer(offers[item], text)
         if text is None:
             return "words_gone"
         if item in edit_by_result:
@@ -68,6 +83,13 @@ def find_item_answers(store: Store, items: Iterable[str], judgements: ActiveJudg
             original = answers.get(edited_item) or find_answer(edited_item, edit_chain | {item})
             return _answer_from_edit(text, original, edit_by_result[item]["actor"])
         return _answer_from_text(text)
+
+    def find_offered_answer(offer: OfferRecord, text: TextRecord | None) -> ItemAnswerOrReason:
+        sample = samples.get(offer.sample_id or "")
+        if offer.withdrawn_utc is not None or text is None or sample is None:
+            return OFFER_WITHDRAWN
+        original = _answer_from_sample(sample, conversations.get(sample.id, ""))
+        return _answer_from_edited_offer(text, original) if offer.edited else original
 
     for item in all_items:
         answers[item] = find_answer(item, frozenset([item]))
@@ -115,6 +137,16 @@ def _answer_from_text(text: TextRecord) -> ItemAnswerOrReason:
     persons = frozenset([text.person_id] if text.person_id else [])
     thread = f"thread {_digest([text.person_id or '', first_user_content(messages)])}"
     return ItemAnswer(messages=tuple(messages), text=content, origin=LessonOrigin(persons, frozenset([thread])))
+
+
+def _answer_from_edited_offer(text: TextRecord, original: ItemAnswerOrReason) -> ItemAnswerOrReason:
+    """Return the words that others saw. They stay with the original when lessons are held out."""
+    shown = _answer_from_text(text)
+    if isinstance(original, str) or isinstance(shown, str):
+        return original if isinstance(original, str) else shown
+    persons = shown.origin.persons | original.origin.persons
+    origin = LessonOrigin(persons, shown.origin.conversations | original.origin.conversations)
+    return replace(shown, origin=origin, edited_by_author=True)
 
 
 def first_user_content(messages: Sequence[Mapping[str, object]]) -> object:

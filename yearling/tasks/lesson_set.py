@@ -85,6 +85,10 @@ class LessonSet:
         report: JsonDict = json.loads((self.folder / REPORT_FILE).read_bytes())
         return report
 
+    def keys_edited_by_author(self) -> frozenset[str]:
+        """Return the keys of the lessons from answers that their owners edited before others judged them. Raises as `report`."""
+        return frozenset(self.report().get("edited_by_author", ()))
+
     def _lessons_of_type(self, kind: type[L]) -> list[L]:
         return [lesson for lesson in self.lessons() if isinstance(lesson, kind)]
 

@@ -22,7 +22,7 @@ from yearling.tasks.active_judgements import ActiveJudgements, find_active_judge
 from yearling.tasks.candidates import CandidateCollection, LessonCandidate, LessonRules, build_candidates, judged_items
 from yearling.tasks.environments import exam_seed, open_environment, train_seed
 from yearling.tasks.heldout_split import LessonOrigin
-from yearling.tasks.item_answers import find_item_answers
+from yearling.tasks.item_answers import OFFER_WITHDRAWN, ItemAnswer, ItemAnswerOrReason, find_item_answers
 from yearling.tasks.lesson import Prompt
 from yearling.tasks.lesson_set import BUILD_ADVICE, JsonDict, LessonSet, freeze_lesson_set
 from yearling.tasks.ngrams import ExamFingerprint
@@ -134,7 +134,8 @@ def _build_locked(
     if not selection.train:
         raise BadInput("There is nothing to learn from yet.", advice=_explain_empty_set(judgements, candidates, selection))
     report = _build_report(judgements, candidates, selection, counts_by_kind, config)
-    report["taken_back"] = _retracted_by_set(store, judgements)
+    report["taken_back"] = _retracted_by_set(store, judgements, candidates)
+    report["edited_by_author"] = _keys_of_lessons_edited_by_author(judgements, answers, selection)
     manifest_fields = {
         "consensus": {
             "run": run.sequence,
@@ -234,14 +235,30 @@ def _count_candidates_by_kind(candidates: Iterable[LessonCandidate]) -> dict[str
     return dict(sorted(Counter(candidate.lesson.kind for candidate in candidates).items()))
 
 
-def _retracted_by_set(store: Store, judgements: ActiveJudgements) -> dict[str, dict[str, int]]:
+def _retracted_by_set(store: Store, judgements: ActiveJudgements, candidates: CandidateCollection) -> dict[str, dict[str, int]]:
     """Return, for each earlier set by hash, how many of its judgements no longer count, by reason."""
+    withdrawn = {event: reason for event, reason in candidates.drop_reasons.items() if reason == OFFER_WITHDRAWN}
+    gone = withdrawn | judgements.drop_reasons
     counts: dict[str, dict[str, int]] = {}
-    for set_hash, lessons in store.lesson_sets.lessons_from_events(judgements.drop_reasons).items():
+    for set_hash, lessons in store.lesson_sets.lessons_from_events(gone).items():
         event_ids = {event_id for lesson in lessons for event_id in lesson.event_ids}
-        reasons = Counter(reason for event_id, reason in judgements.drop_reasons.items() if event_id in event_ids)
+        reasons = Counter(reason for event_id, reason in gone.items() if event_id in event_ids)
         counts[set_hash] = dict(sorted(reasons.items()))
     return counts
+
+
+def _keys_of_lessons_edited_by_author(
+    judgements: ActiveJudgements, answers: Mapping[str, ItemAnswerOrReason], selection: LessonSelection
+) -> list[str]:
+    """Return the keys of the lessons from offers whose owners changed question or answer, which no model emitted."""
+    edited = {item for item, answer in answers.items() if isinstance(answer, ItemAnswer) and answer.edited_by_author}
+    events = {event["id"] for item in edited for event in judgements.ratings.get(item, ())}
+    for pair, comparisons in judgements.comparisons.items():
+        if not edited.isdisjoint(pair):
+            events.update(event["id"] for event in comparisons)
+    events.update(event["id"] for event in judgements.edits if event["result"] in edited)
+    candidates = [*selection.train, *selection.heldout]
+    return sorted({candidate.lesson.key for candidate in candidates if not events.isdisjoint(candidate.events)})
 
 
 def _lesson_sources(selection: LessonSelection) -> Iterable[LessonSource]:

@@ -45,6 +45,9 @@ class MethodEntry:
     """The lessons of a set that it learns from; empty for a method that learns from rollouts."""
     multi_process: bool = False
     """Whether several processes can train it together. Online methods sample, and the reward model has a head, in one process."""
+    only_emitted_answers: bool = False
+    """Whether it leaves out answers that their owners edited. Reinforcement learning optimises what a reward model says, so a
+    reward model judges only what models emit."""
 
 
 _METHODS = "yearling.training.methods"
@@ -74,7 +77,12 @@ METHOD_TABLE: Mapping[str, MethodEntry] = {
         multi_process=True,
     ),
     "reward": MethodEntry(
-        f"{_METHODS}.reward", "Reward", "RewardConfig", "Train a reward model on pairs of answers.", lessons="pairs"
+        f"{_METHODS}.reward",
+        "Reward",
+        "RewardConfig",
+        "Train a reward model on pairs of answers.",
+        lessons="pairs",
+        only_emitted_answers=True,
     ),
     "grpo": MethodEntry(
         f"{_METHODS}.grpo",
@@ -301,6 +309,8 @@ def _build_offline_method(
     method = method_class(name)(
         config, policy, _lessons_for_method(lessons, name), encoder, earlier=earlier, cache_folder=cache_folder
     )
+    if METHOD_TABLE[name].only_emitted_answers and (edited := lessons.keys_edited_by_author()):
+        run.log(f"Lessons left out whose authors edited the answer: {len(edited)}.")
     if encoder.dropped_by_reason:
         run.log(f"Lessons left out: {json.dumps(encoder.dropped_by_reason, sort_keys=True)}.")
     return cast(Method, method)
@@ -363,13 +373,15 @@ def _parse_environment(spec: str) -> Environment:
 
 def _lessons_for_method(lessons: LessonSet, method: str) -> Sequence[Demonstration | PreferencePair | Thumb]:
     """The lessons of a set that a method learns from."""
-    match METHOD_TABLE[method].lessons:
+    entry = METHOD_TABLE[method]
+    edited = lessons.keys_edited_by_author() if entry.only_emitted_answers else frozenset()
+    match entry.lessons:
         case "demonstrations":
-            return lessons.demonstrations()
+            return [lesson for lesson in lessons.demonstrations() if lesson.key not in edited]
         case "pairs":
-            return lessons.pairs()
+            return [lesson for lesson in lessons.pairs() if lesson.key not in edited]
         case "thumbs":
-            return lessons.thumbs()
+            return [lesson for lesson in lessons.thumbs() if lesson.key not in edited]
     raise ValueError(f"{method} does not learn from lessons")
 
 

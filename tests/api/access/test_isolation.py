@@ -30,7 +30,7 @@ from yearling.store import Store
 
 MARK = "adas-own-words"
 ZIP = {"content-type": "application/zip"}
-_NUM_ADAS_ANSWERS = 10
+_NUM_ADAS_ANSWERS = 12
 """Number of answers that Ada gets before anyone else asks."""
 
 _TABLES = (
@@ -41,6 +41,7 @@ _TABLES = (
     "shares",
     "ended_shares",
     "comparisons",
+    "offers",
     "texts",
     "memories",
     "api_keys",
@@ -92,9 +93,20 @@ async def create_objects(world: World) -> None:
     ids["api_conversation"] = (await world.post("/v1/conversations", items=[item], metadata={"a": MARK}))["id"]
     owned = store.api_conversations.list(world.ada.id)[0]
     ids["api_item"] = store.api_conversations.list_items(owned.id, person_id=world.ada.id).items[0]["id"]
-    for name in ("sample", "left_sample", "right_sample", "edit_sample", "note_sample", "event_sample"):
+    for name in (
+        "sample",
+        "left_sample",
+        "right_sample",
+        "edit_sample",
+        "note_sample",
+        "event_sample",
+        "offer_sample",
+        "offered",
+    ):
         messages = [{"role": "user", "content": f"Question {MARK}"}]
         ids[name] = (await world.post("/v1/chat/completions", model="fake-model", messages=messages))["id"]
+    public = {"question": "Public question", "answer": "Public answer"}
+    ids["offer"] = (await world.post("/v1/offers", item=ids["offered"], **public))["id"]
     ids["event"] = (await world.post("/v1/feedback/ratings", item=ids["event_sample"], value=1))["id"]
     ids["conversation"] = (await world.post("/v1/chats", title=f"Title {MARK}"))["id"]
     question = await run_turn(world, text=f"Question {MARK}", compare=False)

@@ -50,11 +50,14 @@ async def test_lesson_set_report_and_difference(start_api: ApiFactory) -> None:
                 "q": {"0.9 to 1": 3},
                 "split": {"share": 0.1, "by": "person", "groups": 3, "why": ""},
                 "taken_back": {},
+                **({"edited_by_author": ["kept", "new"]} if version == 2 else {}),  # earlier versions wrote none
             }
             api.store.lesson_sets.record(manifest, report, sources)
         view = LessonSetDetail.model_validate((await api.client.get("/v1/lessons/2")).json())
         assert (view.current, view.previous, view.report.lessons_dropped) == (True, "1" * 64, {"pair": {"repeated": 2}})
         assert (view.report.judgements_seen, view.report.split["by"]) == ({"comparison": 9}, "person")
+        earlier = LessonSetDetail.model_validate((await api.client.get("/v1/lessons/1")).json())
+        assert (view.report.edited_by_author, earlier.report.edited_by_author) == (2, 0)
         response = await api.client.get("/v1/lessons/1/diff/222222")
         difference = LessonSetDifference.model_validate(response.json())
         assert [entry.key for entry in difference.came] == ["new"]

@@ -18,6 +18,9 @@ from yearling.feedback import ActImportResult
 from yearling.records import Person
 from yearling.store import PersonImportResult, ShareLink, Store, export_person_data, import_person_data
 
+_NOT_AS_IT_WAS = ("shares.jsonl", "offers.jsonl")
+"""What an import changes: it gives links new addresses, and it offers nothing to others."""
+
 
 def export_file(store: Store, person_id: str) -> bytes:
     file = io.BytesIO()
@@ -39,7 +42,7 @@ def import_file(store: Store, person_id: str, content: bytes) -> PersonImportRes
 
 def read_rows(content: bytes) -> dict[str, list[Any]]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        names = [name for name in archive.namelist() if name.endswith(".jsonl") and name != "shares.jsonl"]
+        names = [name for name in archive.namelist() if name.endswith(".jsonl") and name not in _NOT_AS_IT_WAS]
         return {name: sorted(map(json.loads, archive.read(name).splitlines()), key=json.dumps) for name in names}
 
 
@@ -61,6 +64,8 @@ def test_export_and_import_keep_everything(store: Store, tmp_path: Path) -> None
         result = import_file(other, other.people.owner().id, first)
         assert (result.conversations, result.messages, result.samples, result.memories, result.folders) == (1, 4, 4, 1, 1)
         assert read_rows(export_file(other, other.people.owner().id)) == read_rows(first)
+        assert {what: count for (what, _), count in result.skipped.items() if what == "offer"} == {"offer": 2}
+        assert [text for text in other.texts.list() if text.kind == "offer"] == []
         assert other.verify().ok
         second = export_file(other, other.people.owner().id)
     assert import_file(store, owner.id, second).known == 1

@@ -129,6 +129,22 @@ export const notesQuery = (yours: boolean) =>
     getNextPageParam: (page) => page.next,
   });
 
+export const offerPreviewQuery = (item: string) =>
+  queryOptions({
+    queryKey: ['offers', 'preview', item],
+    queryFn: () => api.get('/v1/offers/preview', { params: { query: { item } } }),
+    staleTime: 0,
+    gcTime: 0,
+    retry: false,
+  });
+
+export const offersQuery = infiniteQueryOptions({
+  queryKey: ['offers', 'list'],
+  queryFn: ({ pageParam }) => api.get('/v1/offers', { params: { query: { after: pageParam ?? undefined, limit: 20 } } }),
+  initialPageParam: null as string | null,
+  getNextPageParam: (page) => page.next,
+});
+
 export const lessonsQuery = queryOptions({ queryKey: ['lessons'], queryFn: () => api.get('/v1/lessons') });
 
 export const signInQuery = queryOptions({ queryKey: ['sign-in'], queryFn: () => api.get('/v1/auth'), retry: false });

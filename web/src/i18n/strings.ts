@@ -1,5 +1,6 @@
 /** All strings of the page, as [English, Chinese]. */
 import { LEARNING } from './strings-learning';
+import { OFFERS } from './strings-offers';
 import { PEOPLE } from './strings-people';
 
 const CHAT = {
@@ -259,5 +260,5 @@ const CHAT = {
   'keys.help': ['Show this list', '显示此列表'],
 } as const;
 
-export const STRINGS = { ...CHAT, ...LEARNING, ...PEOPLE } as const satisfies Record<string, readonly [string, string]>;
+export const STRINGS = { ...CHAT, ...LEARNING, ...OFFERS, ...PEOPLE } as const satisfies Record<string, readonly [string, string]>;
 export type TranslationKey = keyof typeof STRINGS;

@@ -92,6 +92,7 @@ export function FormDialog({
   action,
   danger = false,
   disabled = false,
+  wide = false,
   onSubmit,
   onClose,
   children,
@@ -102,6 +103,7 @@ export function FormDialog({
   danger?: boolean;
   /** Whether something that is needed is still missing. */
   disabled?: boolean;
+  wide?: boolean;
   onSubmit: () => Promise<unknown>;
   onClose: () => void;
   children: ReactNode;
@@ -122,6 +124,7 @@ export function FormDialog({
     <Dialog
       title={title}
       onClose={onClose}
+      wide={wide}
       onSubmit={() => void submit()}
       foot={
         <>

@@ -187,6 +187,8 @@ class MessageView(ResponseModel):
     """ID of the edit in the feedback log, for retracting it; null if none."""
     rating: OwnRating | None
     """The caller's rating of the message; null if none."""
+    offer: str | None
+    """ID of the offer through which others can rate the answer; null if they cannot."""
 
 
 class TurnAnswer(ResponseModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from yearling.api.conversations.schemas import RecordId
+from yearling.api.feedback.schemas import OwnRating
 from yearling.api.http.schemas import ResponseModel, StrictModel
 from yearling.records import Role
 
@@ -57,6 +58,10 @@ class SharedMessage(ResponseModel):
     """Creation time, ISO 8601 in UTC."""
     model: str | None
     """Name of the model that wrote the message; null for questions and in open comparisons."""
+    item: str | None
+    """ID of the answer, to rate it with the link's secret as `share`; null unless the caller is signed in and may rate it."""
+    rating: OwnRating | None
+    """The caller's rating of the answer; null if none."""
 
 
 class SharedView(ResponseModel):

@@ -9,15 +9,17 @@ from typing import Annotated
 
 from fastapi import Path, Request
 
+from yearling.api.access.live_request import caller_or_none
 from yearling.api.access.policy import allow_anyone, current_person, require_role
 from yearling.api.conversations import share_schemas as schemas
 from yearling.api.conversations.views import hidden_comparisons, share_view
+from yearling.api.feedback.views import own_ratings
 from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc
-from yearling.api.services import store_response
-from yearling.store import Store
+from yearling.api.services import get_services, store_response
+from yearling.store import Store, is_shown, rateable_samples
 
 router = ApiRouter()
 
@@ -59,11 +61,16 @@ async def revoke_share(request: Request, share_id: ShareId) -> JsonResponse:
 
 @router.get("/v1/shared/{share_id}", operation_id="get_shared", dependencies=[allow_anyone], response_model=schemas.SharedView)
 async def get_shared(request: Request, share_id: ShareId) -> JsonResponse:
-    """Return the branch behind a link, without revealing whose conversation it is."""
+    """Return the branch behind a link, without revealing whose conversation it is. Whoever is signed in can rate its answers."""
+    services, caller = get_services(request), caller_or_none(request)
+    rater = caller.person.id if caller is not None and caller.is_allowed("member", "feedback") else None
 
     def query(store: Store) -> JsonObject:
         share, conversation, branch = store.shares.resolve(share_id)
-        hidden = hidden_comparisons(store.comparisons.list_for_conversation(conversation.id, person_id=share.person_id), ())
+        comparisons = store.comparisons.list_for_conversation(conversation.id, person_id=share.person_id)
+        hidden = hidden_comparisons(comparisons, ())
+        items = rateable_samples(branch, comparisons) if rater is not None else set()
+        ratings = own_ratings(services.running_consensus, rater, sorted(items)) if rater is not None else {}
         return {
             "object": "shared",
             "title": conversation.title,
@@ -74,9 +81,11 @@ async def get_shared(request: Request, share_id: ShareId) -> JsonResponse:
                     "text": message.content,
                     "created_utc": format_utc(message.created_utc),
                     "model": None if message.facts.get("comparison") in hidden else message.model or None,
+                    "item": message.sample_id if message.sample_id in items else None,
+                    "rating": ratings.get(message.sample_id or ""),
                 }
                 for message in branch
-                if message.role in ("user", "assistant") and not message.facts.get("hidden")
+                if is_shown(message)
             ],
         }
 

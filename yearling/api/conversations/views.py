@@ -65,7 +65,9 @@ def tree_view(
 ) -> JsonObject:
     """A `ConversationTree`, with the person's own ratings. `model_title` gives the display name of a model."""
     hidden = hidden_comparisons(comparisons, turns)
-    ratings = own_ratings(consensus, person_id, [message.sample_id for message in tree if message.sample_id])
+    sample_ids = [message.sample_id for message in tree if message.sample_id]
+    ratings = own_ratings(consensus, person_id, sample_ids)
+    offers = consensus.log.store.offers.live_ids_by_sample(sample_ids, person_id=person_id)
     messages_by_id = {message.id: message for message in tree}
     newest_first: list[Message] = []
     message = messages_by_id.get(entry.conversation.leaf_id or "")
@@ -75,7 +77,14 @@ def tree_view(
     return summary_view(entry) | {
         "model": conversation_model(entry.conversation, newest_first[::-1]),
         "tree": [
-            message_view(message, model_title, hidden=hidden, rating=ratings.get(message.sample_id or "")) for message in tree
+            message_view(
+                message,
+                model_title,
+                hidden=hidden,
+                rating=ratings.get(message.sample_id or ""),
+                offer=offers.get(message.sample_id or ""),
+            )
+            for message in tree
         ],
         "turns": [turn_view(turn) for turn in turns],
         "comparisons": [comparison_view(comparison, messages_by_id) for comparison in comparisons],
@@ -89,7 +98,12 @@ def hidden_comparisons(comparisons: Iterable[ComparisonRecord], turns: Iterable[
 
 
 def message_view(
-    message: Message, model_title: Callable[[str], str], *, hidden: set[str], rating: JsonObject | None = None
+    message: Message,
+    model_title: Callable[[str], str],
+    *,
+    hidden: set[str],
+    rating: JsonObject | None = None,
+    offer: str | None = None,
 ) -> JsonObject:
     """A `MessageView`. `hidden` are the comparisons whose models stay hidden; `model_title` as in `tree_view`."""
     facts = message.facts
@@ -114,6 +128,7 @@ def message_view(
         "edit_of": facts.get("edit_of"),
         "edit_event": facts.get("event"),
         "rating": None if is_secret else rating,
+        "offer": None if is_secret else offer,
     }
 
 

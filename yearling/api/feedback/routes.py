@@ -54,7 +54,7 @@ async def create_rating(request: Request, body: JsonBody[schemas.RatingRequest])
     item = normalize_item_id(body.item)
 
     def rate(consensus: LiveConsensus, person_id: str) -> RecordedJudgement:
-        return consensus.log.rate(person_id, item, body.value, tags=body.tags), item
+        return consensus.log.rate(person_id, item, body.value, tags=body.tags, share_id=body.share), item
 
     return await _record(request, rate)
 

@@ -13,6 +13,7 @@ RatingValue = Annotated[float, Field(json_schema_extra={"enum": [0, 0.5, 1]})]
 JudgementTag = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 JudgementTags = Annotated[tuple[JudgementTag, ...], Field(max_length=10)]
 EventId = Annotated[str, Field(pattern=r"^[!-~]{1,64}$")]
+ShareSecret = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
 FeedbackText = Annotated[str, Field(min_length=1)]
 
 
@@ -25,6 +26,8 @@ class RatingRequest(StrictModel):
     """1 is helpful, 0.5 somewhat helpful, 0 not helpful."""
     tags: JudgementTags = ()
     """Reasons for the rating."""
+    share: ShareSecret | None = None
+    """Secret of a share link that shows the answer. Required to rate an answer that the caller can read only there."""
 
 
 class NoteRatingRequest(StrictModel):

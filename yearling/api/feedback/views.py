@@ -30,7 +30,9 @@ def item_status_view(consensus: LiveConsensus, person_id: str, item: str) -> Jso
     """An `ItemStatusView` with what the person may see."""
     status = consensus.item_status(item)
     result = status.result
-    is_visible = result is not None and _is_score_visible(consensus, person_id, result)
+    is_visible = result is not None and (
+        _is_score_visible(consensus, person_id, result) or consensus.log.is_author(person_id, item)
+    )
     if result is None:
         explanation = ["Nobody has judged it yet."]
     else:
@@ -149,9 +151,12 @@ def jury_view(consensus: LiveConsensus, person_id: str, item: str) -> JsonObject
 def queue_view(consensus: LiveConsensus, person_id: str, limit: int) -> JsonObject:
     """A `RatingQueueView`."""
     queue = consensus.rating_queue(person_id, limit=limit)
-    texts = _public_texts(consensus, [entry.item for entry in queue])
+    items = [entry.item for entry in queue]
+    texts, own = _public_texts(consensus, items), consensus.log.own_edited_offers(person_id, items)
     data = []
     for entry in queue:
+        if entry.item in own:
+            continue
         event = consensus.log.index.authoring_event(entry.item)
         data.append(
             {

@@ -62,6 +62,8 @@ class LessonSetReport(ResponseModel):
     """How lessons were divided into training and held-out lessons."""
     taken_back: dict[str, dict[str, int]]
     """Earlier sets that still contain retracted judgements: number of judgements, by set and reason."""
+    edited_by_author: int
+    """Number of lessons from answers whose owners edited the words before they let others rate them."""
 
 
 class LessonSetDetail(LessonSetView):

@@ -100,6 +100,7 @@ def _report_view(report: Mapping[str, Any]) -> JsonObject:
         "q": report.get("q", {}),
         "split": report.get("split", {}),
         "taken_back": report.get("taken_back", {}),
+        "edited_by_author": len(report.get("edited_by_author", ())),
     }
 
 

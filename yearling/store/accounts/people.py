@@ -13,7 +13,8 @@ from yearling.records import Person, PersonRole
 from yearling.store.accounts.names import name_keys, validate_name
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
-from yearling.store.database.schema import TableRow, api_keys, identities, invitations, passwords, people, sessions
+from yearling.store.database.schema import TableRow, api_keys, identities, invitations, offers, passwords, people, sessions
+from yearling.store.learning.offers import withdraw_offers
 
 OWNER_NAME = "owner"
 _SIGN_UP_LASTS = timedelta(minutes=1)
@@ -118,6 +119,7 @@ class PersonStore:
             _require_another_owner(connection, person)
             _require_not_first_owner(person)
             _revoke_access(connection, person_id)
+            withdraw_offers(connection, offers.c.person_id == person_id, actor=actor)
             connection.execute(people.delete().where(people.c.id == person_id))
             append_audit_entry(connection, actor, "person.delete", person_id)
         self._database.scrub("people", "conversations", "messages", "samples", "texts")

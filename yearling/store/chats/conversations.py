@@ -20,6 +20,7 @@ from yearling.store.database.database import Database, in_batches
 from yearling.store.database.packing import compact_json, record_values
 from yearling.store.database.schema import TableRow, blob_references, conversations, folders, memories, messages, people, samples
 from yearling.store.database.search import index_messages, merge_index_segments, unindex_messages
+from yearling.store.learning.offers import withdraw_orphaned_offers
 
 ConversationRecords = list[Conversation]
 MessageRecords = list[Message]
@@ -147,7 +148,7 @@ class ConversationStore:
     def scrub(self) -> None:
         """Remove copies of deleted rows from the search index and from the database's logs."""
         merge_index_segments(self._database)
-        self._database.scrub("conversations", "messages", "samples", "search_entries", "memories")
+        self._database.scrub("conversations", "messages", "samples", "search_entries", "memories", "texts")
 
     def add_message(
         self,
@@ -298,6 +299,14 @@ class ConversationStore:
             require_conversation(connection, conversation_id, person_id)
             return _require_message(connection, conversation_id, message_id)
 
+    def find_message_of_sample(self, sample_id: str, *, person_id: str) -> Message | None:
+        """The first message that shows a sample in a person's conversations, None if no message does."""
+        own = sa.and_(messages.c.sample_id == sample_id, conversations.c.person_id == person_id)
+        query = sa.select(messages).join(conversations, conversations.c.id == messages.c.conversation_id).where(own)
+        with self._database.read() as connection:
+            row = connection.execute(query.order_by(messages.c.id).limit(1)).first()
+        return message_from_row(row) if row else None
+
     def list_messages(self, conversation_id: str, *, person_id: str) -> MessageRecords:
         """All messages in the tree of a conversation, oldest first. Raises NotFound."""
         query = sa.select(messages).where(messages.c.conversation_id == conversation_id).order_by(messages.c.id)
@@ -334,8 +343,9 @@ def _subtree(message_id: str) -> sa.CTE:
 
 
 def _delete_dependents(connection: Connection, condition: sa.ColumnElement[bool], person_id: str) -> DeletedContent:
-    """Delete what depends on these messages: their samples, the other samples of their turns that no message shows (the model's
-    working), their entries in the search index, memories taken from them, and their references to blobs."""
+    """Delete what depends on these messages: their samples with the words of their offers, the other samples of their turns that
+    no message shows (the model's working), their entries in the search index, memories taken from them, and their references to
+    blobs."""
     rows = connection.execute(sa.select(messages.c.id, messages.c.sample_id, messages.c.turn_id).where(condition)).all()
     sample_ids = {row.sample_id for row in rows if row.sample_id}
     for batch in in_batches(sorted({row.turn_id for row in rows if row.turn_id})):
@@ -344,6 +354,7 @@ def _delete_dependents(connection: Connection, condition: sa.ColumnElement[bool]
         sample_ids.update(connection.scalars(sa.select(samples.c.id).where(hidden)))
     for batch in in_batches(sorted(sample_ids)):
         connection.execute(samples.delete().where(samples.c.id.in_(batch)))
+    withdraw_orphaned_offers(connection, actor=person_id)
     message_ids = {row.id for row in rows}
     unindex_messages(connection, message_ids)
     blob_hashes: set[str] = set()

@@ -20,6 +20,7 @@ from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database, in_batches
 from yearling.store.database.packing import compact_json, pack_ids, pack_logprobs, record_values, unpack_ids, unpack_logprobs
 from yearling.store.database.schema import TableRow, people, samples
+from yearling.store.learning.offers import withdraw_orphaned_offers
 
 Retention = Literal["full", "metadata", "none"]
 SampleRecords = list[Sample]
@@ -112,23 +113,25 @@ class SampleStore:
             return [sample_from_row(row) for row in connection.execute(query.order_by(samples.c.id.desc()).limit(limit))]
 
     def delete(self, sample_id: str, *, person_id: str) -> None:
-        """Delete a sample. Raises NotFound if it does not exist or belongs to somebody else."""
+        """Delete a sample, with the words of its offer. Raises NotFound if it does not exist or belongs to somebody else."""
         with self._database.write() as connection:
             own = sa.and_(samples.c.id == sample_id, samples.c.person_id == person_id)
             if connection.execute(samples.delete().where(own)).rowcount == 0:
                 raise NotFound(f"There is no sample {sample_id!r}.")
+            withdraw_orphaned_offers(connection, actor=person_id)
             append_audit_entry(connection, person_id, "sample.delete", sample_id)
-        self._database.scrub("samples")
+        self._database.scrub("samples", "texts")
 
     def delete_older_than(self, cutoff_utc: datetime) -> int:
-        """Delete all samples older than `cutoff_utc`. Returns how many there were."""
+        """Delete all samples older than `cutoff_utc`, with the words of their offers. Returns how many there were."""
         with self._database.read() as connection:  # most calls find nothing and need no write lock
             if connection.execute(sa.select(samples.c.id).where(samples.c.created_utc < cutoff_utc).limit(1)).first() is None:
                 return 0
         with self._database.write() as connection:
             count = connection.execute(samples.delete().where(samples.c.created_utc < cutoff_utc)).rowcount
+            withdraw_orphaned_offers(connection, actor="yearling")
             append_audit_entry(connection, "yearling", "samples.expire", cutoff_utc.isoformat(), {"samples": count})
-        self._database.scrub("samples")
+        self._database.scrub("samples", "texts")
         return count
 
     def count(self, person_id: str | None = None) -> int:

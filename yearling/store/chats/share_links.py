@@ -10,6 +10,7 @@ address of a link in a file unless it knows its hash: an unknown link gets a new
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -19,9 +20,10 @@ from sqlalchemy.engine import Connection
 
 from yearling.clock import now_utc
 from yearling.errors import Conflict, NotFound
-from yearling.records import Conversation
+from yearling.records import Conversation, Message
 from yearling.store.accounts.tokens import hash_token, new_token
 from yearling.store.audit import append_audit_entry
+from yearling.store.chats.comparisons import ComparisonRecord, ComparisonStore
 from yearling.store.chats.conversations import ConversationStore, MessageRecords, require_conversation
 from yearling.store.chats.ended_share_links import record_ended_links
 from yearling.store.database.database import Database
@@ -49,6 +51,7 @@ class ShareLinkStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._conversations = ConversationStore(database)
+        self._comparisons = ComparisonStore(database)
 
     def create(self, conversation_id: str, *, person_id: str, leaf_id: str | None = None) -> ShareLink:
         """Share a branch, by default the current one. Raises NotFound, Conflict if the conversation has no messages."""
@@ -116,6 +119,29 @@ class ShareLinkStore:
         share = _link_from_row(row)
         conversation = self._conversations.get(share.conversation_id, person_id=share.person_id)
         return share, conversation, self._conversations.list_branch(share.leaf_id, share.person_id)
+
+    def find_rateable_samples(self, share_id: str) -> set[str]:
+        """The ids of the samples that whoever has the link may rate. None for a link that does not work."""
+        try:
+            share, conversation, branch = self.resolve(share_id)
+        except NotFound:
+            return set()
+        return rateable_samples(branch, self._comparisons.list_for_conversation(conversation.id, person_id=share.person_id))
+
+
+def rateable_samples(branch: Iterable[Message], comparisons: Iterable[ComparisonRecord]) -> set[str]:
+    """The ids of the samples of the answers that a branch shows, without those of comparisons that wait for a choice."""
+    resolved = {comparison.id for comparison in comparisons if comparison.state in ("decided", "skipped")}
+    return {
+        message.sample_id
+        for message in branch
+        if message.sample_id and is_shown(message) and str(message.facts.get("comparison") or "") in {"", *resolved}
+    }
+
+
+def is_shown(message: Message) -> bool:
+    """Whether a share link shows a message of its branch."""
+    return message.role in ("user", "assistant") and not message.facts.get("hidden")
 
 
 def _insert_link(

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Row
 
 from yearling.store.database.column_types import ExactText, UtcDateTime
 
-SCHEMA_VERSION = "0013"
+SCHEMA_VERSION = "0014"
 """The number of the newest migration. It is repeated here so that an ordinary start need not load Alembic; a test compares."""
 
 VERSION_TABLE = "yearling_schema"
@@ -277,6 +277,29 @@ texts = sa.Table(
     sa.Column("salt", sa.String(32), nullable=False),
     sa.Column("content", sa.Text, nullable=False),
     sa.Column("sha256", HASH, nullable=False),
+)
+
+# No CASCADE: an old export must not bring back the words of an offer whose person or answer was deleted.
+offers = sa.Table(
+    "offers",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="SET NULL")),
+    sa.Column("sample_id", ID, sa.ForeignKey("samples.id", ondelete="SET NULL"), index=True),
+    sa.Column("conversation_id", ID, sa.ForeignKey("conversations.id", ondelete="SET NULL"), index=True),
+    sa.Column("message_id", ID, sa.ForeignKey("messages.id", ondelete="SET NULL"), index=True),
+    sa.Column("edited", sa.Boolean, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("withdrawn_utc", UtcDateTime),
+    sa.Index(None, "person_id", "id"),
+    # An answer has one offer at a time.
+    sa.Index(
+        "uq_offers_live",
+        "sample_id",
+        unique=True,
+        sqlite_where=sa.text("withdrawn_utc IS NULL"),
+        postgresql_where=sa.text("withdrawn_utc IS NULL"),
+    ),
 )
 
 consensus_runs = sa.Table(

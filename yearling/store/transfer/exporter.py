@@ -1,4 +1,4 @@
-"""Export of all data of one person as a zip file: conversations, samples, folders, comparisons, share links, files and more.
+"""Export of all data of one person as a zip file: conversations, samples, folders, comparisons, links, offers, files and more.
 
 The zip has a file of JSON lines for each kind of record, and a manifest with the size and SHA-256 of every member. `importer.py`
 reads it.
@@ -41,6 +41,7 @@ def export_person_data(
         writer.write_lines("conversations", _iter_conversations(store, person_id, blobs))
         writer.write_lines("comparisons", (_json_values(record_values(record)) for record in store.comparisons.list(person_id)))
         writer.write_lines("shares", (_json_values(record_values(record)) for record in store.shares.list(person_id)))
+        writer.write_lines("offers", _iter_offers(store, person_id))
         writer.write_lines("memories", (_json_values(record_values(record)) for record in store.memories.list(person_id)))
         writer.write_lines("api_conversations", (_json_values(row) for row in store.api_conversations.export(person_id)))
         writer.write_lines("settings", [store.personal_settings.get(person_id)])
@@ -102,6 +103,14 @@ def _iter_conversations(store: Store, person_id: str, blobs: set[str]) -> Iterat
             for message in tree
         ]
         yield _json_values(record_values(conversation), drop=("person_id",)) | {"messages": message_rows}
+
+
+def _iter_offers(store: Store, person_id: str) -> Iterator[dict[str, Any]]:
+    records = store.offers.list(person_id)
+    texts = store.texts.get_many([record.id for record in records])
+    for record in records:
+        text = texts.get(record.id)
+        yield _json_values(record_values(record)) | ({"words": text.content, "salt": text.salt} if text else {})
 
 
 def _json_values(values: Mapping[str, Any], *, drop: tuple[str, ...] = ("person_id",)) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from yearling.store.chats.attachments import ATTACHMENTS_FACT, describe_attachme
 from yearling.store.chats.comparisons import ComparisonRecord
 from yearling.store.chats.samples import sampling_from_json
 from yearling.store.database.column_types import parse_time
-from yearling.store.database.schema import api_conversations, comparisons, conversations, samples
+from yearling.store.database.schema import api_conversations, comparisons, conversations, offers, samples
 from yearling.store.store import Store
 from yearling.store.transfer.exporter import EXPORT_FORMAT, EXPORT_FORMAT_VERSION, EXPORT_MANIFEST_MEMBER
 from yearling.store.transfer.json_records import MAX_DURATION_S
@@ -142,6 +142,7 @@ class YearlingImporter:
             )
             self._import_each("api_conversations", self._import_api_conversation)
             self._import_each("shares", self._import_share_link)
+            self._import_each("offers", self._skip_offer)
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise BadInput(
                 "This export is not valid. The records before the invalid one are stored.",
@@ -338,6 +339,11 @@ class YearlingImporter:
         elif outcome == "new":
             self._result.skipped[("address of a share", "a link that was not created here gets a new one")] += 1
         self._result.shares += outcome in ("back", "new")
+
+    def _skip_offer(self, row: dict[str, Any]) -> None:
+        """Count an offer that is not here. A file shows nothing to others: people offer an answer after they looked at it."""
+        if self._owner_of(offers, row["id"]) != self._person_id:
+            self._result.skipped[("offer", "only you can let others here rate your answer, in its chat")] += 1
 
     def _available_id(self, table: str, old: str) -> str:
         """The id itself if it is free, else a new one."""

@@ -19,6 +19,7 @@ import { toast, toastError } from '../../ui/toast';
 import { ImportExport } from '../chat/import-export';
 import { modeName } from '../chat/modes';
 import { AccountSettings } from './account-settings';
+import { OfferedAnswers } from './offered-answers';
 
 export default function SettingsPage() {
   const t = useTranslation();
@@ -120,6 +121,7 @@ export default function SettingsPage() {
           </>
         )}
       </QueryResult>
+      <OfferedAnswers />
       <section className="card stack" aria-labelledby="set-data">
         <h2 id="set-data">{t('settings.data')}</h2>
         <p className="muted small">{t('settings.dataText')}</p>

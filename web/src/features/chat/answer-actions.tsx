@@ -12,11 +12,12 @@ import {
   ThumbsDown,
   ThumbsUp,
   Trash2,
+  Users,
 } from 'lucide-react';
 import { lazy, Suspense, useState } from 'react';
 import type { Message } from '../../api/types';
 import { useTranslation } from '../../i18n';
-import { IconButton } from '../../ui/button';
+import { Button, IconButton } from '../../ui/button';
 import { Menu, type MenuItem } from '../../ui/menu';
 import { TagPicker } from '../../ui/fields';
 import { copyWithToast } from '../../ui/toast';
@@ -29,9 +30,11 @@ import { ShareDialog } from './share-dialog';
 const NoteDialog = lazy(() => import('./message-dialogs').then((all) => ({ default: all.NoteDialog })));
 const DetailsDialog = lazy(() => import('./message-dialogs').then((all) => ({ default: all.DetailsDialog })));
 const UsedMemoriesDialog = lazy(() => import('./message-dialogs').then((all) => ({ default: all.UsedMemoriesDialog })));
+const OfferDialog = lazy(() => import('./offer-dialog').then((all) => ({ default: all.OfferDialog })));
+const WithdrawOfferDialog = lazy(() => import('./offer-dialog').then((all) => ({ default: all.WithdrawOfferDialog })));
 const DeleteMessageDialog = lazy(() => import('./message-dialogs').then((all) => ({ default: all.DeleteMessageDialog })));
 
-type OpenDialog = 'note' | 'details' | 'memories' | 'delete' | 'share' | null;
+type OpenDialog = 'note' | 'details' | 'memories' | 'delete' | 'share' | 'offer' | 'withdraw' | null;
 
 export function AnswerActions({
   chat,
@@ -50,6 +53,9 @@ export function AnswerActions({
   const close = () => setDialog(null);
   const value = message.rating?.value;
   const mode = useModeName(message.mode);
+  // Others rate whole answers only: not one that was cut off, nor the rest of one.
+  const canOffer = message.sample && message.finish_reason === 'stop' && !message.continues && !message.offer;
+  const setOffer = (offer: string | null) => chat.putMessage({ ...(chat.state.get().tree.get(message.id) ?? message), offer });
   const toggleRating = async (rating: number) => {
     if (value === rating) {
       setShowTags(false);
@@ -62,6 +68,9 @@ export function AnswerActions({
   const menuItems = (): MenuItem[] => [
     ...(message.sample
       ? [{ label: t('note.add'), hint: t('note.addHint'), icon: StickyNote, onSelect: () => setDialog('note') }]
+      : []),
+    ...(canOffer
+      ? [{ label: t('offer.menu'), hint: t('offer.menuHint'), icon: Users, onSelect: () => setDialog('offer') }]
       : []),
     { label: t('chat.compareThis'), icon: Columns2, onSelect: () => void chat.regenerate(message.id, { compare: true }) },
     { label: t('share.from'), icon: Share2, onSelect: () => setDialog('share') },
@@ -110,6 +119,14 @@ export function AnswerActions({
             <BookmarkPlus size={14} aria-hidden="true" /> {t('memory.used', { n: message.memories.length })}
           </button>
         )}
+        {message.offer && (
+          <span className="used">
+            <Users size={14} aria-hidden="true" /> <span>{t('offer.on')}</span>
+            <Button size="small" kind="plain" onClick={() => setDialog('withdraw')}>
+              {t('offer.withdraw')}
+            </Button>
+          </span>
+        )}
         {message.mode && !message.mode.startsWith('regular') && (
           <span className="used">
             <Sparkles size={14} aria-hidden="true" /> {mode}
@@ -131,6 +148,10 @@ export function AnswerActions({
         {dialog === 'details' && <DetailsDialog message={message} onClose={close} />}
         {dialog === 'memories' && <UsedMemoriesDialog ids={message.memories} onClose={close} />}
         {dialog === 'delete' && <DeleteMessageDialog chat={chat} message={message} onClose={close} />}
+        {dialog === 'offer' && <OfferDialog item={message.sample!} onOffered={(id) => setOffer(id)} onClose={close} />}
+        {dialog === 'withdraw' && message.offer && (
+          <WithdrawOfferDialog offer={message.offer} onWithdrawn={() => setOffer(null)} onClose={close} />
+        )}
         {dialog === 'share' && <ShareDialog conversation={chat.id!} leaf={message.id} onClose={close} />}
       </Suspense>
     </>

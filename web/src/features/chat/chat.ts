@@ -332,6 +332,7 @@ export function placeholderMessage(
     edit_event: null,
     hidden: false,
     rating: null,
+    offer: null,
   };
 }
 

@@ -1,12 +1,18 @@
-/** The page behind a share link: read-only, without the name of its owner. */
+/** The page behind a share link, without the name of its owner. Whoever is signed in can rate its answers. */
 import { useQuery } from '@tanstack/react-query';
-import { Link2Off } from 'lucide-react';
+import { Link2Off, ThumbsDown, ThumbsUp } from 'lucide-react';
+import { useState } from 'react';
 import { Link } from 'wouter';
 import { api } from '../../api/client';
+import { queryClient } from '../../api/queries';
+import type { SharedMessage } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
 import { Mark } from '../../shell';
+import { IconButton } from '../../ui/button';
 import { Markdown } from '../../ui/markdown/markdown';
 import { EmptyState } from '../../ui/page';
+import { toast, toastError } from '../../ui/toast';
+import { retractFeedback } from './feedback';
 
 export default function SharedPage({ id }: { id: string }) {
   const t = useTranslation();
@@ -36,12 +42,54 @@ export default function SharedPage({ id }: { id: string }) {
                 aria-label={t(message.role === 'user' ? 'chat.question' : 'chat.answer')}
               >
                 {message.role === 'user' ? <div className="bubble">{message.text}</div> : <Markdown text={message.text} />}
+                {message.item && <SharedThumbs share={id} item={message.item} rating={message.rating} />}
               </article>
             ))}
             <footer className="small muted">{t('share.note')}</footer>
           </>
         )}
       </main>
+    </div>
+  );
+}
+
+function SharedThumbs({ share, item, rating }: { share: string; item: string; rating: SharedMessage['rating'] }) {
+  const t = useTranslation();
+  const [busy, setBusy] = useState(false);
+  const toggle = async (value: 0 | 1) => {
+    setBusy(true);
+    try {
+      if (rating?.value === value) {
+        await retractFeedback(rating.event);
+        toast(t('rating.retracted'));
+      } else {
+        await api.post('/v1/feedback/ratings', { body: { item, value, share } });
+        toast(t('offer.thanks'));
+      }
+      await queryClient.invalidateQueries({ queryKey: ['shared', share] });
+    } catch (error) {
+      toastError(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  const thumbs = [
+    [1, ThumbsUp, 'rating.good'],
+    [0, ThumbsDown, 'rating.bad'],
+  ] as const;
+  return (
+    <div className="actions shown">
+      {thumbs.map(([value, icon, label]) => (
+        <IconButton
+          key={value}
+          icon={icon}
+          label={t(label)}
+          size={16}
+          disabled={busy}
+          aria-pressed={rating?.value === value}
+          onClick={() => void toggle(value)}
+        />
+      ))}
     </div>
   );
 }
