@@ -28,8 +28,8 @@ export const ROUNDS = {
   'rounds.judgements': ['Judgements', '评价'],
   'rounds.judgementsOf': ['{done} of {all}', '{done} / {all}'],
   'rounds.complete': [
-    '{done} of {all} {all|pair has|pairs have} {people|its one judgement|all their {people} judgements}.',
-    '{all} 对中有 {done} 对已得到全部 {people} 个评价。',
+    'Rated by {people} {people|person|people} each: {done} of {all} {all|pair|pairs}.',
+    '{all} 对中有 {done} 对已由 {people} 人评价。',
   ],
   'rounds.people': ['{n} {n|person|people} took part.', '{n} 人参与。'],
   'rounds.failed': [
@@ -58,6 +58,14 @@ export const ROUNDS = {
   'rounds.pair.count': ['{n} of {all}', '{n} / {all}'],
   'rounds.pair.countLabel': ['{n} of {all} people have rated it', '{all} 人中已有 {n} 人评价'],
   'rounds.pair.failed': ['Not answered', '未能回答'],
+  'rounds.error.equal_answers': ['Both answers have the same words.', '两个回答完全相同。'],
+  'rounds.error.empty_answer': ['The model gave an empty answer.', '模型给出了空回答。'],
+  'rounds.error.answer_too_long': ['The answer became too long and was cut off.', '回答太长，被截断了。'],
+  'rounds.error.server_stopped': [
+    'The server stopped each time while it answered this question.',
+    '每次回答这个问题时服务器都停止了。',
+  ],
+  'rounds.error.internal_error': ['An unexpected error. The log of the server describes it.', '意外错误，详见服务器日志。'],
   'rounds.answers': ['Show both answers', '显示两个回答'],
   'rounds.byPerson': ['Written by a person', '由人撰写'],
   'rounds.byModel': ['From the assistant', '来自助手'],

@@ -40,6 +40,15 @@ EMPTY_ERROR = "The model gave an empty answer."
 CUT_OFF_ERROR = f"The answer did not end within {MAX_ANSWER_TOKENS} tokens."
 INTERNAL_ERROR = "An unexpected error; the log of the server describes it."
 
+ERROR_CODES = {
+    STOPPED_ERROR: "server_stopped",
+    EQUAL_ERROR: "equal_answers",
+    EMPTY_ERROR: "empty_answer",
+    CUT_OFF_ERROR: "answer_too_long",
+    INTERNAL_ERROR: "internal_error",
+}
+"""Stable identifiers of our own reasons, for clients that translate them. A model's errors have none."""
+
 _MIN_PAUSE_S = 0.02
 
 
@@ -77,7 +86,7 @@ class _InterruptedError(Exception):
     """Somebody asked for an answer, or the round was closed."""
 
 
-class _SampleCollector:
+class _PendingSamples:
     """Keeps samples in memory until both answers of a pair exist."""
 
     def __init__(self) -> None:
@@ -107,8 +116,8 @@ class RoundAnswering:
         and after an error of the storage. `idle_poll_s`: how often to look for work that another process stored."""
         self._feedback_log = log
         self._store = log.store
-        self._collector = _SampleCollector()
-        self._assistant = Assistant(pool, self._collector, owner_id)
+        self._pending = _PendingSamples()
+        self._assistant = Assistant(pool, self._pending, owner_id)
         self._activity = activity
         self.quiet_s, self.retry_pause_s, self.idle_poll_s = quiet_s, retry_pause_s, idle_poll_s
         self._work = asyncio.Event()
@@ -180,7 +189,7 @@ class RoundAnswering:
             await asyncio.to_thread(rounds.undo_attempt, pair.id)
             raise
         finally:
-            self._collector.samples.clear()
+            self._pending.samples.clear()
         if not error:
             return
         _log.info("round_pair_not_answered", pair=pair.id, attempt=number)
@@ -269,7 +278,7 @@ class RoundAnswering:
             raise _UnusableAnswerError(CUT_OFF_ERROR)
         if not choice.text.strip():
             raise _UnusableAnswerError(EMPTY_ERROR)
-        return _Answer(choice.text, self._collector.samples[choice.sample_id])
+        return _Answer(choice.text, self._pending.samples[choice.sample_id])
 
 
 def _model_answer(answer: _Answer) -> RoundAnswer:

@@ -185,6 +185,8 @@ class RoundPairView(ResponseModel):
     """`waiting` for its answers, `ready` to be judged, or `failed`."""
     error: str | None
     """Why the pair failed; null unless it did."""
+    error_code: Literal["server_stopped", "equal_answers", "empty_answer", "answer_too_long", "internal_error"] | None
+    """Stable identifier of the reason; null if the pair did not fail, or if the model's engine gave the reason."""
     judgements: int
     """How many people have judged the pair."""
     judged: bool

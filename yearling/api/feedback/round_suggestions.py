@@ -37,9 +37,11 @@ def suggest_questions(store: Store, source: str) -> JsonObject:
         found, left_out = _from_exams(store)
     else:
         found = list(_from_offers(store))
-    unique = {str(row["question"]): row for row in reversed(found)}
-    usable = [row for question, row in reversed(unique.items()) if 0 < len(question) <= MAX_QUESTION_CHARS]
-    return {"object": "list", "source": source, "data": usable[:_MAX_SUGGESTIONS], "left_out": left_out}
+    unique: dict[str, JsonObject] = {}
+    for row in found:
+        if 0 < len(question := str(row["question"])) <= MAX_QUESTION_CHARS:
+            unique.setdefault(question, row)
+    return {"object": "list", "source": source, "data": list(unique.values())[:_MAX_SUGGESTIONS], "left_out": left_out}
 
 
 def _from_spec() -> Iterator[JsonObject]:

@@ -15,6 +15,7 @@ from fastapi import Path, Query, Request
 
 from yearling.api.access.policy import current_person, require_role
 from yearling.api.feedback import round_schemas as schemas
+from yearling.api.feedback.round_answering import ERROR_CODES
 from yearling.api.feedback.round_suggestions import suggest_questions
 from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonObject, JsonResponse
@@ -192,6 +193,7 @@ def _pair_views(log: FeedbackLog, person_id: str, record: Round) -> list[JsonObj
             "question": pair.question,
             "state": pair.state,
             "error": pair.error or None,
+            "error_code": ERROR_CODES.get(pair.error),
             "judgements": len(judges[pair.id]),
             "judged": actor in judges[pair.id],
             "answers": answers.get(pair.id),

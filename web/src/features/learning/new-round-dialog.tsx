@@ -173,24 +173,30 @@ function WrittenAnswers({ questions, onChange }: { questions: Question[]; onChan
         {questions.map((one, index) => (
           <li key={index} className="row nowrap align-top">
             <div className="grow stack">
-              <textarea
-                className="input"
-                rows={1}
-                maxLength={2000}
-                aria-label={t('rounds.questionN', { n: index + 1 })}
-                placeholder={t('rounds.questionN', { n: index + 1 })}
-                value={one.question}
-                onChange={(event) => change(index, { question: event.target.value })}
-              />
-              <textarea
-                className="input"
-                rows={2}
-                maxLength={8000}
-                aria-label={t('rounds.answerN', { n: index + 1 })}
-                placeholder={t('rounds.method.wanted')}
-                value={one.answer}
-                onChange={(event) => change(index, { answer: event.target.value })}
-              />
+              <Field label={t('rounds.questionN', { n: index + 1 })}>
+                {(field) => (
+                  <textarea
+                    {...field}
+                    className="input"
+                    rows={2}
+                    maxLength={2000}
+                    value={one.question}
+                    onChange={(event) => change(index, { question: event.target.value })}
+                  />
+                )}
+              </Field>
+              <Field label={t('rounds.answerN', { n: index + 1 })}>
+                {(field) => (
+                  <textarea
+                    {...field}
+                    className="input"
+                    rows={3}
+                    maxLength={8000}
+                    value={one.answer}
+                    onChange={(event) => change(index, { answer: event.target.value })}
+                  />
+                )}
+              </Field>
             </div>
             {questions.length > 1 && (
               <IconButton

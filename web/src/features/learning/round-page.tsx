@@ -106,7 +106,9 @@ function PairCard({ pair, people }: { pair: RoundPair; people: number }) {
         )}
       </div>
       {pair.judged && <span className="tiny muted">{t('rounds.pair.judged')}</span>}
-      {pair.error && <p className="small muted">{pair.error}</p>}
+      {pair.error && (
+        <p className="small muted">{pair.error_code ? t(`rounds.error.${pair.error_code}`) : pair.error}</p>
+      )}
       {pair.answers && (
         <details>
           <summary>{t('rounds.answers')}</summary>

@@ -36,7 +36,7 @@ export function RoundProgress({ round }: { round: QuestionRound }) {
 
 function Bar({ label, text, value, max }: { label: string; text: string; value: number; max: number }) {
   return (
-    <div>
+    <div className="round-bar">
       <div className="row small">
         <span className="grow">{label}</span>
         <span className="num muted">{text}</span>

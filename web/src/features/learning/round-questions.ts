@@ -22,7 +22,11 @@ export function linesFromQuestions(questions: readonly Question[]): string {
 
 /** The questions, each once: the first of equal ones stays. */
 export function withoutRepetitions(questions: readonly Question[]): Question[] {
-  return [...new Map([...questions].reverse().map((one) => [`${one.question}\n${one.answer}`, one])).values()].reverse();
+  const seen = new Set<string>();
+  return questions.filter((one) => {
+    const key = JSON.stringify([one.question, one.answer]);
+    return !seen.has(key) && seen.add(key);
+  });
 }
 
 /** Whether all questions have an answer, none has, or only some. */
