@@ -131,13 +131,14 @@ async def test_wanted_answer_stands_beside_one_of_the_model_after_the_same_promp
 
 
 async def test_two_models_answer_the_same_prompt_in_random_order(log: FeedbackLog) -> None:
-    questions = [f"Question {number}?" for number in range(12)]
+    questions = [f"Question {number}?" for number in range(24)]
     record = ask(log, *questions, method="models", models=["fake", "other"])
     async with answering(log, FakeEngine(["Mine."]), FakeEngine(["Theirs."])):
         pairs = await answered(log, record)
     lefts = {text_of(log.store, pair.left_item) for pair in pairs}
     firsts = {text_of(log.store, min(pair.left_item or "", pair.right_item or "")) for pair in pairs}
     assert lefts == firsts == {"Mine.", "Theirs."}  # ids sort by time, so a fixed order would tell the model
+    assert {(pair.left_item or "") < (pair.right_item or "") for pair in pairs} == {True, False}
 
 
 @pytest.mark.parametrize(
