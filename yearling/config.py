@@ -158,7 +158,7 @@ class Settings(BaseSettings):
 
     retention: Literal["full", "metadata", "none"] = "full"
     """What the server stores as a sample of each model call: `full` stores everything, `metadata` omits text and tokens, `none`
-    stores no sample."""
+    stores no sample. Answers of question rounds are stored in full, because training replays them."""
 
     retention_days: int = Field(default=0, ge=0)
     """Days after which samples are deleted. 0 keeps them until somebody deletes them."""

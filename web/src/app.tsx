@@ -17,6 +17,7 @@ const History = lazy(() => import('./features/chat/history-page'));
 const Learning = lazy(() => import('./features/learning/learning-page'));
 const Models = lazy(() => import('./features/models/models-page'));
 const Consensus = lazy(() => import('./features/learning/consensus-page'));
+const Rounds = lazy(() => import('./features/learning/rounds-page'));
 const Runs = lazy(() => import('./features/learning/runs-page'));
 const Exams = lazy(() => import('./features/learning/exams-page'));
 const Spec = lazy(() => import('./features/learning/spec-page'));
@@ -100,6 +101,10 @@ function Pages() {
           </Route>
           <Route path="/consensus">
             <Consensus />
+          </Route>
+          <Route path="/rounds/:id">{({ id }) => <Rounds key={id} id={id} />}</Route>
+          <Route path="/rounds">
+            <Rounds />
           </Route>
           <Route path="/runs/:id">{({ id }) => <Runs key={id} id={id} />}</Route>
           <Route path="/runs">

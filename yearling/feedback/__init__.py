@@ -35,10 +35,10 @@ from yearling.feedback.file_import import FeedbackImportReport, import_feedback_
 from yearling.feedback.item_update import update_item_result
 from yearling.feedback.jsonl import export_log_lines
 from yearling.feedback.live_consensus import ItemStatus, LiveConsensus
-from yearling.feedback.log import FeedbackLog
+from yearling.feedback.log import WRITTEN_ANSWER_KIND, FeedbackLog
 from yearling.feedback.offers import (
-    MAX_ANSWER_CHARS,
-    MAX_QUESTION_CHARS,
+    MAX_OFFERED_ANSWER_CHARS,
+    MAX_OFFERED_QUESTION_CHARS,
     Offer,
     OfferPreview,
     list_offers,
@@ -52,6 +52,22 @@ from yearling.feedback.pseudonyms import Pseudonyms
 from yearling.feedback.publication import ReplayReport, publication_lines, replay_publication
 from yearling.feedback.rater_model import PAPER_FIT, PREDICTION_FIT, FitParameters
 from yearling.feedback.rating_queue import RatingQueueItem, build_rating_queue
+from yearling.feedback.rounds import (
+    DEFAULT_PEOPLE_PER_PAIR,
+    MAX_CSV_CHARS,
+    MAX_PEOPLE_PER_PAIR,
+    MAX_QUESTIONS,
+    MAX_ROUND_QUESTION_CHARS,
+    MAX_ROUND_TITLE_CHARS,
+    MAX_WANTED_CHARS,
+    RoundProgress,
+    close_finished_rounds,
+    create_round,
+    judges_by_pair,
+    pairs_to_judge,
+    parse_questions_csv,
+    round_progress,
+)
 from yearling.feedback.snapshot import ItemResult, SideResult, Snapshot
 from yearling.feedback.status_rules import (
     HELPFUL,
@@ -64,16 +80,24 @@ from yearling.feedback.status_rules import (
 )
 
 __all__ = [
+    "DEFAULT_PEOPLE_PER_PAIR",
     "EVENT_TYPES",
     "HELPFUL",
-    "MAX_ANSWER_CHARS",
-    "MAX_QUESTION_CHARS",
+    "MAX_CSV_CHARS",
+    "MAX_OFFERED_ANSWER_CHARS",
+    "MAX_OFFERED_QUESTION_CHARS",
+    "MAX_PEOPLE_PER_PAIR",
+    "MAX_QUESTIONS",
+    "MAX_ROUND_QUESTION_CHARS",
+    "MAX_ROUND_TITLE_CHARS",
+    "MAX_WANTED_CHARS",
     "NEEDS_MORE",
     "NOT_HELPFUL",
     "PAPER_FIT",
     "PREDICTION_FIT",
     "RATING_VALUES",
     "STATUS_RULES",
+    "WRITTEN_ANSWER_KIND",
     "ActImportResult",
     "Admission",
     "Comparison",
@@ -107,6 +131,7 @@ __all__ = [
     "Removal",
     "ReplayReport",
     "Retraction",
+    "RoundProgress",
     "SideResult",
     "Snapshot",
     "StatusChange",
@@ -117,7 +142,9 @@ __all__ = [
     "canonical_event_bytes",
     "canonical_utf8_json",
     "choose_slate",
+    "close_finished_rounds",
     "code_hash",
+    "create_round",
     "draw_jury",
     "event_from_dict",
     "event_to_dict",
@@ -128,15 +155,19 @@ __all__ = [
     "fold_events",
     "import_feedback_file",
     "import_own_acts",
+    "judges_by_pair",
     "list_offers",
     "load_latest_run",
     "log_hash",
     "offer_answer",
+    "pairs_to_judge",
     "parse_file_format",
+    "parse_questions_csv",
     "parse_snapshot",
     "preview_offer",
     "publication_lines",
     "replay_publication",
+    "round_progress",
     "run_and_record",
     "run_consensus",
     "sort_events",

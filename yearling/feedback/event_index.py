@@ -42,6 +42,7 @@ class EventIndex:
         self._events: list[FeedbackEvent] = []
         self._by_id: dict[str, FeedbackEvent] = {}
         self._events_by_item: dict[str, list[FeedbackEvent]] = {}
+        self._comparisons_by_pair: dict[frozenset[str], list[Comparison]] = {}
         self._authoring_events: dict[str, Note | Edit] = {}
         self._events_by_origin: dict[str, FeedbackEvent] = {}
         self._withdrawals: dict[str, Retraction | Removal] = {}
@@ -160,6 +161,12 @@ class EventIndex:
         """Return whether an account counts from its first judgement, because an administrator let it in."""
         return any(admission.basis in COUNT_AT_ONCE for admission in self.admissions_of(account))
 
+    def judges_of_pair(self, first: str, second: str) -> set[str]:
+        """Return the people who compared these two items, in either order, and did not withdraw the judgement."""
+        with self._lock:
+            comparisons = self._comparisons_by_pair.get(frozenset((first, second)), ())
+            return {event.actor for event in comparisons if event.id not in self._withdrawals}
+
     def active_juries(self, item: str) -> list[JuryInvitation]:
         """Return the jury invitations for an item that were not withdrawn."""
         with self._lock:
@@ -222,6 +229,7 @@ class EventIndex:
             self._events_by_item.setdefault(event.item, [])
             self._authoring_events.setdefault(event.result, event)
         elif isinstance(event, Comparison):
+            self._comparisons_by_pair.setdefault(frozenset((event.left, event.right)), []).append(event)
             for item in (event.left, event.right):
                 self._events_by_item.setdefault(item, [])
 

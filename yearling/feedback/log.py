@@ -37,6 +37,9 @@ MAX_TAGS = 10
 MAX_NOTE_CHARS = 5_000
 MAX_EDIT_CHARS = 200_000
 
+WRITTEN_ANSWER_KIND = "answer"
+"""The kind of the public text of an answer. With a person as its author, that person wrote the answer."""
+
 ITEM_ID_PATTERN = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 _TAG_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _ADMIN_ROLES = ("owner", "maintainer")
@@ -231,10 +234,14 @@ class FeedbackLog:
         return self.pseudonym(person_id)
 
     def is_author(self, person_id: str, item: str) -> bool:
-        """Return whether a person wrote an item: a note, an edit, or an answer that they edited before they offered it."""
+        """Return whether a person wrote an item: a note, an edit, an answer that they edited before they offered it, or one that
+        they wrote to a question of a round."""
         author = self.index.author_pseudonym(item)
         if author is not None:
             return author == self.pseudonym(person_id)
+        text = self.store.texts.get_many([item]).get(item)
+        if text is not None and text.kind == WRITTEN_ANSWER_KIND:
+            return text.person_id == person_id
         return item in self.own_edited_offers(person_id, [item])
 
     def is_about_withdrawn_offer(self, item: str) -> bool:

@@ -22,8 +22,8 @@ from yearling.unicode_repair import mend_surrogates
 OFFER_TEXT_KIND = "offer"
 """The kind of text that holds the words of an offer."""
 
-MAX_QUESTION_CHARS = 50_000
-MAX_ANSWER_CHARS = 100_000
+MAX_OFFERED_QUESTION_CHARS = 50_000
+MAX_OFFERED_ANSWER_CHARS = 100_000
 MAX_LIVE_OFFERS = 1_000
 """How many answers a person can offer at a time."""
 
@@ -82,8 +82,8 @@ def offer_answer(log: FeedbackLog, person_id: str, item: str, *, question: str |
     question, answer = (
         _shown_words(given, original, max_chars, name)
         for given, original, max_chars, name in (
-            (question, stored[0], MAX_QUESTION_CHARS, "question"),
-            (answer, stored[1], MAX_ANSWER_CHARS, "answer"),
+            (question, stored[0], MAX_OFFERED_QUESTION_CHARS, "question"),
+            (answer, stored[1], MAX_OFFERED_ANSWER_CHARS, "answer"),
         )
     )
     if log.store.offers.count_live(person_id) >= MAX_LIVE_OFFERS:

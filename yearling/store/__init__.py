@@ -38,6 +38,16 @@ from yearling.store.learning.retraction_rules import (
     void_acts,
     withdrawal_error,
 )
+from yearling.store.learning.rounds import (
+    MAX_OPEN_ROUNDS,
+    PairState,
+    Round,
+    RoundAnswer,
+    RoundMethod,
+    RoundPair,
+    RoundQuestion,
+    RoundState,
+)
 from yearling.store.learning.spec_runs import TRIAGES, SpecDispute, SpecOutput, SpecRun, Triage
 from yearling.store.learning.texts import TextRecord, make_text
 from yearling.store.learning.training_runs import TrainingRunStore
@@ -55,6 +65,7 @@ __all__ = [
     "IMPORT_POLL_INTERVAL_S",
     "IRREVOCABLE_KINDS",
     "MAX_CONVERSATION_ITEMS",
+    "MAX_OPEN_ROUNDS",
     "MAX_SESSION_LIFETIME",
     "MESSAGE_BLOB_KIND",
     "REMOVED",
@@ -87,8 +98,15 @@ __all__ = [
     "Memory",
     "ModeRecord",
     "OfferRecord",
+    "PairState",
     "PersonImportResult",
     "RestoreResult",
+    "Round",
+    "RoundAnswer",
+    "RoundMethod",
+    "RoundPair",
+    "RoundQuestion",
+    "RoundState",
     "SampleWriter",
     "Session",
     "ShareLink",

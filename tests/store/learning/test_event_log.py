@@ -206,6 +206,13 @@ def test_texts_round_trip_until_deleted(store: Store) -> None:
     assert store.verify().ok
 
 
+def test_texts_of_a_kind_are_listed_newest_first(store: Store) -> None:
+    store.texts.add([make_text(name, kind, {}) for name, kind in (("1", "offer"), ("2", "note"), ("3", "offer"))])
+    assert [text.id for text in store.texts.list_by_kind("offer", limit=9)] == ["3", "1"]
+    assert [text.id for text in store.texts.list_by_kind("offer", limit=1)] == ["3"]
+    assert store.texts.list_by_kind("edit", limit=9) == []
+
+
 def test_text_id_is_unique(store: Store) -> None:
     store.texts.add([make_text("n1", "note", {"text": "a"}, salt="")])
     with pytest.raises(Conflict, match="belongs to another text"):

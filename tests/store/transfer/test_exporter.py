@@ -18,7 +18,7 @@ from yearling.feedback import ActImportResult
 from yearling.records import Person
 from yearling.store import PersonImportResult, ShareLink, Store, export_person_data, import_person_data
 
-_NOT_AS_IT_WAS = ("shares.jsonl", "offers.jsonl")
+_NOT_AS_IT_WAS = ("shares.jsonl", "offers.jsonl", "rounds.jsonl")
 """What an import changes: it gives links new addresses, and it offers nothing to others."""
 
 
@@ -38,6 +38,9 @@ def import_file(store: Store, person_id: str, content: bytes) -> PersonImportRes
     return import_person_data(
         store, person_id, io.BytesIO(content), max_bytes=1 << 28, validate_settings=accept_settings, import_acts=skip_acts
     )
+
+
+"""Share links get new secrets, and the rounds of a team stay in its installation."""
 
 
 def read_rows(content: bytes) -> dict[str, list[Any]]:
@@ -62,7 +65,7 @@ def test_export_and_import_keep_everything(store: Store, tmp_path: Path) -> None
     first = export_file(store, owner.id)
     with Store.open(make_settings(tmp_path / "other")) as other:
         result = import_file(other, other.people.owner().id, first)
-        assert (result.conversations, result.messages, result.samples, result.memories, result.folders) == (1, 4, 4, 1, 1)
+        assert (result.conversations, result.messages, result.samples, result.memories, result.folders) == (1, 4, 5, 1, 1)
         assert read_rows(export_file(other, other.people.owner().id)) == read_rows(first)
         assert {what: count for (what, _), count in result.skipped.items() if what == "offer"} == {"offer": 2}
         assert [text for text in other.texts.list() if text.kind == "offer"] == []
@@ -78,7 +81,7 @@ def test_import_replaces_ids_of_other_people(store: Store, bob: Person) -> None:
     content = export_file(store, owner.id)
     before = read_rows(content)
     result = import_file(store, bob.id, content)
-    assert (result.conversations, result.samples, result.known) == (1, 4, 0)
+    assert (result.conversations, result.samples, result.known) == (1, 5, 0)
     assert read_rows(export_file(store, owner.id)) == before
     copy = store.conversations.list(bob.id)[0]
     tree = store.conversations.list_messages(copy.id, person_id=bob.id)

@@ -79,6 +79,25 @@ export const itemQuery = (item: string) =>
     queryFn: () => api.get('/v1/consensus/items/{item}', { params: { path: { item } } }),
   });
 
+export const roundsQuery = queryOptions({
+  queryKey: ['rounds'],
+  queryFn: () => api.get('/v1/rounds', { params: { query: { limit: 200 } } }),
+  refetchInterval: (query) => (query.state.data?.data.some((one) => one.state !== 'closed') ? 5000 : false),
+});
+
+export const roundQuery = (round_id: string) =>
+  queryOptions({
+    queryKey: ['rounds', round_id],
+    queryFn: () => api.get('/v1/rounds/{round_id}', { params: { path: { round_id } } }),
+    refetchInterval: (query) => (query.state.data && query.state.data.state !== 'closed' ? 3000 : false),
+  });
+
+export const questionSuggestionsQuery = (source: 'spec' | 'exams' | 'offers') =>
+  queryOptions({
+    queryKey: ['question-suggestions', source],
+    queryFn: () => api.get('/v1/rounds/suggestions', { params: { query: { source } } }),
+  });
+
 export const runsQuery = queryOptions({ queryKey: ['runs'], queryFn: () => api.get('/v1/runs'), refetchInterval: 5000 });
 
 export const runQuery = (run_id: string) =>

@@ -2,6 +2,7 @@
 import { LEARNING } from './strings-learning';
 import { OFFERS } from './strings-offers';
 import { PEOPLE } from './strings-people';
+import { ROUNDS } from './strings-rounds';
 
 const CHAT = {
   add: ['Add', '添加'],
@@ -260,5 +261,8 @@ const CHAT = {
   'keys.help': ['Show this list', '显示此列表'],
 } as const;
 
-export const STRINGS = { ...CHAT, ...LEARNING, ...OFFERS, ...PEOPLE } as const satisfies Record<string, readonly [string, string]>;
+export const STRINGS = { ...CHAT, ...LEARNING, ...OFFERS, ...PEOPLE, ...ROUNDS } as const satisfies Record<
+  string,
+  readonly [string, string]
+>;
 export type TranslationKey = keyof typeof STRINGS;

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from yearling.api.feedback.schemas import ItemId
 from yearling.api.http.schemas import ResponseModel, StrictModel
-from yearling.feedback import MAX_ANSWER_CHARS, MAX_QUESTION_CHARS
+from yearling.feedback import MAX_OFFERED_ANSWER_CHARS, MAX_OFFERED_QUESTION_CHARS
 
 
 class OfferRequest(StrictModel):
@@ -16,9 +16,9 @@ class OfferRequest(StrictModel):
 
     item: ItemId
     """ID of the answer (its completion, response or sample)."""
-    question: Annotated[str | None, Field(max_length=MAX_QUESTION_CHARS)] = None
+    question: Annotated[str | None, Field(max_length=MAX_OFFERED_QUESTION_CHARS)] = None
     """The question as others see it. Default: the stored question."""
-    answer: Annotated[str | None, Field(max_length=MAX_ANSWER_CHARS)] = None
+    answer: Annotated[str | None, Field(max_length=MAX_OFFERED_ANSWER_CHARS)] = None
     """The answer as others see it. Default: the stored answer."""
 
 

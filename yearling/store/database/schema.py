@@ -14,7 +14,7 @@ from sqlalchemy.engine import Row
 
 from yearling.store.database.column_types import ExactText, UtcDateTime
 
-SCHEMA_VERSION = "0014"
+SCHEMA_VERSION = "0015"
 """The number of the newest migration. It is repeated here so that an ordinary start need not load Alembic; a test compares."""
 
 VERSION_TABLE = "yearling_schema"
@@ -300,6 +300,37 @@ offers = sa.Table(
         sqlite_where=sa.text("withdrawn_utc IS NULL"),
         postgresql_where=sa.text("withdrawn_utc IS NULL"),
     ),
+)
+
+rounds = sa.Table(
+    "rounds",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("title", ExactText, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("people_per_pair", sa.Integer, nullable=False),
+    sa.Column("method", sa.String(16), nullable=False),
+    sa.Column("models", sa.Text, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("closed_utc", UtcDateTime),
+)
+
+# The answers are items: samples, or texts that a person wrote. No foreign keys: an item outlives the words that it had.
+round_pairs = sa.Table(
+    "round_pairs",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("round_id", ID, sa.ForeignKey("rounds.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("question", ExactText, nullable=False),
+    sa.Column("wanted", ExactText, nullable=False),
+    sa.Column("left_item", ID, index=True),
+    sa.Column("right_item", ID, index=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("error", ExactText, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.UniqueConstraint("round_id", "position"),
 )
 
 consensus_runs = sa.Table(
