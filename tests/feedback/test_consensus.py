@@ -267,7 +267,7 @@ def test_item_rated_by_one_side_waits_for_the_other(
     assert "has not rated it" in words
     other = next(f"u{u}" for u in range(60) if truth.camp[u] == 1)
     first = build_rating_queue(outcome.snapshot, outcome.parameters.status, outcome.side_of(other))[0]
-    assert (first.item, first.reason) == ("fresh", "your_side")
+    assert (first.item, first.reason) == ("fresh", "side_missing")
 
 
 def test_items_with_one_rating_each_get_no_status() -> None:

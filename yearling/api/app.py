@@ -25,6 +25,7 @@ from yearling.api.conversations import comparisons, folders, import_export, memo
 from yearling.api.conversations import routes as conversations
 from yearling.api.conversations.import_slots import ImportSlots
 from yearling.api.conversations.turn_inputs import remember_from_turn
+from yearling.api.feedback import rating_routes
 from yearling.api.feedback import routes as feedback
 from yearling.api.http.errors import ApiError, from_query_errors, to_api_error
 from yearling.api.http.head import HeadMiddleware
@@ -70,6 +71,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     me.router,
     people.router,
     feedback.router,
+    rating_routes.router,
     runs.router,
     lessons.router,
     spec.router,

@@ -40,7 +40,11 @@ from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.pseudonyms import Pseudonyms
 from yearling.feedback.publication import ReplayReport, publication_lines, replay_publication
 from yearling.feedback.rater_model import PAPER_FIT, PREDICTION_FIT, FitParameters
-from yearling.feedback.rating_queue import RatingQueueItem, build_rating_queue
+from yearling.feedback.rating.guess_scores import GuessScore, score_guesses
+from yearling.feedback.rating.judgement_index import JudgementIndex
+from yearling.feedback.rating.next_judgement import JudgementPicker, NextJudgement, TeamProgress, is_guess_due
+from yearling.feedback.rating.rater_report import MemberGroup, RaterReport, build_rater_report
+from yearling.feedback.rating_queue import RatingQueueItem, build_rating_queue, division_degree, expected_weight_change
 from yearling.feedback.snapshot import ItemResult, SideResult, Snapshot
 from yearling.feedback.status_rules import (
     HELPFUL,
@@ -76,15 +80,21 @@ __all__ = [
     "FeedbackImportReport",
     "FeedbackLog",
     "FitParameters",
+    "GuessScore",
     "ItemResult",
     "ItemStatus",
+    "JudgementIndex",
+    "JudgementPicker",
     "JuryInvitation",
     "LiveConsensus",
     "LogState",
+    "MemberGroup",
+    "NextJudgement",
     "Note",
     "NoteRating",
     "PairParameters",
     "Pseudonyms",
+    "RaterReport",
     "Rating",
     "RatingQueueItem",
     "RecordedConsensusRun",
@@ -96,15 +106,19 @@ __all__ = [
     "StatusChange",
     "StatusParameters",
     "StatusRule",
+    "TeamProgress",
     "Vouch",
+    "build_rater_report",
     "build_rating_queue",
     "canonical_event_bytes",
     "canonical_utf8_json",
     "choose_slate",
     "code_hash",
+    "division_degree",
     "draw_jury",
     "event_from_dict",
     "event_to_dict",
+    "expected_weight_change",
     "explain_item",
     "explain_snapshot",
     "export_log_lines",
@@ -112,6 +126,7 @@ __all__ = [
     "fold_events",
     "import_feedback_file",
     "import_own_acts",
+    "is_guess_due",
     "load_latest_run",
     "log_hash",
     "parse_file_format",
@@ -120,6 +135,7 @@ __all__ = [
     "replay_publication",
     "run_and_record",
     "run_consensus",
+    "score_guesses",
     "sort_events",
     "update_item_result",
 ]

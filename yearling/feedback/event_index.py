@@ -25,6 +25,7 @@ from yearling.feedback.events import (
     StatusChange,
     event_from_dict,
 )
+from yearling.feedback.rating.judgement_index import JudgementIndex
 from yearling.store import EventLogHead, Store, withdrawal_error
 
 MIN_TIME_STEP = timedelta(microseconds=1)
@@ -35,6 +36,8 @@ class EventIndex:
     """All events of one store's log, indexed. Thread-safe: hold `consistent_view()` to ask several questions about one state."""
 
     def __init__(self, store: Store) -> None:
+        self.judgements = JudgementIndex()
+        """Who judged what. Ask it within `consistent_view()`."""
         self._store = store
         self._lock = threading.RLock()
         self._events: list[FeedbackEvent] = []
@@ -180,6 +183,8 @@ class EventIndex:
         if isinstance(event, StatusChange):
             return
         self._last_act_sequence = sequence
+        if isinstance(event, Rating | Comparison):
+            self.judgements.add(event)
         if isinstance(event, Retraction | Removal):
             self._index_withdrawal(event, sequence)
         elif isinstance(event, Rating | JuryInvitation):
@@ -202,6 +207,8 @@ class EventIndex:
         if target is None or withdrawal_error(event, target):
             return  # without effect; the consensus lists it with its reason
         self._withdrawals.setdefault(target.id, event)
+        if isinstance(target, Rating | Comparison):
+            self.judgements.withdraw(target)
         if isinstance(target, Rating | JuryInvitation):
             self._index_under_item(target.item, event, sequence)
 

@@ -50,6 +50,7 @@ from yearling.store.learning.consensus_runs import ConsensusRunStore
 from yearling.store.learning.event_log import EventLog
 from yearling.store.learning.exams import ExamStore
 from yearling.store.learning.gates import GateStore
+from yearling.store.learning.guesses import GuessStore
 from yearling.store.learning.lesson_sets import LessonSetStore
 from yearling.store.learning.spec_runs import SpecRunStore
 from yearling.store.learning.texts import TextStore
@@ -86,6 +87,7 @@ class Store:
         self.attachments = AttachmentStore(database, self.blobs)
         self.events = EventLog(database)
         self.texts = TextStore(database)
+        self.guesses = GuessStore(database)
         self.secrets = SecretStore(database)
         self.consensus_runs = ConsensusRunStore(database, self.blobs)
         self.lesson_sets = LessonSetStore(database, self.blobs)
