@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from yearling.clock import new_id, now_utc
 from yearling.config import Settings
 from yearling.records import Sample, SamplingSettings
-from yearling.store import ExamRun, GradedSample, SpecOutput, Store, make_text
+from yearling.store import ExamRun, GradedSample, RoundAnswer, RoundQuestion, SpecOutput, Store, make_text
 from yearling.store.database.schema import metadata
 
 
@@ -87,6 +87,7 @@ def fill(store: Store, *, seed: int = 1) -> None:
         store.audit.append(person.name, "test.fill", conversation.id, {"z": 1, "a": ["é", 0.1, None]})
         store.texts.add([make_text(conversation.id, "note", {"text": f"{person.name} \x00 words"}, person_id=person.id)])
         store.events.append([make_event(f"{seed}-{person.id}-{number}", actor=person.id) for number in range(3)])
+        _fill_round(store, person.id)
     _fill_spec_run(store)
     _fill_exam(store)
     store.secrets.get_or_create("test")
@@ -124,6 +125,26 @@ def _fill_chat_records(store: Store, person_id: str, conversation_id: str) -> No
     store.guesses.add_for_pair(person_id, f"item {last.id}", f"item {first.id}", "left")
     store.modes.define("pirate", "é", "Arr \x00", actor=person_id)
     store.personal_settings.update(person_id, {"instructions": "é \x00"})
+
+
+def make_round_answers(person_id: str, *, wanted: str = "") -> tuple[RoundAnswer, RoundAnswer]:
+    """The two answers to a question: of a model and, if there is a wanted answer, of a person."""
+    first, second = make_sample(person_id), make_sample(person_id)
+    content: dict[str, Any] = {"messages": [dict(message) for message in first.messages], "text": f"Answer {first.id} \x00"}
+    left = RoundAnswer(text=make_text(first.id, "answer", content), sample=first)
+    if wanted:
+        return left, RoundAnswer(text=make_text(new_id(), "answer", {**content, "text": wanted}, person_id=person_id))
+    return left, RoundAnswer(text=make_text(second.id, "answer", {**content, "text": "Other"}), sample=second)
+
+
+def _fill_round(store: Store, person_id: str) -> None:
+    questions = [RoundQuestion(question="Why \x00 é?", wanted="So \udfff"), RoundQuestion(question="2", wanted="3")]
+    made = store.rounds.create(person_id, title="é \x00", questions=questions, people_per_pair=3, method="wanted")
+    ready, failed = store.rounds.pairs([made.id])
+    store.rounds.begin_attempt(ready.id)
+    store.rounds.record_answers(ready.id, *make_round_answers(person_id, wanted="So \udfff"))
+    store.rounds.record_failure(failed.id, "It \x00 failed.")
+    store.rounds.close(made.id, actor=person_id)
 
 
 def _fill_spec_run(store: Store) -> None:

@@ -34,7 +34,7 @@ from yearling.feedback.file_import import FeedbackImportReport, import_feedback_
 from yearling.feedback.item_update import update_item_result
 from yearling.feedback.jsonl import export_log_lines
 from yearling.feedback.live_consensus import ItemStatus, LiveConsensus
-from yearling.feedback.log import FeedbackLog
+from yearling.feedback.log import WRITTEN_ANSWER_KIND, FeedbackLog
 from yearling.feedback.pairs import ConsensusPair, PairParameters
 from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.pseudonyms import Pseudonyms
@@ -45,6 +45,22 @@ from yearling.feedback.rating.judgement_index import JudgementIndex
 from yearling.feedback.rating.next_judgement import JudgementPicker, NextJudgement, TeamProgress, is_guess_due
 from yearling.feedback.rating.rater_report import MemberGroup, RaterReport, build_rater_report
 from yearling.feedback.rating_queue import RatingQueueItem, build_rating_queue, division_degree, expected_weight_change
+from yearling.feedback.rounds import (
+    DEFAULT_PEOPLE_PER_PAIR,
+    MAX_CSV_CHARS,
+    MAX_PEOPLE_PER_PAIR,
+    MAX_QUESTION_CHARS,
+    MAX_QUESTIONS,
+    MAX_ROUND_TITLE_CHARS,
+    MAX_WANTED_CHARS,
+    RoundProgress,
+    close_finished_rounds,
+    create_round,
+    judges_by_pair,
+    pairs_to_judge,
+    parse_questions_csv,
+    round_progress,
+)
 from yearling.feedback.snapshot import ItemResult, SideResult, Snapshot
 from yearling.feedback.status_rules import (
     HELPFUL,
@@ -57,14 +73,22 @@ from yearling.feedback.status_rules import (
 )
 
 __all__ = [
+    "DEFAULT_PEOPLE_PER_PAIR",
     "EVENT_TYPES",
     "HELPFUL",
+    "MAX_CSV_CHARS",
+    "MAX_PEOPLE_PER_PAIR",
+    "MAX_QUESTIONS",
+    "MAX_QUESTION_CHARS",
+    "MAX_ROUND_TITLE_CHARS",
+    "MAX_WANTED_CHARS",
     "NEEDS_MORE",
     "NOT_HELPFUL",
     "PAPER_FIT",
     "PREDICTION_FIT",
     "RATING_VALUES",
     "STATUS_RULES",
+    "WRITTEN_ANSWER_KIND",
     "ActImportResult",
     "Comparison",
     "ConsensusPair",
@@ -101,6 +125,7 @@ __all__ = [
     "Removal",
     "ReplayReport",
     "Retraction",
+    "RoundProgress",
     "SideResult",
     "Snapshot",
     "StatusChange",
@@ -113,7 +138,9 @@ __all__ = [
     "canonical_event_bytes",
     "canonical_utf8_json",
     "choose_slate",
+    "close_finished_rounds",
     "code_hash",
+    "create_round",
     "division_degree",
     "draw_jury",
     "event_from_dict",
@@ -127,12 +154,16 @@ __all__ = [
     "import_feedback_file",
     "import_own_acts",
     "is_guess_due",
+    "judges_by_pair",
     "load_latest_run",
     "log_hash",
+    "pairs_to_judge",
     "parse_file_format",
+    "parse_questions_csv",
     "parse_snapshot",
     "publication_lines",
     "replay_publication",
+    "round_progress",
     "run_and_record",
     "run_consensus",
     "score_guesses",

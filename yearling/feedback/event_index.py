@@ -43,6 +43,7 @@ class EventIndex:
         self._events: list[FeedbackEvent] = []
         self._by_id: dict[str, FeedbackEvent] = {}
         self._events_by_item: dict[str, list[FeedbackEvent]] = {}
+        self._comparisons_by_pair: dict[frozenset[str], list[Comparison]] = {}
         self._authoring_events: dict[str, Note | Edit] = {}
         self._events_by_origin: dict[str, FeedbackEvent] = {}
         self._withdrawals: dict[str, Retraction | Removal] = {}
@@ -140,6 +141,12 @@ class EventIndex:
             ratings = (event for event in self._events_by_item.get(item, ()) if isinstance(event, Rating))
             return any(rating.actor == actor and rating.id not in self._withdrawals for rating in ratings)
 
+    def judges_of_pair(self, first: str, second: str) -> set[str]:
+        """Return the people who compared these two items, in either order, and did not withdraw the judgement."""
+        with self._lock:
+            comparisons = self._comparisons_by_pair.get(frozenset((first, second)), ())
+            return {event.actor for event in comparisons if event.id not in self._withdrawals}
+
     def active_juries(self, item: str) -> list[JuryInvitation]:
         """Return the jury invitations for an item that were not withdrawn."""
         with self._lock:
@@ -199,6 +206,7 @@ class EventIndex:
             self._events_by_item.setdefault(event.item, [])
             self._authoring_events.setdefault(event.result, event)
         elif isinstance(event, Comparison):
+            self._comparisons_by_pair.setdefault(frozenset((event.left, event.right)), []).append(event)
             for item in (event.left, event.right):
                 self._events_by_item.setdefault(item, [])
 

@@ -37,6 +37,9 @@ MAX_TAGS = 10
 MAX_NOTE_CHARS = 5_000
 MAX_EDIT_CHARS = 200_000
 
+WRITTEN_ANSWER_KIND = "answer"
+"""The kind of the public text of an answer. With a person as its author, that person wrote the answer."""
+
 ITEM_ID_PATTERN = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 _TAG_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _ADMIN_ROLES = ("owner", "maintainer")
@@ -233,9 +236,14 @@ class FeedbackLog:
         return {*public, *self.store.samples.owned_ids([item for item in items if item not in public], person_id=person_id)}
 
     def require_not_author(self, person_id: str, item: str) -> str:
-        """Return the pseudonym of a person who did not write this item. Raises Conflict if they wrote it."""
+        """Return the pseudonym of a person who did not write this item. Raises Conflict if they wrote it.
+
+        Notes and edits have an author in the log; an answer that a person wrote for a question has one in its text.
+        """
         actor = self.pseudonym(person_id)
-        if self.index.author_pseudonym(item) == actor:
+        text = self.store.texts.get_many([item]).get(item)
+        wrote_answer = text is not None and text.kind == WRITTEN_ANSWER_KIND and text.person_id == person_id
+        if wrote_answer or self.index.author_pseudonym(item) == actor:
             raise Conflict("You cannot judge your own text.", advice="Other people can.", param="item")
         return actor
 

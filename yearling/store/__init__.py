@@ -36,6 +36,16 @@ from yearling.store.learning.retraction_rules import (
     void_acts,
     withdrawal_error,
 )
+from yearling.store.learning.rounds import (
+    MAX_OPEN_ROUNDS,
+    PairState,
+    Round,
+    RoundAnswer,
+    RoundMethod,
+    RoundPair,
+    RoundQuestion,
+    RoundState,
+)
 from yearling.store.learning.spec_runs import TRIAGES, SpecDispute, SpecOutput, SpecRun, Triage
 from yearling.store.learning.texts import TextRecord, make_text
 from yearling.store.learning.training_runs import TrainingRunStore
@@ -53,6 +63,7 @@ __all__ = [
     "IMPORT_POLL_INTERVAL_S",
     "IRREVOCABLE_KINDS",
     "MAX_CONVERSATION_ITEMS",
+    "MAX_OPEN_ROUNDS",
     "MAX_SESSION_LIFETIME",
     "MESSAGE_BLOB_KIND",
     "REPLACED_BY_LATER",
@@ -85,8 +96,15 @@ __all__ = [
     "LessonSource",
     "Memory",
     "ModeRecord",
+    "PairState",
     "PersonImportResult",
     "RestoreResult",
+    "Round",
+    "RoundAnswer",
+    "RoundMethod",
+    "RoundPair",
+    "RoundQuestion",
+    "RoundState",
     "SampleWriter",
     "Session",
     "ShareLink",

@@ -52,6 +52,7 @@ from yearling.store.learning.exams import ExamStore
 from yearling.store.learning.gates import GateStore
 from yearling.store.learning.guesses import GuessStore
 from yearling.store.learning.lesson_sets import LessonSetStore
+from yearling.store.learning.rounds import RoundStore
 from yearling.store.learning.spec_runs import SpecRunStore
 from yearling.store.learning.texts import TextStore
 from yearling.store.learning.training_runs import TrainingRunStore
@@ -88,6 +89,7 @@ class Store:
         self.events = EventLog(database)
         self.texts = TextStore(database)
         self.guesses = GuessStore(database)
+        self.rounds = RoundStore(database)
         self.secrets = SecretStore(database)
         self.consensus_runs = ConsensusRunStore(database, self.blobs)
         self.lesson_sets = LessonSetStore(database, self.blobs)
@@ -143,6 +145,8 @@ class Store:
         self.people.close_account(person_id, actor=actor)
         for conversation in self.conversations.list(person_id):
             self.delete_conversation(conversation.id, person_id=person_id, scrub=False)
+        for record in self.rounds.list(person_id=person_id):
+            self.rounds.delete(record.id, actor=actor)
         self.conversations.scrub()
         self.people.delete(person_id, actor=actor)
 

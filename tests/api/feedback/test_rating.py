@@ -14,9 +14,10 @@ import pytest
 from tests.api.auth_headers import add_person
 from tests.api.conftest import ApiFactory, RunningApi
 from tests.feedback.people import add_answers, append_events, simulate_events
+from tests.store.examples import make_round_answers
 from yearling.api.feedback import rating_schemas as schemas
-from yearling.feedback import FeedbackLog, JuryInvitation
-from yearling.store import export_person_data, make_text
+from yearling.feedback import FeedbackLog, JuryInvitation, create_round
+from yearling.store import RoundQuestion, export_person_data, make_text
 
 MESSAGES = [
     {"role": "system", "content": "Be brief."},
@@ -94,9 +95,10 @@ async def test_nothing_says_what_others_think(start_api: ApiFactory) -> None:
         assert (before.why, after.why) == ("new", "most_uncertain")
         assert after.model_dump(exclude={"why", "team"}) == before.model_dump(exclude={"why", "team"})
         assert {"fake-model", "Ann", "owner"}.isdisjoint(after.model_dump_json().split('"'))
-        assert (after.team.agreed, after.team.judged, after.team.total) == (1, 1, 1)
+        assert after.team.total == 1
 
 
+@pytest.mark.slow
 async def test_pairs_are_shown_in_an_order_that_is_random_but_stays(start_api: ApiFactory) -> None:
     async with start_api() as api:
         people = [add_person(api.store, f"Person {n}")[1] for n in range(12)]
@@ -175,6 +177,32 @@ async def test_jurors_are_asked_first_and_once(start_api: ApiFactory) -> None:
         assert (await next_of(api, headers)).why == "new"
 
 
+async def test_rounds_that_lack_people_come_before_new_texts(start_api: ApiFactory) -> None:
+    async with start_api() as api:
+        _, headers = add_person(api.store, "Ann")
+        moe, author = add_person(api.store, "Moe", "maintainer")
+        questions = [RoundQuestion(question="Which tea?", wanted="Oolong.")]
+        made = create_round(api.store, moe.id, title="Teas", questions=questions, people_per_pair=1, method="wanted")
+        offer(api, "o1")
+        assert (await next_of(api, headers)).why == "new"  # the question has no answers yet
+        (pair,) = api.store.rounds.pairs([made.id])
+        api.store.rounds.record_answers(pair.id, *make_round_answers(moe.id, wanted="Oolong."))
+        shown = await next_of(api, headers)
+        assert (shown.kind, shown.why, shown.team.total) == ("pair", "round", 2)
+        assert shown.round is not None
+        assert (shown.round.id, shown.round.title) == (made.id, "Teas")
+        assert (await next_of(api, author)).why == "new"  # Moe wrote one of the answers
+        assert shown.left is not None
+        assert shown.right is not None
+        await post(api, "comparisons", headers, left=shown.left.item, right=shown.right.item, outcome="right")
+        assert (await next_of(api, headers)).why == "new"
+        await wait_for_run(api)
+        await post(api, "ratings", author, item="o1", value=1)
+        assert (await next_of(api, author)).kind == "none"
+        await post(api, "ratings", item="o1", value=1)
+        assert (await next_of(api)).why == "most_uncertain"  # enough people have judged it, and one more still helps
+
+
 @pytest.mark.slow
 async def test_the_side_that_is_missing_comes_before_what_is_uncertain(start_api: ApiFactory) -> None:
     async with start_api() as api:
@@ -182,13 +210,17 @@ async def test_the_side_that_is_missing_comes_before_what_is_uncertain(start_api
         log, events = FeedbackLog(api.store), await asyncio.to_thread(simulate_events, num_raters=60)
         ann, headers = add_person(api.store, "Ann")
 
+        rated: set[str] = set()
+
         def act() -> None:
             append_events(log, events)
             side_of = consensus.run_now().result.side_of
             actors = sorted({event.actor for event in events})
-            twin = next(actor for actor in actors if side_of(actor) == 1)
-            for event in events:
-                if event.actor == twin:  # who judges as people of side 1 do is on side 1
+            first, second = [actor for actor in actors if side_of(actor) == 1][:2]
+            for number, event in enumerate(events):
+                # Who judges as people of side 1 do is on side 1. As a copy of one of them, nobody counts.
+                if event.actor == (first if number % 2 else second) and event.item not in rated:
+                    rated.add(event.item)
                     log.rate(ann.id, event.item, event.value)
             offer(api, "new", "one-sided")
             ratings = [
@@ -221,6 +253,7 @@ async def test_readers_and_odd_parameters_are_refused(start_api: ApiFactory) -> 
         assert (await api.client.get("/v1/rating/next", params={"skip": ",".join([one] * 100)})).status_code == 200
 
 
+@pytest.mark.slow
 async def test_every_eighth_judgement_asks_for_a_guess(start_api: ApiFactory) -> None:
     async with start_api() as api:
         items = [f"o{n:02d}" for n in range(17)]
@@ -294,6 +327,7 @@ async def test_report_says_whose_feedback_it_is(start_api: ApiFactory) -> None:
         assert report.spread is not None
         assert report.spread.effective_people == pytest.approx(16 / 6)
         assert report.agreement is not None
-        assert (report.agreement.pairs, report.agreement.equal_share) == (3, pytest.approx(1 / 3))
+        assert report.agreement.pairs == 3
+        assert report.agreement.equal_share == pytest.approx(1 / 3)
         api.store.people.close_account(added[3][0].id, actor="test")
         assert (await api.client.get("/v1/rating/report")).json()["members"] == 4

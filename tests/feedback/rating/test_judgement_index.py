@@ -42,7 +42,8 @@ def test_index_equals_the_fold_of_the_log(acts: list[tuple[str, str, int, bool]]
             index.withdraw(judgement)
             index.withdraw(judgement)  # twice is once
     state = fold_events(events)
-    expected = {(judgement.actor, subject_of(judgement)): judgement for judgement in (*state.ratings, *state.comparisons)}
+    counting: list[Rating | Comparison] = [*state.ratings, *state.comparisons]
+    expected = {(judgement.actor, subject_of(judgement)): judgement for judgement in counting}
     found = {(actor, subject): j for subject in index.subjects() for actor, j in index.latest(subject).items()}
     assert found == expected
     for actor in "ab":

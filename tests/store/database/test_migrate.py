@@ -182,7 +182,6 @@ def test_database_of_another_program_is_refused_and_unchanged(tmp_path: Path) ->
 
 
 def test_halves_of_characters_are_mended(settings: Settings) -> None:
-    """The migration before this one brings no text of its own, so that its number may be written over."""
     with Store.open(settings) as store:
         owner = store.people.owner().id
         cut = [store.conversations.create(owner, title).id for title in ("Cut \ud83d", "Whole 😀", "\ud83d\ude00 \U0010fffd")]

@@ -37,9 +37,13 @@ def import_file(store: Store, person_id: str, content: bytes) -> PersonImportRes
     )
 
 
+NOT_IMPORTED = ("shares.jsonl", "rounds.jsonl")
+"""Share links get new secrets, and the rounds of a team stay in its installation."""
+
+
 def read_rows(content: bytes) -> dict[str, list[Any]]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        names = [name for name in archive.namelist() if name.endswith(".jsonl") and name != "shares.jsonl"]
+        names = [name for name in archive.namelist() if name.endswith(".jsonl") and name not in NOT_IMPORTED]
         return {name: sorted(map(json.loads, archive.read(name).splitlines()), key=json.dumps) for name in names}
 
 
@@ -59,7 +63,7 @@ def test_export_and_import_keep_everything(store: Store, tmp_path: Path) -> None
     first = export_file(store, owner.id)
     with Store.open(make_settings(tmp_path / "other")) as other:
         result = import_file(other, other.people.owner().id, first)
-        assert (result.conversations, result.messages, result.samples, result.memories, result.folders) == (1, 4, 4, 1, 1)
+        assert (result.conversations, result.messages, result.samples, result.memories, result.folders) == (1, 4, 5, 1, 1)
         assert read_rows(export_file(other, other.people.owner().id)) == read_rows(first)
         assert other.verify().ok
         second = export_file(other, other.people.owner().id)
@@ -73,7 +77,7 @@ def test_import_replaces_ids_of_other_people(store: Store, bob: Person) -> None:
     content = export_file(store, owner.id)
     before = read_rows(content)
     result = import_file(store, bob.id, content)
-    assert (result.conversations, result.samples, result.known) == (1, 4, 0)
+    assert (result.conversations, result.samples, result.known) == (1, 5, 0)
     assert read_rows(export_file(store, owner.id)) == before
     copy = store.conversations.list(bob.id)[0]
     tree = store.conversations.list_messages(copy.id, person_id=bob.id)

@@ -38,14 +38,14 @@ def next_judgement_view(picker: JudgementPicker, consensus: LiveConsensus, perso
         num_today = index.judgements.num_judged_since(actor, today_utc)
     return {
         "object": "rating.next",
-        **_judgement_fields(found),
+        **_judgement_fields(consensus, found),
         "guess": found is not None and is_guess_due(num_judged),
         "team": {"agreed": team.agreed, "judged": team.judged, "total": team.total},
         "yours_today": num_today,
     }
 
 
-def _judgement_fields(found: NextJudgement | None) -> JsonObject:
+def _judgement_fields(consensus: LiveConsensus, found: NextJudgement | None) -> JsonObject:
     if found is None:
         empty = dict.fromkeys(("why", "question", "about", "left", "right", "item", "round"))
         return {"kind": "none", "id": "", "earlier": [], **empty}
@@ -62,8 +62,15 @@ def _judgement_fields(found: NextJudgement | None) -> JsonObject:
         "left": left,
         "right": right,
         "item": item,
-        "round": None,
+        "round": _round_view(consensus, found.round_id),
     }
+
+
+def _round_view(consensus: LiveConsensus, round_id: str) -> JsonObject | None:
+    try:
+        return {"id": round_id, "title": consensus.log.store.rounds.get(round_id).title} if round_id else None
+    except NotFound:  # deleted in the meantime
+        return None
 
 
 def text_of(record: TextRecord) -> str:

@@ -15,7 +15,9 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import chain
 
+from yearling.errors import Conflict
 from yearling.feedback.consensus_runs import RecordedConsensusRun
 from yearling.feedback.event_index import EventIndex
 from yearling.feedback.events import Note
@@ -32,6 +34,7 @@ from yearling.feedback.rating_queue import (
     sort_missing,
     sort_subjects,
 )
+from yearling.feedback.rounds import pairs_to_judge
 from yearling.feedback.snapshot import Snapshot
 from yearling.store import TextRecord
 
@@ -85,6 +88,7 @@ class _Ranking:
     missing_by_side: tuple[list[RankedSubject], list[RankedSubject]]
     by_change: list[RankedSubject]
     items: frozenset[str]
+    pairs: frozenset[Subject]
     num_agreed: int
     num_judged: int
     num_public: int
@@ -129,15 +133,18 @@ class JudgementPicker:
                 batch = _next_batch(index, actor, candidates, seen, skip)
             if not batch:
                 return None
-            found = self._first_public(actor, batch)
+            found = self._first_public(person_id, actor, batch)
             if found is not None:
                 return found
 
     def progress(self) -> TeamProgress:
         """Return how far the team is with everything that is public."""
         ranking = self._current_ranking()
-        new = [item for item in self._public_new_texts() if item not in ranking.items]
-        return TeamProgress(agreed=ranking.num_agreed, judged=ranking.num_judged, total=ranking.num_public + len(new))
+        num_new = sum(item not in ranking.items for item in self._public_new_texts())
+        num_unjudged = self._count_unjudged_round_pairs(ranking)
+        return TeamProgress(
+            agreed=ranking.num_agreed, judged=ranking.num_judged, total=ranking.num_public + num_new + num_unjudged
+        )
 
     def _iter_candidates(self, person_id: str, actor: str, ranking: _Ranking) -> Iterator[_Candidate]:
         result = ranking.run.result
@@ -145,16 +152,19 @@ class JudgementPicker:
         with self._log.index.consistent_view() as index:
             jury_items = index.pending_jury_items(actor)
         yield from (_Candidate(subject=(item,), reason="jury") for item in jury_items)
+        for pair in pairs_to_judge(self._log, person_id):
+            if pair.left_item and pair.right_item:
+                yield _Candidate(subject=pair_subject(pair.left_item, pair.right_item), reason="round", round_id=pair.round_id)
         if side >= 0:
             yield from (_Candidate(subject=entry.subject, reason="side_missing") for entry in ranking.missing_by_side[side])
         yield from (_Candidate(subject=(item,), reason="new") for item in self._public_new_texts() if item not in ranking.items)
         yield from (_Candidate(subject=entry.subject, reason=entry.reason) for entry in ranking.by_change)
 
-    def _first_public(self, actor: str, batch: list[_Candidate]) -> NextJudgement | None:
+    def _first_public(self, person_id: str, actor: str, batch: list[_Candidate]) -> NextJudgement | None:
         texts = self._log.store.texts
         public = texts.existing_ids(sorted({item for candidate in batch for item in candidate.subject}))
         for candidate in batch:
-            if not public.issuperset(candidate.subject):
+            if not public.issuperset(candidate.subject) or self._is_author(person_id, candidate.subject):
                 continue
             shown = shown_order(actor, candidate.subject)
             about = self._about(shown[0]) if len(shown) == 1 else ""
@@ -163,6 +173,14 @@ class JudgementPicker:
             if all(item in records and has_words(records[item]) for item in shown):
                 return self._make(candidate, tuple(records[item] for item in shown), records.get(about))
         return None
+
+    def _is_author(self, person_id: str, subject: Subject) -> bool:
+        try:
+            for item in subject:
+                self._log.require_not_author(person_id, item)
+        except Conflict:
+            return True
+        return False
 
     def _make(self, candidate: _Candidate, shown: tuple[TextRecord, ...], about: TextRecord | None) -> NextJudgement:
         with self._log.index.consistent_view() as index:
@@ -183,6 +201,17 @@ class JudgementPicker:
         """Return the answer that a note or an edit is about, or an empty string."""
         authoring = self._log.index.authoring_event(item)
         return authoring.item if authoring else ""
+
+    def _count_unjudged_round_pairs(self, ranking: _Ranking) -> int:
+        """Return how many pairs of open rounds can be judged and are not among what the run counted."""
+        rounds = self._log.store.rounds
+        open_ids = [record.id for record in rounds.list(state=["answering", "open"])]
+        pairs = rounds.pairs(open_ids) if open_ids else []
+        return sum(
+            pair_subject(pair.left_item, pair.right_item) not in ranking.pairs
+            for pair in pairs
+            if pair.state == "ready" and pair.left_item and pair.right_item
+        )
 
     def _public_new_texts(self) -> list[str]:
         """Return the ids of the texts that people can judge from their publication on."""
@@ -253,23 +282,27 @@ def _can_judge(index: EventIndex, actor: str, subject: Subject) -> bool:
 def _rank(run: RecordedConsensusRun, index: EventIndex, existing_ids: Callable[[list[str]], set[str]]) -> _Ranking:
     snapshot = run.snapshot
     is_divided = division_degree(snapshot) >= 0.5
-    subjects = [pair_subject(pair.better, pair.worse) for pair in snapshot.pairs]
-    items = {result.item for result in snapshot.items}
-    public = existing_ids(sorted(items.union(*subjects)))
-    results = [result for result in snapshot.items if result.item in public]
-    ranked = [rank_item(result, is_divided=is_divided) for result in results]
+    with index.consistent_view():
+        subjects = [subject for subject in index.judgements.subjects() if len(subject) == 2]
+    public = existing_ids(sorted({result.item for result in snapshot.items}.union(*subjects)))
     with index.consistent_view():
         pairs = [
             rank_pair(subject, _preferences(index.judgements, subject)) for subject in subjects if public.issuperset(subject)
         ]
-    missing = sort_missing(ranked, 0), sort_missing(ranked, 1)
+    compared = set(chain.from_iterable(subjects))
+    # Answers that were only ever compared are judged as pairs.
+    results = [
+        result for result in snapshot.items if result.item in public and (count_judged(result)[1] or result.item not in compared)
+    ]
+    ranked = [rank_item(result, is_divided=is_divided) for result in results]
     return _Ranking(
         run=run,
-        missing_by_side=missing,
+        missing_by_side=(sort_missing(ranked, 0), sort_missing(ranked, 1)),
         by_change=sort_subjects([*ranked, *pairs]),
-        items=frozenset(items),
+        items=frozenset(result.item for result in results),
+        pairs=frozenset(pair.subject for pair in pairs),
         num_agreed=sum(is_agreed(result, is_divided=is_divided) for result in results) + _count_agreed_pairs(snapshot, pairs),
-        num_judged=sum(count_judged(result)[1] > 0 for result in results) + sum(pair.num_judged > 0 for pair in pairs),
+        num_judged=sum(count_judged(result)[1] > 0 for result in results) + len(pairs),
         num_public=len(results) + len(pairs),
     )
 

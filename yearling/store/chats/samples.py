@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from yearling.errors import Conflict, NotFound, StorageFailed, Unavailable, Untrusted
 from yearling.records import Sample, SamplingSettings
@@ -152,6 +153,20 @@ class SampleStore:
                 raise NotFound(f"There is no person {row['person_id']!r}.") from None
         if taken or len(ids) < len(rows):
             raise Conflict(f"The sample id {taken or rows[0]['id']!r} is in use.") from None
+
+
+def insert_samples(connection: Connection, new: Sequence[Sample]) -> None:
+    """Store complete samples within a write transaction that makes related changes, whatever the retention setting says.
+
+    For answers to questions that were asked for training, which are nobody's chat.
+    """
+    connection.execute(samples.insert(), [_row_values(sample) for sample in new])
+
+
+def delete_samples(connection: Connection, ids: Sequence[str]) -> None:
+    """Delete samples within a write transaction. Call `Database.scrub` afterwards."""
+    for batch in in_batches(ids):
+        connection.execute(samples.delete().where(samples.c.id.in_(batch)))
 
 
 def apply_retention(sample: Sample, retention: Retention) -> Sample | None:

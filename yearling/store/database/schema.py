@@ -293,6 +293,37 @@ guesses = sa.Table(
     sa.UniqueConstraint("person_id", "left_item", "right_item"),
 )
 
+rounds = sa.Table(
+    "rounds",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("title", ExactText, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("people_per_pair", sa.Integer, nullable=False),
+    sa.Column("method", sa.String(16), nullable=False),
+    sa.Column("models", sa.Text, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("closed_utc", UtcDateTime),
+)
+
+# The answers are items: samples, or texts that a person wrote. No foreign keys: an item outlives the words that it had.
+round_pairs = sa.Table(
+    "round_pairs",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("round_id", ID, sa.ForeignKey("rounds.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("question", ExactText, nullable=False),
+    sa.Column("wanted", ExactText, nullable=False),
+    sa.Column("left_item", ID, index=True),
+    sa.Column("right_item", ID, index=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("error", ExactText, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.UniqueConstraint("round_id", "position"),
+)
+
 consensus_runs = sa.Table(
     "consensus_runs",
     metadata,

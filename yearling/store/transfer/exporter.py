@@ -44,6 +44,7 @@ def export_person_data(
         writer.write_lines("memories", (_json_values(record_values(record)) for record in store.memories.list(person_id)))
         writer.write_lines("guesses", (_json_values(record_values(record)) for record in store.guesses.list(person_id)))
         writer.write_lines("api_conversations", (_json_values(row) for row in store.api_conversations.export(person_id)))
+        writer.write_lines("rounds", _iter_rounds(store, person_id))
         writer.write_lines("settings", [store.personal_settings.get(person_id)])
         writer.write_lines("feedback", feedback)
         for sha256 in sorted(blobs):
@@ -103,6 +104,13 @@ def _iter_conversations(store: Store, person_id: str, blobs: set[str]) -> Iterat
             for message in tree
         ]
         yield _json_values(record_values(conversation), drop=("person_id",)) | {"messages": message_rows}
+
+
+def _iter_rounds(store: Store, person_id: str) -> Iterator[dict[str, Any]]:
+    """The question rounds that a person made, with their pairs. The importer leaves them out: judgements stay where they were."""
+    for record in store.rounds.list(person_id=person_id):
+        pairs = [record_values(pair) for pair in store.rounds.pairs([record.id])]
+        yield _json_values(record_values(record)) | {"pairs": [_json_values(pair, drop=("round_id",)) for pair in pairs]}
 
 
 def _json_values(values: Mapping[str, Any], *, drop: tuple[str, ...] = ("person_id",)) -> dict[str, Any]:
