@@ -10,9 +10,10 @@ people, no texts and no database.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 from yearling.feedback.rating.judgement_index import Subject
 from yearling.feedback.snapshot import ItemResult, Snapshot
@@ -38,15 +39,16 @@ class RatingQueueItem:
     reason: RatingReason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RankedSubject:
-    """An item or a pair with the expected change of its weight after one more judgement."""
+class RankedSubject(NamedTuple):
+    """An item or a pair with the expected change of its weight after one more judgement. A tuple, since there are many.
+
+    `changes_by_side` gives the expected change of the view of each side that has not judged the item yet; 0 for a side that has.
+    """
 
     subject: Subject
     expected_change: float
     num_judged: float
     changes_by_side: tuple[float, float] = (0.0, 0.0)
-    """For each side that has not judged the item yet, the expected change of its view; 0 for a side that has."""
 
     @property
     def reason(self) -> RatingReason:
@@ -54,6 +56,7 @@ class RankedSubject:
         return "most_uncertain" if self.num_judged > 0 else "new"
 
 
+@lru_cache(maxsize=10_000)
 def expected_weight_change(approval: float, num_judged: float) -> float:
     """Return the expected size of the change of a lesson's weight after one more judgement.
 
@@ -104,13 +107,9 @@ def rank_item(result: ItemResult, *, is_divided: bool) -> RankedSubject:
     )
 
 
-def rank_pair(subject: Subject, preferences: Collection[float]) -> RankedSubject:
-    """Return a pair with what one more comparison would teach. `preferences` for its first item are 1, 0.5 or 0."""
-    return RankedSubject(
-        subject=subject,
-        expected_change=expected_weight_change(sum(preferences), len(preferences)),
-        num_judged=len(preferences),
-    )
+def rank_pair(subject: Subject, preference: float, num_judged: int) -> RankedSubject:
+    """Return a pair with what one more comparison would teach. `preference` for its first item is the sum of 1, 0.5 and 0."""
+    return RankedSubject(subject, expected_weight_change(preference, num_judged), num_judged)
 
 
 def sort_subjects(ranked: Iterable[RankedSubject]) -> list[RankedSubject]:

@@ -46,6 +46,13 @@ def test_index_equals_the_fold_of_the_log(acts: list[tuple[str, str, int, bool]]
     expected = {(judgement.actor, subject_of(judgement)): judgement for judgement in counting}
     found = {(actor, subject): j for subject in index.subjects() for actor, j in index.latest(subject).items()}
     assert found == expected
+    for subject in index.subjects():
+        assert index.num_people(subject) == len(index.latest(subject))
+    assert index.totals_of_pairs() == [
+        (subject, sum(map(preference_for_first, index.latest(subject).values())), index.num_people(subject))
+        for subject in index.subjects()
+        if len(subject) == 2
+    ]
     for actor in "ab":
         own = {subject for person, subject in expected if person == actor}
         assert index.num_judged(actor) == index.num_judged_by_actor().get(actor, 0) == len(own)

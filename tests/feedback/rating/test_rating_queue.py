@@ -61,7 +61,7 @@ def test_order_is_by_what_one_more_judgement_changes() -> None:
         rank_item(item("once", (1, 1.0)), is_divided=False),
         rank_item(item("divided", (4, 2.0)), is_divided=False),
         rank_item(item("settled", (30, 30.0)), is_divided=False),
-        rank_pair(("left", "right"), []),
+        rank_pair(("left", "right"), 0.0, 0),
     ]
     ordered = sort_subjects(reversed(ranked))
     assert [entry.subject[0] for entry in ordered] == ["left", "once", "divided", "unanimous"]

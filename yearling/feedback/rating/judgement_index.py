@@ -39,27 +39,48 @@ class JudgementIndex:
 
     def __init__(self) -> None:
         self._judgements: dict[Subject, dict[str, list[Rating | Comparison]]] = {}
+        self._totals: dict[Subject, tuple[float, int]] = {}
         self._subjects_by_actor: dict[str, dict[Subject, None]] = {}
         self._history_by_actor: dict[str, list[Rating | Comparison]] = {}
 
     def add(self, judgement: Rating | Comparison) -> None:
         """Add a judgement, which replaces the person's earlier ones of the same subject."""
         subject = subject_of(judgement)
-        self._judgements.setdefault(subject, {}).setdefault(judgement.actor, []).append(judgement)
+        by_actor = self._judgements.setdefault(subject, {})
+        own = by_actor.setdefault(judgement.actor, [])
+        self._replace(subject, own[-1] if own else None, judgement)
+        own.append(judgement)
         self._subjects_by_actor.setdefault(judgement.actor, {}).setdefault(subject)
         self._history_by_actor.setdefault(judgement.actor, []).append(judgement)
 
     def withdraw(self, judgement: Rating | Comparison) -> None:
         """Take a judgement out again. The person's judgement before it counts again. Unknown ones are ignored."""
-        subject = subject_of(judgement)
+        subject, actor = subject_of(judgement), judgement.actor
         by_actor = self._judgements.get(subject, {})
-        remaining = [kept for kept in by_actor.get(judgement.actor, ()) if kept.id != judgement.id]
+        own = by_actor.get(actor, [])
+        remaining = [kept for kept in own if kept.id != judgement.id]
+        if len(remaining) == len(own):
+            return
+        self._replace(subject, own[-1], remaining[-1] if remaining else None)
         if remaining:
-            by_actor[judgement.actor] = remaining
-        elif by_actor.pop(judgement.actor, None):
-            self._subjects_by_actor[judgement.actor].pop(subject)
-            if not by_actor:
-                self._judgements.pop(subject)
+            by_actor[actor] = remaining
+            return
+        del by_actor[actor], self._subjects_by_actor[actor][subject]
+        if not by_actor:
+            del self._judgements[subject], self._totals[subject]
+
+    def _replace(self, subject: Subject, old: Rating | Comparison | None, new: Rating | Comparison | None) -> None:
+        total, count = self._totals.get(subject, (0.0, 0))
+        total += (preference_for_first(new) if new else 0.0) - (preference_for_first(old) if old else 0.0)
+        self._totals[subject] = total, count + (new is not None) - (old is not None)
+
+    def totals_of_pairs(self) -> list[tuple[Subject, float, int]]:
+        """Return each pair that somebody compared, the sum of the preferences for its first item, and how many people judged."""
+        return [(subject, total, count) for subject, (total, count) in self._totals.items() if len(subject) == 2]
+
+    def num_people(self, subject: Subject) -> int:
+        """Return how many people have judged a subject."""
+        return self._totals.get(subject, (0.0, 0))[1]
 
     def has_judged(self, actor: str, subject: Subject) -> bool:
         """Return whether this person has a judgement of the subject."""

@@ -16,13 +16,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
+from typing import NamedTuple
 
 from yearling.errors import Conflict
 from yearling.feedback.consensus_runs import RecordedConsensusRun
 from yearling.feedback.event_index import EventIndex
 from yearling.feedback.events import Note
 from yearling.feedback.live_consensus import LiveConsensus
-from yearling.feedback.rating.judgement_index import JudgementIndex, Subject, pair_subject, preference_for_first
+from yearling.feedback.rating.judgement_index import Subject, pair_subject
 from yearling.feedback.rating_queue import (
     RankedSubject,
     RatingReason,
@@ -34,7 +35,6 @@ from yearling.feedback.rating_queue import (
     sort_missing,
     sort_subjects,
 )
-from yearling.feedback.rounds import pairs_to_judge
 from yearling.feedback.snapshot import Snapshot
 from yearling.store import TextRecord
 
@@ -73,11 +73,18 @@ class NextJudgement:
     round_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidate:
+class _Candidate(NamedTuple):
     subject: Subject
     reason: RatingReason
     round_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OpenPair:
+    id: str
+    round_id: str
+    subject: Subject
+    people_wanted: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,11 +129,12 @@ class JudgementPicker:
         self._ranking_duration_s = 0.0
         self._refresh: threading.Thread | None = None
         self._new_texts: tuple[object, list[str]] = (None, [])
+        self._round_pairs: tuple[object, list[_OpenPair]] = (None, [])
 
     def pick(self, person_id: str, *, skip: Collection[str] = ()) -> NextJudgement | None:
         """Return what this person should judge next, or None if nothing is left. `skip` are ids of what they put off."""
         actor = self._log.pseudonym(person_id)
-        candidates = self._iter_candidates(person_id, actor, self._current_ranking())
+        candidates = self._iter_candidates(actor, self._current_ranking())
         seen: set[Subject] = set()
         while True:
             with self._log.index.consistent_view() as index:
@@ -141,24 +149,24 @@ class JudgementPicker:
         """Return how far the team is with everything that is public."""
         ranking = self._current_ranking()
         num_new = sum(item not in ranking.items for item in self._public_new_texts())
-        num_unjudged = self._count_unjudged_round_pairs(ranking)
+        num_unjudged = sum(pair.subject not in ranking.pairs for pair in self._open_pairs())
         return TeamProgress(
             agreed=ranking.num_agreed, judged=ranking.num_judged, total=ranking.num_public + num_new + num_unjudged
         )
 
-    def _iter_candidates(self, person_id: str, actor: str, ranking: _Ranking) -> Iterator[_Candidate]:
+    def _iter_candidates(self, actor: str, ranking: _Ranking) -> Iterator[_Candidate]:
         result = ranking.run.result
         side = result.side_of(actor) if result else -1
-        with self._log.index.consistent_view() as index:
-            jury_items = index.pending_jury_items(actor)
-        yield from (_Candidate(subject=(item,), reason="jury") for item in jury_items)
-        for pair in pairs_to_judge(self._log, person_id):
-            if pair.left_item and pair.right_item:
-                yield _Candidate(subject=pair_subject(pair.left_item, pair.right_item), reason="round", round_id=pair.round_id)
+        index = self._log.index
+        yield from (_Candidate((item,), "jury") for item in index.pending_jury_items(actor))
+        # Everybody judges the pairs of a round in another order.
+        wanted = [pair for pair in self._open_pairs() if index.judgements.num_people(pair.subject) < pair.people_wanted]
+        wanted.sort(key=lambda pair: sha256(f"{actor} {pair.id}".encode()).digest())
+        yield from (_Candidate(pair.subject, "round", pair.round_id) for pair in wanted)
         if side >= 0:
-            yield from (_Candidate(subject=entry.subject, reason="side_missing") for entry in ranking.missing_by_side[side])
-        yield from (_Candidate(subject=(item,), reason="new") for item in self._public_new_texts() if item not in ranking.items)
-        yield from (_Candidate(subject=entry.subject, reason=entry.reason) for entry in ranking.by_change)
+            yield from (_Candidate(entry.subject, "side_missing") for entry in ranking.missing_by_side[side])
+        yield from (_Candidate((item,), "new") for item in self._public_new_texts() if item not in ranking.items)
+        yield from (_Candidate(entry.subject, entry.reason) for entry in ranking.by_change)
 
     def _first_public(self, person_id: str, actor: str, batch: list[_Candidate]) -> NextJudgement | None:
         texts = self._log.store.texts
@@ -202,16 +210,25 @@ class JudgementPicker:
         authoring = self._log.index.authoring_event(item)
         return authoring.item if authoring else ""
 
-    def _count_unjudged_round_pairs(self, ranking: _Ranking) -> int:
-        """Return how many pairs of open rounds can be judged and are not among what the run counted."""
+    def _open_pairs(self) -> list[_OpenPair]:
+        """Return the pairs of open rounds that can be judged."""
         rounds = self._log.store.rounds
-        open_ids = [record.id for record in rounds.list(state=["answering", "open"])]
-        pairs = rounds.pairs(open_ids) if open_ids else []
-        return sum(
-            pair_subject(pair.left_item, pair.right_item) not in ranking.pairs
-            for pair in pairs
-            if pair.state == "ready" and pair.left_item and pair.right_item
-        )
+        open_rounds = {record.id: record for record in rounds.list(state=["answering", "open"])}
+        state = *open_rounds, rounds.count_ready(list(open_rounds)) if open_rounds else 0
+        known_state, pairs = self._round_pairs
+        if state != known_state:
+            pairs = [
+                _OpenPair(
+                    id=pair.id,
+                    round_id=pair.round_id,
+                    subject=pair_subject(pair.left_item, pair.right_item),
+                    people_wanted=open_rounds[pair.round_id].people_per_pair,
+                )
+                for pair in rounds.pairs(list(open_rounds))
+                if pair.state == "ready" and pair.left_item and pair.right_item
+            ]
+            self._round_pairs = state, pairs
+        return pairs
 
     def _public_new_texts(self) -> list[str]:
         """Return the ids of the texts that people can judge from their publication on."""
@@ -283,12 +300,10 @@ def _rank(run: RecordedConsensusRun, index: EventIndex, existing_ids: Callable[[
     snapshot = run.snapshot
     is_divided = division_degree(snapshot) >= 0.5
     with index.consistent_view():
-        subjects = [subject for subject in index.judgements.subjects() if len(subject) == 2]
+        totals = index.judgements.totals_of_pairs()
+    subjects = [subject for subject, _, _ in totals]
     public = existing_ids(sorted({result.item for result in snapshot.items}.union(*subjects)))
-    with index.consistent_view():
-        pairs = [
-            rank_pair(subject, _preferences(index.judgements, subject)) for subject in subjects if public.issuperset(subject)
-        ]
+    pairs = [rank_pair(*pair) for pair in totals if public.issuperset(pair[0])]
     compared = set(chain.from_iterable(subjects))
     # Answers that were only ever compared are judged as pairs.
     results = [
@@ -305,10 +320,6 @@ def _rank(run: RecordedConsensusRun, index: EventIndex, existing_ids: Callable[[
         num_judged=sum(count_judged(result)[1] > 0 for result in results) + len(pairs),
         num_public=len(results) + len(pairs),
     )
-
-
-def _preferences(judgements: JudgementIndex, subject: Subject) -> list[float]:
-    return [preference_for_first(judgement) for judgement in judgements.latest(subject).values()]
 
 
 def _count_agreed_pairs(snapshot: Snapshot, ranked: Iterable[RankedSubject]) -> int:
