@@ -13,6 +13,7 @@ import './styles/layout.css';
 import './styles/chat.css';
 import './styles/markdown.css';
 import './styles/pages.css';
+import './styles/rate.css';
 import { Toasts } from './ui/toast';
 
 createRoot(document.getElementById('root')!).render(

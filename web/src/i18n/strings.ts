@@ -1,6 +1,7 @@
 /** All strings of the page, as [English, Chinese]. */
 import { LEARNING } from './strings-learning';
 import { PEOPLE } from './strings-people';
+import { RATE } from './strings-rate';
 
 const CHAT = {
   add: ['Add', '添加'],
@@ -259,5 +260,5 @@ const CHAT = {
   'keys.help': ['Show this list', '显示此列表'],
 } as const;
 
-export const STRINGS = { ...CHAT, ...LEARNING, ...PEOPLE } as const satisfies Record<string, readonly [string, string]>;
+export const STRINGS = { ...CHAT, ...LEARNING, ...PEOPLE, ...RATE } as const satisfies Record<string, readonly [string, string]>;
 export type TranslationKey = keyof typeof STRINGS;

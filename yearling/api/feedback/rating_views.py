@@ -28,7 +28,7 @@ _SHOWN_ROLES = ("user", "assistant")
 
 def next_judgement_view(picker: JudgementPicker, consensus: LiveConsensus, person_id: str, skip: Collection[str]) -> JsonObject:
     """A `NextJudgementView`."""
-    found, team = picker.pick(person_id, skip=skip), picker.progress()
+    found, team = picker.pick(person_id, skip=skip)
     actor, today_utc = (
         consensus.log.pseudonym(person_id),
         now_utc().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0),

@@ -46,7 +46,7 @@ _NEW_TEXT_KINDS = ("offer", "edit", "note")
 
 _QUICK_RANKING_S = 0.02
 """If the ranking before took longer than this, the next one is computed in the background, and requests use the older one."""
-_BATCH = 50
+_BATCH = 10
 """How many candidates are looked up at once."""
 
 
@@ -131,41 +131,43 @@ class JudgementPicker:
         self._new_texts: tuple[object, list[str]] = (None, [])
         self._round_pairs: tuple[object, list[_OpenPair]] = (None, [])
 
-    def pick(self, person_id: str, *, skip: Collection[str] = ()) -> NextJudgement | None:
-        """Return what this person should judge next, or None if nothing is left. `skip` are ids of what they put off."""
-        actor = self._log.pseudonym(person_id)
-        candidates = self._iter_candidates(actor, self._current_ranking())
+    def pick(self, person_id: str, *, skip: Collection[str] = ()) -> tuple[NextJudgement | None, TeamProgress]:
+        """Return what this person should judge next, or None if nothing is left, and how far the team is with what is public.
+
+        `skip` are ids of what the person puts off.
+        """
+        actor, ranking = self._log.pseudonym(person_id), self._current_ranking()
+        open_pairs, new_texts = self._open_pairs(), self._public_new_texts()
+        progress = TeamProgress(
+            agreed=ranking.num_agreed,
+            judged=ranking.num_judged,
+            total=ranking.num_public
+            + sum(item not in ranking.items for item in new_texts)
+            + sum(pair.subject not in ranking.pairs for pair in open_pairs),
+        )
+        candidates = self._iter_candidates(actor, ranking, open_pairs, new_texts)
         seen: set[Subject] = set()
         while True:
             with self._log.index.consistent_view() as index:
                 batch = _next_batch(index, actor, candidates, seen, skip)
-            if not batch:
-                return None
             found = self._first_public(person_id, actor, batch)
-            if found is not None:
-                return found
+            if found is not None or not batch:
+                return found, progress
 
-    def progress(self) -> TeamProgress:
-        """Return how far the team is with everything that is public."""
-        ranking = self._current_ranking()
-        num_new = sum(item not in ranking.items for item in self._public_new_texts())
-        num_unjudged = sum(pair.subject not in ranking.pairs for pair in self._open_pairs())
-        return TeamProgress(
-            agreed=ranking.num_agreed, judged=ranking.num_judged, total=ranking.num_public + num_new + num_unjudged
-        )
-
-    def _iter_candidates(self, actor: str, ranking: _Ranking) -> Iterator[_Candidate]:
+    def _iter_candidates(
+        self, actor: str, ranking: _Ranking, open_pairs: list[_OpenPair], new_texts: list[str]
+    ) -> Iterator[_Candidate]:
         result = ranking.run.result
         side = result.side_of(actor) if result else -1
         index = self._log.index
         yield from (_Candidate((item,), "jury") for item in index.pending_jury_items(actor))
         # Everybody judges the pairs of a round in another order.
-        wanted = [pair for pair in self._open_pairs() if index.judgements.num_people(pair.subject) < pair.people_wanted]
+        wanted = [pair for pair in open_pairs if index.judgements.num_people(pair.subject) < pair.people_wanted]
         wanted.sort(key=lambda pair: sha256(f"{actor} {pair.id}".encode()).digest())
         yield from (_Candidate(pair.subject, "round", pair.round_id) for pair in wanted)
         if side >= 0:
             yield from (_Candidate(entry.subject, "side_missing") for entry in ranking.missing_by_side[side])
-        yield from (_Candidate((item,), "new") for item in self._public_new_texts() if item not in ranking.items)
+        yield from (_Candidate((item,), "new") for item in new_texts if item not in ranking.items)
         yield from (_Candidate(entry.subject, entry.reason) for entry in ranking.by_change)
 
     def _first_public(self, person_id: str, actor: str, batch: list[_Candidate]) -> NextJudgement | None:
@@ -279,7 +281,9 @@ def _next_batch(
         subject = candidate.subject
         # A juror is asked again, even after an earlier rating.
         is_due = candidate.reason == "jury" or not index.judgements.has_judged(actor, subject)
-        if is_due and subject not in seen and _can_judge(index, actor, subject) and subject_id(subject) not in skip:
+        if not is_due or subject in seen or (skip and subject_id(subject) in skip):
+            continue
+        if _can_judge(index, actor, subject):
             seen.add(subject)
             batch.append(candidate)
             if len(batch) == _BATCH:

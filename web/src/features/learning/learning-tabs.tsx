@@ -1,6 +1,6 @@
 /** Leads between the pages that show how the assistant learns. */
 import { useQuery } from '@tanstack/react-query';
-import { BookOpenText, ChartLine, GraduationCap, Lightbulb, Scale, StickyNote } from 'lucide-react';
+import { BookOpenText, ChartLine, GraduationCap, Lightbulb, Scale, StickyNote, ThumbsUp } from 'lucide-react';
 import { useEffect, useRef } from 'react';
 import { Link, useLocation } from 'wouter';
 import { ratingQueueQuery } from '../../api/queries';
@@ -8,6 +8,7 @@ import { useTranslation } from '../../i18n';
 
 export const LEARNING_PAGES = [
   ['/learning', 'nav.learning', Lightbulb],
+  ['/rate', 'nav.rate', ThumbsUp],
   ['/notes', 'nav.notes', StickyNote],
   ['/consensus', 'nav.consensus', Scale],
   ['/runs', 'nav.runs', ChartLine],
