@@ -256,6 +256,21 @@ ROUTES: tuple[Route, ...] = (
     _route("GET /v1/consensus", "common", "reader", "read"),
     _route("GET /v1/consensus/log", "common", "reader", "read"),
     _route("GET /v1/consensus/items/{item}", "common", "reader", "read", at=f"/v1/consensus/items/{UNKNOWN}", answers=(200, 404)),
+    # Question rounds, which a whole team shares
+    _route(
+        "POST /v1/rounds",
+        "common",
+        "maintainer",
+        "admin",
+        _fixed(title="Round", questions=[{"question": "Why?"}]),
+        answers=(200, 409),
+    ),
+    _route("POST /v1/rounds/questions", "common", "maintainer", "admin", _fixed(csv="Why?")),
+    _route("GET /v1/rounds/suggestions", "common", "maintainer", "admin", at="/v1/rounds/suggestions?source=offers"),
+    _route("GET /v1/rounds", "common", "reader", "read"),
+    _route("GET /v1/rounds/{round_id}", "common", "reader", "read", at=f"/v1/rounds/{UNKNOWN}", answers=(404,)),
+    _route("POST /v1/rounds/{round_id}/close", "common", "maintainer", "admin", at=f"/v1/rounds/{UNKNOWN}/close", answers=(404,)),
+    _route("DELETE /v1/rounds/{round_id}", "common", "maintainer", "admin", at=f"/v1/rounds/{UNKNOWN}", answers=(404,)),
     # Training and exams
     _route("GET /v1/runs", "common", "reader", "read"),
     _route("GET /v1/runs/{run_id}", "common", "reader", "read", at="/v1/runs/none", answers=(404,)),

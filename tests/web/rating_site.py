@@ -73,7 +73,9 @@ def fill_rating(store: Store, log: FeedbackLog) -> None:
         store, owner, title="Everyday questions", questions=[RoundQuestion(question=q) for q in QUESTIONS], people_per_pair=9
     )
     for pair in store.rounds.pairs([made.id]):
-        long = f"{SHOWCASE}\n\nThat is the long answer." if pair.position == 1 else f"A short answer.\n\n- {pair.question}\n- Done."
+        long = (
+            f"{SHOWCASE}\n\nThat is the long answer." if pair.position == 1 else f"A short answer.\n\n- {pair.question}\n- Done."
+        )
         short = f"**In brief:** it depends. See point {pair.position + 1}."
         answers = []
         for text in (long, short):

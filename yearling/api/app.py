@@ -25,7 +25,7 @@ from yearling.api.conversations import comparisons, folders, import_export, memo
 from yearling.api.conversations import routes as conversations
 from yearling.api.conversations.import_slots import ImportSlots
 from yearling.api.conversations.turn_inputs import remember_from_turn
-from yearling.api.feedback import rating_routes
+from yearling.api.feedback import rating_routes, rounds
 from yearling.api.feedback import routes as feedback
 from yearling.api.http.errors import ApiError, from_query_errors, to_api_error
 from yearling.api.http.head import HeadMiddleware
@@ -72,6 +72,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     people.router,
     feedback.router,
     rating_routes.router,
+    rounds.router,
     runs.router,
     lessons.router,
     spec.router,
@@ -100,17 +101,20 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool) -> FastAPI
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
         writer = SampleWriter(store)
-        services.assistant = assistant = Assistant(pool, writer, store.people.owner().id)
+        owner_id = store.people.owner().id
+        services.assistant = assistant = Assistant(pool, writer, owner_id)
         await services.access.start()
         services.turns = running_turns = ConversationTurns(
             store, assistant, acquire_slot=services.admission.reserve, on_saved=partial(remember_from_turn, services)
         )
         # Read the feedback log now, so that the first request for feedback does not have to wait for it.
         await asyncio.to_thread(services.start_consensus)
+        services.start_round_answering(owner_id)
         try:
             yield
         finally:
             services.turns = None
+            await services.close_round_answering()
             services.pulls.close()
             await running_turns.close()
             services.assistant = None

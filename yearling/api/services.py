@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -15,6 +16,7 @@ from yearling.api.access.pending_sign_ins import PendingSignIns
 from yearling.api.access.registry import AccessRegistry
 from yearling.api.conversations.import_slots import ImportSlots
 from yearling.api.feedback.rating_views import RaterReports
+from yearling.api.feedback.round_answering import RoundAnswering
 from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.metrics import ServerMetrics
@@ -88,6 +90,7 @@ class Services:
     rater_reports: RaterReports = field(default_factory=RaterReports)
     _consensus: LiveConsensus | None = None
     _picker: JudgementPicker | None = None
+    _round_answering: RoundAnswering | None = None
 
     @property
     def running_assistant(self) -> Assistant:
@@ -108,6 +111,22 @@ class Services:
     def running_picker(self) -> JudgementPicker:
         """Picks what people should judge next, and blocks on the disk. Raises ApiError (503) before the server has started."""
         return _require_started(self._picker)
+
+    @property
+    def round_answering(self) -> RoundAnswering:
+        """The task that answers the questions of rounds. Raises ApiError (503) before the server has started."""
+        return _require_started(self._round_answering)
+
+    def start_round_answering(self, owner_id: str) -> None:
+        """Answer the questions of rounds while nobody generates. Needs the running consensus."""
+        self._round_answering = RoundAnswering(self.running_consensus.log, self.pool, self.admission, owner_id=owner_id)
+        self._round_answering.start()
+
+    async def close_round_answering(self) -> None:
+        """Stop answering. The pair in progress is answered after the next start."""
+        answering, self._round_answering = self._round_answering, None
+        if answering is not None:
+            await answering.close()
 
     def start_consensus(self) -> None:
         """Follow the feedback log, and run the consensus in the background whenever it grows."""
@@ -135,6 +154,22 @@ class AdmissionController:
         self._queue_limit = queue_limit
         self._metrics = metrics
         self._num_in_flight: dict[str, int] = {}
+        self._changed_s = time.monotonic()
+        self._request_callbacks: list[Callable[[], None]] = []
+
+    @property
+    def num_answers(self) -> int:
+        """Answers that run or wait, of all models."""
+        return sum(self._num_in_flight.values())
+
+    @property
+    def quiet_s(self) -> float:
+        """Seconds since the last answer ended; 0 while there is one."""
+        return 0.0 if self.num_answers else time.monotonic() - self._changed_s
+
+    def on_request(self, callback: Callable[[], None]) -> None:
+        """Call this whenever capacity is reserved."""
+        self._request_callbacks.append(callback)
 
     def reserve(self, turn: PreparedTurn) -> CapacityReservation:
         """Reserve capacity for each answer of the turn. Raises ApiError (503) if there is none."""
@@ -158,6 +193,10 @@ class AdmissionController:
     def _adjust(self, name: str, count: int) -> None:
         self._num_in_flight[name] = self._num_in_flight.get(name, 0) + count
         self._metrics.answers_in_flight.inc(count)
+        self._changed_s = time.monotonic()
+        if count > 0:
+            for callback in self._request_callbacks:
+                callback()
 
 
 class CapacityReservation:

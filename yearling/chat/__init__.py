@@ -35,7 +35,7 @@ from yearling.chat.served_spec import SPEC_SYSTEM_MESSAGE, SPEC_VERSION
 from yearling.chat.spec_cases import SpecCase, SpecProblem, SpecTwin
 from yearling.chat.spec_folder import CLAUSE_LEVELS, BehaviourSpec, Clause, ClauseLevel, load_spec, read_spec, spec_dir
 from yearling.chat.structured_output import SchemaNotSatisfied
-from yearling.chat.turn import DEFAULT_SAMPLING, Assistant, PreparedTurn
+from yearling.chat.turn import DEFAULT_SAMPLING, Assistant, PreparedTurn, ServedModelProvider
 from yearling.chat.turn_events import AssistantAnswer, ChoiceAnswer, TokenUsage, TurnEvent, total_token_usage
 from yearling.chat.turn_plan import conversation_model
 
@@ -68,6 +68,7 @@ __all__ = [
     "PreparedTurn",
     "ReasoningEffort",
     "SchemaNotSatisfied",
+    "ServedModelProvider",
     "SpecCase",
     "SpecProblem",
     "SpecTwin",

@@ -156,7 +156,7 @@ def close_finished_rounds(log: FeedbackLog, *, items: Collection[str] | None = N
     """Close the rounds that have reached their goal and return their ids; with `items`, only rounds with these answers."""
     store = log.store
     candidates = store.rounds.list(state=["open"])
-    if items is not None:
+    if items is not None and candidates:
         judged = {pair.round_id for pair in store.rounds.pairs_of_items(list(items))}
         candidates = [record for record in candidates if record.id in judged]
     progress = round_progress(log, candidates) if candidates else {}

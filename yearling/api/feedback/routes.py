@@ -19,7 +19,7 @@ from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.services import get_services
-from yearling.feedback import FeedbackEvent, LiveConsensus, event_to_dict
+from yearling.feedback import FeedbackEvent, LiveConsensus, close_finished_rounds, event_to_dict
 
 router = ApiRouter(dependencies=[require_role("reader")])
 
@@ -70,7 +70,9 @@ async def create_comparison(request: Request, body: JsonBody[schemas.ComparisonR
     left, right = normalize_item_id(body.left), normalize_item_id(body.right)
 
     def compare(consensus: LiveConsensus, person_id: str) -> RecordedJudgement:
-        return consensus.log.compare(person_id, left, right, body.outcome, tags=body.tags), None
+        event = consensus.log.compare(person_id, left, right, body.outcome, tags=body.tags)
+        close_finished_rounds(consensus.log, items=[left, right])
+        return event, None
 
     return await _record(request, compare)
 

@@ -136,9 +136,11 @@ class RoundStore:
         with self._database.read() as connection:
             return _require_round(connection, round_id)
 
-    def list(self, *, state: Collection[RoundState] | None = None, person_id: str | None = None) -> RoundRecords:
-        """The rounds, newest first: those in certain states or of a person if given."""
-        query = sa.select(rounds).order_by(rounds.c.id.desc())
+    def list(
+        self, *, state: Collection[RoundState] | None = None, person_id: str | None = None, limit: int | None = None
+    ) -> RoundRecords:
+        """The rounds, newest first: those in certain states or of a person if given, at most `limit`."""
+        query = sa.select(rounds).order_by(rounds.c.id.desc()).limit(limit)
         if state is not None:
             query = query.where(rounds.c.state.in_(state))
         if person_id is not None:

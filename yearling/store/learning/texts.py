@@ -45,6 +45,9 @@ class TextRecord:
     person_id: str | None = None
 
 
+TextRecords = list[TextRecord]
+
+
 def make_text(
     text_id: str,
     kind: str,
@@ -123,6 +126,12 @@ class TextStore:
         """All texts, ordered by id."""
         with self._database.read() as connection:
             return [_text_from_row(row) for row in connection.execute(sa.select(texts).order_by(texts.c.id))]
+
+    def list_by_kind(self, kind: str, *, limit: int) -> TextRecords:
+        """The newest texts of a kind, newest first."""
+        query = sa.select(texts).where(texts.c.kind == kind).order_by(texts.c.created_utc.desc(), texts.c.id).limit(limit)
+        with self._database.read() as connection:
+            return [_text_from_row(row) for row in connection.execute(query)]
 
     def delete(self, text_id: str, *, actor: str) -> None:
         """Delete a text; its events stay in the log. `actor` is for the audit log. Raises NotFound."""
