@@ -43,9 +43,7 @@ export const RATE = {
   'rate.second': ['Second', '第二个'],
   'rate.same': ['About the same', '差不多'],
   'rate.choose': ['Your judgement', '你的评价'],
-  'rate.keysHint': ['Each button has its key on it.', '每个按钮上标有快捷键。'],
   'rate.undone': ['Undone. It no longer counts.', '已撤销，不再计入。'],
-  'rate.announce': ['Next: {what}', '下一个：{what}'],
 
   'rate.guessTitle': ['What will most others prefer?', '你觉得多数人会更喜欢哪个？'],
   'rate.guessTitleItem': ['What will most others say?', '你觉得多数人会怎么评？'],
@@ -55,7 +53,7 @@ export const RATE = {
   ],
   'rate.guessSkip': ['I do not know', '不知道'],
   'rate.guessThanks': ['Thank you. It counts once three others have judged.', '谢谢。等另外三个人评过之后就能见分晓。'],
-  'rate.guessScore': ['You guessed what others prefer in {right} of {counted} cases.', '你猜中了 {counted} 次中的 {right} 次。'],
+  'rate.guessScore': ['You were right about what others prefer in {right} of {counted} {counted|case|cases}.', '你猜中了 {counted} 次中的 {right} 次。'],
 
   'rate.none': ['Nothing left to rate', '没有要评的了'],
   'rate.noneText': [

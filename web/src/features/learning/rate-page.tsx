@@ -11,7 +11,6 @@ import { Button } from '../../ui/button';
 import { ErrorMessage } from '../../ui/error-message';
 import { Markdown } from '../../ui/markdown/markdown';
 import { EmptyState, Page } from '../../ui/page';
-import { toast } from '../../ui/toast';
 import { isTyping } from '../chat/comparison';
 import { refresh } from './rating-form';
 import { type Guess, type Judgement, RatingSession } from './rating-session';
@@ -61,24 +60,21 @@ export default function RatePage() {
 function Rating() {
   const t = useTranslation();
   const [session] = useState(() => new RatingSession());
-  const { current, guessing, score, error, judged, skipped, undoable } = useStore(session.state);
+  const { current, guessing, score, error, judged, skipped, undoable, undone } = useStore(session.state);
   const shown = guessing ?? current;
   useEffect(() => {
     void session.start();
     return () => void refresh();
   }, [session]);
-  const undo = useCallback(async () => {
-    if (await session.undo()) toast(t('rate.undone'));
-  }, [session, t]);
+  const undo = useCallback(() => session.undo(), [session]);
   useKeys(session, shown, guessing !== null, undo);
   return (
     <Page title={t('nav.rate')} lead={judged ? undefined : t('rate.lead')}>
       {shown && <Progress next={current ?? shown} />}
-      {score && (
-        <p className="small" role="status">
-          {score.counted ? t('rate.guessScore', { right: score.right, counted: score.counted }) : t('rate.guessThanks')}
-        </p>
-      )}
+      <p className="rate-status small" role="status">
+        {undone && t('rate.undone')}
+        {score && (score.counted ? t('rate.guessScore', { right: score.right, counted: score.counted }) : t('rate.guessThanks'))}
+      </p>
       {error !== undefined ? (
         <div className="notice bad" role="alert">
           <span className="grow">
@@ -107,10 +103,10 @@ function Rating() {
               <Choices choices={shown.kind === 'pair' ? PAIR_CHOICES : ITEM_CHOICES} onChoose={(one) => session.judge(one)} />
             )}
             <div className="rate-more">
-              <Button kind="plain" icon={SkipForward} onClick={() => session.skip()}>
+              <Button kind="plain" icon={SkipForward} aria-keyshortcuts="s" onClick={() => session.skip()}>
                 {t(guessing ? 'rate.guessSkip' : 'compare.skip')} <kbd aria-hidden="true">s</kbd>
               </Button>
-              <Button kind="plain" icon={Undo2} disabled={!undoable} onClick={() => void undo()}>
+              <Button kind="plain" icon={Undo2} aria-keyshortcuts="u Control+Z" disabled={!undoable} onClick={() => void undo()}>
                 {t('undo')} <kbd aria-hidden="true">u</kbd>
               </Button>
             </div>
@@ -157,7 +153,7 @@ function Choices<T>({ choices, onChoose }: { choices: readonly Choice<T>[]; onCh
   return (
     <div className="rate-choices" role="group" aria-label={t('rate.choose')}>
       {choices.map(([key, value, label]) => (
-        <Button key={key} kind={value === 'tie' || value === 0.5 ? '' : 'primary'} onClick={() => onChoose(value)}>
+        <Button key={key} aria-keyshortcuts={key} kind={value === 'tie' || value === 0.5 ? '' : 'primary'} onClick={() => onChoose(value)}>
           {t(label)} <kbd aria-hidden="true">{key}</kbd>
         </Button>
       ))}
@@ -200,7 +196,7 @@ function Subject({ next, guessing }: { next: NextJudgement; guessing: boolean })
         {guessing ? (
           <p className="small muted">{t('rate.guessText')}</p>
         ) : (
-          <p className="small muted row tight">
+          <p className="small muted row nowrap tight">
             <Sparkles size={15} aria-hidden="true" />
             <span>
               {t('rate.whyThis')} <Why next={next} />
@@ -294,7 +290,7 @@ function NothingLeft({
   const place = useRef<HTMLDivElement>(null);
   useEffect(() => place.current?.focus({ preventScroll: true }), []);
   return (
-    <div ref={place} tabIndex={-1} role="status">
+    <div ref={place} tabIndex={-1} role="status" className="rate-end">
       <EmptyState icon={CheckCheck} title={t('rate.none')} text={t('rate.noneText')}>
         {judged > 0 && <p>{t('rate.noneJudged', { n: judged })}</p>}
         <div className="row center">

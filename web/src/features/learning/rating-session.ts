@@ -2,7 +2,7 @@
  * Judging one thing after the other, without waiting: the next thing is fetched while the person reads this one, and a judgement is
  * sent while they read the next. A judgement that fails comes back, and Undo takes the last ones back, newest first.
  */
-import { api } from '../../api/client';
+import { ApiError, api } from '../../api/client';
 import type { GuessScore, NextJudgement } from '../../api/types';
 import { Store } from '../../store';
 import { toastError } from '../../ui/toast';
@@ -26,6 +26,8 @@ export interface RatingState {
   judged: number;
   skipped: number;
   undoable: boolean;
+  /** Whether the last thing that happened was Undo. */
+  undone: boolean;
 }
 
 interface Sent {
@@ -43,6 +45,7 @@ export class RatingSession {
     judged: 0,
     skipped: 0,
     undoable: false,
+    undone: false,
   });
   private skipped: string[] = [];
   private sent: Sent[] = [];
@@ -50,6 +53,8 @@ export class RatingSession {
   /** What failed to be sent or was undone, to be judged before anything new. */
   private returned: NextJudgement[] = [];
   private undoing = false;
+  /** What the person was asked about: once is enough, even if they judge it again. */
+  private guessed = new Set<string>();
 
   /** Fetches the first thing to judge. Also tries again after an error. */
   async start(): Promise<void> {
@@ -62,8 +67,8 @@ export class RatingSession {
     if (!current || current.kind === 'none' || guessing) return;
     const event = this.send(current, judgement);
     this.sent = [...this.sent, { what: current, event }].slice(-MAX_UNDO);
-    this.change({ judged: this.state.get().judged + 1, undoable: true, score: null });
-    if (current.guess) this.change({ guessing: current });
+    this.change({ judged: this.state.get().judged + 1, undoable: true, undone: false, score: null });
+    if (current.guess && !this.guessed.has(current.id)) this.change({ guessing: current });
     else void this.advance();
   }
 
@@ -72,6 +77,7 @@ export class RatingSession {
     const { guessing } = this.state.get();
     if (!guessing) return;
     this.change({ guessing: null });
+    this.guessed.add(guessing.id);
     if (guess) void this.sendGuess(guessing, guess);
     void this.advance();
   }
@@ -81,7 +87,7 @@ export class RatingSession {
     if (guessing) return this.guess(null);
     if (!current || current.kind === 'none') return;
     this.skipped = [...this.skipped, current.id].slice(-MAX_SKIPPED);
-    this.change({ skipped: this.skipped.length, score: null });
+    this.change({ skipped: this.skipped.length, undone: false, score: null });
     void this.advance();
   }
 
@@ -92,10 +98,10 @@ export class RatingSession {
     await this.start();
   }
 
-  /** Takes the newest judgement of this visit back and shows what it was about. Returns whether there was one. */
-  async undo(): Promise<boolean> {
+  /** Takes the newest judgement of this visit back and shows what it was about. */
+  async undo(): Promise<void> {
     const last = this.sent.at(-1);
-    if (!last || this.undoing) return false;
+    if (!last || this.undoing) return;
     this.undoing = true;
     try {
       const event = await last.event;
@@ -108,11 +114,11 @@ export class RatingSession {
         guessing: null,
         judged: event === null ? judged : judged - 1,
         undoable: this.sent.length > 0,
+        undone: event !== null,
+        score: null,
       });
-      return event !== null;
     } catch (error) {
       toastError(error);
-      return false;
     } finally {
       this.undoing = false;
     }
@@ -181,7 +187,8 @@ export class RatingSession {
     try {
       this.change({ score: await api.post('/v1/feedback/guesses', { body }) });
     } catch (error) {
-      toastError(error);
+      // The first guess stays, if there is one from an earlier visit.
+      if (!(error instanceof ApiError && error.status === 409)) toastError(error);
     }
   }
 
