@@ -38,6 +38,7 @@ from yearling.feedback import (
     Removal,
     Retraction,
     StatusChange,
+    build_rating_queue,
     canonical_utf8_json,
     choose_slate,
     code_hash,
@@ -267,6 +268,9 @@ def test_item_rated_by_one_side_waits_for_the_other(
     assert min(view.ratings for view in item.sides) < 2
     assert outcome.snapshot.visible_division.degree > 0.5
     assert (item.reason, item.weight < 0.45) == ("other_side_missing", True)
+    other = next(f"u{u}" for u in range(60) if truth.camp[u] == 1)
+    first = build_rating_queue(outcome.snapshot, outcome.parameters.status, outcome.side_of(other))[0]
+    assert (first.item, first.reason) == ("fresh", "side_missing")
 
 
 def test_items_with_one_rating_each_get_no_status() -> None:

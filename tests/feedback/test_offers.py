@@ -13,7 +13,7 @@ from tests.feedback.people import open_feedback_log
 from tests.store.examples import make_sample
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.feedback import (
-    MAX_ANSWER_CHARS,
+    MAX_OFFERED_ANSWER_CHARS,
     FeedbackLog,
     export_log_lines,
     export_own_acts,
@@ -171,11 +171,11 @@ def test_others_see_the_message_without_the_reasoning(log: FeedbackLog, ada: str
 
 def test_limits(log: FeedbackLog, ada: str, bob: str, monkeypatch: pytest.MonkeyPatch) -> None:
     item = add_answer(log, ada)
-    for words in ({"answer": " "}, {"question": ""}, {"answer": "x" * (MAX_ANSWER_CHARS + 1)}):
+    for words in ({"answer": " "}, {"question": ""}, {"answer": "x" * (MAX_OFFERED_ANSWER_CHARS + 1)}):
         with pytest.raises(BadInput):
             offer_answer(log, ada, item, **words)
     with pytest.raises(BadInput, match="others can rate up to"):
-        offer_answer(log, ada, add_answer(log, ada, output_text="x" * (MAX_ANSWER_CHARS + 1)))
+        offer_answer(log, ada, add_answer(log, ada, output_text="x" * (MAX_OFFERED_ANSWER_CHARS + 1)))
     with pytest.raises(NotFound):
         offer_answer(log, bob, item)
     monkeypatch.setattr(offers_module, "MAX_LIVE_OFFERS", 1)

@@ -13,6 +13,7 @@ from tests.web.accounts import serve_accounts
 from tests.web.conftest import Suite, list_suite_tests, require_browser
 from tests.web.models_site import serve_models
 from tests.web.payloads import DIAGRAMS, FORMULAS, HTML, PAYLOADS
+from tests.web.rating_site import serve_rating_site
 from tests.web.site import Site, serve_site
 from tests.web.stream_drill import drill
 from yearling.feedback import FeedbackLog
@@ -83,6 +84,18 @@ def offering(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite) -> dict
 def test_offered_answers_in_the_browser(offering: dict[str, dict[str, Any]], name: str) -> None:
     found = offering[name]
     print(found["seconds"], "s")
+
+
+@pytest.fixture(scope="module")
+def judging(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite) -> dict[str, dict[str, Any]]:
+    with serve_rating_site(tmp_path_factory.mktemp("rating")) as found:
+        return run_suite("rating", found.facts)
+
+
+@pytest.mark.parametrize("name", list_suite_tests("rating"))
+def test_the_rate_page_in_the_browser(judging: dict[str, dict[str, Any]], name: str) -> None:
+    found = judging[name]
+    print(found["output"], found["seconds"], "s")
     assert found["failure"] is None, found["failure"]
 
 

@@ -18,6 +18,8 @@ const Learning = lazy(() => import('./features/learning/learning-page'));
 const Models = lazy(() => import('./features/models/models-page'));
 const Consensus = lazy(() => import('./features/learning/consensus-page'));
 const Rounds = lazy(() => import('./features/learning/rounds-page'));
+const Rate = lazy(() => import('./features/learning/rate-page'));
+const Raters = lazy(() => import('./features/learning/raters-page'));
 const Runs = lazy(() => import('./features/learning/runs-page'));
 const Exams = lazy(() => import('./features/learning/exams-page'));
 const Spec = lazy(() => import('./features/learning/spec-page'));
@@ -29,6 +31,7 @@ const SignIn = lazy(() => import('./features/account/sign-in-page'));
 const TITLES: Record<string, TranslationKey> = {
   ...Object.fromEntries<TranslationKey>(LEARNING_PAGES.map(([href, title]) => [href, title])),
   '/compare': 'nav.compare',
+  '/raters': 'nav.raters',
   '/memory': 'nav.memory',
   '/history': 'nav.history',
   '/models': 'nav.models',
@@ -86,6 +89,12 @@ function Pages() {
           </Route>
           <Route path="/notes">
             <Notes />
+          </Route>
+          <Route path="/rate">
+            <Rate />
+          </Route>
+          <Route path="/raters">
+            <Raters />
           </Route>
           <Route path="/memory">
             <Memory />

@@ -11,6 +11,7 @@ const KEYS: readonly (readonly [string, TranslationKey])[] = [
   ['↑', 'keys.editLast'],
   ['Esc', 'keys.stop'],
   ['1  2  0', 'keys.compare'],
+  ['1  2  =  S  U', 'keys.rate'],
   ['?', 'keys.help'],
 ];
 

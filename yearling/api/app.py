@@ -25,7 +25,7 @@ from yearling.api.conversations import comparisons, folders, import_export, memo
 from yearling.api.conversations import routes as conversations
 from yearling.api.conversations.import_slots import ImportSlots
 from yearling.api.conversations.turn_inputs import remember_from_turn
-from yearling.api.feedback import offers, rounds
+from yearling.api.feedback import offers, rating_routes, rounds
 from yearling.api.feedback import routes as feedback
 from yearling.api.http.errors import ApiError, from_query_errors, to_api_error
 from yearling.api.http.head import HeadMiddleware
@@ -72,6 +72,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     people.router,
     feedback.router,
     offers.router,
+    rating_routes.router,
     rounds.router,
     runs.router,
     lessons.router,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from starlette.requests import Request
@@ -15,6 +15,7 @@ from yearling.api.access.oidc_client import OidcProvider
 from yearling.api.access.pending_sign_ins import PendingSignIns
 from yearling.api.access.registry import AccessRegistry
 from yearling.api.conversations.import_slots import ImportSlots
+from yearling.api.feedback.rating_views import RaterReports
 from yearling.api.feedback.round_answering import RoundAnswering
 from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonObject, JsonResponse
@@ -22,7 +23,7 @@ from yearling.api.http.metrics import ServerMetrics
 from yearling.api.model_library.pulls import ModelPulls
 from yearling.chat import Assistant, ConversationTurns, PreparedTurn
 from yearling.config import EndpointSettings, Settings
-from yearling.feedback import FeedbackLog, LiveConsensus
+from yearling.feedback import FeedbackLog, JudgementPicker, LiveConsensus
 from yearling.inference import EndpointStatus, ListedModel, ServedModel
 from yearling.models import LocalModel
 from yearling.store import Store
@@ -86,7 +87,9 @@ class Services:
     imports: ImportSlots
     assistant: Assistant | None = None
     turns: ConversationTurns | None = None
+    rater_reports: RaterReports = field(default_factory=RaterReports)
     _consensus: LiveConsensus | None = None
+    _picker: JudgementPicker | None = None
     _round_answering: RoundAnswering | None = None
 
     @property
@@ -103,6 +106,11 @@ class Services:
     def running_consensus(self) -> LiveConsensus:
         """The live consensus, whose methods block on the disk. Raises ApiError (503) before the server has started."""
         return _require_started(self._consensus)
+
+    @property
+    def running_picker(self) -> JudgementPicker:
+        """Picks what people should judge next, and blocks on the disk. Raises ApiError (503) before the server has started."""
+        return _require_started(self._picker)
 
     @property
     def round_answering(self) -> RoundAnswering:
@@ -123,11 +131,12 @@ class Services:
     def start_consensus(self) -> None:
         """Follow the feedback log, and run the consensus in the background whenever it grows."""
         self._consensus = LiveConsensus(FeedbackLog(self.store))
+        self._picker = JudgementPicker(self._consensus)
         self._consensus.start()
 
     async def close_consensus(self) -> None:
         """Stop the consensus runs."""
-        consensus, self._consensus = self._consensus, None
+        consensus, self._consensus, self._picker = self._consensus, None, None
         if consensus is not None:
             await asyncio.to_thread(consensus.close)
 

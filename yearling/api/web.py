@@ -27,6 +27,8 @@ PAGE_PATHS = (
     "/temporary",
     "/compare",
     "/notes",
+    "/rate",
+    "/raters",
     "/memory",
     "/history",
     "/learning",

@@ -51,7 +51,11 @@ from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.pseudonyms import Pseudonyms
 from yearling.feedback.publication import ReplayReport, publication_lines, replay_publication
 from yearling.feedback.rater_model import PAPER_FIT, PREDICTION_FIT, FitParameters
-from yearling.feedback.rating_queue import RatingQueueItem, build_rating_queue
+from yearling.feedback.rating.guess_scores import GuessScore, score_guesses
+from yearling.feedback.rating.judgement_index import JudgementIndex
+from yearling.feedback.rating.next_judgement import JudgementPicker, NextJudgement, TeamProgress, is_guess_due
+from yearling.feedback.rating.rater_report import MemberGroup, RaterReport, build_rater_report
+from yearling.feedback.rating_queue import RatingQueueItem, build_rating_queue, division_degree, expected_weight_change
 from yearling.feedback.rounds import (
     DEFAULT_PEOPLE_PER_PAIR,
     MAX_CSV_CHARS,
@@ -114,17 +118,23 @@ __all__ = [
     "FeedbackImportReport",
     "FeedbackLog",
     "FitParameters",
+    "GuessScore",
     "ItemResult",
     "ItemStatus",
+    "JudgementIndex",
+    "JudgementPicker",
     "JuryInvitation",
     "LiveConsensus",
     "LogState",
+    "MemberGroup",
+    "NextJudgement",
     "Note",
     "NoteRating",
     "Offer",
     "OfferPreview",
     "PairParameters",
     "Pseudonyms",
+    "RaterReport",
     "Rating",
     "RatingQueueItem",
     "RecordedConsensusRun",
@@ -137,7 +147,9 @@ __all__ = [
     "StatusChange",
     "StatusParameters",
     "StatusRule",
+    "TeamProgress",
     "Vouch",
+    "build_rater_report",
     "build_rating_queue",
     "canonical_event_bytes",
     "canonical_utf8_json",
@@ -145,9 +157,11 @@ __all__ = [
     "close_finished_rounds",
     "code_hash",
     "create_round",
+    "division_degree",
     "draw_jury",
     "event_from_dict",
     "event_to_dict",
+    "expected_weight_change",
     "explain_item",
     "explain_snapshot",
     "export_log_lines",
@@ -155,6 +169,7 @@ __all__ = [
     "fold_events",
     "import_feedback_file",
     "import_own_acts",
+    "is_guess_due",
     "judges_by_pair",
     "list_offers",
     "load_latest_run",
@@ -170,6 +185,7 @@ __all__ = [
     "round_progress",
     "run_and_record",
     "run_consensus",
+    "score_guesses",
     "sort_events",
     "update_item_result",
     "withdraw_offer",

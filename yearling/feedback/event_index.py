@@ -27,6 +27,7 @@ from yearling.feedback.events import (
     StatusChange,
     event_from_dict,
 )
+from yearling.feedback.rating.judgement_index import JudgementIndex
 from yearling.store import EventLogHead, Store, withdrawal_error
 
 MIN_TIME_STEP = timedelta(microseconds=1)
@@ -37,6 +38,8 @@ class EventIndex:
     """All events of one store's log, indexed. Thread-safe: hold `consistent_view()` to ask several questions about one state."""
 
     def __init__(self, store: Store) -> None:
+        self.judgements = JudgementIndex()
+        """Who judged what. Ask it within `consistent_view()`."""
         self._store = store
         self._lock = threading.RLock()
         self._events: list[FeedbackEvent] = []
@@ -213,6 +216,7 @@ class EventIndex:
         self._last_act_sequence = sequence
         if isinstance(event, Rating | Comparison):
             self._judges.add(event.actor)
+            self.judgements.add(event)
         if isinstance(event, Admission):
             self._admissions.setdefault(event.account, []).append(event)
         if isinstance(event, Retraction | Removal):
@@ -238,6 +242,8 @@ class EventIndex:
         if target is None or withdrawal_error(event, target):
             return  # without effect; the consensus lists it with its reason
         self._withdrawals.setdefault(target.id, event)
+        if isinstance(target, Rating | Comparison):
+            self.judgements.withdraw(target)
         if isinstance(target, Rating | JuryInvitation):
             self._index_under_item(target.item, event, sequence)
 

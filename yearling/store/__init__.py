@@ -25,6 +25,7 @@ from yearling.store.learning.consensus_runs import ConsensusRun
 from yearling.store.learning.event_log import AppendResult, EventEntry, EventLogHead, hash_event_entry
 from yearling.store.learning.exams import ExamRun, GradedSample
 from yearling.store.learning.gates import GateRecord
+from yearling.store.learning.guesses import GuessedOutcome, GuessRecord
 from yearling.store.learning.lesson_sets import LessonSetRecord, LessonSource
 from yearling.store.learning.offers import OfferRecord
 from yearling.store.learning.retraction_rules import (
@@ -89,6 +90,8 @@ __all__ = [
     "Folder",
     "GateRecord",
     "GradedSample",
+    "GuessRecord",
+    "GuessedOutcome",
     "HistoryEntry",
     "HistoryPage",
     "ImportLocks",

@@ -50,6 +50,7 @@ from yearling.store.learning.consensus_runs import ConsensusRunStore
 from yearling.store.learning.event_log import EventLog
 from yearling.store.learning.exams import ExamStore
 from yearling.store.learning.gates import GateStore
+from yearling.store.learning.guesses import GuessStore
 from yearling.store.learning.lesson_sets import LessonSetStore
 from yearling.store.learning.offers import OfferStore
 from yearling.store.learning.rounds import RoundStore
@@ -89,6 +90,7 @@ class Store:
         self.events = EventLog(database)
         self.texts = TextStore(database)
         self.offers = OfferStore(database)
+        self.guesses = GuessStore(database)
         self.rounds = RoundStore(database)
         self.secrets = SecretStore(database)
         self.consensus_runs = ConsensusRunStore(database, self.blobs)

@@ -68,6 +68,8 @@ export const ratingQueueQuery = queryOptions({
   queryFn: () => api.get('/v1/feedback/queue', { params: { query: { limit: 50 } } }),
 });
 
+export const raterReportQuery = queryOptions({ queryKey: ['raters'], queryFn: () => api.get('/v1/rating/report') });
+
 export const consensusQuery = queryOptions({
   queryKey: ['consensus'],
   queryFn: () => api.get('/v1/consensus', { params: { query: { limit: 500 } } }),

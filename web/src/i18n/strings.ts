@@ -3,6 +3,7 @@ import { LEARNING } from './strings-learning';
 import { OFFERS } from './strings-offers';
 import { PEOPLE } from './strings-people';
 import { ROUNDS } from './strings-rounds';
+import { RATE } from './strings-rate';
 
 const CHAT = {
   add: ['Add', '添加'],
@@ -261,7 +262,7 @@ const CHAT = {
   'keys.help': ['Show this list', '显示此列表'],
 } as const;
 
-export const STRINGS = { ...CHAT, ...LEARNING, ...OFFERS, ...PEOPLE, ...ROUNDS } as const satisfies Record<
+export const STRINGS = { ...CHAT, ...LEARNING, ...OFFERS, ...PEOPLE, ...RATE, ...ROUNDS } as const satisfies Record<
   string,
   readonly [string, string]
 >;

@@ -197,8 +197,9 @@ class QueueItemView(ResponseModel):
     """ID of the item."""
     kind: Literal["answer", "note", "edit"]
     """Kind of the item."""
-    why: Literal["jury", "your_side", "other_side", "quorum", "undecided"]
-    """Why a rating is needed: the caller is on a jury, one side's ratings are missing, there are too few, or it is undecided."""
+    why: Literal["jury", "round", "side_missing", "new", "most_uncertain"]
+    """Why a rating is needed: the caller is on a jury, a round lacks people, the caller's side has not rated it, nobody has rated
+    it, or one more rating changes most."""
     text: str | None
     """Text of a note or edit; null for answers, which are private."""
     about: str | None

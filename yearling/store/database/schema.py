@@ -14,7 +14,7 @@ from sqlalchemy.engine import Row
 
 from yearling.store.database.column_types import ExactText, UtcDateTime
 
-SCHEMA_VERSION = "0015"
+SCHEMA_VERSION = "0016"
 """The number of the newest migration. It is repeated here so that an ordinary start need not load Alembic; a test compares."""
 
 VERSION_TABLE = "yearling_schema"
@@ -277,6 +277,20 @@ texts = sa.Table(
     sa.Column("salt", sa.String(32), nullable=False),
     sa.Column("content", sa.Text, nullable=False),
     sa.Column("sha256", HASH, nullable=False),
+    sa.Index(None, "kind", "id"),
+)
+
+# What a person thinks that most others prefer. `right_item` is empty for a guess about one item.
+guesses = sa.Table(
+    "guesses",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("left_item", sa.String(200), nullable=False),
+    sa.Column("right_item", sa.String(200), nullable=False),
+    sa.Column("guess", sa.String(16), nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("person_id", "left_item", "right_item"),
 )
 
 # No CASCADE: an old export must not bring back the words of an offer whose person or answer was deleted.

@@ -158,6 +158,12 @@ class RoundStore:
                 records += [_pair_from_row(row) for row in rows]
         return records
 
+    def count_ready(self, round_ids: Sequence[str]) -> int:
+        """How many pairs of these rounds can be judged. Reads no question."""
+        is_ready = sa.and_(round_pairs.c.round_id.in_(round_ids), round_pairs.c.state == "ready")
+        with self._database.read() as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(round_pairs).where(is_ready)).scalar_one()
+
     def pairs_of_items(self, items: Sequence[str]) -> RoundPairRecords:
         """The pairs that have one of these items as an answer."""
         records: list[RoundPair] = []

@@ -101,6 +101,27 @@ class TextStore:
         with self._database.read() as connection:
             return _select_existing(connection, ids)
 
+    def existing_ids(self, ids: Sequence[str]) -> set[str]:
+        """The subset of these ids that belong to a text. Reads no text."""
+        found: set[str] = set()
+        with self._database.read() as connection:
+            for batch in in_batches(ids):
+                found.update(connection.scalars(sa.select(texts.c.id).where(texts.c.id.in_(batch))))
+        return found
+
+    def state_of_kinds(self, kinds: Sequence[str]) -> tuple[int, str]:
+        """The number of texts of these kinds and their largest id: whoever knows the list of them sees whether it changed."""
+        query = sa.select(sa.func.count(), sa.func.max(texts.c.id)).where(texts.c.kind.in_(kinds))
+        with self._database.read() as connection:
+            count, largest = connection.execute(query).one()
+        return count, largest or ""
+
+    def ids_of_kinds(self, kinds: Sequence[str]) -> list[str]:
+        """The ids of all texts of these kinds, in order of kind and id. Reads no text."""
+        query = sa.select(texts.c.id).where(texts.c.kind.in_(kinds)).order_by(texts.c.kind, texts.c.id)
+        with self._database.read() as connection:
+            return list(connection.scalars(query))
+
     def list(self) -> list[TextRecord]:
         """All texts, ordered by id."""
         with self._database.read() as connection:

@@ -43,6 +43,7 @@ def export_person_data(
         writer.write_lines("shares", (_json_values(record_values(record)) for record in store.shares.list(person_id)))
         writer.write_lines("offers", _iter_offers(store, person_id))
         writer.write_lines("memories", (_json_values(record_values(record)) for record in store.memories.list(person_id)))
+        writer.write_lines("guesses", (_json_values(record_values(record)) for record in store.guesses.list(person_id)))
         writer.write_lines("api_conversations", (_json_values(row) for row in store.api_conversations.export(person_id)))
         writer.write_lines("rounds", _iter_rounds(store, person_id))
         writer.write_lines("settings", [store.personal_settings.get(person_id)])

@@ -137,6 +137,7 @@ class YearlingImporter:
                 self._import_conversation(row)
             self._import_each("comparisons", self._import_comparison)
             self._import_each("memories", self._import_memory)
+            self._import_each("guesses", self._import_guess)
             self._import_each(
                 "settings", lambda row: self._store.personal_settings.update(self._person_id, self._settings_validator(row))
             )
@@ -318,6 +319,9 @@ class YearlingImporter:
         values = {**row, "message_id": self._id_map.get(row["message_id"] or "", row["message_id"])}
         if self._store.memories.insert_exported(self._person_id, {**values, "id": self._available_id("memories", row["id"])}):
             self._result.memories += 1
+
+    def _import_guess(self, row: dict[str, Any]) -> None:
+        self._store.guesses.insert_exported(self._person_id, {**row, "id": self._available_id("guesses", row["id"])})
 
     def _import_api_conversation(self, row: dict[str, Any]) -> None:
         if self._owner_of(api_conversations, row["id"]) != self._person_id:

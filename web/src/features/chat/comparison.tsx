@@ -16,7 +16,7 @@ import { useStreaming } from './use-streaming';
 const KEYS: Readonly<Record<string, Outcome>> = { '1': 'left', '2': 'right', '0': 'tie', '=': 'tie' };
 
 /** Whether a key belongs to whatever has the focus: a field, or an open menu or dialog. */
-function isTyping(target: EventTarget | null): boolean {
+export function isTyping(target: EventTarget | null): boolean {
   const field = (target as HTMLElement | null)?.closest?.<HTMLInputElement>(
     'input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]',
   );

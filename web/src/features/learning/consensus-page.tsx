@@ -103,6 +103,9 @@ function ConsensusOverview({ view, onItem }: { view: Consensus; onItem: (item: s
           </Link>
         </section>
       )}
+      <p>
+        <Link href="/raters">{t('nav.raters')}</Link>
+      </p>
       <details className="card small">
         <summary>{t('consensus.proof')}</summary>
         <p className="muted">{t('consensus.proofText')}</p>

@@ -9,6 +9,7 @@ import { useTranslation } from '../../i18n';
 export const LEARNING_PAGES = [
   ['/learning', 'nav.learning', Lightbulb],
   ['/rounds', 'nav.rounds', MessagesSquare],
+  ['/rate', 'nav.rate', ThumbsUp],
   ['/notes', 'nav.notes', StickyNote],
   ['/consensus', 'nav.consensus', Scale],
   ['/runs', 'nav.runs', ChartLine],

@@ -127,7 +127,7 @@ function QueuedItemCard({ queue }: { queue: QueuedItem }) {
     <li className="card note">
       <div className="row">
         <span className="badge">{t(`kind.${queue.kind}`)}</span>
-        <span className="small muted">{t(`why.${queue.why}`)}</span>
+        <span className="small muted">{t(queue.why === 'round' ? 'rate.why.roundOf' : `rate.why.${queue.why}`)}</span>
       </div>
       <Markdown text={queue.text ?? ''} />
       <RatingForm item={queue.item} note={queue.kind === 'note'} rating={null} />

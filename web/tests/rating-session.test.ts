@@ -1,0 +1,144 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { RatingSession } from '../src/features/learning/rating-session';
+
+const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
+
+describe('RatingSession', () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  /** A server with single items, which skips what was judged and what the page asks to skip. */
+  function serve(names: string[], guessAfter = '') {
+    const judged = new Map<string, string>();
+    const log: string[] = [];
+    const server = { judged, log, failing: false, pending: [] as (() => void)[], held: false };
+    let count = 0;
+    vi.stubGlobal('fetch', async (request: Request) => {
+      const url = new URL(request.url);
+      if (url.pathname === '/v1/rating/next') {
+        const skip = (url.searchParams.get('skip') ?? '').split(',');
+        const name = names.find((one) => !judged.has(one) && !skip.includes(one));
+        log.push(`next ${skip.join()}`);
+        if (server.held) await new Promise<void>((resolve) => server.pending.push(resolve));
+        return Response.json({
+          kind: name ? 'answer' : 'none',
+          id: name ?? '',
+          item: name ? { item: name, text: name } : null,
+          guess: name !== undefined && name === guessAfter,
+        });
+      }
+      if (server.failing) throw new TypeError('network');
+      if (request.method === 'DELETE') {
+        const event = url.pathname.split('/').at(-1)!;
+        for (const [name, id] of judged) if (id === event) judged.delete(name);
+        return Response.json({});
+      }
+      const body = (await request.json()) as { item: string; value?: number; guess?: string };
+      log.push(url.pathname.endsWith('guesses') ? `guess ${body.item} ${body.guess}` : `rate ${body.item} ${body.value}`);
+      if (url.pathname.endsWith('guesses')) return Response.json({ made: 1, counted: 0, right: 0 });
+      judged.set(body.item, `event${++count}`);
+      return Response.json({ id: `event${count}` });
+    });
+    return server;
+  }
+
+  const shown = (session: RatingSession) => session.state.get().current?.id;
+
+  it('has the next one before it is asked for', async () => {
+    const server = serve(['a', 'b', 'c']);
+    const session = new RatingSession();
+    await session.start();
+    await settle();
+    server.held = true; // what is asked from now on takes long
+    session.judge(1);
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(shown(session)).toBe('b');
+  });
+
+  it('never shows again what was just judged, and ends', async () => {
+    const server = serve(['a', 'b', 'c']);
+    const session = new RatingSession();
+    await session.start();
+    const seen = [];
+    while (shown(session)) {
+      seen.push(shown(session));
+      session.judge(0.5);
+      await settle();
+    }
+    expect(seen).toEqual(['a', 'b', 'c']);
+    expect(session.state.get()).toMatchObject({ judged: 3, current: { kind: 'none' } });
+    expect([...server.judged.keys()]).toEqual(['a', 'b', 'c']);
+  });
+
+  it('undoes the newest first, and then goes on where it was', async () => {
+    const server = serve(['a', 'b', 'c', 'd']);
+    const session = new RatingSession();
+    await session.start();
+    session.judge(1);
+    await settle();
+    session.judge(0);
+    await settle();
+    await session.undo();
+    expect(shown(session)).toBe('b');
+    await session.undo();
+    expect(shown(session)).toBe('a');
+    expect(server.judged.size).toBe(0);
+    expect(session.state.get()).toMatchObject({ judged: 0, undoable: false, undone: true });
+    for (const expected of ['a', 'b', 'c', 'd']) {
+      expect(shown(session)).toBe(expected);
+      session.judge(1);
+      await settle();
+    }
+    expect(server.judged.size).toBe(4);
+  });
+
+  it('brings back what could not be sent', async () => {
+    const server = serve(['a', 'b']);
+    const session = new RatingSession();
+    await session.start();
+    await settle();
+    server.failing = true;
+    session.judge(1);
+    await settle();
+    server.failing = false;
+    expect(session.state.get()).toMatchObject({ judged: 0, undoable: false });
+    for (const expected of ['b', 'a']) {
+      expect(shown(session)).toBe(expected);
+      session.judge(1);
+      await settle();
+    }
+    expect([...server.judged.keys()].sort()).toEqual(['a', 'b']);
+    expect(session.state.get().current?.kind).toBe('none');
+  });
+
+  it('asks for a guess before it goes on, once', async () => {
+    const server = serve(['a', 'b'], 'a');
+    const session = new RatingSession();
+    await session.start();
+    session.judge(1);
+    await settle();
+    expect(session.state.get().guessing?.id).toBe('a');
+    session.judge(1); // a second judgement of the same is no guess
+    session.guess('helpful');
+    await settle();
+    expect(server.log.filter((one) => !one.startsWith('next'))).toEqual(['rate a 1', 'guess a helpful']);
+    expect(shown(session)).toBe('b');
+    await session.undo();
+    session.judge(0);
+    expect(session.state.get().guessing).toBe(null);
+  });
+
+  it('skips, and shows what was skipped when asked', async () => {
+    serve(['a', 'b']);
+    const session = new RatingSession();
+    await session.start();
+    session.skip();
+    await settle();
+    expect(shown(session)).toBe('b');
+    session.judge(1);
+    await settle();
+    expect(session.state.get()).toMatchObject({ skipped: 1, current: { kind: 'none' } });
+    await session.unskip();
+    expect(shown(session)).toBe('a');
+  });
+});
