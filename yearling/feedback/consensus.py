@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,7 @@ from yearling.feedback.status_rules import (
     evaluate_rules,
     jury_verdict,
 )
+from yearling.feedback.visible_division import measure_visible_division
 
 SNAPSHOT_VERSION = 2
 
@@ -185,6 +187,7 @@ def run_consensus(events: Iterable[FeedbackEvent], parameters: ConsensusParamete
         flips=flips,
         flips_allowed=flips_allowed,
         held=held,
+        visible_division=measure_visible_division(table.ratings),
     )
     return ConsensusResult(snapshot, state, table, main_fits, robust_fits, p)
 
@@ -238,9 +241,23 @@ def decide_items(
                 jury=verdicts.get(item, ""),
                 rules=_rules_met_by(number, rules_met, p.status),
                 uncounted=ratings_per_item.get(item, 0) - int(evidence.counts[:, number].sum()),
+                **_temporary_label(evidence, number),
             )
         )
     return tuple(sorted(results, key=lambda result: result.item)), flips, flips_allowed, flips > flips_allowed
+
+
+def _temporary_label(evidence: Evidence, number: int) -> dict[str, Any]:
+    judged, approval = int(evidence.counts[:, number].sum()), float(evidence.approvals[:, number].sum())
+    estimate = (approval + 1.0) / (judged + 2.0)
+    sides = [float(evidence.approvals[side, number]) - float(evidence.counts[side, number]) / 2.0 for side in (0, 1)]
+    if min(sides) < -1.0 and max(sides) > 1.0:
+        return {"judged": judged, "approval": approval, "label_reason": "people_are_divided"}
+    if estimate == 0.5:
+        return {"judged": judged, "approval": approval}
+    q = max(estimate, 1.0 - estimate)
+    label = {"label": 1 if estimate > 0.5 else -1, "q": q, "weight": 2.0 * q - 1.0, "label_reason": "decided"}
+    return {"judged": judged, "approval": approval, **label}
 
 
 def _side_estimates_and_chances(evidence: Evidence, p: StatusParameters) -> tuple[Floats, Floats]:

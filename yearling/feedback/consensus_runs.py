@@ -22,6 +22,7 @@ from yearling.feedback.pairs import ConsensusPair
 from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.pseudonyms import SYSTEM_ACTOR
 from yearling.feedback.snapshot import ItemResult, SideResult, Snapshot
+from yearling.feedback.visible_division import VisibleDivision
 from yearling.store import ConsensusRun, Store
 
 StatusCallback = Callable[[str], None]
@@ -151,6 +152,9 @@ def parse_snapshot(data: bytes) -> Snapshot:
             "items": tuple(_parse_item_result(item) for item in values["items"]),
             "pairs": tuple(ConsensusPair(**{**pair, "comparisons": tuple(pair["comparisons"])}) for pair in values["pairs"]),
             "removals": tuple((event, reason) for event, reason in values["removals"]),
+            "visible_division": VisibleDivision(
+                **values.get("visible_division", {"distance": 0.0, "correlation": 0.0, "degree": 0.0})
+            ),
         }
     )
 

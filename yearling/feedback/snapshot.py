@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from yearling.feedback.division import Division
 from yearling.feedback.events import canonical_utf8_json
 from yearling.feedback.pairs import ConsensusPair
+from yearling.feedback.visible_division import VisibleDivision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,15 @@ class ItemResult:
     """Ids and versions of the rules that the item meets, as `id@version`."""
     uncounted: int
     """Ratings that do not count: their raters have too few earlier acts, or repeat another rater."""
+    judged: int = 0
+    """Number of counted ratings."""
+    approval: float = 0.0
+    """Sum of the counted ratings."""
+    label: int = 0
+    """1 good, -1 bad, 0 none."""
+    q: float = 0.5
+    weight: float = 0.0
+    label_reason: str = "nothing_decided"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +78,7 @@ class Snapshot:
     flips: int
     flips_allowed: int
     held: bool
+    visible_division: VisibleDivision = field(default_factory=lambda: VisibleDivision(distance=0.0, correlation=0.0, degree=0.0))
 
     def results_dict(self) -> dict[str, Any]:
         """Return the decisions without the hashes and counts of their input, so that equivalent logs give equal results."""
