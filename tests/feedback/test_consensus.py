@@ -225,9 +225,7 @@ def test_empty_log_gives_an_empty_snapshot() -> None:
 def test_one_rater_gives_no_status() -> None:
     outcome = run_consensus(make_ratings({f"i{k}": [1.0] for k in range(30)}), OPEN)
     assert set(statuses(outcome).values()) == {NEEDS_MORE}
-    assert "Missing: 4 more counted ratings in total." in explain_item(
-        outcome.snapshot.items[0], OPEN.status, division_seen=False
-    )
+    assert "It needs ratings of half of the people" in " ".join(explain_item(outcome.snapshot.items[0], OPEN.status, degree=0.0))
 
 
 @pytest.mark.parametrize(("value", "expected"), [(1.0, HELPFUL), (0.0, NOT_HELPFUL)])
@@ -243,9 +241,7 @@ def test_opposed_ratings_give_no_status() -> None:
     outcome = run_consensus(make_ratings({f"i{k}": half if k % 2 else half[::-1] for k in range(12)}), OPEN)
     assert set(statuses(outcome).values()) == {NEEDS_MORE}
     assert {outcome.side_of(f"u{k}") for k in range(10)} != {outcome.side_of(f"u{k}") for k in range(10, 20)}
-    assert "One side approves and the other disapproves" in " ".join(
-        explain_item(outcome.snapshot.items[0], OPEN.status, division_seen=True)
-    )
+    assert "People are divided." in explain_item(outcome.snapshot.items[0], OPEN.status, degree=1.0)[0]
     assert len(choose_slate(gather_evidence(outcome.table, outcome.main_fits), OPEN.status, max_items=3)) == 3
 
 
@@ -263,8 +259,8 @@ def test_item_rated_by_one_side_waits_for_the_other(
     assert item is not None
     assert item.status == NEEDS_MORE
     assert min(view.ratings for view in item.sides) == 0
-    words = " ".join(explain_item(item, outcome.parameters.status, division_seen=True))
-    assert "has not rated it" in words
+    words = " ".join(explain_item(item, outcome.parameters.status, degree=1.0))
+    assert "No rating that counts comes from side" in words
     other = next(f"u{u}" for u in range(60) if truth.camp[u] == 1)
     first = build_rating_queue(outcome.snapshot, outcome.parameters.status, outcome.side_of(other))[0]
     assert (first.item, first.reason) == ("fresh", "your_side")

@@ -29,7 +29,14 @@ from yearling.feedback.events import (
     fold_events,
     sort_events,
 )
-from yearling.feedback.explain import explain_item, explain_snapshot
+from yearling.feedback.explain import (
+    STATUS_TITLES,
+    display_status,
+    explain_item,
+    explain_snapshot,
+    find_telling_items,
+    shows_two_sides,
+)
 from yearling.feedback.file_import import FeedbackImportReport, import_feedback_file, parse_file_format
 from yearling.feedback.item_update import update_item_result
 from yearling.feedback.jsonl import export_log_lines
@@ -61,6 +68,7 @@ __all__ = [
     "PREDICTION_FIT",
     "RATING_VALUES",
     "STATUS_RULES",
+    "STATUS_TITLES",
     "ActImportResult",
     "Comparison",
     "ConsensusPair",
@@ -102,6 +110,7 @@ __all__ = [
     "canonical_utf8_json",
     "choose_slate",
     "code_hash",
+    "display_status",
     "draw_jury",
     "event_from_dict",
     "event_to_dict",
@@ -109,6 +118,7 @@ __all__ = [
     "explain_snapshot",
     "export_log_lines",
     "export_own_acts",
+    "find_telling_items",
     "fold_events",
     "import_feedback_file",
     "import_own_acts",
@@ -120,6 +130,7 @@ __all__ = [
     "replay_publication",
     "run_and_record",
     "run_consensus",
+    "shows_two_sides",
     "sort_events",
     "update_item_result",
 ]
