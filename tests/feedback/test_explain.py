@@ -124,7 +124,7 @@ def test_nothing_is_invented_where_nobody_counts(degree: float) -> None:
     assert lines[0] == "Needs more ratings. Nobody whose ratings count has judged it yet."
     assert "%" not in words
     assert "has not rated" not in words
-    assert "2 ratings do not count yet." in words
+    assert "2 ratings do not count." in words
     for rule in ("invited count at once", "open sign-up", "imported", "three judgements of other people's items", "Copies"):
         assert rule in words
 
@@ -132,7 +132,7 @@ def test_nothing_is_invented_where_nobody_counts(degree: float) -> None:
 def test_side_whose_ratings_do_not_count() -> None:
     lines = explain(0.9, (3, 3.0, 0.8, 0.9), NOBODY, reason="no_agreement", uncounted=1)
     assert "No rating that counts comes from side B yet." in lines
-    assert lines[-1].startswith("1 rating does not count yet. Ratings of people who were invited count at once.")
+    assert lines[-1].startswith("1 rating does not count. Ratings of people who were invited count at once.")
     assert "%" not in " ".join(lines)
 
 

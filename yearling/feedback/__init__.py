@@ -30,6 +30,7 @@ from yearling.feedback.events import (
     sort_events,
 )
 from yearling.feedback.explain import (
+    PEOPLE_ARE_DIVIDED,
     STATUS_TITLES,
     display_status,
     explain_item,
@@ -65,6 +66,7 @@ __all__ = [
     "NEEDS_MORE",
     "NOT_HELPFUL",
     "PAPER_FIT",
+    "PEOPLE_ARE_DIVIDED",
     "PREDICTION_FIT",
     "RATING_VALUES",
     "STATUS_RULES",

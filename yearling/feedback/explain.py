@@ -84,7 +84,7 @@ def explain_item(result: ItemResult, p: StatusParameters, *, degree: float, is_n
         lines.append(_explain_lesson(result))
     if result.uncounted:
         verb = "does not" if result.uncounted == 1 else "do not"
-        lines.append(f"{_format_count(result.uncounted, 'rating')} {verb} count yet. {_UNCOUNTED_SENTENCE}")
+        lines.append(f"{_format_count(result.uncounted, 'rating')} {verb} count. {_UNCOUNTED_SENTENCE}")
     return lines
 
 
@@ -167,7 +167,7 @@ def _explain_reason(result: ItemResult, degree: float) -> str:
     if display_status(result) == PEOPLE_ARE_DIVIDED:
         return "Some find it helpful and others do not: more ratings of the same kind will not change that."
     if not result.judged and result.reason == "no_quorum":
-        return "Nobody whose ratings count has judged it yet."
+        return "Nobody whose ratings count has judged it yet." if result.uncounted else "Nobody has judged it yet."
     return REASON_SENTENCES.get(result.reason, f"{_plain(result.reason)}.")
 
 
