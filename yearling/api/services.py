@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from starlette.requests import Request
@@ -17,6 +17,7 @@ from yearling.api.conversations.import_slots import ImportSlots
 from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.metrics import ServerMetrics
+from yearling.api.learning.lesson_progress import LessonProgress
 from yearling.api.model_library.pulls import ModelPulls
 from yearling.chat import Assistant, ConversationTurns, PreparedTurn
 from yearling.config import EndpointSettings, Settings
@@ -84,6 +85,7 @@ class Services:
     imports: ImportSlots
     assistant: Assistant | None = None
     turns: ConversationTurns | None = None
+    lesson_progress: LessonProgress = field(default_factory=LessonProgress)
     _consensus: LiveConsensus | None = None
 
     @property

@@ -98,6 +98,14 @@ class TextStore:
         with self._database.read() as connection:
             return _select_existing(connection, ids)
 
+    def existing_ids(self, ids: Sequence[str]) -> set[str]:
+        """The subset of these ids that are texts."""
+        existing: set[str] = set()
+        with self._database.read() as connection:
+            for batch in in_batches(ids):
+                existing.update(connection.scalars(sa.select(texts.c.id).where(texts.c.id.in_(batch))))
+        return existing
+
     def list(self) -> list[TextRecord]:
         """All texts, ordered by id."""
         with self._database.read() as connection:
