@@ -271,7 +271,8 @@ def _side_views(
 
 def _most_divided(snapshot: Snapshot, visible: Sequence[ItemResult]) -> list[str]:
     if shows_two_sides(snapshot.visible_division.degree):
-        divided = sorted((result for result in visible if _gap(result) > 0.0), key=lambda result: (-_gap(result), result.item))
+        opposed = (result for result in visible if _is_open_between_sides(result))
+        divided = sorted(opposed, key=lambda result: (-_gap(result), result.item))
     else:
         balances = {
             result.item: abs(result.approval / result.judged - 0.5)
@@ -282,6 +283,11 @@ def _most_divided(snapshot: Snapshot, visible: Sequence[ItemResult]) -> list[str
             (result for result in visible if result.item in balances), key=lambda result: (balances[result.item], result.item)
         )
     return [result.item for result in divided[:_NUM_STRONGEST]]
+
+
+def _is_open_between_sides(result: ItemResult) -> bool:
+    first, second = (side.estimate - 0.5 for side in result.sides)
+    return result.status not in (HELPFUL, NOT_HELPFUL) and first * second < 0.0
 
 
 def _gap(result: ItemResult) -> float:
