@@ -100,8 +100,8 @@ export const LEARNING = {
   'note.added': ['Published. Other people can now rate it.', '已发布，其他人现在可以评价。'],
   'note.retracted': ['The note is retracted and its text is deleted.', '注记已撤回，内容已删除。'],
   'notes.lead': [
-    'Notes add context that an answer lacks. A note counts as helpful once people who usually disagree both rate it helpful.',
-    '注记为回答补充背景。只有意见常常相左的人都认为有帮助时，注记才算有帮助。',
+    'Notes add context that an answer lacks. A note counts as helpful once people agree on it: where they form two sides, both of them.',
+    '注记为回答补充背景。大家一致认为有帮助时，注记才算有帮助；在人们分成两方时，需要双方都认可。',
   ],
   'notes.which': ['Filter notes', '筛选注记'],
   'notes.queue': ['Needs your rating ({n})', '等你评价（{n}）'],

@@ -13,6 +13,7 @@ from yearling.api.http.json_response import JsonObject
 from yearling.errors import NotFound
 from yearling.feedback import (
     HELPFUL,
+    NEEDS_MORE,
     NOT_HELPFUL,
     PEOPLE_ARE_DIVIDED,
     STATUS_TITLES,
@@ -271,8 +272,10 @@ def _side_views(
 
 def _most_divided(snapshot: Snapshot, visible: Sequence[ItemResult]) -> list[str]:
     if shows_two_sides(snapshot.visible_division.degree):
-        opposed = (result for result in visible if _is_open_between_sides(result))
-        divided = sorted(opposed, key=lambda result: (-_gap(result), result.item))
+        divided = sorted(
+            (result for result in visible if display_status(result) == PEOPLE_ARE_DIVIDED or _is_open_between_sides(result)),
+            key=lambda result: (-_gap(result), result.item),
+        )
     else:
         balances = {
             result.item: abs(result.approval / result.judged - 0.5)
@@ -286,8 +289,9 @@ def _most_divided(snapshot: Snapshot, visible: Sequence[ItemResult]) -> list[str
 
 
 def _is_open_between_sides(result: ItemResult) -> bool:
-    first, second = (side.estimate - 0.5 for side in result.sides)
-    return result.status not in (HELPFUL, NOT_HELPFUL) and first * second < 0.0
+    first, second = result.sides
+    are_opposed = (first.estimate - 0.5) * (second.estimate - 0.5) < 0.0
+    return result.status == NEEDS_MORE and are_opposed and min(first.ratings, second.ratings) > 0
 
 
 def _gap(result: ItemResult) -> float:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -56,7 +55,7 @@ def build_command(settings: Settings) -> list[str]:
     return [sys.executable, "-m", "yearling", *arguments]
 
 
-def start_lesson_build(store: Store) -> subprocess.Popen[bytes]:
+def start_lesson_build(store: Store) -> None:
     """Start a build, which outlives this server. Raises Conflict while one is running, and StorageFailed."""
     folder = _folder(store)
     with translate_disk_errors(folder, advice=_DISK_ADVICE):
@@ -70,7 +69,7 @@ def start_lesson_build(store: Store) -> subprocess.Popen[bytes]:
             output, errors = _output_files(folder, build_id)
             atomic_write_json(folder / _START_FILE, {"id": build_id, "started_utc": now_utc().isoformat()})
             _remove_older_output(folder)
-            return start_process(build_command(store.settings), output=output, errors=errors, lock=lock)
+            start_process(build_command(store.settings), output=output, errors=errors, lock=lock)
         finally:
             os.close(lock)  # the process has its own copy
 

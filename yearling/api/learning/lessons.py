@@ -6,7 +6,6 @@ and reasons, never the text of a lesson.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
@@ -20,7 +19,6 @@ from yearling.api.http.times import format_utc_offset, format_utc_offset_or_none
 from yearling.api.learning import lesson_schemas as schemas
 from yearling.api.learning.lesson_builds import LessonBuild, read_lesson_build, start_lesson_build
 from yearling.api.learning.lesson_progress import LESSONS_GOAL
-from yearling.api.learning.processes import release_when_done
 from yearling.api.services import get_services, store_response
 from yearling.store import LessonSetRecord, LessonSource, Store
 
@@ -49,9 +47,12 @@ async def list_lesson_sets(request: Request) -> JsonResponse:
 )
 async def build_lesson_set(request: Request) -> JsonResponse:
     """Build a lesson set of all judgements so far, in a process that outlives this server. Maintainers only."""
-    store = get_services(request).store
-    release_when_done(await asyncio.to_thread(start_lesson_build, store))
-    return await store_response(request, lambda store: _build_view(read_lesson_build(store)))
+
+    def build(store: Store) -> JsonObject:
+        start_lesson_build(store)
+        return _build_view(read_lesson_build(store))
+
+    return await store_response(request, build)
 
 
 @router.get("/v1/lessons/build", operation_id="get_lesson_build", response_model=schemas.LessonBuildView)

@@ -19,7 +19,7 @@ from yearling.api.http.router import ApiRouter, event_stream
 from yearling.api.http.sse import DONE, EventStreamResponse, format_event
 from yearling.api.http.times import format_utc_offset, format_utc_offset_or_none
 from yearling.api.learning import run_schemas as schemas
-from yearling.api.learning.processes import release_when_done, start_process
+from yearling.api.learning.processes import start_process
 from yearling.api.services import get_services, store_response
 from yearling.config import Settings
 from yearling.errors import Conflict
@@ -102,7 +102,7 @@ async def resume_run(request: Request, run_id: RunId) -> JsonResponse:
     if run.state in ("running", "finished"):
         raise Conflict(f"The run {run_id} is {run.state}.", advice="Only a run that has stopped can be resumed.")
     command, output = resume_command(get_services(request).settings, run_id), runs.folder / run_id / "output.txt"
-    release_when_done(await asyncio.to_thread(start_process, command, output=output))
+    await asyncio.to_thread(start_process, command, output=output)
     return JsonResponse(_run_view(run))
 
 

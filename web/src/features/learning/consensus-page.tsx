@@ -231,8 +231,8 @@ function ItemList({
                   <ItemName item={one} />
                   <span className="row">
                     <StatusBadge status={one.display_status} />
-                    {one.judged !== null && one.approval !== null && (
-                      <span className="num small muted">{countOpinion(one.approval, one.judged, true, t)}</span>
+                    {Boolean(one.judged) && (
+                      <span className="num small muted">{countOpinion(one.approval!, one.judged!, true, t)}</span>
                     )}
                   </span>
                 </span>
