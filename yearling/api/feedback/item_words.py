@@ -23,7 +23,7 @@ class ItemWords:
     is_own_answer: bool
 
     def view(self, *, excerpt: bool = True) -> JsonObject:
-        """The fields of an `ItemWords` response; an excerpt cuts long texts."""
+        """The fields of an `ItemWordsView`; an excerpt cuts long texts."""
         text, question = self.text, self.question
         if excerpt:
             text, question = text and text[:_MAX_EXCERPT_CHARS], question and question[:_MAX_QUESTION_CHARS]

@@ -108,7 +108,7 @@ class SideScore(ResponseModel):
     """Probability that the side's approval is at least one half, from 0 to 1."""
 
 
-class ItemWords(ResponseModel):
+class ItemWordsView(ResponseModel):
     """The words by which people recognise an item."""
 
     kind: Literal["answer", "note", "edit"]
@@ -268,7 +268,7 @@ class JuryView(ResponseModel):
     """Whether the jury waits for the caller's rating."""
 
 
-class AxisItem(ItemWords):
+class AxisItem(ItemWordsView):
     """An item in the consensus. Its scores are null while the caller can still rate it and has not."""
 
     item: str
@@ -378,7 +378,7 @@ class PairView(ResponseModel):
     """ID of the better item."""
     worse: str
     """ID of the worse item."""
-    other: ItemWords
+    other: ItemWordsView
     """Words of the other item of the pair."""
     q: float
     """Consensus probability that `better` is better, from 0.5 to 1. It comes from the less convinced side."""
@@ -390,7 +390,7 @@ class PairView(ResponseModel):
     """Whether the weight can still change because there are few raters."""
 
 
-class ItemView(ItemWords):
+class ItemView(ItemWordsView):
     """An item in the consensus, with its pairs."""
 
     object: Literal["consensus.item"]

@@ -1,4 +1,4 @@
-/** Why an item has its status, in the person's language: the sentences of `yearling/feedback/explain.py`, from the same figures. */
+/** Why an item has its status, in the person's language: the sentences of the API's explanations, from the same figures. */
 import type { RatingStanding } from '../../api/types';
 import { formatNumber, type Translate, type TranslationKey } from '../../i18n';
 import { STRINGS } from '../../i18n/strings';
