@@ -50,8 +50,8 @@ def make_result(a: Side, b: Side, **overrides: object) -> ItemResult:
     return ItemResult(**fields)
 
 
-def explain(degree: float, *sides: Side, **overrides: object) -> list[str]:
-    return explain_item(make_result(*sides, **overrides), P, degree=degree)
+def explain(degree: float, a: Side, b: Side, **overrides: object) -> list[str]:
+    return explain_item(make_result(a, b, **overrides), P, degree=degree)
 
 
 def make_snapshot(items: tuple[ItemResult, ...], degree: float, **overrides: Any) -> Snapshot:
@@ -60,7 +60,14 @@ def make_snapshot(items: tuple[ItemResult, ...], degree: float, **overrides: Any
 
 
 def test_small_team_that_agrees_is_not_split_into_sides() -> None:
-    fields = {"status": HELPFUL, "reason": "team_agrees", "label": 1, "q": 0.71, "weight": 0.43, "label_reason": "decided"}
+    fields: dict[str, Any] = {
+        "status": HELPFUL,
+        "reason": "team_agrees",
+        "label": 1,
+        "q": 0.71,
+        "weight": 0.43,
+        "label_reason": "decided",
+    }
     assert explain(0.49, (3, 3.0, 0.7, 0.9), (2, 1.0, 0.6, 0.6), **fields) == [
         "Helpful. Your team agrees: 4 of 5 find it helpful.",
         "The assistant can learn from it, as a good example with a weight of 0.43 out of 1.",
@@ -74,8 +81,8 @@ def test_team_that_agrees_on_a_bad_answer() -> None:
 
 
 def test_two_sides_are_named_only_where_they_decide() -> None:
-    sides = ((10, 9.0, 0.8, 0.99), (1, 1.0, 0.8, 0.9))
-    lines = explain(0.5, *sides, status=HELPFUL, reason="both_sides")
+    a, b = (10, 9.0, 0.8, 0.99), (1, 1.0, 0.8, 0.9)
+    lines = explain(0.5, a, b, status=HELPFUL, reason="both_sides")
     assert lines[:3] == [
         "Helpful. Both sides agree, with a margin for doubt on each.",
         "On side A, 9 of 10 find it helpful.",
@@ -84,7 +91,7 @@ def test_two_sides_are_named_only_where_they_decide() -> None:
     for reason in sorted(REASON_SENTENCES):
         for status in (HELPFUL, NOT_HELPFUL, NEEDS_MORE):
             for label_reason in ("decided", "nothing_decided", "people_are_divided"):
-                words = " ".join(explain(0.49, *sides, status=status, reason=reason, label_reason=label_reason))
+                words = " ".join(explain(0.49, a, b, status=status, reason=reason, label_reason=label_reason))
                 assert "side" not in words.lower(), reason
 
 
@@ -94,7 +101,7 @@ def test_somewhat_counts_half() -> None:
 
 
 def test_divided_people_are_not_asked_for_more_ratings() -> None:
-    divided = {"label_reason": "people_are_divided"}
+    divided: dict[str, Any] = {"label_reason": "people_are_divided"}
     lines = explain(0.2, (4, 2.0, 0.5, 0.5), NOBODY, **divided)
     assert lines == [
         "People are divided. Some find it helpful and others do not: more ratings of the same kind will not change that.",

@@ -22,6 +22,7 @@ from yearling.api.learning import lesson_builds as module
 from yearling.api.learning.lesson_schemas import LessonBuildView
 from yearling.config import Settings
 from yearling.feedback import FeedbackLog
+from yearling.records import PersonRole
 from yearling.store import make_text
 
 REAL_COMMAND = module.build_command
@@ -147,7 +148,8 @@ async def test_failed_build_says_why(start_api: ApiFactory, pretend: Callable[[s
 
 async def test_only_maintainers_build(start_api: ApiFactory) -> None:
     async with start_api() as api:
-        for role, status in (("reader", 403), ("member", 403), ("maintainer", 200)):
+        expected: tuple[tuple[PersonRole, int], ...] = (("reader", 403), ("member", 403), ("maintainer", 200))
+        for role, status in expected:
             _, headers = add_person(api.store, role.title(), role)
             assert (await api.client.post("/v1/lessons", headers=headers)).status_code == status, role
         await wait_for_end(api)
