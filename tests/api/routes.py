@@ -282,6 +282,9 @@ ROUTES: tuple[Route, ...] = (
     _route("POST /v1/runs/{run_id}/stop", "common", "maintainer", "admin", at="/v1/runs/none/stop", answers=(404,)),
     _route("POST /v1/runs/{run_id}/resume", "common", "maintainer", "admin", at="/v1/runs/none/resume", answers=(404,)),
     _route("GET /v1/lessons", "common", "reader", "read"),
+    _route("POST /v1/lessons", "common", "maintainer", "admin", answers=(200, 409)),
+    _route("GET /v1/lessons/build", "common", "reader", "read"),
+    _route("GET /v1/lessons/ready", "common", "reader", "read"),
     _route("GET /v1/lessons/{set_id}", "common", "reader", "read", at=f"/v1/lessons/{UNKNOWN}", answers=(404,)),
     _route(
         "GET /v1/lessons/{set_id}/diff/{other_id}",

@@ -54,7 +54,7 @@ def test_status_without_run_suggests_one(run: Run) -> None:
 @pytest.mark.usefixtures("judged")
 def test_run_status_and_explain_print_text_and_json(run: Run) -> None:
     first = run("run")
-    assert re.search(r"^\d+ raters, \d+ counted: \d+ on side A, \d+ on side B\.$", first.stdout, re.MULTILINE)
+    assert re.search(r"^\d+ people judged answers; the judgements of \d+ count\.$", first.stdout, re.MULTILINE)
     assert ": now helpful" in first.stdout
     assert "stands" in run("run").stderr
     facts = json.loads(run("run", "--json").stdout)
@@ -68,7 +68,7 @@ def test_run_status_and_explain_print_text_and_json(run: Run) -> None:
     helpful = next(item["item"] for item in status["items"] if item["status"] == "helpful")
     result = run("explain", helpful)
     assert "Helpful." in result.stdout
-    assert "Side A" in result.stdout
+    assert "The assistant can learn from it" in result.stdout
     assert "Ada" not in result.stdout
     explained = json.loads(run("explain", helpful, "--json").stdout)
     assert explained["sentences"][0] in result.stdout

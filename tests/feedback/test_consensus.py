@@ -44,6 +44,7 @@ from yearling.feedback import (
     code_hash,
     event_from_dict,
     event_to_dict,
+    explain_item,
     explain_snapshot,
     run_consensus,
     update_item_result,
@@ -231,6 +232,7 @@ def test_one_rater_gives_no_status() -> None:
     assert set(statuses(outcome).values()) == {NEEDS_MORE}
     assert {item.reason for item in outcome.snapshot.items} == {"no_quorum"}
     assert {item.label for item in outcome.snapshot.items} == {1}, "but lessons"
+    assert "It needs ratings of half of the people" in " ".join(explain_item(outcome.snapshot.items[0], OPEN.status, degree=0.0))
 
 
 @pytest.mark.parametrize(("value", "expected"), [(1.0, HELPFUL), (0.0, NOT_HELPFUL)])
@@ -243,13 +245,14 @@ def test_unanimous_ratings_give_a_status(value: float, expected: str) -> None:
 
 def test_opposed_ratings_give_no_status() -> None:
     half = [1.0] * 10 + [0.0] * 10
-    outcome = run_consensus(make_ratings({f"i{k}": half if k % 2 else half[::-1] for k in range(12)}), OPEN)
+    outcome = run_consensus(make_ratings({f"i{k}": half if k % 2 else half[::-1] for k in range(8)}), OPEN)
     assert set(statuses(outcome).values()) == {NEEDS_MORE}
     assert {outcome.side_of(f"u{k}") for k in range(10)} != {outcome.side_of(f"u{k}") for k in range(10, 20)}
     assert {item.label for item in outcome.snapshot.items} == {0}
     assert {item.label_reason for item in outcome.snapshot.items} <= {"people_are_divided", "nothing_decided"}
     estimates = np.array([[item.sides[side].estimate for item in outcome.snapshot.items] for side in (0, 1)])
     assert len(choose_slate(estimates, max_items=3)) == 3
+    assert "People are divided." in explain_item(outcome.snapshot.items[0], OPEN.status, degree=1.0)[0]
 
 
 def test_single_item_needs_a_quorum() -> None:

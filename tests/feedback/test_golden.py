@@ -1,10 +1,10 @@
 """The consensus of a fixed log, compared number by number with a snapshot made by an earlier version of the code.
 
-The files in `golden/` were made by the first code with snapshot version 3, the labels for any number of people. To make them again,
-check that code out and run there, with the events of any log:
+The files in `golden/` were made by the first code with snapshot version 3, the labels for any number of people. To make them
+again, check that code out and run there, with the events of any log:
 
     golden/log.jsonl        one line for each event: `json.dumps(event_to_dict(event), sort_keys=True, separators=(",", ":"))`
-    golden/snapshot.json    `json.loads(run_consensus(events).snapshot.canonical_bytes())` without `code_hash`, in the same encoding
+    golden/snapshot.json    `json.loads(run_consensus(events).snapshot.canonical_bytes())` without `code_hash`, encoded alike
 
 A difference means that the same log no longer gives the same statuses, `q` values or estimates. Such a change needs a new
 snapshot version and a release tag of the old code (see `yearling/feedback/code_releases.py`), not only new golden files.

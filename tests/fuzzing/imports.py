@@ -141,8 +141,8 @@ class FeedbackImportTarget(_StoreTarget):
     inputs_per_store = 1_000
     names = words(
         """
-        kind rating comparison note note_rating edit retraction removal vouch admission jury_invitation text status_change actor item
-        value tags created_utc id left right outcome tie jurors event chosen rejected prompt instruction response1 response2
+        kind rating comparison note note_rating edit retraction removal vouch admission jury_invitation text status_change actor
+        item value tags created_utc id left right outcome tie jurors event chosen rejected prompt instruction response1 response2
         annotator1 content role salt sha256 2026-01-01T00:00:00Z ann ben answer-1 yearling_feedback_log version head
         text_sha256 words
         """

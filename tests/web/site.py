@@ -121,6 +121,16 @@ def rephrased_reply(_: Any, prompt: str) -> str:
     return f"In other words: {question}"
 
 
+QUESTIONS = (
+    "Should the city build more cycle lanes?",
+    "May the city take parking away?",
+    "What would the measure cost?",
+    "How many people cycle to work?",
+    "Who decides about the proposals?",
+)
+"""The questions that `STATEMENTS` answer."""
+
+
 @dataclass(frozen=True)
 class Site:
     """A running server and its data. `long_chat` is the id of a chat with `long_messages` messages."""
@@ -183,8 +193,7 @@ def fill_learning(store: Store) -> None:
     store.events.append([event_to_dict(event) for event in simulate_events(num_raters=40, num_items=30)])
     with log.index.consistent_view() as ledger:
         items = sorted({event.item for event in ledger.events() if hasattr(event, "item")})
-    words = [make_text(item, "statement", {"text": STATEMENTS[at % len(STATEMENTS)]}) for at, item in enumerate(items)]
-    store.texts.add(words)
+    store.texts.add(make_text(item, "statement", statement_about(at)) for at, item in enumerate(items))
     for item in items[::2]:
         log.rate(owner, item, 1.0)
     sample = make_sample(ben, output_text="An answer of Ben's.")
@@ -220,6 +229,12 @@ def fill_learning(store: Store) -> None:
         summary={"triage": {"bug": 1, "passed": 2, "policy": 1, "gap": 1}},
     )
     store.spec_runs.add_dispute(store.spec_runs.list_outputs(run.id)[0].id, ben, "gap", "Nobody could know this.")
+
+
+def statement_about(number: int) -> dict[str, Any]:
+    """A public answer with its question; every fifth repeats the words of another, but for its number."""
+    question = {"role": "user", "content": QUESTIONS[number % len(QUESTIONS)]}
+    return {"messages": [question], "text": f"{STATEMENTS[number % len(STATEMENTS)]} (Version {number // len(STATEMENTS) + 1}.)"}
 
 
 def fill_exams(store: Store) -> None:

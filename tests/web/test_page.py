@@ -23,7 +23,7 @@ from yearling.training import ArtefactStores, RunSetup, create_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
 
-SUITES = ("pages", "chat", "feedback", "rounds", "first_minutes", "figures")
+SUITES = ("pages", "chat", "feedback", "rounds", "first_minutes", "figures", "learning")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ import { CircleAlert, Compass } from 'lucide-react';
 import { Component, lazy, type ReactNode, Suspense, useEffect } from 'react';
 import { Link, Route, Switch, useLocation, useSearch } from 'wouter';
 import { ChatPage } from './features/chat/chat-page';
-import { isLearningPage, LEARNING_PAGES, LearningTabs } from './features/learning/learning-tabs';
+import { isLearningPage, LEARNING_TITLES, LearningTabs } from './features/learning/learning-tabs';
 import { SignInGate } from './sign-in-gate';
 import { type TranslationKey, t, useTranslation } from './i18n';
 import { Shell } from './shell';
@@ -29,7 +29,7 @@ const Shared = lazy(() => import('./features/chat/shared-chat-page'));
 const SignIn = lazy(() => import('./features/account/sign-in-page'));
 
 const TITLES: Record<string, TranslationKey> = {
-  ...Object.fromEntries<TranslationKey>(LEARNING_PAGES.map(([href, title]) => [href, title])),
+  ...LEARNING_TITLES,
   '/compare': 'nav.compare',
   '/raters': 'nav.raters',
   '/memory': 'nav.memory',

@@ -21,6 +21,14 @@ describe('strings', () => {
     }
   });
 
+  it('mark only terms that are explained, in both languages alike', () => {
+    for (const [key, [english, chinese]] of Object.entries(STRINGS)) {
+      const terms = (text: string) => [...text.matchAll(/\[\[[^\]|]+\|(\w+)\]\]/g)].map((match) => match[1]!).sort();
+      expect(`${key} ${terms(chinese).join()}`).toBe(`${key} ${terms(english).join()}`);
+      for (const term of terms(english)) expect(STRINGS).toHaveProperty([`term.${term}`]);
+    }
+  });
+
   it('are filled, with the word that fits the number', () => {
     expect(interpolate('{n} {n|chat|chats} of {who}', { n: 1, who: '{n}' })).toBe('1 chat of {n}');
     expect(interpolate('{n} {n|chat|chats}', { n: 1200 })).toBe('1,200 chats');

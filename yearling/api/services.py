@@ -20,6 +20,7 @@ from yearling.api.feedback.round_answering import RoundAnswering
 from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.metrics import ServerMetrics
+from yearling.api.learning.lesson_progress import LessonProgress
 from yearling.api.model_library.pulls import ModelPulls
 from yearling.chat import Assistant, ConversationTurns, PreparedTurn
 from yearling.config import EndpointSettings, Settings
@@ -88,6 +89,7 @@ class Services:
     assistant: Assistant | None = None
     turns: ConversationTurns | None = None
     rater_reports: RaterReports = field(default_factory=RaterReports)
+    lesson_progress: LessonProgress = field(default_factory=LessonProgress)
     _consensus: LiveConsensus | None = None
     _picker: JudgementPicker | None = None
     _round_answering: RoundAnswering | None = None

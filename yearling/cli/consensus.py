@@ -78,11 +78,14 @@ def explain(
     as_json: bool = AS_JSON,
 ) -> None:
     """Explain the status of an item: how each side judged it (never by name), and what is missing for another status."""
-    from yearling.feedback import ConsensusParameters, explain_item
+    from yearling.feedback import ConsensusParameters, EventIndex, explain_item
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
         finished = _latest_run(store)
+        index = EventIndex(store)
+        index.sync()
+        is_note = index.is_note(item)
     result = finished.snapshot.find_item(item)
     if result is None:
         raise NotFound(
@@ -90,7 +93,8 @@ def explain(
             advice="`yearling consensus status` lists the items; `yearling consensus run` includes new feedback.",
         )
     parameters = ConsensusParameters.from_dict(finished.record.parameters)
-    sentences = explain_item(result, parameters.status, division_seen=finished.snapshot.division.seen)
+    degree = finished.snapshot.visible_division.degree
+    sentences = explain_item(result, parameters.status, degree=degree, is_note=is_note)
     pairs = [pair for pair in finished.snapshot.pairs if item in (pair.better, pair.worse)]
     if as_json:
         print_json({**asdict(result), "sentences": sentences, "pairs": [asdict(pair) for pair in pairs]})
@@ -205,5 +209,5 @@ def _print_summary(finished: RecordedConsensusRun) -> None:
 def _describe_pair(item: str, pair: ConsensusPair) -> str:
     other, verdict = (pair.worse, "better") if pair.better == item else (pair.better, "worse")
     if pair.weight > 0:
-        return f"Both sides judged it {verdict} than {other}: q {pair.q:.2f}, weight {pair.weight:.2f}."
+        return f"People agree that it is {verdict} than {other}: q {pair.q:.2f}, weight {pair.weight:.2f}."
     return f"Compared with {other}: q {pair.q:.2f}, no weight in training ({pair.reason.replace('_', ' ') or 'undecided'})."

@@ -37,11 +37,15 @@ def build(
     ),
     data: Path | None = DATASETS_DIR,
     heldout_share: float = typer.Option(0.1, "--heldout-share", help="Share of the lessons to hold out for exams, 0 to 0.5."),
+    update_consensus: bool = typer.Option(
+        False, "--update-consensus", help="Run the consensus first, if anybody judged since its newest run."
+    ),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
     """Build a lesson set from the newest consensus run, and report what was included, what was dropped and why."""
     from yearling.evals import fingerprint_exams
+    from yearling.feedback import EventIndex, run_and_record
     from yearling.store import Store
     from yearling.tasks import BuildConfig
     from yearling.tasks import build_lesson_set as build_set
@@ -51,6 +55,8 @@ def build(
     )
     settings = load_settings(data_dir=data_dir)
     with Store.open(settings) as store, err.status("Reading the exams") as status_display:
+        if update_consensus:
+            run_and_record(store, EventIndex(store), on_status=status_display.update)
         exams, missing = fingerprint_exams(settings.data_dir / "exams", data)
         result = build_set(store, config, exams=exams, on_progress=status_display.update)
     if as_json:

@@ -30,8 +30,17 @@ from yearling.feedback.events import (
     fold_events,
     sort_events,
 )
-from yearling.feedback.explain import explain_item, explain_snapshot
+from yearling.feedback.explain import (
+    STATUS_TITLES,
+    display_status,
+    explain_item,
+    explain_snapshot,
+    find_telling_items,
+    shows_two_sides,
+    whole_ratings,
+)
 from yearling.feedback.file_import import FeedbackImportReport, import_feedback_file, parse_file_format
+from yearling.feedback.item_labels import PEOPLE_ARE_DIVIDED
 from yearling.feedback.item_update import update_item_result
 from yearling.feedback.jsonl import export_log_lines
 from yearling.feedback.live_consensus import ItemStatus, LiveConsensus
@@ -98,9 +107,11 @@ __all__ = [
     "NEEDS_MORE",
     "NOT_HELPFUL",
     "PAPER_FIT",
+    "PEOPLE_ARE_DIVIDED",
     "PREDICTION_FIT",
     "RATING_VALUES",
     "STATUS_RULES",
+    "STATUS_TITLES",
     "WRITTEN_ANSWER_KIND",
     "ActImportResult",
     "Admission",
@@ -157,6 +168,7 @@ __all__ = [
     "close_finished_rounds",
     "code_hash",
     "create_round",
+    "display_status",
     "division_degree",
     "draw_jury",
     "event_from_dict",
@@ -166,6 +178,7 @@ __all__ = [
     "explain_snapshot",
     "export_log_lines",
     "export_own_acts",
+    "find_telling_items",
     "fold_events",
     "import_feedback_file",
     "import_own_acts",
@@ -186,7 +199,9 @@ __all__ = [
     "run_and_record",
     "run_consensus",
     "score_guesses",
+    "shows_two_sides",
     "sort_events",
     "update_item_result",
+    "whole_ratings",
     "withdraw_offer",
 ]

@@ -124,6 +124,12 @@ class LiveConsensus:
                 self.request_run()
             return self._latest_run
 
+    @property
+    def visible_degree(self) -> float:
+        """How far the raters visibly divide, as of the last full run; 0 before the first. Never waits for a full run."""
+        latest = self._load_recorded_run()
+        return latest.snapshot.visible_division.degree if latest else 0.0
+
     def _install_run(self, finished: RecordedConsensusRun) -> None:
         with self._lock:
             self._latest_run = finished

@@ -15,6 +15,7 @@ from yearling.tasks.environments import (
     open_environment,
     train_seed,
 )
+from yearling.tasks.item_answers import last_user_message_text
 from yearling.tasks.lesson import Demonstration, Lesson, LessonMessages, PreferencePair, Prompt, Thumb, judgement_ids, lesson_key
 from yearling.tasks.lesson_set import LessonSet, freeze_lesson_set
 from yearling.tasks.ngrams import ExamFingerprint, find_leaked_exam, fingerprint_exam
@@ -52,6 +53,7 @@ __all__ = [
     "is_multi_turn",
     "judgement_ids",
     "label_and_weight",
+    "last_user_message_text",
     "lesson_as_dict",
     "lesson_key",
     "lessons_dir",

@@ -407,14 +407,17 @@ async function shortSidebar(tools, check) {
     await page.locator('.sidebar').getByRole('link', { name: /How it learns/ }).click();
     await page.waitForURL(/\/learning$/);
     await page.locator('.stations').waitFor();
-    for (const name of ['Notes', 'Consensus', 'Training', 'Exams', 'Behaviour spec'])
-      check((await page.locator('.stations, .page-inside > .station').getByText(name).count()) >= 1, `${name} is not on the page`);
-    await page.locator('.station', { hasText: '4. Training' }).click();
-    await page.waitForURL(/\/runs$/);
+    for (const name of ['Rate', 'Rounds', 'Notes', 'Compare'])
+      check((await page.locator('.station').getByText(name, { exact: true }).count()) === 1, `${name} is not on the page`);
+    await page.locator('.station', { hasText: 'Notes' }).click();
+    await page.waitForURL(/\/notes$/);
     const tabs = page.getByRole('navigation', { name: 'How it learns' });
-    check((await tabs.locator('[aria-current=page]').innerText()).trim() === 'Training', 'the tab of the page is not marked');
+    const names = (await tabs.getByRole('link').allInnerTexts()).map((one) => one.trim());
+    check(names.join() === 'Teach,What it learnt,Agreement,Exams,Rules', `the tabs are ${names.join()}`);
+    check((await tabs.locator('[aria-current]').innerText()).trim() === 'Teach', 'the part of the page is not marked');
     await tabs.getByRole('link', { name: 'Exams' }).click();
     await page.waitForURL(/\/exams$/);
+    check((await tabs.locator('[aria-current=page]').innerText()).trim() === 'Exams', 'the tab of the page is not marked');
   }
 }
 

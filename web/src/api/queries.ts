@@ -168,6 +168,17 @@ export const offersQuery = infiniteQueryOptions({
 
 export const lessonsQuery = queryOptions({ queryKey: ['lessons'], queryFn: () => api.get('/v1/lessons') });
 
+export const lessonBuildQuery = queryOptions({
+  queryKey: ['lessons', 'build'],
+  queryFn: () => api.get('/v1/lessons/build'),
+  refetchInterval: (query) => (query.state.data?.state === 'running' ? 1000 : false),
+});
+
+export const lessonProgressQuery = queryOptions({
+  queryKey: ['lessons', 'ready'],
+  queryFn: () => api.get('/v1/lessons/ready'),
+});
+
 export const signInQuery = queryOptions({ queryKey: ['sign-in'], queryFn: () => api.get('/v1/auth'), retry: false });
 
 export const keysQuery = queryOptions({ queryKey: ['keys'], queryFn: () => api.get('/v1/keys') });

@@ -100,8 +100,8 @@ export const LEARNING = {
   'note.added': ['Published. Other people can now rate it.', '已发布，其他人现在可以评价。'],
   'note.retracted': ['The note is retracted and its text is deleted.', '注记已撤回，内容已删除。'],
   'notes.lead': [
-    'Notes add context that an answer lacks. A note counts as helpful once people who usually disagree both rate it helpful.',
-    '注记为回答补充背景。只有意见常常相左的人都认为有帮助时，注记才算有帮助。',
+    'Notes add context that an answer lacks. A note counts as helpful once people agree on it: where they form two sides, both of them.',
+    '注记为回答补充背景。大家一致认为有帮助时，注记才算有帮助；在人们分成两方时，需要双方都认可。',
   ],
   'notes.which': ['Filter notes', '筛选注记'],
   'notes.queue': ['Needs your rating ({n})', '等你评价（{n}）'],
@@ -126,10 +126,6 @@ export const LEARNING = {
   'status.needs_more_ratings': ['Needs more ratings', '需要更多评价'],
   'ratingStatus.title': ['Status and reasons', '状态与原因'],
   'ratingStatus.bridging': ['Lower estimate of the two sides', '两方估计中较低者'],
-  'ratingStatus.side': [
-    '{n} {n|rating|ratings}, {approval} in favour, estimate {estimate}',
-    '{n} 个评价，赞成 {approval}，估计 {estimate}',
-  ],
   'ratingStatus.hidden': ['Rate it to see other people’s ratings.', '评价后可见他人的评价。'],
   'side.a': ['Side A', 'A 方'],
   'side.b': ['Side B', 'B 方'],
@@ -163,53 +159,13 @@ export const LEARNING = {
   'memory.gone': ['This memory has been deleted.', '此记忆已被删除。'],
   'memory.manage': ['Manage memories', '管理记忆'],
 
-  'learning.lead': [
-    'People rate answers. What people with different views agree on becomes lessons, a model trains on them, and an exam shows whether it got better.',
-    '人们评价回答；观点不同的人都认可的内容成为课程；模型据此训练；考试检验它是否变好。',
-  ],
-  'learning.compare': [
-    'Choose the better of two answers. Thumbs and edits in a chat count too.',
-    '从两个回答中选出更好的。对话中的点赞和改写也会计入。',
-  ],
-  'learning.notes': [
-    'Context that an answer lacks, with sources, written and rated by people.',
-    '由人撰写和评价的补充说明，附有来源。',
-  ],
-  'learning.consensus': [
-    'Where people disagree, and what they agree on all the same.',
-    '人们的分歧所在，以及他们仍然一致认可的内容。',
-  ],
-  'learning.runs': ['Lessons from the consensus, and the runs that train on them.', '来自共识的课程，以及据此进行的训练。'],
-  'learning.exams': [
-    'Questions that training never sees show whether the new model beats the one in use.',
-    '用训练从未见过的题目，检验新模型是否胜过现用的模型。',
-  ],
-  'learning.spec': [
-    'How the assistant should behave in any case, clause by clause, with the cases that check it.',
-    '助手无论如何都应当怎样表现：逐条规定及其检验用例。',
-  ],
-  'learning.release': ['6. Release', '6. 发布'],
-  'learning.planned': ['planned', '计划中'],
-  'learning.releaseText': [
-    'A model that passed its exams serves a few questions first, then all, and can be withdrawn at any moment.',
-    '通过考试的模型先回答少量问题，再回答全部，并可随时撤回。',
-  ],
-  'learning.items': ['{n} rated {n|item|items}', '{n} 项已评价内容'],
-  'learning.runCount': ['{n} training {n|run|runs}', '{n} 次训练'],
-  'learning.examCount': ['{n} exam {n|run|runs}', '{n} 次考试'],
-  'learning.clauses': ['{n} {n|clause|clauses}', '{n} 条'],
 
-  'consensus.lead': [
-    'What people who usually disagree agree on. The assistant learns from this consensus, and nobody can override it.',
-    '意见常常相左的人一致认可的内容。助手从这种共识中学习，任何人都不能推翻它。',
-  ],
   'consensus.none': ['No ratings yet', '还没有评价'],
   'consensus.noneText': [
     'Rate answers in a chat or compare two answers. Once several people have rated, this page shows where they disagree and what they agree on.',
     '在对话中给回答评分，或对比两个回答。几个人评价之后，这里会显示分歧与共识。',
   ],
   'consensus.raters': ['People who count', '计入的人数'],
-  'consensus.ratersHint': ['Somebody counts after a few ratings.', '评价几次之后即计入。'],
   'consensus.items': ['Rated items', '已评价内容'],
   'consensus.pairs': ['Comparisons to train on', '可用于训练的对比'],
   'consensus.pairsDetail': ['of {n}', '共 {n}'],
@@ -219,26 +175,13 @@ export const LEARNING = {
     'Each point is an item. Horizontal: which side prefers it. Vertical: how helpful the less convinced side finds it.',
     '每个点是一项内容。横轴：更受哪一方认可；纵轴：较不认可的一方认为它有多大帮助。',
   ],
-  'consensus.axisUnseen': [
-    'No division is visible so far: people rate alike, or too few have rated.',
-    '目前看不出分歧：大家评价相近，或评价人数太少。',
-  ],
   'consensus.sideAxis': ['Which side prefers it', '更受哪一方认可'],
   'consensus.bridgingAxis': ['How helpful the less convinced side finds it', '较不认可的一方认为它有多大帮助'],
   'consensus.hidden': ['{n} hidden until you rate them', '{n} 项在你评价后可见'],
-  'consensus.bridges': ['Common ground', '共识'],
-  'consensus.bridgesLead': ['Both sides find these helpful.', '双方都认为有帮助。'],
   'consensus.bridgesNone': [
     'Nothing yet. An item appears here once its status is “Helpful”.',
     '暂无。状态为“有帮助”的内容会显示在这里。',
   ],
-  'consensus.divides': ['Disagreement', '分歧'],
-  'consensus.dividesLead': ['The two sides differ most on these.', '双方看法差异最大。'],
-  'consensus.dividesNone': [
-    'Nothing yet. An item appears here once the two sides rate it differently.',
-    '暂无。双方评价不同的内容会显示在这里。',
-  ],
-  'consensus.private': ['Private answer (…{id})', '私密回答（…{id}）'],
   'consensus.privateText': [
     'This answer is part of a private chat, so its text is not shown.',
     '此回答来自私密对话，因此不显示其内容。',
@@ -261,7 +204,10 @@ export const LEARNING = {
   'proof.parameters': ['Parameters', '参数'],
   'proof.entries': ['Entries', '条目'],
 
-  'runs.lead': ['Training runs, and the lesson sets that they learn from.', '训练任务，以及训练所用的课程集。'],
+  'runs.lead': [
+    'What models learnt so far: every [[training run|training]], and the [[lesson sets|lessonSet]] that they learn from.',
+    '模型至今学到了什么：每次[[训练|training]]，以及所用的[[课程集|lessonSet]]。',
+  ],
   'runs.title': ['Training runs', '训练任务'],
   'runs.none': ['No training runs yet', '还没有训练任务'],
   'runs.noneText': [
@@ -338,12 +284,12 @@ export const LEARNING = {
   'run.failed': ['Failed', '失败'],
   'lessons.title': ['Lesson sets', '课程集'],
   'lessons.lead': [
-    'A lesson set is a frozen selection of feedback to learn from. Part of it is held out for exams.',
-    '课程集是冻结的一批供学习的反馈，其中一部分留作考试。',
+    'Collected judgements to learn from, made of [[lessons|lesson]]. Part of each set is [[held out|heldOut]] for exams.',
+    '汇集起来供学习的评价，由[[课程|lesson]]组成。每个课程集都[[留出|heldOut]]一部分用于考试。',
   ],
   'lessons.none': [
-    'No lesson sets yet. Create one with: yearling lessons build.',
-    '还没有课程集。用此命令创建：yearling lessons build。',
+    'No lesson sets yet. Build the first one under',
+    '还没有课程集。在此生成第一个：',
   ],
   'lessons.set': ['Set {n}', '第 {n} 集'],
   'lessons.current': ['Current', '当前'],
@@ -353,11 +299,14 @@ export const LEARNING = {
   ],
   'lessons.dropped': ['Excluded feedback, by reason', '未采用的反馈及原因'],
 
-  'exams.lead': ['How models perform on test cases that training never sees.', '模型在训练从未见过的题目上的表现。'],
+  'exams.lead': [
+    'Did it get better? Exams ask questions that are [[held out|heldOut]]: training never sees them.',
+    '它变好了吗？考试所用的题目是[[留出|heldOut]]的：训练从未见过。',
+  ],
   'exams.gates': ['Champion vs. challenger', '现任模型与挑战者'],
   'exams.gatesLead': [
-    'The champion is the model in use, the challenger a newly trained one. Each bar is a score difference with its 95 % confidence interval. Right of zero, the challenger is better.',
-    '现任模型是现用的模型，挑战者是新训练的模型。每条线是分数差及其 95% 置信区间。零的右侧表示挑战者更好。',
+    'The champion is the model in use, the challenger a newly trained one. Each bar is a score difference with its [[95 % interval|interval]]. Right of zero, the challenger is better.',
+    '现任模型是现用的模型，挑战者是新训练的模型。每条线是分数差及其 [[95% 置信区间|interval]]。零的右侧表示挑战者更好。',
   ],
   'exams.versus': ['vs.', '对'],
   'exams.target': ['should improve', '应当提升'],
@@ -399,8 +348,8 @@ export const LEARNING = {
   'gate.INCONCLUSIVE': ['Inconclusive', '无定论'],
 
   'spec.lead': [
-    'How the assistant should behave, clause by clause, and the test cases that check it. A bound always holds, a default gives way to your settings, a guideline is a matter of taste.',
-    '助手应当如何表现：逐条规定及其检验用例。底线始终有效，默认会让位于你的设置，指引只关乎偏好。',
+    'How the assistant should behave, [[clause by clause|clause]], and the test cases that check it. A bound always holds, a default gives way to your settings, a guideline is a matter of taste.',
+    '助手应当如何表现：[[逐条规定|clause]]及其检验用例。底线始终有效，默认会让位于你的设置，指引只关乎偏好。',
   ],
   'spec.search': ['Search clauses', '搜索条款'],
   'spec.runs': ['Evaluation runs', '检验记录'],
@@ -409,8 +358,8 @@ export const LEARNING = {
   'spec.good': ['Good example', '正面示例'],
   'spec.bad': ['Bad example', '反面示例'],
   'spec.quorum': [
-    'quorum {n}: recorded for the votes on clauses that are planned; today a clause changes when a maintainer edits it',
-    '法定人数 {n}：为计划中的条款投票而记录；目前条款由维护者直接修改',
+    'quorum {n}: the number of people recorded as needed to change it; a clause changes when a maintainer edits it',
+    '法定人数 {n}：记录的修改所需人数；条款由维护者修改',
   ],
   'spec.mirror': ['Mirrored case', '镜像用例'],
   'spec.twin': ['Variant {n}', '变体 {n}'],

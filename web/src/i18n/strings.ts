@@ -1,4 +1,5 @@
 /** All strings of the page, as [English, Chinese]. */
+import { EXPLANATIONS } from './strings-explanations';
 import { LEARNING } from './strings-learning';
 import { OFFERS } from './strings-offers';
 import { PEOPLE } from './strings-people';
@@ -47,13 +48,12 @@ const CHAT = {
   'nav.memory': ['Memory', '记忆'],
   'nav.history': ['History', '历史'],
   'nav.learning': ['How it learns', '它如何学习'],
-  'nav.overview': ['Overview', '概览'],
   'nav.models': ['Models', '模型'],
   'nav.allChats': ['All chats', '全部对话'],
-  'nav.consensus': ['Consensus', '共识'],
-  'nav.runs': ['Training', '训练'],
+  'nav.consensus': ['Agreement', '共识'],
+  'nav.runs': ['What it learnt', '学到了什么'],
   'nav.exams': ['Exams', '考试'],
-  'nav.spec': ['Behaviour spec', '行为规范'],
+  'nav.spec': ['Rules', '规则'],
   'nav.settings': ['Settings', '设置'],
   'nav.people': ['People', '成员'],
   'nav.keys': ['Keyboard shortcuts', '键盘快捷键'],
@@ -262,8 +262,13 @@ const CHAT = {
   'keys.help': ['Show this list', '显示此列表'],
 } as const;
 
-export const STRINGS = { ...CHAT, ...LEARNING, ...OFFERS, ...PEOPLE, ...RATE, ...ROUNDS } as const satisfies Record<
-  string,
-  readonly [string, string]
->;
+export const STRINGS = {
+  ...CHAT,
+  ...EXPLANATIONS,
+  ...LEARNING,
+  ...OFFERS,
+  ...PEOPLE,
+  ...RATE,
+  ...ROUNDS,
+} as const satisfies Record<string, readonly [string, string]>;
 export type TranslationKey = keyof typeof STRINGS;

@@ -94,8 +94,8 @@ class JuryRequest(StrictModel):
 class SideScore(ResponseModel):
     """How one side of a divided community rates an item."""
 
-    ratings: float
-    """Number of the side's ratings that count. A rater belongs to both sides by shares."""
+    ratings: int
+    """Number of the side's ratings that count. Raters belong to both sides by shares; the sum is rounded."""
     approval: float
     """Sum of those ratings."""
     estimate: float
@@ -104,9 +104,34 @@ class SideScore(ResponseModel):
     """Probability that the side's approval is at least one half, from 0 to 1."""
 
 
+class ItemWordsView(ResponseModel):
+    """The words by which people recognise an item."""
+
+    kind: Literal["answer", "note", "edit"]
+    """Kind of the item."""
+    text: str | None
+    """The item's public text; null for answers that are private, and for deleted texts. Lists give its beginning."""
+    question: str | None
+    """The question that a public answer answers; null if there is none. Lists give its beginning."""
+    yours: bool
+    """Whether it is an answer from the caller's own chats."""
+
+
 class ItemScore(ResponseModel):
     """Score of an item."""
 
+    judged: int
+    """Number of ratings that count."""
+    approval: float
+    """Sum of those ratings: how many people find the item helpful, where "somewhat" counts half."""
+    uncounted: dict[str, int]
+    """Number of ratings that do not count, by reason: `new_account` (not yet) or `copy`."""
+    label: int
+    """What the item is an example of: 1 good, -1 bad, 0 neither."""
+    q: float
+    """Consensus probability that the label is right, from 0.5 to 1."""
+    weight: float
+    """Weight of the item in training, from 0 to 1; 0 if nothing is learnt from it."""
     bridging: float
     """Estimate of the less approving side, from 0 to 1."""
     axis: float
@@ -122,8 +147,12 @@ class ItemStatusView(ResponseModel):
     """ID of the item."""
     status: str
     """`helpful`, `not_helpful` or `needs_more_ratings`."""
+    display_status: str
+    """The status as people see it: `people_are_divided` where more ratings of the same kind will not give one; else `status`."""
     reason: str
     """Stable identifier of the reason for the status, such as `no_quorum`."""
+    two_sides: bool
+    """Whether people divide so clearly that a status needs two sides."""
     explanation: list[str]
     """The reason in sentences."""
     provisional: bool
@@ -236,25 +265,27 @@ class JuryView(ResponseModel):
     """Whether the jury waits for the caller's rating."""
 
 
-class AxisItem(ResponseModel):
+class AxisItem(ItemWordsView):
     """An item in the consensus. Its scores are null while the caller can still rate it and has not."""
 
     item: str
     """ID of the item."""
     status: str
     """`helpful`, `not_helpful` or `needs_more_ratings`."""
+    display_status: str
+    """The status as people see it: `people_are_divided` where more ratings of the same kind will not give one; else `status`."""
     reason: str
     """Stable identifier of the reason for the status."""
+    judged: int | None
+    """Number of ratings that count."""
+    approval: float | None
+    """Sum of those ratings: how many people find the item helpful, where "somewhat" counts half."""
     axis: float | None
     """Position of the item on the line that divides the raters."""
     bridging: float | None
     """Estimate of the less approving side, from 0 to 1."""
     gap: float | None
     """Difference between the two sides' estimates, from 0 to 1."""
-    kind: Literal["answer", "note", "edit"]
-    """Kind of the item."""
-    text: str | None
-    """Beginning of the item's public text; null for answers, which are private."""
 
 
 class DivisionView(ResponseModel):
@@ -268,6 +299,17 @@ class DivisionView(ResponseModel):
     """Mean of that singular value in random tables of the same size."""
     distance: float
     """Number of standard deviations by which the residuals exceed random tables."""
+    degree: float
+    """Share with which the two sides, instead of everybody together, decide; from 0 to 1."""
+
+
+class SideView(ResponseModel):
+    """One of two sides, described by what it likes."""
+
+    people: int
+    """Number of people on the side."""
+    likes: list[AxisItem]
+    """Items that tell most: the side approves of them and the other does not. Only items whose score the caller may see."""
 
 
 class PairCounts(ResponseModel):
@@ -302,6 +344,14 @@ class ConsensusView(ResponseModel):
     """Number of raters: seen, admitted, active enough, merged into others, and on each side."""
     division: DivisionView
     """How strongly the raters divide."""
+    two_sides: bool
+    """Whether people divide so clearly that a status needs two sides."""
+    sides: list[SideView]
+    """The two sides; empty unless `two_sides`."""
+    counts: dict[str, int]
+    """Number of items by `display_status`, without the limit."""
+    learnable: int
+    """Number of items with a weight in training."""
     summary: list[str]
     """The run in sentences."""
     items: list[AxisItem]
@@ -311,7 +361,7 @@ class ConsensusView(ResponseModel):
     bridges: list[str]
     """IDs of the items that both sides approve of, strongest first."""
     divides: list[str]
-    """IDs of the items that the sides disagree on, strongest first."""
+    """IDs of the items that people disagree on, strongest first. Only items whose score the caller may see."""
     pairs: PairCounts
     """Counts of the preference pairs."""
 
@@ -323,6 +373,8 @@ class PairView(ResponseModel):
     """ID of the better item."""
     worse: str
     """ID of the worse item."""
+    other: ItemWordsView
+    """Words of the other item of the pair."""
     q: float
     """Consensus probability that `better` is better, from 0.5 to 1. It comes from the less convinced side."""
     weight: float
@@ -331,15 +383,11 @@ class PairView(ResponseModel):
     """Stable identifier of why the pair cannot train; empty otherwise."""
 
 
-class ItemView(ResponseModel):
+class ItemView(ItemWordsView):
     """An item in the consensus, with its pairs."""
 
     object: Literal["consensus.item"]
     """Always `consensus.item`."""
-    kind: Literal["answer", "note", "edit"]
-    """Kind of the item."""
-    text: str | None
-    """The item's public text; null for answers, which are private, and for deleted texts."""
     standing: ItemStatusView
     """Status of the item."""
     pairs: list[PairView]

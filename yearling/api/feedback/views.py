@@ -5,24 +5,34 @@ People who can still rate an undecided item, and have not, do not see how others
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
+from yearling.api.feedback.item_words import ItemWords, find_item_words, item_kind, public_texts
 from yearling.api.http.json_response import JsonObject
 from yearling.errors import NotFound
 from yearling.feedback import (
     HELPFUL,
+    NEEDS_MORE,
     NOT_HELPFUL,
+    PEOPLE_ARE_DIVIDED,
+    STATUS_TITLES,
+    ConsensusPair,
     ItemResult,
     LiveConsensus,
     Note,
     Rating,
+    Snapshot,
+    display_status,
     event_to_dict,
     explain_item,
     explain_snapshot,
+    find_telling_items,
+    shows_two_sides,
+    whole_ratings,
 )
 
 _NUM_STRONGEST = 10
-_MAX_EXCERPT_CHARS = 280
 _HIDDEN_SCORE_MESSAGE = "Rate it to see what others think."
 
 
@@ -33,17 +43,20 @@ def item_status_view(consensus: LiveConsensus, person_id: str, item: str) -> Jso
     is_visible = result is not None and (
         _is_score_visible(consensus, person_id, result) or consensus.log.is_author(person_id, item)
     )
+    degree = consensus.visible_degree
     if result is None:
         explanation = ["Nobody has judged it yet."]
+    elif is_visible:
+        is_note = consensus.log.index.is_note(item)
+        explanation = explain_item(result, consensus.parameters.status, degree=degree, is_note=is_note)
     else:
-        division = consensus.latest_run.snapshot.division
-        explanation = explain_item(result, consensus.parameters.status, division_seen=division.seen)
-        if not is_visible:
-            explanation = [explanation[0], _HIDDEN_SCORE_MESSAGE]
+        explanation = [f"{STATUS_TITLES[result.status]}.", _HIDDEN_SCORE_MESSAGE]
     return {
         "item": item,
         "status": status.status,
+        "display_status": display_status(result) if result is not None and is_visible else status.status,
         "reason": status.reason,
+        "two_sides": shows_two_sides(degree),
         "explanation": explanation,
         "provisional": status.is_provisional,
         "score": _score_view(result) if result is not None and is_visible else None,
@@ -55,11 +68,21 @@ def _is_score_visible(consensus: LiveConsensus, person_id: str, result: ItemResu
 
 
 def _score_view(result: ItemResult) -> JsonObject:
-    sides = [
-        {"ratings": side.ratings, "approval": side.approval, "estimate": side.estimate, "chance": side.chance}
-        for side in result.sides
-    ]
-    return {"bridging": result.bridging, "axis": result.axis, "sides": sides}
+    sides = []
+    for side in result.sides:
+        ratings, approval = whole_ratings(side)
+        sides.append({"ratings": ratings, "approval": approval, "estimate": side.estimate, "chance": side.chance})
+    return {
+        "judged": result.judged,
+        "approval": result.approval,
+        "uncounted": dict(result.uncounted),
+        "label": result.label,
+        "q": result.q,
+        "weight": result.weight,
+        "bridging": result.bridging,
+        "axis": result.axis,
+        "sides": sides,
+    }
 
 
 def own_ratings(consensus: LiveConsensus, person_id: str, items: Sequence[str]) -> dict[str, JsonObject]:
@@ -104,7 +127,7 @@ def note_list_view(
 
 def _note_views(consensus: LiveConsensus, person_id: str, notes: Sequence[Note]) -> list[JsonObject]:
     note_ids = [note.note for note in notes]
-    texts, ratings = _public_texts(consensus, note_ids), own_ratings(consensus, person_id, note_ids)
+    texts, ratings = public_texts(consensus, note_ids), own_ratings(consensus, person_id, note_ids)
     actor = consensus.log.pseudonym(person_id)
     return [
         {
@@ -119,17 +142,6 @@ def _note_views(consensus: LiveConsensus, person_id: str, notes: Sequence[Note])
         }
         for note in notes
     ]
-
-
-def _public_texts(consensus: LiveConsensus, items: Sequence[str]) -> dict[str, str]:
-    """The texts of those items that have a public one, by item."""
-    records = consensus.log.store.texts.get_many(items)
-    return {item: text for item, record in records.items() if isinstance(text := record.content.get("text"), str)}
-
-
-def _kind(consensus: LiveConsensus, item: str) -> str:
-    event = consensus.log.index.authoring_event(item)
-    return "answer" if event is None else "note" if isinstance(event, Note) else "edit"
 
 
 def jury_view(consensus: LiveConsensus, person_id: str, item: str) -> JsonObject:
@@ -152,7 +164,7 @@ def queue_view(consensus: LiveConsensus, person_id: str, limit: int) -> JsonObje
     """A `RatingQueueView`."""
     queue = consensus.rating_queue(person_id, limit=limit)
     items = [entry.item for entry in queue]
-    texts, own = _public_texts(consensus, items), consensus.log.own_edited_offers(person_id, items)
+    texts, own = public_texts(consensus, items), consensus.log.own_edited_offers(person_id, items)
     data = []
     for entry in queue:
         if entry.item in own:
@@ -161,7 +173,7 @@ def queue_view(consensus: LiveConsensus, person_id: str, limit: int) -> JsonObje
         data.append(
             {
                 "item": entry.item,
-                "kind": _kind(consensus, entry.item),
+                "kind": item_kind(consensus, entry.item),
                 "why": entry.reason,
                 "text": texts.get(entry.item),
                 "about": event.item if event else None,
@@ -174,13 +186,16 @@ def consensus_view(consensus: LiveConsensus, person_id: str, limit: int) -> Json
     """A `ConsensusView` of the newest full run, with its items brought up to date."""
     latest, results = consensus.latest_run, consensus.item_results()
     visible = [result for result in results if _is_score_visible(consensus, person_id, result)]
-    gaps = {result.item: abs(result.sides[0].estimate - result.sides[1].estimate) for result in visible}
+    visible_items = {result.item for result in visible}
     bridges = sorted(visible, key=lambda result: (-result.bridging, result.item))
-    divides = sorted(visible, key=lambda result: (-gaps[result.item], result.item))
     snapshot, record, pairs = latest.snapshot, latest.record, latest.snapshot.pairs
     division = snapshot.division
     head = consensus.log.store.events.head()
-    texts = _public_texts(consensus, [result.item for result in results[:limit]])
+    words = find_item_words(consensus, person_id, [result.item for result in results])
+
+    def item(result: ItemResult) -> JsonObject:
+        return _axis_item_view(result, words[result.item], is_visible=result.item in visible_items)
+
     return {
         "object": "consensus",
         "run": record.sequence,
@@ -196,24 +211,17 @@ def consensus_view(consensus: LiveConsensus, person_id: str, limit: int) -> Json
             "strength": division.strength,
             "chance": division.chance,
             "distance": division.distance,
+            "degree": snapshot.visible_division.degree,
         },
+        "two_sides": shows_two_sides(snapshot.visible_division.degree),
+        "sides": _side_views(snapshot, visible, words, item),
+        "counts": Counter(display_status(result) for result in results),
+        "learnable": sum(1 for result in results if result.weight > 0.0),
         "summary": explain_snapshot(snapshot),
-        "items": [
-            {
-                "item": result.item,
-                "status": result.status,
-                "reason": result.reason,
-                "axis": result.axis if result.item in gaps else None,
-                "bridging": result.bridging if result.item in gaps else None,
-                "gap": gaps.get(result.item),
-                "kind": _kind(consensus, result.item),
-                "text": texts[result.item][:_MAX_EXCERPT_CHARS] if result.item in texts else None,
-            }
-            for result in results[:limit]
-        ],
+        "items": [item(result) for result in results[:limit]],
         "has_more": len(results) > limit,
         "bridges": [result.item for result in bridges if result.bridging > 0.5][:_NUM_STRONGEST],
-        "divides": [result.item for result in divides if gaps[result.item] > 0][:_NUM_STRONGEST],
+        "divides": _most_divided(snapshot, visible),
         "pairs": {
             "compared": len(pairs),
             "training": sum(1 for pair in pairs if pair.weight > 0),
@@ -228,23 +236,81 @@ def item_view(consensus: LiveConsensus, person_id: str, item: str) -> JsonObject
     if not is_known:
         raise NotFound(f"Nobody has judged {item[:100]!r}.", param="item")
     status = item_status_view(consensus, person_id, item)
-    pairs = [
-        {
-            "better": pair.better,
-            "worse": pair.worse,
-            "q": pair.q,
-            "weight": pair.weight,
-            "reason": pair.reason,
-        }
-        for pair in consensus.latest_run.snapshot.pairs
-        if item in (pair.better, pair.worse)
-    ]
+    pairs = [pair for pair in consensus.latest_run.snapshot.pairs if item in (pair.better, pair.worse)] if status["score"] else []
+    others = [pair.worse if pair.better == item else pair.better for pair in pairs]
+    words = find_item_words(consensus, person_id, [item, *others])
     return {
         "object": "consensus.item",
-        "kind": _kind(consensus, item),
-        "text": _public_texts(consensus, [item]).get(item),
+        **words[item].view(excerpt=False),
         "standing": status,
-        "pairs": pairs if status["score"] else [],
+        "pairs": [_pair_view(pair, words[other]) for pair, other in zip(pairs, others, strict=True)],
+    }
+
+
+def _axis_item_view(result: ItemResult, words: ItemWords, *, is_visible: bool) -> JsonObject:
+    return {
+        "item": result.item,
+        "status": result.status,
+        "display_status": display_status(result) if is_visible else result.status,
+        "reason": result.reason,
+        "judged": result.judged if is_visible else None,
+        "approval": result.approval if is_visible else None,
+        "axis": result.axis if is_visible else None,
+        "bridging": result.bridging if is_visible else None,
+        "gap": _gap(result) if is_visible else None,
+        **words.view(),
+    }
+
+
+def _side_views(
+    snapshot: Snapshot, visible: Sequence[ItemResult], words: Mapping[str, ItemWords], view: Callable[[ItemResult], JsonObject]
+) -> list[JsonObject]:
+    """Both sides, described by items whose score the person may see; empty where the run shows no two sides."""
+    if not shows_two_sides(snapshot.visible_division.degree):
+        return []
+    results = {result.item: result for result in visible if words[result.item].text is not None}
+    return [
+        {"people": snapshot.raters.get(f"side_{side}", 0), "likes": [view(results[item]) for item in likes]}
+        for side, likes in enumerate(find_telling_items(snapshot, results))
+    ]
+
+
+def _most_divided(snapshot: Snapshot, visible: Sequence[ItemResult]) -> list[str]:
+    if shows_two_sides(snapshot.visible_division.degree):
+        divided = sorted(
+            (result for result in visible if display_status(result) == PEOPLE_ARE_DIVIDED or _is_open_between_sides(result)),
+            key=lambda result: (-_gap(result), result.item),
+        )
+    else:
+        balances = {
+            result.item: abs(result.approval / result.judged - 0.5)
+            for result in visible
+            if result.judged and display_status(result) == PEOPLE_ARE_DIVIDED
+        }
+        divided = sorted(
+            (result for result in visible if result.item in balances), key=lambda result: (balances[result.item], result.item)
+        )
+    return [result.item for result in divided[:_NUM_STRONGEST]]
+
+
+def _is_open_between_sides(result: ItemResult) -> bool:
+    first, second = result.sides
+    are_opposed = (first.estimate - 0.5) * (second.estimate - 0.5) < 0.0
+    return result.status == NEEDS_MORE and are_opposed and min(first.ratings, second.ratings) > 0
+
+
+def _gap(result: ItemResult) -> float:
+    return abs(result.sides[0].estimate - result.sides[1].estimate)
+
+
+def _pair_view(pair: ConsensusPair, other: ItemWords) -> JsonObject:
+    return {
+        "better": pair.better,
+        "worse": pair.worse,
+        "other": other.view(),
+        "q": pair.q,
+        "weight": pair.weight,
+        "reason": pair.reason,
     }
 
 

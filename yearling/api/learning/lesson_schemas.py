@@ -75,6 +75,38 @@ class LessonSetDetail(LessonSetView):
     """The report."""
 
 
+class LessonBuildView(ResponseModel):
+    """The last build of lessons that was started over HTTP."""
+
+    object: Literal["lesson_build"]
+    """Always `lesson_build`."""
+    state: Literal["idle", "running", "finished", "failed"]
+    """`idle` before the first build; `failed` also for a build whose process was killed."""
+    started_utc: str | None
+    """Start time, ISO 8601 in UTC; null while idle."""
+    finished_utc: str | None
+    """End time, ISO 8601 in UTC; null while idle or running, or if unknown."""
+    message: str
+    """What came of it, for people: for a failed build, the error and what to do about it."""
+    lesson_set: str | None
+    """Hash of the set that a finished build gave; null otherwise."""
+    version: int | None
+    """Version of that set; null otherwise."""
+    is_new: bool | None
+    """False if that set existed already, because nothing had changed; null unless finished."""
+
+
+class LessonProgressView(ResponseModel):
+    """How far it is to the next training."""
+
+    object: Literal["lesson_progress"]
+    """Always `lesson_progress`."""
+    lessons: int
+    """Number of lessons that a build would give at most now, and that no training run has used yet."""
+    goal: int
+    """Number of new lessons from which training can be expected to show anything."""
+
+
 class LessonReference(ResponseModel):
     """A lesson, identified by the hash of its text."""
 

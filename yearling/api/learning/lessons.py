@@ -1,7 +1,7 @@
-"""`/v1/lessons`: the lesson sets that were built, what each build dropped and why, and how two sets differ.
+"""`/v1/lessons`: the lesson sets that were built, what each build dropped and why, how two sets differ, and a new build.
 
-Only `yearling lessons build` builds sets. The routes return what the store records: keys, counts and reasons, never the text of a
-lesson.
+Only `yearling lessons build` builds sets, here in a process of its own. The routes return what the store records: keys, counts
+and reasons, never the text of a lesson.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from fastapi import Path, Query, Request
 from yearling.api.access.policy import require_role
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
-from yearling.api.http.times import format_utc_offset
+from yearling.api.http.times import format_utc_offset, format_utc_offset_or_none
 from yearling.api.learning import lesson_schemas as schemas
-from yearling.api.services import store_response
+from yearling.api.learning.lesson_builds import LessonBuild, read_lesson_build, start_lesson_build
+from yearling.api.learning.lesson_progress import LESSONS_GOAL
+from yearling.api.services import get_services, store_response
 from yearling.store import LessonSetRecord, LessonSource, Store
 
 router = ApiRouter(dependencies=[require_role("reader")])
@@ -33,6 +35,40 @@ async def list_lesson_sets(request: Request) -> JsonResponse:
         current = store.lesson_sets.get_current()
         records = reversed(store.lesson_sets.list())
         return {"object": "list", "data": [_set_view(record, record == current) for record in records]}
+
+    return await store_response(request, query)
+
+
+@router.post(
+    "/v1/lessons",
+    operation_id="build_lesson_set",
+    dependencies=[require_role("maintainer")],
+    response_model=schemas.LessonBuildView,
+)
+async def build_lesson_set(request: Request) -> JsonResponse:
+    """Build a lesson set of all judgements so far, in a process that outlives this server. Maintainers only."""
+
+    def build(store: Store) -> JsonObject:
+        start_lesson_build(store)
+        return _build_view(read_lesson_build(store))
+
+    return await store_response(request, build)
+
+
+@router.get("/v1/lessons/build", operation_id="get_lesson_build", response_model=schemas.LessonBuildView)
+async def get_lesson_build(request: Request) -> JsonResponse:
+    """Return the state of the last build that was started over HTTP."""
+    return await store_response(request, lambda store: _build_view(read_lesson_build(store)))
+
+
+@router.get("/v1/lessons/ready", operation_id="get_lesson_progress", response_model=schemas.LessonProgressView)
+async def get_lesson_progress(request: Request) -> JsonResponse:
+    """Return how many lessons wait for the next training, and how many it takes."""
+    services = get_services(request)
+
+    def query(store: Store) -> JsonObject:
+        lessons = services.lesson_progress.count(store, services.running_consensus)
+        return {"object": "lesson_progress", "lessons": lessons, "goal": LESSONS_GOAL}
 
     return await store_response(request, query)
 
@@ -87,6 +123,19 @@ def _set_view(record: LessonSetRecord, is_current: bool) -> JsonObject:
         "people": judgements.get("voices", 0),
         "dropped": judgements.get("dropped", {}),
         "consensus_run": (record.manifest.get("consensus") or {}).get("run"),
+    }
+
+
+def _build_view(build: LessonBuild) -> JsonObject:
+    return {
+        "object": "lesson_build",
+        "state": build.state,
+        "started_utc": format_utc_offset_or_none(build.started_utc),
+        "finished_utc": format_utc_offset_or_none(build.finished_utc),
+        "message": build.message,
+        "lesson_set": build.lesson_set,
+        "version": build.version,
+        "is_new": build.is_new,
     }
 
 

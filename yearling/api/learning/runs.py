@@ -6,11 +6,9 @@ The server never trains. A run is a process of its own: a file asks it to stop, 
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from dataclasses import asdict
-from pathlib import Path as FilePath
 from typing import Annotated
 
 from fastapi import Path, Query, Request
@@ -21,17 +19,16 @@ from yearling.api.http.router import ApiRouter, event_stream
 from yearling.api.http.sse import DONE, EventStreamResponse, format_event
 from yearling.api.http.times import format_utc_offset, format_utc_offset_or_none
 from yearling.api.learning import run_schemas as schemas
+from yearling.api.learning.processes import start_process
 from yearling.api.services import get_services, store_response
 from yearling.config import Settings
 from yearling.errors import Conflict
-from yearling.files.private import create_private_file
 from yearling.records import Run
 from yearling.store import Store, TrainingRunStore
 
 router = ApiRouter(dependencies=[require_role("reader")])
 
 POLL_INTERVAL_S = 0.5
-_resume_tasks: set[asyncio.Task[int]] = set()
 
 RunId = Annotated[str, Path(description="ID of the run.")]
 AfterStep = Annotated[int, Query(ge=-1, le=2**53, description="Return only steps after this one; -1 for all.")]
@@ -104,29 +101,14 @@ async def resume_run(request: Request, run_id: RunId) -> JsonResponse:
     run = await asyncio.to_thread(runs.get, run_id)
     if run.state in ("running", "finished"):
         raise Conflict(f"The run {run_id} is {run.state}.", advice="Only a run that has stopped can be resumed.")
-    process = await asyncio.to_thread(_start_process, get_services(request).settings, runs.folder / run_id)
-    # Wait for the process, so that the system can release it.
-    waiting = asyncio.create_task(asyncio.to_thread(process.wait))
-    _resume_tasks.add(waiting)
-    waiting.add_done_callback(_resume_tasks.discard)
+    command, output = resume_command(get_services(request).settings, run_id), runs.folder / run_id / "output.txt"
+    await asyncio.to_thread(start_process, command, output=output)
     return JsonResponse(_run_view(run))
 
 
 def resume_command(settings: Settings, run_id: str) -> list[str]:
     """The command line that resumes a run."""
     return [sys.executable, "-m", "yearling", "train", "resume", run_id, "--data-dir", str(settings.data_dir)]
-
-
-def _start_process(settings: Settings, folder: FilePath) -> subprocess.Popen[bytes]:
-    create_private_file(folder / "output.txt")
-    with (folder / "output.txt").open("ab") as output:
-        return subprocess.Popen(
-            resume_command(settings, folder.name),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
 
 
 async def _follow_metrics(runs: TrainingRunStore, run_id: str, after: int) -> AsyncGenerator[bytes, None]:

@@ -99,6 +99,15 @@ class SampleStore:
                 owned.update(connection.scalars(sa.select(samples.c.id).where(own)))
         return owned
 
+    def ids_with_words(self, ids: Sequence[str]) -> set[str]:
+        """The subset of these ids that are samples, of any person, whose words are kept."""
+        found: set[str] = set()
+        with self._database.read() as connection:
+            for batch in in_batches(ids):
+                kept = sa.and_(samples.c.id.in_(batch), samples.c.kept == "full")
+                found.update(connection.scalars(sa.select(samples.c.id).where(kept)))
+        return found
+
     def ids_for_request(self, request_id: str, *, person_id: str) -> set[str]:
         """The ids of a person's samples from one request."""
         query = sa.select(samples.c.id).where(samples.c.request_id == request_id, samples.c.person_id == person_id)

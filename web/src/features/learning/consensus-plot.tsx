@@ -2,13 +2,14 @@
 import { useRef, useState } from 'react';
 import type { ConsensusItem } from '../../api/types';
 import { formatNumber, formatPercent, useTranslation } from '../../i18n';
-import { STRINGS } from '../../i18n/strings';
 import { useWidth } from '../../ui/use-width';
+import { statusTitle } from './explanation';
+import { itemLine } from './item-name';
 
 const WIDTH = 720;
 const HEIGHT = 300;
 const PAD = { left: 46, right: 16, top: 34, bottom: 44 };
-const TONES: Record<string, string> = { helpful: 'good', not_helpful: 'bad' };
+const TONES: Record<string, string> = { helpful: 'good', not_helpful: 'bad', people_are_divided: 'warn' };
 
 export function ConsensusPlot({ items, onItem }: { items: readonly ConsensusItem[]; onItem: (item: string) => void }) {
   const t = useTranslation();
@@ -50,10 +51,10 @@ export function ConsensusPlot({ items, onItem }: { items: readonly ConsensusItem
             cx={x(one.axis!)}
             cy={y(one.bridging!)}
             r={hovered === one ? 9 : 6.5}
-            className={`dot ${TONES[one.status] ?? ''}`}
+            className={`dot ${TONES[one.display_status] ?? ''}`}
             tabIndex={0}
             role="button"
-            aria-label={describe(one, t('consensus.private', { id: one.item.slice(-6) }))}
+            aria-label={describe(one)}
             onPointerEnter={() => setHovered(one)}
             onPointerLeave={() => setHovered(null)}
             onFocus={() => setHovered(one)}
@@ -65,7 +66,7 @@ export function ConsensusPlot({ items, onItem }: { items: readonly ConsensusItem
       </svg>
       <figcaption className="small" aria-hidden={hovered ? undefined : true}>
         {hovered ? (
-          <span className="two-lines">{describe(hovered, t('consensus.private', { id: hovered.item.slice(-6) }))}</span>
+          <span className="two-lines">{describe(hovered)}</span>
         ) : (
           <span className="legend">
             <span>
@@ -73,6 +74,9 @@ export function ConsensusPlot({ items, onItem }: { items: readonly ConsensusItem
             </span>
             <span>
               <i className="dot bad" /> {t('status.not_helpful')}
+            </span>
+            <span>
+              <i className="dot warn" /> {t('status.people_are_divided')}
             </span>
             <span>
               <i className="dot" /> {t('status.needs_more_ratings')}
@@ -84,9 +88,8 @@ export function ConsensusPlot({ items, onItem }: { items: readonly ConsensusItem
     </figure>
   );
 
-  function describe(one: ConsensusItem, otherwise: string): string {
-    const key = `status.${one.status}` as keyof typeof STRINGS;
-    const status = key in STRINGS ? t(key) : one.status;
-    return `${one.text ?? otherwise} – ${status}, ${t('ratingStatus.bridging')} ${formatNumber(one.bridging ?? 0)}`;
+  function describe(one: ConsensusItem): string {
+    const figure = `${t('ratingStatus.bridging')} ${formatNumber(one.bridging ?? 0)}`;
+    return `${itemLine(one, t)} – ${statusTitle(one.display_status, t)}, ${figure}`;
   }
 }

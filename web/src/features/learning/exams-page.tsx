@@ -8,6 +8,7 @@ import { formatRelativeTime, useTranslation } from '../../i18n';
 import { Command } from '../../ui/command';
 import { EmptyState, Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
+import { TextWithTerms } from '../../ui/term';
 import { ExamData } from './exam-data';
 import { ExamRunDialog } from './exam-run-dialog';
 import { GateCard } from './gate-card';
@@ -22,12 +23,14 @@ export default function ExamsPage() {
   const modelNames = new Map(examRuns.map((one) => [one.model_hash, one.model]));
   const examTitles = new Map(examRuns.map((one) => [one.exam, one.title]));
   return (
-    <Page title={t('nav.exams')} lead={t('exams.lead')}>
+    <Page title={t('nav.exams')} lead={<TextWithTerms text={t('exams.lead')} />}>
       {(gates.data?.data.length ?? 0) > 0 && (
         <section className="stack">
           <div>
             <h2>{t('exams.gates')}</h2>
-            <p className="small muted">{t('exams.gatesLead')}</p>
+            <p className="small muted">
+              <TextWithTerms text={t('exams.gatesLead')} />
+            </p>
           </div>
           {gates.data!.data.map((gate) => (
             <GateCard key={gate.id} gate={gate} names={modelNames} titles={examTitles} />

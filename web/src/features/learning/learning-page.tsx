@@ -1,74 +1,80 @@
-/** How the assistant learns, station by station: what each is for, what is there now, and the way to it. */
+/** Teach: every way to say which answers are good, and how far it is to the next training. */
 import { useQuery } from '@tanstack/react-query';
-import { ChevronRight, Columns2, Rocket } from 'lucide-react';
+import { ChevronRight, Columns2, ListChecks, type LucideIcon, StickyNote, ThumbsUp } from 'lucide-react';
 import { Link } from 'wouter';
-import { consensusQuery, examsQuery, runsQuery, specQuery } from '../../api/queries';
+import { lessonProgressQuery } from '../../api/queries';
+import type { LessonProgress } from '../../api/types';
 import { type TranslationKey, useTranslation } from '../../i18n';
 import { Page } from '../../ui/page';
-import { LEARNING_PAGES, useWaiting } from './learning-tabs';
+import { QueryResult } from '../../ui/query-result';
+import { TextWithTerms } from '../../ui/term';
+import { BuildLessons } from './build-lessons';
+import { useWaiting } from './learning-tabs';
 
-type Station = readonly [href: string, title: TranslationKey, icon: typeof Rocket, text: TranslationKey, now: string];
-
-function stationOf(href: (typeof LEARNING_PAGES)[number][0], text: TranslationKey, now: string): Station {
-  return [...LEARNING_PAGES.find((one) => one[0] === href)!, text, now];
+interface Way {
+  href: string;
+  title: TranslationKey;
+  text: TranslationKey;
+  icon: LucideIcon;
 }
+
+const WAYS: readonly Way[] = [
+  { href: '/rate', title: 'teach.rate', text: 'teach.rateText', icon: ThumbsUp },
+  { href: '/rounds', title: 'teach.rounds', text: 'teach.roundsText', icon: ListChecks },
+  { href: '/notes', title: 'nav.notes', text: 'teach.notesText', icon: StickyNote },
+  { href: '/compare', title: 'nav.compare', text: 'teach.compareText', icon: Columns2 },
+];
 
 export default function LearningPage() {
   const t = useTranslation();
   const waiting = useWaiting();
-  const consensus = useQuery(consensusQuery).data;
-  const runs = useQuery(runsQuery).data?.data;
-  const exams = useQuery(examsQuery).data?.data;
-  const spec = useQuery(specQuery).data;
-  const stations: readonly Station[] = [
-    ['/compare', 'nav.compare', Columns2, 'learning.compare', ''],
-    stationOf('/notes', 'learning.notes', waiting ? t('notes.waiting', { n: waiting }) : ''),
-    stationOf('/consensus', 'learning.consensus', consensus ? t('learning.items', { n: consensus.items.length }) : ''),
-    stationOf('/runs', 'learning.runs', runs ? t('learning.runCount', { n: runs.length }) : ''),
-    stationOf('/exams', 'learning.exams', exams ? t('learning.examCount', { n: exams.length }) : ''),
-  ];
+  const progress = useQuery(lessonProgressQuery);
   return (
-    <Page title={t('nav.learning')} lead={t('learning.lead')}>
-      <ol className="stations">
-        {stations.map((one, index) => (
-          <li key={one[0]}>
-            <StationCard station={one} number={index + 1} />
+    <Page title={t('teach.title')} lead={<TextWithTerms text={t('teach.lead')} />}>
+      <ul className="stations">
+        {WAYS.map((way) => (
+          <li key={way.href}>
+            <WayCard way={way} now={way.href === '/notes' && waiting ? t('notes.waiting', { n: waiting }) : ''} />
           </li>
         ))}
-        <li className="station planned">
-          <span className="station-mark" aria-hidden="true">
-            <Rocket size={19} />
-          </span>
-          <span className="grow">
-            <strong className="row">
-              {t('learning.release')} <span className="badge">{t('learning.planned')}</span>
-            </strong>
-            <span className="small muted block">{t('learning.releaseText')}</span>
-          </span>
-        </li>
-      </ol>
-      <StationCard station={stationOf('/spec', 'learning.spec', spec ? t('learning.clauses', { n: spec.clauses.length }) : '')} />
+      </ul>
+      <p className="small muted">{t('teach.inChat')}</p>
+      <section className="card stack">
+        <QueryResult query={progress}>{(now) => <Progress progress={now} />}</QueryResult>
+        <BuildLessons />
+      </section>
     </Page>
   );
 }
 
-function StationCard({ station, number }: { station: Station; number?: number }) {
+function WayCard({ way, now }: { way: Way; now: string }) {
   const t = useTranslation();
-  const [href, title, Icon, text, now] = station;
+  const { icon: Icon } = way;
   return (
-    <Link href={href} className="station">
+    <Link href={way.href} className="station">
       <span className="station-mark" aria-hidden="true">
         <Icon size={19} />
       </span>
       <span className="grow">
-        <strong>
-          {number !== undefined && `${number}. `}
-          {t(title)}
-        </strong>
-        <span className="small muted block">{t(text)}</span>
+        <strong>{t(way.title)}</strong>
+        <span className="small muted block">{t(way.text)}</span>
         {now && <span className="small block">{now}</span>}
       </span>
       <ChevronRight size={18} aria-hidden="true" />
     </Link>
+  );
+}
+
+function Progress({ progress: { lessons, goal } }: { progress: LessonProgress }) {
+  const t = useTranslation();
+  const title = lessons < goal ? t('teach.progress', { n: lessons, goal }) : t('teach.enough', { n: lessons });
+  return (
+    <div className="stack tight">
+      <h2>{title}</h2>
+      <progress className="bar" value={Math.min(lessons, goal)} max={goal} aria-label={title} />
+      <p className="small muted">
+        <TextWithTerms text={t('teach.progressText', { goal })} />
+      </p>
+    </div>
   );
 }

@@ -1,26 +1,44 @@
-/** Leads between the pages that show how the assistant learns. */
+/** The five parts of "How it learns", and the way between them. Each part has a page; some have more. */
 import { useQuery } from '@tanstack/react-query';
-import { BookOpenText, ChartLine, GraduationCap, Lightbulb, MessagesSquare, Scale, StickyNote } from 'lucide-react';
+import { BookOpenText, ChartLine, GraduationCap, Lightbulb, type LucideIcon, Scale } from 'lucide-react';
 import { useEffect, useRef } from 'react';
 import { Link, useLocation } from 'wouter';
 import { ratingQueueQuery } from '../../api/queries';
-import { useTranslation } from '../../i18n';
+import { type TranslationKey, useTranslation } from '../../i18n';
 
-export const LEARNING_PAGES = [
-  ['/learning', 'nav.learning', Lightbulb],
-  ['/rounds', 'nav.rounds', MessagesSquare],
-  ['/rate', 'nav.rate', ThumbsUp],
-  ['/notes', 'nav.notes', StickyNote],
-  ['/consensus', 'nav.consensus', Scale],
-  ['/runs', 'nav.runs', ChartLine],
-  ['/exams', 'nav.exams', GraduationCap],
-  ['/spec', 'nav.spec', BookOpenText],
-] as const;
+interface LearningPart {
+  href: string;
+  title: TranslationKey;
+  icon: LucideIcon;
+  /** Other pages of the part, by their titles. */
+  pages?: Readonly<Record<string, TranslationKey>>;
+}
+
+const PARTS: readonly LearningPart[] = [
+  {
+    href: '/learning',
+    title: 'teach.title',
+    icon: Lightbulb,
+    pages: { '/rate': 'teach.rate', '/rounds': 'teach.rounds', '/notes': 'nav.notes' },
+  },
+  { href: '/runs', title: 'nav.runs', icon: ChartLine },
+  { href: '/consensus', title: 'nav.consensus', icon: Scale },
+  { href: '/exams', title: 'nav.exams', icon: GraduationCap },
+  { href: '/spec', title: 'nav.spec', icon: BookOpenText },
+];
+
+/** The title of every page, by its address. */
+export const LEARNING_TITLES: Readonly<Record<string, TranslationKey>> = Object.fromEntries(
+  PARTS.flatMap(({ href, title, pages }) => [[href, title] as const, ...Object.entries(pages ?? {})]),
+);
 
 const isWithin = (location: string, page: string) => location === page || location.startsWith(`${page}/`);
 
+const isInPart = (location: string, part: LearningPart) =>
+  [part.href, ...Object.keys(part.pages ?? {})].some((page) => isWithin(location, page));
+
 export function isLearningPage(location: string): boolean {
-  return LEARNING_PAGES.some(([href]) => isWithin(location, href));
+  return PARTS.some((part) => isInPart(location, part));
 }
 
 /** How many notes and edits wait for the person's rating. */
@@ -40,11 +58,17 @@ export function LearningTabs() {
   }, [location]);
   return (
     <nav ref={list} className="tabs" aria-label={t('nav.learning')}>
-      {LEARNING_PAGES.map(([href, key, Icon]) => {
-        const current = isWithin(location, href);
+      {PARTS.map((part) => {
+        const current = isInPart(location, part);
+        const { icon: Icon } = part;
         return (
-          <Link key={href} href={href} className={current ? 'tab current' : 'tab'} aria-current={current ? 'page' : undefined}>
-            <Icon size={16} aria-hidden="true" /> {t(href === '/learning' ? 'nav.overview' : key)}
+          <Link
+            key={part.href}
+            href={part.href}
+            className={current ? 'tab current' : 'tab'}
+            aria-current={!current ? undefined : isWithin(location, part.href) ? 'page' : 'true'}
+          >
+            <Icon size={16} aria-hidden="true" /> {t(part.title)}
           </Link>
         );
       })}

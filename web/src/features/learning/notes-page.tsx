@@ -97,7 +97,7 @@ function NoteCard({ note }: { note: Note }) {
   return (
     <li className="card note">
       <div className="row">
-        <StatusBadge status={note.standing.status} />
+        <StatusBadge status={note.standing.display_status} />
         {note.yours && <span className="badge">{t('notes.yours')}</span>}
         <span className="grow" />
         <span className="tiny muted">{formatRelativeTime(note.created_utc)}</span>
@@ -105,7 +105,7 @@ function NoteCard({ note }: { note: Note }) {
       {note.text === null ? <p className="muted">{t('notes.deleted')}</p> : <Markdown text={note.text} />}
       {note.yours ? (
         <div className="row">
-          <RatingStatus standing={note.standing} />
+          <RatingStatus standing={note.standing} note />
           <span className="grow" />
           <Button size="small" kind="danger" onClick={() => void retract()}>
             {t('rating.retract')}
@@ -114,7 +114,7 @@ function NoteCard({ note }: { note: Note }) {
       ) : (
         <>
           <RatingForm item={note.id} note rating={note.rating} />
-          <RatingStatus standing={note.standing} />
+          <RatingStatus standing={note.standing} note />
         </>
       )}
     </li>

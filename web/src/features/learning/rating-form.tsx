@@ -95,7 +95,7 @@ export function RatingForm({ item, note, rating }: { item: string; note: boolean
           onChange={(tags) => void submit(ownRating.value as 0 | 0.5 | 1, tags)}
         />
       )}
-      {standing && <RatingStatus standing={standing} />}
+      {standing && <RatingStatus standing={standing} note={note} />}
     </div>
   );
 }

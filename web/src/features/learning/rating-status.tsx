@@ -1,48 +1,51 @@
-import type { Note, SideScore } from '../../api/types';
-import { formatNumber, type TranslationKey, useTranslation } from '../../i18n';
-import { STRINGS } from '../../i18n/strings';
+import type { RatingStanding } from '../../api/types';
+import { formatNumber, useTranslation } from '../../i18n';
+import { Term } from '../../ui/term';
+import { explainStanding, statusTitle } from './explanation';
 
-const STATUS_TONES: Record<string, string> = { helpful: 'good', not_helpful: 'bad', contested: 'warn' };
+const STATUS_TONES: Record<string, string> = { helpful: 'good', not_helpful: 'bad', people_are_divided: 'warn' };
 
 export function StatusBadge({ status }: { status: string }) {
   const t = useTranslation();
-  const key = `status.${status}`;
-  return <span className={`badge ${STATUS_TONES[status] ?? ''}`}>{key in STRINGS ? t(key as TranslationKey) : status}</span>;
+  return <span className={`badge ${STATUS_TONES[status] ?? ''}`}>{statusTitle(status, t)}</span>;
 }
 
-export function RatingStatus({ standing }: { standing: Note['standing'] }) {
+/** Why an item has its status. `open` shows it without a click. */
+export function RatingStatus({ standing, note = false, open = false }: { standing: RatingStanding; note?: boolean; open?: boolean }) {
   const t = useTranslation();
+  const { score } = standing;
   return (
-    <details className="standing small">
+    <details className="standing small" open={open}>
       <summary className="muted">{t('ratingStatus.title')}</summary>
       <div className="stack tight">
-        {standing.explanation.map((line) => (
+        {explainStanding(standing, note, t).map((line) => (
           <p key={line}>{line}</p>
         ))}
-        {standing.score ? (
+        {score && score.judged > 0 && (
           <dl className="facts num">
-            <dt>{t('ratingStatus.bridging')}</dt>
-            <dd>{formatNumber(standing.score.bridging)}</dd>
-            {standing.score.sides.map((side, index) => (
-              <SideScoreRows key={index} name={t(index ? 'side.b' : 'side.a')} side={side} />
-            ))}
+            {!note && score.weight > 0 && (
+              <>
+                <dt>
+                  <Term id="q">{t('term.qName')}</Term>
+                </dt>
+                <dd>{formatNumber(score.q)}</dd>
+                <dt>
+                  <Term id="weight">{t('consensus.weight')}</Term>
+                </dt>
+                <dd>{formatNumber(score.weight)}</dd>
+              </>
+            )}
+            {standing.two_sides && (
+              <>
+                <dt>
+                  <Term id="bridging">{t('agreement.weaker')}</Term>
+                </dt>
+                <dd>{formatNumber(score.bridging)}</dd>
+              </>
+            )}
           </dl>
-        ) : (
-          <p className="muted">{t('ratingStatus.hidden')}</p>
         )}
       </div>
     </details>
-  );
-}
-
-function SideScoreRows({ name, side }: { name: string; side: SideScore }) {
-  const t = useTranslation();
-  return (
-    <>
-      <dt>{name}</dt>
-      <dd>
-        {t('ratingStatus.side', { n: side.ratings, approval: formatNumber(side.approval), estimate: formatNumber(side.estimate) })}
-      </dd>
-    </>
   );
 }

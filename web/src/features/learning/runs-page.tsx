@@ -9,6 +9,7 @@ import { displayName } from '../../i18n/display-names';
 import { Command } from '../../ui/command';
 import { EmptyState, Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
+import { TextWithTerms } from '../../ui/term';
 import { RunDetail } from './run-page';
 import { RunStateBadge } from './run-state-badge';
 
@@ -26,7 +27,7 @@ export default function RunsPage({ id }: { id?: string }) {
   const lessons = useQuery(lessonsQuery);
   if (id) return <RunDetail id={id} />;
   return (
-    <Page title={t('nav.runs')} lead={t('runs.lead')}>
+    <Page title={t('nav.runs')} lead={<TextWithTerms text={t('runs.lead')} />}>
       <section className="stack">
         <h2>{t('runs.title')}</h2>
         <QueryResult query={runs}>
@@ -44,11 +45,20 @@ export default function RunsPage({ id }: { id?: string }) {
             )
           }
         </QueryResult>
+        {runs.data && runs.data.data.length > 0 && (
+          <details className="card small">
+            <summary>{t('runs.how')}</summary>
+            <p className="muted">{t('runs.howText')}</p>
+            <Command lines={FIRST_RUN} />
+          </details>
+        )}
       </section>
       <section className="stack">
         <div>
           <h2>{t('lessons.title')}</h2>
-          <p className="small muted">{t('lessons.lead')}</p>
+          <p className="small muted">
+            <TextWithTerms text={t('lessons.lead')} />
+          </p>
         </div>
         <QueryResult query={lessons}>
           {(list) =>
@@ -59,7 +69,9 @@ export default function RunsPage({ id }: { id?: string }) {
                 ))}
               </ul>
             ) : (
-              <p className="muted small">{t('lessons.none')}</p>
+              <p className="muted small">
+                {t('lessons.none')} <Link href="/learning">{t('teach.title')}</Link>
+              </p>
             )
           }
         </QueryResult>

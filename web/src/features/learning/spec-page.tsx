@@ -11,6 +11,7 @@ import { specLabelName } from '../../i18n/spec-labels';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
 import { SearchField } from '../../ui/search-field';
+import { TextWithTerms } from '../../ui/term';
 import { SpecRun } from './spec-run-page';
 import { RunSummary } from './spec-run-summary';
 import { Transcript } from './transcript';
@@ -29,7 +30,7 @@ function ClauseList() {
   const [search, setSearch] = useState('');
   const matches = (one: Clause) => `${one.title} ${one.topic} ${one.want}`.toLowerCase().includes(search.trim().toLowerCase());
   return (
-    <Page title={t('nav.spec')} lead={t('spec.lead')}>
+    <Page title={t('nav.spec')} lead={<TextWithTerms text={t('spec.lead')} />}>
       {(runs.data?.data.length ?? 0) > 0 && (
         <section className="stack">
           <h2>{t('spec.runs')}</h2>

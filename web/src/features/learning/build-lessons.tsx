@@ -1,0 +1,82 @@
+/** Starts a build of lessons, and says what became of the last one. */
+import { useQuery } from '@tanstack/react-query';
+import { Hammer } from 'lucide-react';
+import { useEffect, useRef, useState } from 'react';
+import { Link } from 'wouter';
+import { api } from '../../api/client';
+import { lessonBuildQuery, meQuery, queryClient } from '../../api/queries';
+import type { LessonBuild } from '../../api/types';
+import { formatRelativeTime, useTranslation } from '../../i18n';
+import { Button } from '../../ui/button';
+import { ServerMessage } from '../../ui/error-message';
+import { TextWithTerms } from '../../ui/term';
+import { toastError } from '../../ui/toast';
+
+const BUILDERS = ['owner', 'maintainer'];
+
+export function BuildLessons() {
+  const t = useTranslation();
+  const me = useQuery(meQuery).data;
+  const build = useQuery(lessonBuildQuery).data;
+  const [starting, setStarting] = useState(false);
+  const running = build?.state === 'running';
+  const wasRunning = useRef(false);
+  useEffect(() => {
+    // The sets and the progress change with a build.
+    if (wasRunning.current && !running) void queryClient.invalidateQueries({ queryKey: ['lessons'] });
+    wasRunning.current = running;
+  }, [running]);
+  const start = async () => {
+    setStarting(true);
+    try {
+      queryClient.setQueryData(lessonBuildQuery.queryKey, await api.post('/v1/lessons'));
+    } catch (error) {
+      toastError(error);
+      await queryClient.invalidateQueries({ queryKey: lessonBuildQuery.queryKey });
+    } finally {
+      setStarting(false);
+    }
+  };
+  if (!me || !build) return null;
+  return (
+    <div className="stack tight">
+      {BUILDERS.includes(me.person.role) ? (
+        <div className="row">
+          <Button kind="primary" icon={Hammer} busy={running || starting} onClick={() => void start()}>
+            {t(running ? 'teach.building' : 'teach.build')}
+          </Button>
+          <p className="small muted grow wide-grow">
+            <TextWithTerms text={t('teach.buildText')} />
+          </p>
+        </div>
+      ) : (
+        <p className="small muted">{t('teach.buildAsk')}</p>
+      )}
+      <div role="status">
+        <BuildState build={build} />
+      </div>
+    </div>
+  );
+}
+
+function BuildState({ build }: { build: LessonBuild }) {
+  const t = useTranslation();
+  if (build.state === 'idle') return null;
+  if (build.state === 'running') return <span className="visually-hidden">{t('teach.building')}</span>;
+  const ended = build.finished_utc ? formatRelativeTime(build.finished_utc) : '';
+  if (build.state === 'failed')
+    return (
+      <div className="notice warn">
+        <div className="grow">
+          {t('teach.buildFailed')} <span className="tiny">{ended}</span>
+          <ServerMessage text={build.message} />
+        </div>
+      </div>
+    );
+  return (
+    <p className="small">
+      {t(build.is_new ? 'teach.built' : 'teach.upToDate', { n: build.version ?? 0 })}{' '}
+      <span className="tiny muted">{ended}</span> · <Link href="/runs">{t('teach.seeSet')}</Link>
+    </p>
+  );
+}
