@@ -200,7 +200,7 @@ def test_summary_of_a_run_is_singular_or_plural() -> None:
         "Not counted: 2 acts (retracted).",
     ]
     divided = replace(item, label_reason="people_are_divided", weight=0.0, label=0)
-    raters = {"seen": 20, "taking_part": 19, "side_0": 12, "side_1": 7}
+    raters = {"seen": 20, "counted": 19, "side_0": 12, "side_1": 7}
     lines = explain_snapshot(make_snapshot((item, divided), 0.5, raters=raters))
     assert lines[:3] == [
         "20 people judged answers; the judgements of 19 count.",

@@ -18,7 +18,7 @@ function standing(fields: Partial<RatingStanding>, score: Partial<NonNullable<Ra
     score: {
       judged: 5,
       approval: 4,
-      uncounted: 0,
+      uncounted: {},
       label: 0,
       q: 0.5,
       weight: 0,
@@ -61,9 +61,9 @@ describe('explainStanding', () => {
   });
 
   it('invents nothing where no rating counts, and says which rule and what would change it', () => {
-    const lines = explainStanding(standing({ reason: 'no_quorum' }, { judged: 0, approval: 0, uncounted: 1 }), false, t);
+    const lines = explainStanding(standing({ reason: 'no_quorum' }, { judged: 0, approval: 0, uncounted: { new_account: 1 } }), false, t);
     expect(lines[0]).toBe('Needs more ratings. Nobody whose ratings count has judged it yet.');
-    expect(lines.join(' ')).toContain('1 rating does not count.');
+    expect(lines.join(' ')).toContain('1 rating does not count yet');
     expect(lines.join(' ')).toContain('three judgements of other people’s items');
     expect(lines.join(' ')).not.toMatch(/%|has not rated/);
   });

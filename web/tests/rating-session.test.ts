@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { RatingSession } from '../src/features/learning/rating-session';
+import { RatingSession } from '../src/features/teaching/rating-session';
 
 const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { answersIn, decodeUtf8, linesFromQuestions, questionsFromLines, withoutRepetitions } from '../src/features/learning/round-questions';
+import { answersIn, decodeUtf8, linesFromQuestions, questionsFromLines, withoutRepetitions } from '../src/features/teaching/round-questions';
 
 const plain = (...questions: string[]) => questions.map((question) => ({ question, answer: '' }));
 

@@ -221,7 +221,7 @@ def test_describing_an_empty_store_creates_nothing(tmp_path: Path) -> None:
 def test_description_counts_the_records(settings: Settings) -> None:
     with Store.open(settings) as store:
         fill(store)
-    assert describe_store(settings).endswith("2 people, 2 conversations, 8 samples")
+    assert describe_store(settings).endswith("2 people, 2 conversations, 10 samples")
     assert "password" not in describe_store(settings)
 
 

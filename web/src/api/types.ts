@@ -53,3 +53,6 @@ export type SideScore = Schemas['SideScore'];
 export type SignInOptions = Schemas['SignInView'];
 export type SpecCase = Schemas['SpecCaseView'];
 export type SpecOutput = Schemas['SpecOutputView'];
+export type GuessScore = Schemas['GuessScoreView'];
+export type NextJudgement = Schemas['NextJudgementView'];
+export type RaterReport = Schemas['RaterReportView'];

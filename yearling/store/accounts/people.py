@@ -13,7 +13,8 @@ from yearling.records import Person, PersonRole
 from yearling.store.accounts.names import name_keys, validate_name
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
-from yearling.store.database.schema import TableRow, api_keys, identities, invitations, offers, passwords, people, sessions
+from yearling.store.database.learning_schema import offers
+from yearling.store.database.schema import TableRow, api_keys, identities, invitations, passwords, people, sessions
 from yearling.store.learning.offers import withdraw_offers
 
 OWNER_NAME = "owner"

@@ -31,9 +31,10 @@ from yearling.store.blobs import BlobStore
 from yearling.store.database.column_types import format_time
 from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
+from yearling.store.database.learning_schema import events
 from yearling.store.database.migrate import read_schema_version
 from yearling.store.database.packing import record_from
-from yearling.store.database.schema import audit_log, events
+from yearling.store.database.schema import audit_log
 from yearling.store.hash_chain import ChainVerification
 from yearling.store.learning.event_log import verify_event_chain
 

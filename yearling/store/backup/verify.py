@@ -13,9 +13,10 @@ from yearling.store.audit import verify_audit_chain
 from yearling.store.blobs import BlobStore
 from yearling.store.chats.samples import find_length_mismatch
 from yearling.store.database.database import Database
+from yearling.store.database.learning_schema import texts
 from yearling.store.database.migrate import read_schema_version
 from yearling.store.database.packing import unpack_ids, unpack_logprobs
-from yearling.store.database.schema import SCHEMA_VERSION, metadata, samples, texts
+from yearling.store.database.schema import SCHEMA_VERSION, metadata, samples
 from yearling.store.hash_chain import ChainVerification
 from yearling.store.learning.event_log import verify_event_chain
 from yearling.store.learning.texts import find_text_fault

@@ -18,8 +18,9 @@ from yearling.clock import now_utc
 from yearling.errors import Conflict
 from yearling.store.blobs import BlobStore
 from yearling.store.database.database import Database
+from yearling.store.database.learning_schema import consensus_runs
 from yearling.store.database.packing import pack_canonical_json, record_values
-from yearling.store.database.schema import TableRow, blob_references, consensus_runs
+from yearling.store.database.schema import TableRow, blob_references
 from yearling.store.learning.event_log import AppendResult, append_events, lock_event_log
 
 SNAPSHOT_BLOB_KIND = "consensus_run"

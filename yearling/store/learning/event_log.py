@@ -21,8 +21,9 @@ from sqlalchemy.engine import Connection
 
 from yearling.errors import BadInput, Conflict, NotFound, Untrusted
 from yearling.store.database.database import Database, in_batches
+from yearling.store.database.learning_schema import events
 from yearling.store.database.packing import pack_canonical_json
-from yearling.store.database.schema import TableRow, events
+from yearling.store.database.schema import TableRow
 from yearling.store.hash_chain import CONTENT_CHANGED, GENESIS_HASH, ChainVerification, verify_chain
 from yearling.store.learning.texts import TextRecord, add_texts, delete_texts
 

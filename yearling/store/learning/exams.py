@@ -18,6 +18,7 @@ from yearling.errors import Conflict, NotFound
 from yearling.records import FinishReason
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
+from yearling.store.database.learning_schema import exam_runs, exam_samples
 from yearling.store.database.packing import (
     compact_json,
     pack_canonical_json,
@@ -27,7 +28,7 @@ from yearling.store.database.packing import (
     unpack_ids,
     unpack_logprobs,
 )
-from yearling.store.database.schema import TableRow, exam_runs, exam_samples
+from yearling.store.database.schema import TableRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from yearling.clock import new_id, now_utc
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
+from yearling.store.database.learning_schema import gates
 from yearling.store.database.packing import pack_canonical_json, record_values
-from yearling.store.database.schema import gates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

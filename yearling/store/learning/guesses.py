@@ -16,8 +16,9 @@ from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store.database.column_types import parse_time
 from yearling.store.database.database import Database
+from yearling.store.database.learning_schema import guesses
 from yearling.store.database.packing import record_values
-from yearling.store.database.schema import TableRow, guesses, people
+from yearling.store.database.schema import TableRow, people
 
 GuessedOutcome = Literal["left", "right", "helpful", "not_helpful"]
 

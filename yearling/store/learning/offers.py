@@ -21,8 +21,9 @@ from yearling.clock import now_utc
 from yearling.errors import Conflict, NotFound
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database, in_batches
+from yearling.store.database.learning_schema import events, offers
 from yearling.store.database.packing import record_values
-from yearling.store.database.schema import events, messages, offers, samples
+from yearling.store.database.schema import messages, samples
 from yearling.store.learning.event_log import lock_event_log
 from yearling.store.learning.texts import TextRecord, add_texts, delete_texts
 

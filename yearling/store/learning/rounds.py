@@ -22,8 +22,9 @@ from yearling.records import Sample
 from yearling.store.audit import append_audit_entry
 from yearling.store.chats.samples import delete_samples, insert_samples
 from yearling.store.database.database import Database, in_batches
+from yearling.store.database.learning_schema import round_pairs, rounds
 from yearling.store.database.packing import compact_json, record_values
-from yearling.store.database.schema import TableRow, round_pairs, rounds
+from yearling.store.database.schema import TableRow
 from yearling.store.learning.texts import TextRecord, add_texts, delete_texts
 
 RoundState = Literal["answering", "open", "closed"]

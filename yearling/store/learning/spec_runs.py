@@ -18,8 +18,9 @@ from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database
+from yearling.store.database.learning_schema import spec_disputes, spec_outputs, spec_runs
 from yearling.store.database.packing import pack_canonical_json, record_values
-from yearling.store.database.schema import TableRow, spec_disputes, spec_outputs, spec_runs
+from yearling.store.database.schema import TableRow
 
 Triage = Literal["passed", "policy", "bug", "gap", "person"]
 """`policy`: not the best answer, but the spec wants it so. `bug`: the spec forbids it. `gap`: the spec does not cover it.

@@ -21,8 +21,9 @@ from yearling.clock import now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store.audit import append_audit_entry
 from yearling.store.database.database import Database, in_batches
+from yearling.store.database.learning_schema import texts
 from yearling.store.database.packing import pack_canonical_json, record_values
-from yearling.store.database.schema import TableRow, people, texts
+from yearling.store.database.schema import TableRow, people
 
 _ID = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 _KIND = re.compile(r"[a-z_]{1,16}")

@@ -26,7 +26,8 @@ from yearling.store.chats.attachments import ATTACHMENTS_FACT, describe_attachme
 from yearling.store.chats.comparisons import ComparisonRecord
 from yearling.store.chats.samples import sampling_from_json
 from yearling.store.database.column_types import parse_time
-from yearling.store.database.schema import api_conversations, comparisons, conversations, offers, samples
+from yearling.store.database.learning_schema import offers
+from yearling.store.database.schema import api_conversations, comparisons, conversations, samples
 from yearling.store.store import Store
 from yearling.store.transfer.exporter import EXPORT_FORMAT, EXPORT_FORMAT_VERSION, EXPORT_MANIFEST_MEMBER
 from yearling.store.transfer.json_records import MAX_DURATION_S
