@@ -28,6 +28,7 @@ PAGE_PATHS = (
     "/compare",
     "/notes",
     "/rate",
+    "/rounds",
     "/raters",
     "/memory",
     "/history",

@@ -197,7 +197,7 @@ async def test_comparison_hides_models_until_the_choice(start_api: ApiFactory) -
         texts = {message["id"]: message for message in conversation["tree"]}
         said_by = {"fake-model": "Mine.", "other/model": "Other."}
         assert texts[told["left"]]["text"] == said_by[told["left_model"]], "each side names its own model"
-        event = api.store.events.entries()[-1].event
+        (event,) = (entry.event for entry in api.store.events.entries() if entry.event["kind"] == "comparison")
         shown = {entry["id"]: entry for entry in (await get_tree(api.client, turn["conversation"]))["tree"]}
         assert (event["kind"], event["id"], event["outcome"]) == ("comparison", told["event"], "right")
         assert (event["left"], event["right"]) == (shown[told["left"]]["sample"], shown[told["right"]]["sample"])
