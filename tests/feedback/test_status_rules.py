@@ -52,7 +52,7 @@ def judged(*items: tuple[int, float, int, float], degree: float = 0.9, num_peopl
     table = np.array(items, dtype=float)
     counts, approvals = table[:, [0, 2]].T, table[:, [1, 3]].T
     totals = counts.sum(axis=0)
-    evidence = ItemEvidence(totals.astype(np.int64), totals, approvals.sum(axis=0), counts, approvals)
+    evidence = ItemEvidence(totals.astype(np.int64), approvals.sum(axis=0), counts, counts, approvals)
     crowd = Crowd(num_people=num_people, level=0.5, degree=degree)
     return Judged(label_items(evidence, crowd, LabelParameters()), evidence, crowd)
 

@@ -318,16 +318,15 @@ def _undo_moves(
     """Return the evidence on one item, as arrays of length 1, with earlier ratings of some people in place of their present
     ones. Somebody who is not in the table any more belongs to both sides alike."""
     at = slice(number, number + 1)
-    counts, heard, approvals = evidence.counts[at].copy(), evidence.heard[at].copy(), evidence.approvals[at].copy()
-    side_counts, side_approvals = evidence.side_counts[:, at].copy(), evidence.side_approvals[:, at].copy()
+    counts, approvals = evidence.counts[at].copy(), evidence.approvals[at].copy()
+    by_side = [array[:, at].copy() for array in (evidence.side_counts, evidence.side_heard, evidence.side_liked)]
 
-    def add(value: float, share: float, voice: float) -> None:
-        counts[0] += 1 if voice > 0.0 else -1
-        heard[0] += voice
-        approvals[0] += voice * value
-        for side, part in ((0, share), (1, 1.0 - share)):
-            side_counts[side, 0] += voice * part
-            side_approvals[side, 0] += voice * part * value
+    def add(value: float, share: float, voice: float, sign: int) -> None:
+        counts[0] += sign
+        approvals[0] += sign * value
+        for array, worth in zip(by_side, (1.0, voice, voice * value), strict=True):
+            array[0, 0] += sign * share * worth
+            array[1, 0] += sign * (1.0 - share) * worth
 
     entries = np.flatnonzero(table.is_rating & (table.ratings.items == number))
     present = {int(table.ratings.raters[entry]): float(table.ratings.values[entry]) for entry in entries}
@@ -338,10 +337,10 @@ def _undo_moves(
             continue
         voice = 1.0 if rater is None else float(table.voices[rater])
         if rater in present:
-            add(present[rater], share, -voice)
+            add(present[rater], share, voice, -1)
         if value is not None:
-            add(value, share, voice)
-    return ItemEvidence(counts, heard, approvals, side_counts, side_approvals)
+            add(value, share, voice, 1)
+    return ItemEvidence(counts, approvals, *by_side)
 
 
 def _status_histories(

@@ -15,6 +15,7 @@ import numpy as np
 
 from yearling.feedback.exact_arithmetic import Floats, Ints, beta_cdf, exact_mean, exp, round_to_grid
 from yearling.feedback.rater_model import RaterModel, SparseRatings
+from yearling.feedback.visible_division import effective_number
 
 DECIDED = "decided"
 PEOPLE_ARE_DIVIDED = "people_are_divided"
@@ -28,8 +29,9 @@ TWO_SIDES_DEGREE = 0.5
 class LabelParameters:
     """Prior strengths, in ratings and in people."""
 
-    level_people: float = 5.0
-    """Number of people at which the mean rating counts half as the level that answers are shrunk to."""
+    level_ratings: float = 220.0
+    """Number of ratings at which the mean rating counts half as the level that answers are shrunk to. So many that one judgement
+    moves the level by at most .0023, and the q of an answer with one rating by at most .0015."""
     level_range: tuple[float, float] = (0.3, 0.7)
     level_prior: float = 2.0
     """Weight of the level in the estimate of everybody together, in ratings."""
@@ -64,14 +66,24 @@ class Crowd:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ItemEvidence:
-    """The counted ratings of each item: their number `counts`, their weight `heard`, and the weighted sum of their values
-    `approvals`, each (N,); weight and sum by side, (S, N). The weight is the number but for very active unknown accounts."""
+    """The counted ratings of each item: their number `counts` and sum `approvals`, (N,), and by side, (S, N), their number
+    `side_counts`, and the weight `side_heard` and weighted sum `side_liked` of their voices.
+
+    A voice weighs 1, but less if it comes from a very active account that nobody invited.
+    """
 
     counts: Ints
-    heard: Floats
     approvals: Floats
     side_counts: Floats
-    side_approvals: Floats
+    side_heard: Floats
+    side_liked: Floats
+
+    @property
+    def side_approvals(self) -> Floats:
+        """(S, N) Sums of ratings by side: the mean of the voices, times the number of ratings. Voices move the mean only, so that
+        weighing some less makes nobody less certain."""
+        mean = np.where(self.side_heard > 0.0, self.side_liked / np.maximum(self.side_heard, 1e-12), 0.0)
+        return np.asarray(mean * self.side_counts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,30 +109,32 @@ class ItemLabels:
 
 def describe_crowd(ratings: SparseRatings, degree: float, p: LabelParameters) -> Crowd:
     """Return what the labels of these ratings have in common; `degree` is that of the visible division."""
-    num_rated = np.bincount(ratings.raters, minlength=1).astype(np.float64)
-    num_people = float(num_rated.sum()) ** 2 / float(np.sum(num_rated * num_rated)) if ratings.size else 0.0
+    num_people = effective_number(np.bincount(ratings.raters))
     mean = exact_mean(ratings.values) if ratings.size else 0.5
-    level = 0.5 + (mean - 0.5) * num_people / (num_people + p.level_people)
+    level = 0.5 + (mean - 0.5) * ratings.size / (ratings.size + p.level_ratings)
     return Crowd(num_people=num_people, level=min(max(level, p.level_range[0]), p.level_range[1]), degree=degree)
 
 
 def gather_evidence(ratings: SparseRatings, shares: Floats) -> ItemEvidence:
-    """Count the ratings of each item with their weights. `shares` (U,) are the raters' shares of side 0."""
-    weights = np.ones(ratings.size) if ratings.weights is None else ratings.weights
-    counts = np.bincount(ratings.items, minlength=ratings.num_items)
-    heard = counts.astype(np.float64)
-    approvals = np.bincount(ratings.items, ratings.values, ratings.num_items).astype(np.float64)
-    side_heard, side_liked = [], []
-    for share in (shares, 1.0 - shares):
-        part = share[ratings.raters] * weights
-        side_heard.append(np.bincount(ratings.items, part, ratings.num_items))
-        side_liked.append(np.bincount(ratings.items, part * ratings.values, ratings.num_items))
-    return ItemEvidence(counts, heard, approvals, np.array(side_heard), np.array(side_liked))
+    """Count the ratings of each item. `shares` (U,) are the raters' shares of side 0; the weights of ratings are their voices."""
+    voices = np.ones(ratings.size) if ratings.weights is None else ratings.weights
+
+    def count(weights: Floats) -> Floats:
+        return np.bincount(ratings.items, weights, ratings.num_items).astype(np.float64)
+
+    parts = [share[ratings.raters] for share in (shares, 1.0 - shares)]
+    return ItemEvidence(
+        np.bincount(ratings.items, minlength=ratings.num_items),
+        count(ratings.values),
+        np.array([count(part) for part in parts]),
+        np.array([count(part * voices) for part in parts]),
+        np.array([count(part * voices * ratings.values) for part in parts]),
+    )
 
 
 def label_items(evidence: ItemEvidence, crowd: Crowd, p: LabelParameters) -> ItemLabels:
     """Label every item."""
-    counts, approvals = evidence.heard, evidence.approvals
+    counts, approvals = evidence.counts.astype(np.float64), evidence.approvals
     everybody = (approvals + p.level_prior * crowd.level) / (counts + p.level_prior)
     prior = p.side_prior_everybody * everybody + p.side_prior_half * 0.5
     prior_weight = p.side_prior_everybody + p.side_prior_half

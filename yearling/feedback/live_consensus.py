@@ -173,6 +173,16 @@ class LiveConsensus:
                 self._provisional_results[item] = (change_sequence, result)
         return result
 
+    def _prepare_first_answers(self) -> None:
+        """Read the log and the recorded run, so that the first rating does not wait for it."""
+        try:
+            with self.log.index.consistent_view():
+                pass
+            self._provisional_basis(self._load_recorded_run())
+        except UserError as error:
+            # The first rating reports it to the person.
+            _LOG.warning("consensus_not_prepared", reason=str(error))
+
     def _provisional_basis(self, latest: RecordedConsensusRun | None) -> ConsensusResult:
         with self._lock:
             if self._basis is None:
@@ -271,6 +281,7 @@ class LiveConsensus:
             return index.last_change_sequence(item)
 
     def _run_in_background(self) -> None:
+        self._prepare_first_answers()
         while True:
             self._wake.wait()
             self._wake.clear()

@@ -118,7 +118,9 @@ def evaluate_rules(labels: ItemLabels, evidence: ItemEvidence, crowd: Crowd, p: 
             is_met = is_met & rules_met[dependency]
         if rule.direction:
             cut = rule.threshold if rule.direction > 0 else 1.0 - rule.threshold
-            below = probabilities_below.setdefault(cut, labels.probability_below(cut))
+            if cut not in probabilities_below:
+                probabilities_below[cut] = labels.probability_below(cut)
+            below = probabilities_below[cut]
             contrary, estimate = (below, labels.estimates) if rule.direction > 0 else (1.0 - below, 1.0 - labels.estimates)
             is_met = is_met & (contrary <= rule.doubt).all(axis=0) & (estimate >= rule.floor).all(axis=0)
         rules_met[rule.id] = is_met

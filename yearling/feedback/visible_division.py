@@ -16,6 +16,7 @@ import numpy as np
 
 from yearling.feedback.exact_arithmetic import (
     Floats,
+    Ints,
     exact_mean,
     exact_sum,
     pseudo_random_uint64,
@@ -39,7 +40,8 @@ class VisibleDivisionParameters:
     half_correlation: float = 0.004
     """Mean squared correlation between raters beyond chance at which its factor is one half."""
     half_people: float = 20.0
-    """Number of people at which its factor is one half."""
+    """Effective number of people at which its factor is one half. The factor rises with the fourth power, so that a dozen people
+    decide together and a hundred by sides."""
     penalty: float = 0.15
     """Penalty of the biases of raters and items whose residuals are compared."""
     max_pairs: int = 20_000_000
@@ -66,7 +68,7 @@ def measure_visible_division(ratings: SparseRatings, p: VisibleDivisionParameter
     A rater's weight below 1 leaves that share of the rater's entries, so that a few very active raters show no division.
     """
     p = p or VisibleDivisionParameters()
-    num_people = int(np.unique(ratings.raters).size)
+    num_people = effective_number(np.bincount(ratings.raters))
     ratings = _limit_pairs(_limit_active_raters(ratings), p.max_pairs)
     if not ratings.size:
         return VisibleDivision(distance=0.0, correlation=0.0, degree=0.0)
@@ -76,9 +78,20 @@ def measure_visible_division(ratings: SparseRatings, p: VisibleDivisionParameter
     distance, correlation = _compare_with_chance(ratings, residuals, p.penalty)
     above, shared = max(distance, 0.0), max(correlation, 0.0)
     degree = (
-        _saturate(above, p.half_distance) * _saturate(shared, p.half_correlation) * _saturate(float(num_people), p.half_people)
+        _saturate(above, p.half_distance)
+        * _saturate(shared, p.half_correlation)
+        * _saturate(num_people * num_people, p.half_people * p.half_people)
     )
     return VisibleDivision(distance=distance, correlation=correlation, degree=degree)
+
+
+def effective_number(counts: Ints) -> float:
+    """Return the effective number of people with these numbers of ratings, (Σ n)² / Σ n²: as many as there are if all rate alike.
+
+    Somebody with one rating does not count like somebody with a hundred.
+    """
+    total, squares = float(counts.sum()), float(np.sum(counts.astype(np.float64) ** 2))
+    return total * total / squares if squares else 0.0
 
 
 def _saturate(x: float, half: float) -> float:
