@@ -16,7 +16,7 @@ from tests.api.conftest import ApiFactory, RunningApi
 from tests.feedback.people import add_answers, append_events, simulate_events
 from tests.store.examples import make_round_answers
 from yearling.api.feedback import rating_schemas as schemas
-from yearling.feedback import FeedbackLog, JuryInvitation, create_round
+from yearling.feedback import FeedbackLog, JuryInvitation, Rating, create_round
 from yearling.store import RoundQuestion, export_person_data, make_text
 
 MESSAGES = [
