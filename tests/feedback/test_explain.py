@@ -188,6 +188,19 @@ def test_sides_are_described_by_what_they_like() -> None:
     assert find_telling_items(make_snapshot(items, 0.49), readable) == ((), ())
 
 
+def test_agreement_that_is_new_needs_time_and_not_ratings() -> None:
+    fields: dict[str, Any] = {"reason": "too_young", "label": 1, "weight": 0.6, "q": 0.8, "label_reason": "decided"}
+    new = make_result((3, 3.0, 0.8, 0.9), (0, 0.0, 0.8, 0.9), **fields)
+    assert display_status(new) == "agreement_is_new"
+    lines = explain_item(new, P, degree=0.0)
+    assert lines[0].startswith("People agree so far. It gets a status later")
+    assert lines[1] == "All 3 find it helpful."
+    assert not any("more ratings" in line for line in lines)
+    summary = explain_snapshot(make_snapshot((new, new), 0.0))
+    assert "On 2 more people agree so far: they get a status later." in summary
+    assert "0 helpful, 0 not helpful, 0 on which people are divided, 0 need more ratings." in summary
+
+
 def test_summary_of_a_run_is_singular_or_plural() -> None:
     item = make_result((9, 8.0, 0.8, 0.9), (9, 8.0, 0.8, 0.9), weight=0.4, label=1, label_reason="decided")
     run = make_snapshot((item,), 0.0, raters={"seen": 1, "counted": 0}, dropped={NEW_ACCOUNT: 1, "retracted": 2})

@@ -74,6 +74,12 @@ describe('explainStanding', () => {
     expect(lines).toContain('2 of 4 find it helpful.');
   });
 
+  it('asks for patience, not for ratings, where people agree since a short time', () => {
+    const fresh = standing({ display_status: 'agreement_is_new', reason: 'too_young' }, { judged: 3, approval: 3 });
+    expect(explainStanding(fresh, false, t)[0]).toMatch(/^People agree so far\. It gets a status later/);
+    expect(explainStanding(fresh, false, t).join(' ')).not.toMatch(/more ratings/);
+  });
+
   it('hides a score that is hidden, learns nothing from notes, and shows the code of an unknown reason as words', () => {
     const hidden = standing({ score: null, explanation: ['Needs more ratings.', 'Rate it to see what others think.'] });
     expect(explainStanding(hidden, false, t)).toEqual(['Rate it to see other people’s ratings.']);

@@ -64,7 +64,13 @@ from yearling.feedback.rating.guess_scores import GuessScore, score_guesses
 from yearling.feedback.rating.judgement_index import JudgementIndex
 from yearling.feedback.rating.next_judgement import JudgementPicker, NextJudgement, TeamProgress, is_guess_due
 from yearling.feedback.rating.rater_report import MemberGroup, RaterReport, build_rater_report
-from yearling.feedback.rating_queue import RatingQueueItem, build_rating_queue, division_degree, expected_weight_change
+from yearling.feedback.rating_queue import (
+    RatingQueueItem,
+    build_rating_queue,
+    division_degree,
+    expected_weight_change,
+    without_only_compared,
+)
 from yearling.feedback.rounds import (
     DEFAULT_PEOPLE_PER_PAIR,
     MAX_CSV_CHARS,
@@ -204,4 +210,5 @@ __all__ = [
     "update_item_result",
     "whole_ratings",
     "withdraw_offer",
+    "without_only_compared",
 ]

@@ -15,11 +15,15 @@ from yearling.feedback.status_rules import HELPFUL, NEEDS_MORE, NOT_HELPFUL, Sta
 
 MAX_TELLING_ITEMS = 3
 
+AGREEMENT_IS_NEW = "agreement_is_new"
+"""Shown in place of `needs_more_ratings` where only time is missing, not ratings."""
+
 STATUS_TITLES = {
     HELPFUL: "Helpful",
     NOT_HELPFUL: "Not helpful",
     NEEDS_MORE: "Needs more ratings",
     PEOPLE_ARE_DIVIDED: "People are divided",
+    AGREEMENT_IS_NEW: "People agree so far",
 }
 
 REASON_SENTENCES = {
@@ -28,7 +32,7 @@ REASON_SENTENCES = {
     "kept": "It had this status before, and newer ratings do not overturn it.",
     "jury_upholds": "It had this status before, and a jury drawn by lot upholds it.",
     "jury_veto": "A jury drawn by lot disagreed, so it has no status.",
-    "too_young": "People agree, but the first rating is too recent: others get time to look.",
+    "too_young": "It gets a status later: the first rating is recent, and others get time to look.",
     "no_quorum": "Too few ratings count so far.",
     "no_agreement": "People do not clearly agree.",
     "other_side_missing": "Enough people judged it, but almost all are of one side: ratings of the other are missing.",
@@ -59,8 +63,10 @@ def shows_two_sides(degree: float) -> bool:
 
 
 def display_status(result: ItemResult) -> str:
-    """Return the status as people see it: `people_are_divided` in place of `needs_more_ratings` where more ratings alone will not
-    help."""
+    """Return the status as people see it: in place of `needs_more_ratings`, `people_are_divided` or `agreement_is_new` where more
+    ratings alone will not help."""
+    if result.status == NEEDS_MORE and result.reason == "too_young":
+        return AGREEMENT_IS_NEW
     is_divided = result.label_reason == PEOPLE_ARE_DIVIDED and result.reason != "no_quorum"
     return PEOPLE_ARE_DIVIDED if result.status == NEEDS_MORE and is_divided else result.status
 
@@ -142,6 +148,8 @@ def explain_snapshot(snapshot: Snapshot) -> list[str]:
         f"{statuses.count(PEOPLE_ARE_DIVIDED)} on which people are divided, "
         f"{num_undecided} {'needs' if num_undecided == 1 else 'need'} more ratings."
     )
+    if num_new := statuses.count(AGREEMENT_IS_NEW):
+        lines.append(f"On {num_new} more people agree so far: {'it gets' if num_new == 1 else 'they get'} a status later.")
     if snapshot.items:
         num_lessons = sum(1 for result in snapshot.items if result.weight > 0.0)
         lines.append(f"{num_lessons} of {_format_count(len(snapshot.items), 'rated item')} can be learnt from.")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from yearling.feedback.pairs import ConsensusPair
 from yearling.feedback.rating.judgement_index import Subject
 from yearling.feedback.snapshot import ItemResult, Snapshot
 from yearling.feedback.status_rules import NEEDS_MORE, StatusParameters
@@ -84,6 +85,12 @@ def is_agreed(result: ItemResult) -> bool:
     return result.judged >= 2 and result.label != 0
 
 
+def without_only_compared(results: Iterable[ItemResult], pairs: Iterable[ConsensusPair]) -> list[ItemResult]:
+    """Return the results without answers that nobody rated and that were only ever compared: people judge those as pairs."""
+    compared = {item for pair in pairs for item in (pair.better, pair.worse)}
+    return [result for result in results if result.judged or result.uncounted or result.item not in compared]
+
+
 def rank_item(result: ItemResult, *, is_divided: bool) -> RankedSubject:
     """Return an item of a snapshot with what one more rating of it would teach."""
     approval, num_judged = count_judged(result)
@@ -122,9 +129,14 @@ def build_rating_queue(snapshot: Snapshot, p: StatusParameters, side: int) -> li
     """Return the items without a status, in the order in which a rating by a person of `side` (0, 1, or −1 if unknown) helps.
 
     The entries hold no scores, because a rater should not see what others think. The caller omits items that the person rated.
+    Answers that were only ever compared are judged as pairs, and are none of these.
     """
     is_divided = division_degree(snapshot) >= 0.5
-    ranked = [rank_item(result, is_divided=is_divided) for result in snapshot.items if result.status == NEEDS_MORE]
+    ranked = [
+        rank_item(result, is_divided=is_divided)
+        for result in without_only_compared(snapshot.items, snapshot.pairs)
+        if result.status == NEEDS_MORE
+    ]
     missing = sort_missing(ranked, side) if side >= 0 else []
     first = {entry.subject for entry in missing}
     rest = (entry for entry in sort_subjects(ranked) if entry.subject not in first)

@@ -84,7 +84,8 @@ async def test_division_is_told_only_to_those_who_rated(start_api: ApiFactory) -
         assert sum(view.counts.values()) == len(view.items)
         assert view.counts["people_are_divided"] == len(divided)
         assert view.two_sides
-        assert [side.people for side in view.sides] == [snapshot.raters["side_0"], snapshot.raters["side_1"]]
+        assert [side.people for side in view.sides] == [view.raters.side_0, view.raters.side_1]
+        assert view.raters.model_dump() == snapshot.raters
         told = {item.item for side in view.sides for item in side.likes}
         assert told <= {divided[0]} | {item.item for item in view.items if item.status != "needs_more_ratings"}
 

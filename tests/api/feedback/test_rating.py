@@ -16,7 +16,7 @@ from tests.api.conftest import ApiFactory, RunningApi
 from tests.feedback.people import add_answers, append_events, simulate_events
 from tests.store.examples import make_round_answers
 from yearling.api.feedback import rating_schemas as schemas
-from yearling.feedback import FeedbackLog, JuryInvitation, create_round
+from yearling.feedback import FeedbackLog, JuryInvitation, Rating, create_round
 from yearling.store import RoundQuestion, export_person_data, make_text
 
 MESSAGES = [
@@ -223,9 +223,10 @@ async def test_the_side_that_is_missing_comes_before_what_is_uncertain(start_api
                     rated.add(event.item)
                     log.rate(ann.id, event.item, event.value)
             offer(api, "new", "one-sided")
+            rating = next(event for event in events if isinstance(event, Rating))
             ratings = [
                 replace(
-                    events[0], id=f"x{actor}", created_utc=log.index.next_event_utc(), actor=actor, item="one-sided", value=1.0
+                    rating, id=f"x{actor}", created_utc=log.index.next_event_utc(), actor=actor, item="one-sided", value=1.0
                 )
                 for actor in [actor for actor in actors if side_of(actor) == 0][:8]
             ]
@@ -324,6 +325,8 @@ async def test_report_says_whose_feedback_it_is(start_api: ApiFactory) -> None:
         await wait_for_run(api)
         report = schemas.RaterReportView.model_validate((await api.client.get("/v1/rating/report")).json())
         assert (report.members, report.judged, report.judgements, report.sides) == (5, 3, 4, None)
+        consensus = (await api.client.get("/v1/consensus")).json()
+        assert (consensus["raters"]["seen"], consensus["raters"]["counted"], consensus["raters"]["collapsed"]) == (3, 3, 0)
         assert report.spread is not None
         assert report.spread.effective_people == pytest.approx(16 / 6)
         assert report.agreement is not None

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yearling.feedback import NEEDS_MORE, ItemResult, SideResult, expected_weight_change
+from yearling.feedback import (
+    NEEDS_MORE,
+    ConsensusPair,
+    ConsensusParameters,
+    ItemResult,
+    SideResult,
+    StatusParameters,
+    build_rating_queue,
+    expected_weight_change,
+    run_consensus,
+    without_only_compared,
+)
 from yearling.feedback.rating_queue import (
     MIN_EXPECTED_CHANGE,
     is_agreed,
@@ -83,6 +94,14 @@ def test_a_missing_side_is_asked_only_where_people_visibly_divide() -> None:
     assert [entry.subject for entry in sort_missing(ranked, 1)] == [("one-sided",)]
     assert sort_missing(ranked, 0) == []
     assert sort_missing([rank_item(item("nobody"), is_divided=True)], 0) == []  # where nobody judged, no side is missing
+
+
+def test_answers_that_were_only_compared_are_not_asked_for_one_by_one() -> None:
+    pair = ConsensusPair(better="compared", worse="rated too", q=0.7, weight=0.4, comparisons=1, reason="")
+    waiting = [item("rated too", (1, 1.0)), item("compared"), item("alone"), replace(item("compared"), uncounted={"copy": 1})]
+    assert without_only_compared(waiting, [pair]) == [waiting[0], waiting[2], waiting[3]]
+    snapshot = replace(run_consensus([], ConsensusParameters()).snapshot, items=tuple(waiting[:3]), pairs=(pair,))
+    assert [entry.item for entry in build_rating_queue(snapshot, StatusParameters(), -1)] == ["alone", "rated too"]
 
 
 def test_agreement_takes_two_people_and_a_label() -> None:

@@ -68,8 +68,8 @@ export const EXPLANATIONS = {
     '自己提一个问题，从两个回答中选出更好的。',
   ],
   'teach.inChat': [
-    'The thumbs under an answer count too, and so does a better wording: choose “Edit the answer”.',
-    '回答下方的点赞和点踩也计入，改写也一样：选择“改写回答”。',
+    'The thumbs under an answer count too, and so does a better wording: choose “Edit the answer”. Others see an answer of yours only if you choose “Let others rate this” in the menu below it.',
+    '回答下方的点赞和点踩也计入，改写也一样：选择“改写回答”。只有在回答下方的菜单中选择“让其他人评价”，别人才能看到你的回答。',
   ],
   'teach.progress': [
     '{n} of {goal} lessons towards the next training',
@@ -106,6 +106,7 @@ export const EXPLANATIONS = {
   'opinion.sideEmpty': ['No rating that counts comes from {side} yet.', '{side}还没有计入的评价。'],
 
   'status.people_are_divided': ['People are divided', '意见分歧'],
+  'status.agreement_is_new': ['People agree so far', '目前意见一致'],
   'statusText.reason': ['{status}. {reason}', '{status}。{reason}'],
   'statusText.nobody': ['Nobody has judged it yet.', '还没有人评价。'],
   'statusText.nobodyCounts': ['Nobody whose ratings count has judged it yet.', '还没有评价计入的人评价过。'],
@@ -158,8 +159,8 @@ export const EXPLANATIONS = {
     '抽签产生的评审团不同意，因此没有状态。',
   ],
   'reasonText.too_young': [
-    'People agree, but the first rating is too recent: others get time to look.',
-    '大家意见一致，但首个评价刚刚作出：还要给其他人时间。',
+    'It gets a status later: the first rating is recent, and others get time to look.',
+    '稍后才有定论：首个评价刚刚作出，还要给其他人时间。',
   ],
   'reasonText.other_side_missing': [
     'Enough people judged it, but almost all are of one side: ratings of the other are missing.',
@@ -208,9 +209,17 @@ export const EXPLANATIONS = {
     'They are divided on {n}; {open} {open|needs|need} more ratings.',
     '{n} 项意见分歧；{open} 项需要更多评价。',
   ],
+  'agreement.new': [
+    'On {n} more they agree so far. {n|It gets|They get} a status later, so that others have time to look.',
+    '另有 {n} 项目前意见一致，稍后才有定论，好让其他人有时间看看。',
+  ],
   'agreement.learnable': [
     '{n} {n|gives|give} a [[lesson|lesson]], with the more [[weight|weight]] the surer people are.',
     '{n} 项可以成为[[课程|lesson]]；人们越确定，[[权重|weight]]越大。',
+  ],
+  'agreement.pairs': [
+    'People compared {n} {n|pair|pairs} of answers; {k} {k|gives|give} a [[lesson|lesson]].',
+    '人们对比了 {n} 对回答，其中 {k} 对可以成为[[课程|lesson]]。',
   ],
   'agreement.noSides': [
     'No [[sides|sides]] are visible: people judge alike, or are too few to tell. Everybody counts together.',

@@ -148,7 +148,8 @@ class ItemStatusView(ResponseModel):
     status: str
     """`helpful`, `not_helpful` or `needs_more_ratings`."""
     display_status: str
-    """The status as people see it: `people_are_divided` where more ratings of the same kind will not give one; else `status`."""
+    """The status as people see it: `people_are_divided` where more ratings of the same kind will not give one,
+    `agreement_is_new` where only time is missing; else `status`."""
     reason: str
     """Stable identifier of the reason for the status, such as `no_quorum`."""
     two_sides: bool
@@ -273,7 +274,8 @@ class AxisItem(ItemWordsView):
     status: str
     """`helpful`, `not_helpful` or `needs_more_ratings`."""
     display_status: str
-    """The status as people see it: `people_are_divided` where more ratings of the same kind will not give one; else `status`."""
+    """The status as people see it: `people_are_divided` where more ratings of the same kind will not give one,
+    `agreement_is_new` where only time is missing; else `status`."""
     reason: str
     """Stable identifier of the reason for the status."""
     judged: int | None
@@ -286,6 +288,21 @@ class AxisItem(ItemWordsView):
     """Estimate of the less approving side, from 0 to 1."""
     gap: float | None
     """Difference between the two sides' estimates, from 0 to 1."""
+
+
+class RaterCounts(ResponseModel):
+    """Numbers of raters in a consensus run."""
+
+    seen: int
+    """People who judged."""
+    counted: int
+    """People whose judgements count."""
+    collapsed: int
+    """Accounts whose judgements repeat another account's and do not count."""
+    side_0: int
+    """People on the first side."""
+    side_1: int
+    """People on the second side."""
 
 
 class DivisionView(ResponseModel):
@@ -340,8 +357,8 @@ class ConsensusView(ResponseModel):
     """Hash of the code that computed the run."""
     parameters: str
     """Hash of the parameters of the run."""
-    raters: dict[str, int]
-    """Number of raters: seen, admitted, active enough, merged into others, and on each side."""
+    raters: RaterCounts
+    """Numbers of raters."""
     division: DivisionView
     """How strongly the raters divide."""
     two_sides: bool

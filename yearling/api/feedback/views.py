@@ -30,9 +30,11 @@ from yearling.feedback import (
     find_telling_items,
     shows_two_sides,
     whole_ratings,
+    without_only_compared,
 )
 
 _NUM_STRONGEST = 10
+_RATER_COUNTS = ("seen", "counted", "collapsed", "side_0", "side_1")
 _HIDDEN_SCORE_MESSAGE = "Rate it to see what others think."
 
 
@@ -183,8 +185,12 @@ def queue_view(consensus: LiveConsensus, person_id: str, limit: int) -> JsonObje
 
 
 def consensus_view(consensus: LiveConsensus, person_id: str, limit: int) -> JsonObject:
-    """A `ConsensusView` of the newest full run, with its items brought up to date."""
-    latest, results = consensus.latest_run, consensus.item_results()
+    """A `ConsensusView` of the newest full run, with its items brought up to date.
+
+    Answers that were only ever compared count among the pairs, not among the items.
+    """
+    latest = consensus.latest_run
+    results = without_only_compared(consensus.item_results(), latest.snapshot.pairs)
     visible = [result for result in results if _is_score_visible(consensus, person_id, result)]
     visible_items = {result.item for result in visible}
     bridges = sorted(visible, key=lambda result: (-result.bridging, result.item))
@@ -205,7 +211,7 @@ def consensus_view(consensus: LiveConsensus, person_id: str, limit: int) -> Json
         "entries": head.sequence,
         "code": record.code_hash,
         "parameters": record.parameters_hash,
-        "raters": dict(snapshot.raters),
+        "raters": {name: snapshot.raters.get(name, 0) for name in _RATER_COUNTS},
         "division": {
             "seen": division.seen,
             "strength": division.strength,

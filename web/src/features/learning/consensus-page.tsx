@@ -29,7 +29,7 @@ export default function ConsensusPage() {
     <Page title={t('nav.consensus')} lead={t('agreement.lead')}>
       <QueryResult query={query}>
         {(view) =>
-          view.items.length === 0 ? (
+          view.items.length === 0 && view.pairs.compared === 0 ? (
             <EmptyState icon={Scale} title={t('consensus.none')} text={t('consensus.noneText')}>
               <Link href="/learning" className="button primary">
                 {t('teach.title')}
@@ -98,12 +98,15 @@ function InShort({ view }: { view: Consensus }) {
   const t = useTranslation();
   const count = (status: string) => view.counts[status] ?? 0;
   const [up, down, open] = [count('helpful'), count('not_helpful'), count('needs_more_ratings')];
+  const recent = count('agreement_is_new');
   const all = Object.values(view.counts).reduce((sum, one) => sum + one, 0);
   const lines = [
-    t('agreement.people', { n: view.raters.seen ?? 0, k: view.raters.taking_part ?? 0 }),
+    t('agreement.people', { n: view.raters.seen, k: view.raters.counted }),
     t('agreement.agreed', { k: up + down, n: all, up, down }),
     t('agreement.divided', { n: count('people_are_divided'), open }),
+    ...(recent ? [t('agreement.new', { n: recent })] : []),
     t('agreement.learnable', { n: view.learnable }),
+    ...(view.pairs.compared ? [t('agreement.pairs', { k: view.pairs.training, n: view.pairs.compared })] : []),
     t(view.two_sides ? 'agreement.twoSides' : 'agreement.noSides'),
   ];
   return (
@@ -155,8 +158,8 @@ function Figures({ view, onItem }: { view: Consensus; onItem: OnItem }) {
       <div className="tiles">
         <Tile
           name={t('consensus.raters')}
-          value={formatNumber(view.raters.taking_part ?? 0)}
-          detail={t('consensus.pairsDetail', { n: view.raters.seen ?? 0 })}
+          value={formatNumber(view.raters.counted)}
+          detail={t('consensus.pairsDetail', { n: view.raters.seen })}
         />
         <Tile name={t('consensus.items')} value={formatNumber(view.items.length) + (view.has_more ? '+' : '')} />
         <Tile name={t('status.helpful')} value={formatNumber(view.counts.helpful ?? 0)} />
