@@ -43,12 +43,13 @@ def test_export_can_be_imported_elsewhere(run_yearling: Run, rows: Path, tmp_pat
     run_yearling("feedback", "import", rows, "--format", "annotators")
     file = tmp_path / "out.jsonl"
     facts = json.loads(run_yearling("feedback", "export", file, "--json").stdout)
-    assert facts["entries"] == 7
+    assert facts["entries"] == 9, "seven comparisons, and the admissions of two annotators"
     assert facts["size_bytes"] == file.stat().st_size
     assert run_yearling("feedback", "export").stdout_bytes == file.read_bytes()
     assert str(file) in run_yearling("feedback", "export", file).stdout
     monkeypatch.setenv("YEARLING_DATA_DIR", str(tmp_path / "elsewhere"))
-    assert json.loads(run_yearling("feedback", "import", file, "--json").stdout)["dropped"] == {}
+    report = json.loads(run_yearling("feedback", "import", file, "--json").stdout)
+    assert (report["kept"]["admission"], report["kept"]["comparison"], report["dropped"]) == (2, 7, {})
     again = tmp_path / "again.jsonl"
     run_yearling("feedback", "export", again)
     assert again.read_bytes() == file.read_bytes()
