@@ -65,7 +65,9 @@ def test_run_status_and_explain_print_text_and_json(run: Run) -> None:
     assert {item["status"] for item in status["items"]} >= {"helpful", "needs_more_ratings"}
     assert sum(facts["statuses"].values()) == len(status["items"])
     assert len(status["pairs"]) == facts["num_pairs"] > 0
-    assert "more items" in run("status", "--limit", "2").stderr
+    listed = run("status", "--limit", "2")
+    assert "more items" in listed.stderr
+    assert re.search(r"Item +Status +Reason +q +Weight", listed.stdout)
     helpful = next(item["item"] for item in status["items"] if item["status"] == "helpful")
     result = run("explain", helpful)
     assert "Helpful." in result.stdout
