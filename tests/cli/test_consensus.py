@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.feedback.people import append_events, simulate_events
+from yearling.canonical import canonical_json
 from yearling.config import Settings
 from yearling.errors import NotFound, Untrusted
 from yearling.feedback import FeedbackLog
@@ -64,7 +65,9 @@ def test_run_status_and_explain_print_text_and_json(run: Run) -> None:
     assert {item["status"] for item in status["items"]} >= {"helpful", "needs_more_ratings"}
     assert sum(facts["statuses"].values()) == len(status["items"])
     assert len(status["pairs"]) == facts["num_pairs"] > 0
-    assert "more items" in run("status", "--limit", "2").stderr
+    listed = run("status", "--limit", "2")
+    assert "more items" in listed.stderr
+    assert re.search(r"Item +Status +Reason +q +Weight", listed.stdout)
     helpful = next(item["item"] for item in status["items"] if item["status"] == "helpful")
     result = run("explain", helpful)
     assert "Helpful." in result.stdout
@@ -141,9 +144,13 @@ def test_replay_finds_changes(run: Run, tmp_path: Path) -> None:
     status = run("replay", copy_with_change(file, b'"status":"needs_more_ratings"', b'"status":"helpful"', line=-1))
     assert status.exit_code == 1
     assert "is not as published" in status.stderr
-    q = run("replay", copy_with_change(file, b'"q":0.', b'"q":0.0', line=-1), "--json")
-    assert q.exit_code == 1
-    assert " / " in json.loads(q.stdout)["differences"][0]
+    snapshot = json.loads(file.read_bytes().splitlines()[-1])["snapshot"]
+    item, pair = snapshot["items"][0], snapshot["pairs"][0]
+    for published, subject in ((item, item["item"]), (pair, " / ".join(sorted((pair["better"], pair["worse"]))))):
+        changed = {**published, "q": published["q"] / 2.0}
+        result = run("replay", copy_with_change(file, canonical_json(published), canonical_json(changed), line=-1), "--json")
+        assert result.exit_code == 1
+        assert json.loads(result.stdout)["differences"][0] == f"{subject} is not as published."
     snapshot = json.loads(file.read_bytes().splitlines()[0])["runs"][0]["snapshot"].encode()
     assert run("replay", copy_with_change(file, snapshot, b"0" * 64, line=0)).exit_code == 1
     code = run("replay", copy_with_change(file, b'"code_hash":"', b'"code_hash":"x', line=0))

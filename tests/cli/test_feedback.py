@@ -31,11 +31,19 @@ def test_import_reports_as_text_and_json(run_yearling: Run, rows: Path) -> None:
     result = run_yearling("feedback", "import", rows, "--format", "annotators")
     assert result.exit_code == 0
     assert "a label that is not 0, 1 or 2" in result.stdout
-    assert "Of 8 records" in result.stdout
+    assert "Of 8 records from 'rows', 7 are new: 2 raters, " in result.stdout
     assert "Line 4: a label that is not 0, 1 or 2 (annotator 1)" in result.stderr
     report = json.loads(run_yearling("feedback", "import", rows, "--format", "annotators", "--json").stdout)
     assert (report["records"], report["already_there"], report["kept"]) == (8, 7, {})
     assert report["dropped"] == {"a label that is not 0, 1 or 2": 1}
+
+
+def test_import_counts_a_single_rater(run_yearling: Run, tmp_path: Path) -> None:
+    file = tmp_path / "pair.jsonl"
+    file.write_text(
+        json.dumps({"chosen": "\n\nHuman: Hi\n\nAssistant: Hello", "rejected": "\n\nHuman: Hi\n\nAssistant: What?"}) + "\n"
+    )
+    assert "1 are new: 1 rater, " in run_yearling("feedback", "import", file, "--format", "pairs").stdout
 
 
 @pytest.mark.slow
@@ -43,12 +51,13 @@ def test_export_can_be_imported_elsewhere(run_yearling: Run, rows: Path, tmp_pat
     run_yearling("feedback", "import", rows, "--format", "annotators")
     file = tmp_path / "out.jsonl"
     facts = json.loads(run_yearling("feedback", "export", file, "--json").stdout)
-    assert facts["entries"] == 7
+    assert facts["entries"] == 9, "seven comparisons, and the admissions of two annotators"
     assert facts["size_bytes"] == file.stat().st_size
     assert run_yearling("feedback", "export").stdout_bytes == file.read_bytes()
     assert str(file) in run_yearling("feedback", "export", file).stdout
     monkeypatch.setenv("YEARLING_DATA_DIR", str(tmp_path / "elsewhere"))
-    assert json.loads(run_yearling("feedback", "import", file, "--json").stdout)["dropped"] == {}
+    report = json.loads(run_yearling("feedback", "import", file, "--json").stdout)
+    assert (report["kept"]["admission"], report["kept"]["comparison"], report["dropped"]) == (2, 7, {})
     again = tmp_path / "again.jsonl"
     run_yearling("feedback", "export", again)
     assert again.read_bytes() == file.read_bytes()

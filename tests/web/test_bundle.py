@@ -15,8 +15,12 @@ import pytest
 from tests.web.conftest import WEB, require_browser
 from yearling.api.web import PAGE_PATHS, STATIC_DIR, load_static_file
 from yearling.evals import exam_downloads, exam_entries
+from yearling.feedback.item_labels import NOTHING_DECIDED, PEOPLE_ARE_DIVIDED
 from yearling.models import known_models
 from yearling.records import FinishReason, Role
+from yearling.store import REMOVED, REPLACED_BY_LATER
+from yearling.store.learning.retraction_rules import RETRACTED
+from yearling.tasks.item_answers import OFFER_WITHDRAWN
 from yearling.training import METHODS
 
 ROOT = WEB.parent
@@ -150,3 +154,24 @@ def test_training_methods_and_finish_reasons_have_display_names() -> None:
     for kind, ids in (("trainingMethod", METHODS), ("finishReason", get_args(FinishReason)), ("messageRole", get_args(Role))):
         names = source.partition(f"  {kind}: {{")[2].partition("\n  },")[0]
         assert sorted(set(ids) - set(re.findall(r"^    (\w+):", names, re.MULTILINE))) == []
+
+
+def test_every_reason_of_the_consensus_and_of_lessons_has_a_display_name() -> None:
+    """The page would show an identifier in place of a reason without a name."""
+    writes = r'(?:return |\.drop\(\w+, |DroppedCandidate\(candidate, |drop_reasons\[[\w.\[\]"]+\] = )"([a-z]+(?:_[a-z]+)*)"'
+    modules = ("active_judgements", "candidates", "item_answers", "selection")
+    sources = [(ROOT / "yearling" / "tasks" / f"{name}.py").read_text(encoding="utf-8") for name in modules]
+    labels = {NOTHING_DECIDED, PEOPLE_ARE_DIVIDED}
+    reasons = {reason for source in sources for reason in re.findall(writes, source)}
+    assert {
+        "newer_than_the_consensus_run",
+        "raters_do_not_count_yet",
+        "edit_found_worse",
+        "words_gone",
+        "near_duplicate",
+    } <= reasons
+    reasons |= labels | {OFFER_WITHDRAWN, RETRACTED, REMOVED, REPLACED_BY_LATER}
+    source = (WEB / "src" / "i18n" / "display-names.ts").read_text(encoding="utf-8")
+    for kind, ids in (("dropReason", reasons), ("pairReason", labels)):
+        names = source.partition(f"  {kind}: {{")[2].partition("\n  },")[0]
+        assert sorted(ids - set(re.findall(r"^    (\w+):", names, re.MULTILINE))) == []

@@ -83,7 +83,7 @@ describe('explainStanding', () => {
   it('hides a score that is hidden, learns nothing from notes, and shows the code of an unknown reason as words', () => {
     const hidden = standing({ score: null, explanation: ['Needs more ratings.', 'Rate it to see what others think.'] });
     expect(explainStanding(hidden, false, t)).toEqual(['Rate it to see other people’s ratings.']);
-    expect(explainStanding(standing({ score: null, explanation: ['Nobody.'] }), false, t)).toEqual(['Nobody has judged it yet.']);
+    expect(explainStanding(standing({ score: null, explanation: ['Nobody.'] }), false, t)).toEqual(['Nobody has rated it yet.']);
     expect(explainStanding(agreed, true, t).join(' ')).not.toContain('learn');
     expect(explainStanding(standing({ reason: 'brand_new' }), false, t)[0]).toBe('Needs more ratings. brand new');
   });

@@ -4,7 +4,7 @@ import { safeRedirect } from '../src/api/session';
 import { noteText } from '../src/features/chat/feedback';
 import { periodOf } from '../src/features/chat/chat-list';
 import { interpolate, formatDuration, formatPercent, language } from '../src/i18n';
-import { displayName } from '../src/i18n/display-names';
+import { displayName, dropReasonName } from '../src/i18n/display-names';
 import { specLabelName } from '../src/i18n/spec-labels';
 import { STRINGS } from '../src/i18n/strings';
 import { safeAddress, shortAddress } from '../src/ui/markdown/links';
@@ -43,6 +43,15 @@ describe('displayName', () => {
     expect(specLabelName('confident_wrong')).toBe('Wrong and certain');
     language.set('zh');
     expect(displayName('finishReason', 'stop')).toBe('正常结束');
+    language.set('en');
+  });
+
+  it('says why a judgement gave no lesson, and names the exam that it would repeat', () => {
+    expect(dropReasonName('people_are_divided')).toBe('People are divided');
+    expect(dropReasonName('in_the_exam_truthfulqa-mc')).toBe('Repeats words of the exam truthfulqa-mc');
+    language.set('zh');
+    expect(dropReasonName('nothing_decided')).toBe('尚无定论');
+    expect(dropReasonName('in_the_exam_truthfulqa-mc')).toBe('与考试 truthfulqa-mc 的题目相同');
     language.set('en');
   });
 

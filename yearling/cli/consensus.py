@@ -48,6 +48,7 @@ def status(
     as_json: bool = AS_JSON,
 ) -> None:
     """Show the newest run: the status of every item, and the reason for it."""
+    from yearling.feedback import display_status
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
@@ -62,11 +63,11 @@ def status(
     if num_new_events:
         err.print(f"There are {num_new_events} newer events. Run `yearling consensus run` to include them.")
     rows = [
-        (item.item, item.status.replace("_", " "), item.reason.replace("_", " "), f"{item.bridging:.2f}", f"{item.axis:+.2f}")
+        (item.item, display_status(item).replace("_", " "), item.reason.replace("_", " "), f"{item.q:.2f}", f"{item.weight:.2f}")
         for item in finished.snapshot.items[:limit]
     ]
     if rows:
-        print_table(("Item", "Status", "Reason", "Weaker side>", "Axis>"), rows)
+        print_table(("Item", "Status", "Reason", "q>", "Weight>"), rows)
     if len(finished.snapshot.items) > limit:
         err.print(f"{len(finished.snapshot.items) - limit} more items; use --limit or --json to see them.")
 
@@ -77,7 +78,7 @@ def explain(
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Explain the status of an item: how each side judged it (never by name), and what is missing for another status."""
+    """Explain the status of an item: what people think of it (never by name), and what is missing for another status."""
     from yearling.feedback import ConsensusParameters, EventIndex, explain_item
     from yearling.store import Store
 

@@ -162,8 +162,9 @@ def _print_report(report: FeedbackImportReport) -> None:
         rows.append(("known already", "", report.already_there))
     rows += [("dropped", reason, count) for reason, count in report.dropped.items()]
     print_table(("Result", "Kind or reason", "Records>"), rows)
+    raters = "1 rater" if report.raters == 1 else f"{report.raters} raters"
     out.print(
-        f"Of {report.records} records from {report.source!r}, {report.num_kept} are new: {report.raters} raters, "
+        f"Of {report.records} records from {report.source!r}, {report.num_kept} are new: {raters}, "
         f"{report.items} items, {report.texts} texts.",
         highlight=False,
         soft_wrap=True,

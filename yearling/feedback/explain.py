@@ -178,7 +178,7 @@ def _explain_reason(result: ItemResult, degree: float) -> str:
     if display_status(result) == PEOPLE_ARE_DIVIDED:
         return "Some find it helpful and others do not: more ratings of the same kind will not change that."
     if not result.judged and result.reason == "no_quorum":
-        return "Nobody whose ratings count has judged it yet." if result.uncounted else "Nobody has judged it yet."
+        return "Nobody whose ratings count has judged it yet." if result.uncounted else "Nobody has rated it yet."
     return REASON_SENTENCES.get(result.reason, f"{_plain(result.reason)}.")
 
 
@@ -216,7 +216,7 @@ def _explain_lesson(result: ItemResult) -> str:
         return f"The assistant can learn from it, as a {kind} example with a weight of {result.weight:.2f} out of 1."
     if display_status(result) == PEOPLE_ARE_DIVIDED:
         return "The assistant learns nothing from it while people are divided."
-    return "The assistant learns nothing from it yet."
+    return "The assistant learns nothing from its ratings yet."
 
 
 def _count_opinions(result: ItemResult) -> str:

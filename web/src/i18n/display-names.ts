@@ -70,10 +70,32 @@ const NAMES = {
     rejection: ['Rejection sampling', '拒绝采样'],
   },
   pairReason: {
+    nothing_decided: ['Nothing is decided yet', '尚无定论'],
+    people_are_divided: ['People are divided', '意见分歧'],
     sides_disagree: ['The two sides disagree', '双方意见不一'],
     one_side_only: ['Only one side has compared them', '只有一方作过对比'],
   },
   dropReason: {
+    nothing_decided: ['Nothing is decided yet', '尚无定论'],
+    people_are_divided: ['People are divided', '意见分歧'],
+    raters_do_not_count_yet: ['From accounts that do not count yet', '来自尚未计入的账户'],
+    newer_than_the_consensus_run: ['Newer than the newest agreement', '晚于最近一次共识计算'],
+    replaced_by_a_later_one: ['Replaced by a later judgement of the same person', '已被同一人后来的评价取代'],
+    retracted: ['Taken back', '已撤回'],
+    removed_by_an_administrator: ['Removed by an administrator', '已被管理员移除'],
+    about_a_note: ['About a note', '关于备注'],
+    offer_withdrawn: ['No longer offered to others', '已不再供他人评价'],
+    words_taken_back: ['The edit was taken back', '修改已被撤回'],
+    words_gone: ['The words were deleted', '文字已被删除'],
+    words_not_kept: ['The words were not kept', '文字未保存'],
+    answer_was_cut_off: ['The answer was cut off', '回答被截断'],
+    empty_answer: ['Empty answer', '回答为空'],
+    no_prompt: ['No question', '没有问题'],
+    same_words: ['Both answers have the same words', '两个回答文字相同'],
+    answers_to_different_prompts: ['Answers to different questions', '回答的是不同的问题'],
+    too_many_edits: ['Edited too many times', '修改次数过多'],
+    edit_not_helpful: ['People find the edit not helpful', '人们认为修改没帮助'],
+    edit_found_worse: ['People prefer the original to the edit', '人们更喜欢修改前的回答'],
     learnt_before: ['Used in an earlier lesson set', '已用于先前的课程集'],
     duplicate: ['Duplicate', '重复'],
     near_duplicate: ['Near duplicate', '近似重复'],
@@ -127,6 +149,13 @@ const NAMES = {
 export function displayName(kind: keyof typeof NAMES, id: string): string {
   const names = Object.hasOwn(NAMES[kind], id) ? (NAMES[kind] as Names)[id] : undefined;
   return names ? names[language.get() === 'zh' ? 1 : 0] : id;
+}
+
+/** Why a judgement gave no lesson. The server names the exam whose words the lesson would repeat. */
+export function dropReasonName(reason: string): string {
+  const exam = /^in_the_exam_(.+)$/.exec(reason)?.[1];
+  if (!exam) return displayName('dropReason', reason);
+  return language.get() === 'zh' ? `与考试 ${exam} 的题目相同` : `Repeats words of the exam ${exam}`;
 }
 
 /** An identifier as words, for vocabularies without a list, such as the topics of the behaviour spec. */

@@ -108,7 +108,7 @@ export const EXPLANATIONS = {
   'status.people_are_divided': ['People are divided', '意见分歧'],
   'status.agreement_is_new': ['People agree so far', '目前意见一致'],
   'statusText.reason': ['{status}. {reason}', '{status}。{reason}'],
-  'statusText.nobody': ['Nobody has judged it yet.', '还没有人评价。'],
+  'statusText.nobody': ['Nobody has rated it yet.', '还没有人评价。'],
   'statusText.nobodyCounts': ['Nobody whose ratings count has judged it yet.', '还没有评价计入的人评价过。'],
   'statusText.divided': [
     'Some find it helpful and others do not: more ratings of the same kind will not change that.',
@@ -128,7 +128,7 @@ export const EXPLANATIONS = {
     'The assistant can learn from it, as a bad example with a weight of {weight} out of 1.',
     '助手可以把它当作不好的例子来学习，权重为 {weight}（满分 1）。',
   ],
-  'statusText.learnsNothing': ['The assistant learns nothing from it yet.', '助手目前不从中学习。'],
+  'statusText.learnsNothing': ['The assistant learns nothing from its ratings yet.', '助手目前不从这些评价中学习。'],
   'statusText.learnsNothingDivided': [
     'The assistant learns nothing from it while people are divided.',
     '在意见分歧期间，助手不从中学习。',

@@ -5,7 +5,7 @@ import { Link } from 'wouter';
 import { lessonsQuery, runsQuery } from '../../api/queries';
 import type { LessonSet, Run } from '../../api/types';
 import { formatDuration, formatNumber, formatRelativeTime, useTranslation } from '../../i18n';
-import { displayName } from '../../i18n/display-names';
+import { displayName, dropReasonName } from '../../i18n/display-names';
 import { Command } from '../../ui/command';
 import { EmptyState, Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
@@ -124,7 +124,7 @@ function LessonEntry({ set }: { set: LessonSet }) {
           <ul>
             {Object.entries(set.dropped).map(([reason, count]) => (
               <li key={reason}>
-                {count} × {displayName('dropReason', reason)}
+                {count} × {dropReasonName(reason)}
               </li>
             ))}
           </ul>
