@@ -38,10 +38,6 @@ class Pseudonyms:
         """Return the pseudonym of a person of this installation."""
         return "p" + self._mac("person", person_id)
 
-    def for_human(self, person_id: str) -> str:
-        """Return the identifier of the human being behind a person's account, for vouches."""
-        return "h" + self._mac("human", person_id)
-
     def for_imported_name(self, source: str, name: str) -> str:
         """Return the pseudonym of a person named in an imported file.
 

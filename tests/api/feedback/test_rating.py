@@ -225,9 +225,7 @@ async def test_the_side_that_is_missing_comes_before_what_is_uncertain(start_api
             offer(api, "new", "one-sided")
             rating = next(event for event in events if isinstance(event, Rating))
             ratings = [
-                replace(
-                    rating, id=f"x{actor}", created_utc=log.index.next_event_utc(), actor=actor, item="one-sided", value=1.0
-                )
+                replace(rating, id=f"x{actor}", created_utc=log.index.next_event_utc(), actor=actor, item="one-sided", value=1.0)
                 for actor in [actor for actor in actors if side_of(actor) == 0][:8]
             ]
             append_events(log, ratings)
