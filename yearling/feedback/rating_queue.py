@@ -121,10 +121,16 @@ def sort_missing(ranked: Iterable[RankedSubject], side: int) -> list[RankedSubje
 def build_rating_queue(snapshot: Snapshot, p: StatusParameters, side: int) -> list[RatingQueueItem]:
     """Return the items without a status, in the order in which a rating by a person of `side` (0, 1, or −1 if unknown) helps.
 
-    The entries hold no scores, because a rater should not see what others think. The caller omits items that the person rated.
+    The entries hold no scores, because a rater should not see what others think. Answers that were only ever compared are missing:
+    people judge them as pairs. The caller omits items that the person rated.
     """
     is_divided = division_degree(snapshot) >= 0.5
-    ranked = [rank_item(result, is_divided=is_divided) for result in snapshot.items if result.status == NEEDS_MORE]
+    compared = {item for pair in snapshot.pairs for item in (pair.better, pair.worse)}
+    ranked = [
+        rank_item(result, is_divided=is_divided)
+        for result in snapshot.items
+        if result.status == NEEDS_MORE and (count_judged(result)[1] or result.item not in compared)
+    ]
     missing = sort_missing(ranked, side) if side >= 0 else []
     first = {entry.subject for entry in missing}
     rest = (entry for entry in sort_subjects(ranked) if entry.subject not in first)

@@ -75,7 +75,7 @@ async def test_one_thing_at_a_time_until_nothing_is_left(start_api: ApiFactory) 
         rating = await post(api, "ratings", item="o1", value=1)
         after = await next_of(api)
         assert after.id == second.id
-        assert after.yours_today == 1
+        assert (after.yours_today, after.team.judged) == (1, 1)
         await post(api, "ratings", item="o2", value=0)
         assert (await next_of(api)).kind == "none"
         await api.client.delete(f"/v1/feedback/events/{rating['id']}")  # undo

@@ -47,7 +47,7 @@ export default function ConsensusPage() {
 
 function Agreement({ view, onItem }: { view: Consensus; onItem: OnItem }) {
   const t = useTranslation();
-  const waiting = useWaiting();
+  const waiting = useWaiting().items;
   const byId = new Map(view.items.map((one) => [one.item, one]));
   const helpful = view.items
     .filter((one) => one.status === 'helpful' && one.bridging !== null)
