@@ -83,7 +83,7 @@ def two_answers() -> Callable[[Any, str], str]:
             return "这要看情况。" * (number % 2 + 1) if chinese else "That **depends** on many things, as is so often the case."
         if chinese:
             return "可以按三步来：\n\n1. **先看**手头有什么。\n2. 从最简单的做法开始。\n3. 效果不好再换一种。"
-        return "Three steps:\n\n1. **Look** at what you have.\n2. Begin with the simplest thing.\n3. If it does not help, try another."
+        return "Three steps:\n\n1. **Look** at what you have.\n2. Begin with the simplest thing.\n3. If it fails, try another."
 
     return answer
 

@@ -121,8 +121,8 @@ def sort_missing(ranked: Iterable[RankedSubject], side: int) -> list[RankedSubje
 def build_rating_queue(snapshot: Snapshot, p: StatusParameters, side: int) -> list[RatingQueueItem]:
     """Return the items without a status, in the order in which a rating by a person of `side` (0, 1, or −1 if unknown) helps.
 
-    The entries hold no scores, because a rater should not see what others think. Answers that were only ever compared are missing:
-    people judge them as pairs. The caller omits items that the person rated.
+    The entries hold no scores, because a rater should not see what others think. Answers that were only ever compared are
+    missing: people judge them as pairs. The caller omits items that the person rated.
     """
     is_divided = division_degree(snapshot) >= 0.5
     compared = {item for pair in snapshot.pairs for item in (pair.better, pair.worse)}

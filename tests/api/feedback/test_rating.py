@@ -16,7 +16,7 @@ from tests.api.conftest import ApiFactory, RunningApi
 from tests.feedback.people import add_answers, append_events, simulate_events
 from tests.store.examples import make_round_answers
 from yearling.api.feedback import rating_schemas as schemas
-from yearling.feedback import FeedbackLog, JuryInvitation, create_round
+from yearling.feedback import FeedbackLog, JuryInvitation, Rating, create_round
 from yearling.store import RoundQuestion, export_person_data, make_text
 
 MESSAGES = [
@@ -223,10 +223,9 @@ async def test_the_side_that_is_missing_comes_before_what_is_uncertain(start_api
                     rated.add(event.item)
                     log.rate(ann.id, event.item, event.value)
             offer(api, "new", "one-sided")
+            example = next(event for event in events if isinstance(event, Rating))
             ratings = [
-                replace(
-                    events[0], id=f"x{actor}", created_utc=log.index.next_event_utc(), actor=actor, item="one-sided", value=1.0
-                )
+                replace(example, id=f"x{actor}", created_utc=log.index.next_event_utc(), actor=actor, item="one-sided", value=1.0)
                 for actor in [actor for actor in actors if side_of(actor) == 0][:8]
             ]
             append_events(log, ratings)

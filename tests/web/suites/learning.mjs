@@ -2,7 +2,6 @@
 const PARTS = [
   ['/learning', 'Teach', '教它'],
   ['/notes', 'Teach', '教它'],
-  ['/rate', 'Teach', '教它'],
   ['/rounds', 'Teach', '教它'],
   ['/runs', 'What it learnt', '学到了什么'],
   ['/consensus', 'Agreement', '共识'],

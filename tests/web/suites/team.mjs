@@ -212,6 +212,9 @@ async function lessons(tools, check) {
   await lookAtAll(tools, check, '/learning', 'learning-built', 'progress');
   await lookAtAll(tools, check, '/runs', 'runs', 'h2');
   await lookAtAll(tools, check, '/consensus', 'consensus', 'h2');
+  await tools.open('/consensus');
+  await page.getByText('3 people have judged answers. The judgements of 3 count.').waitFor();
+  await page.getByText('two answers to the same question 20 times, and agree which is better in 20 of these pairs.').waitFor();
   await lookAtAll(tools, check, '/raters', 'raters', 'h2');
   await tools.open('/runs');
   await page.getByText('Set 1', { exact: true }).waitFor();
@@ -221,8 +224,10 @@ async function lessons(tools, check) {
   check(pairs === 20, `${pairs} pairs are lessons`);
   // Training lessons of one opinion weigh about half, those of two against one little; none weighs nothing (q = ½).
   const { report } = await tools.api('GET', `/v1/lessons/${built.hash}`);
-  const strong = report.q['0.7 to 0.8'] ?? 0;
-  check(strong >= 14 && report.q['0.5 to 0.6'] > 0, `q is ${JSON.stringify(report.q)}`);
+  const [weak, strong] = ['0.5 to 0.6', '0.7 to 0.8'].map((range) => report.q[range] ?? 0);
+  check(strong > weak && strong + weak === built.train.pair, `q is ${JSON.stringify(report.q)}`);
+  const { pairs: compared } = await tools.api('GET', '/v1/consensus');
+  check(compared.training === 20, `${compared.training} of ${compared.compared} pairs have a weight`);
   return JSON.stringify(report.q);
 }
 

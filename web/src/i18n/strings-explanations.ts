@@ -208,9 +208,13 @@ export const EXPLANATIONS = {
     'They are divided on {n}; {open} {open|needs|need} more ratings.',
     '{n} 项意见分歧；{open} 项需要更多评价。',
   ],
+  'agreement.pairs': [
+    'They compared two answers to the same question {n} {n|time|times}, and agree which is better in {k} of these pairs.',
+    '他们比较了 {n} 对同一问题的回答，在其中 {k} 对上对哪个更好意见一致。',
+  ],
   'agreement.learnable': [
-    '{n} {n|gives|give} a [[lesson|lesson]], with the more [[weight|weight]] the surer people are.',
-    '{n} 项可以成为[[课程|lesson]]；人们越确定，[[权重|weight]]越大。',
+    '{n} of these {n|gives|give} a [[lesson|lesson]], with the more [[weight|weight]] the surer people are.',
+    '其中 {n} 项可以成为[[课程|lesson]]；人们越确定，[[权重|weight]]越大。',
   ],
   'agreement.noSides': [
     'No [[sides|sides]] are visible: people judge alike, or are too few to tell. Everybody counts together.',

@@ -145,7 +145,7 @@ class RaterReports:
         snapshot = consensus.latest_run.snapshot
         report, raters = self._report(consensus), snapshot.raters
         sizes = [raters.get("side_0", 0), raters.get("side_1", 0)]
-        without_side = raters.get("admitted", 0) - raters.get("taking_part", 0)
+        without_side = raters.get("counted", 0) - sum(sizes)
         spread, agreement = report.spread, report.agreement
         return {
             "object": "rating.report",

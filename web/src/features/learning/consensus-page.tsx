@@ -100,12 +100,13 @@ function InShort({ view }: { view: Consensus }) {
   const [up, down, open] = [count('helpful'), count('not_helpful'), count('needs_more_ratings')];
   const all = Object.values(view.counts).reduce((sum, one) => sum + one, 0);
   const lines = [
-    t('agreement.people', { n: view.raters.seen ?? 0, k: view.raters.taking_part ?? 0 }),
-    t('agreement.agreed', { k: up + down, n: all, up, down }),
-    t('agreement.divided', { n: count('people_are_divided'), open }),
-    t('agreement.learnable', { n: view.learnable }),
+    t('agreement.people', { n: view.raters.seen ?? 0, k: view.raters.counted ?? 0 }),
+    all > 0 && t('agreement.agreed', { k: up + down, n: all, up, down }),
+    all > 0 && t('agreement.divided', { n: count('people_are_divided'), open }),
+    view.pairs.compared > 0 && t('agreement.pairs', { k: view.pairs.training, n: view.pairs.compared }),
+    t('agreement.learnable', { n: view.learnable + view.pairs.training }),
     t(view.two_sides ? 'agreement.twoSides' : 'agreement.noSides'),
-  ];
+  ].filter((line) => line !== false);
   return (
     <section className="card stack tight">
       <h2>{t('agreement.short')}</h2>
@@ -155,7 +156,7 @@ function Figures({ view, onItem }: { view: Consensus; onItem: OnItem }) {
       <div className="tiles">
         <Tile
           name={t('consensus.raters')}
-          value={formatNumber(view.raters.taking_part ?? 0)}
+          value={formatNumber(view.raters.counted ?? 0)}
           detail={t('consensus.pairsDetail', { n: view.raters.seen ?? 0 })}
         />
         <Tile name={t('consensus.items')} value={formatNumber(view.items.length) + (view.has_more ? '+' : '')} />

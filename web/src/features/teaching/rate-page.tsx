@@ -288,7 +288,10 @@ function NothingLeft({
 }) {
   const t = useTranslation();
   const place = useRef<HTMLDivElement>(null);
-  useEffect(() => place.current?.focus({ preventScroll: true }), []);
+  useEffect(() => {
+    place.current?.focus({ preventScroll: true });
+    void refresh(); // the menu says no longer that something waits
+  }, []);
   return (
     <div ref={place} tabIndex={-1} role="status" className="rate-end">
       <EmptyState icon={CheckCheck} title={t('rate.none')} text={t('rate.noneText')}>
