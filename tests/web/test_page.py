@@ -16,6 +16,7 @@ from tests.web.payloads import DIAGRAMS, FORMULAS, HTML, PAYLOADS
 from tests.web.rating_site import serve_rating_site
 from tests.web.site import Site, serve_site
 from tests.web.stream_drill import drill
+from tests.web.team_site import serve_team
 from yearling.feedback import FeedbackLog
 from yearling.models import LocalModel
 from yearling.tasks import Demonstration, freeze_lesson_set
@@ -84,6 +85,7 @@ def offering(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite) -> dict
 def test_offered_answers_in_the_browser(offering: dict[str, dict[str, Any]], name: str) -> None:
     found = offering[name]
     print(found["seconds"], "s")
+    assert found["failure"] is None, found["failure"]
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +97,20 @@ def judging(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite) -> dict[
 @pytest.mark.parametrize("name", list_suite_tests("rating"))
 def test_the_rate_page_in_the_browser(judging: dict[str, dict[str, Any]], name: str) -> None:
     found = judging[name]
+    print(found["output"], found["seconds"], "s")
+    assert found["failure"] is None, found["failure"]
+
+
+@pytest.fixture(scope="module")
+def teaching(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite) -> dict[str, dict[str, Any]]:
+    with serve_team(tmp_path_factory.mktemp("team")) as found:
+        return run_suite("team", found.facts)
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("name", list_suite_tests("team"))
+def test_three_people_teach_together_in_the_browser(teaching: dict[str, dict[str, Any]], name: str) -> None:
+    found = teaching[name]
     print(found["output"], found["seconds"], "s")
     assert found["failure"] is None, found["failure"]
 

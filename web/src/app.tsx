@@ -31,7 +31,6 @@ const SignIn = lazy(() => import('./features/account/sign-in-page'));
 const TITLES: Record<string, TranslationKey> = {
   ...LEARNING_TITLES,
   '/compare': 'nav.compare',
-  '/raters': 'nav.raters',
   '/memory': 'nav.memory',
   '/history': 'nav.history',
   '/models': 'nav.models',

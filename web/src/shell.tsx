@@ -112,7 +112,7 @@ export function Shell({ children }: { children: ReactNode }) {
             <Search size={17} aria-hidden="true" /> {t('nav.search')} <kbd>Ctrl K</kbd>
           </button>
           <NavItem href="/compare" name="nav.compare" icon={Columns2} current={location === '/compare'} />
-          <NavItem href="/learning" name="nav.learning" icon={Lightbulb} current={isLearningPage(location)} count={waiting} />
+          <NavItem href="/learning" name="nav.learning" icon={Lightbulb} current={isLearningPage(location)} count={waiting.rounds + waiting.items} />
         </div>
         <div className="side-scroll">
           <Folders onOpen={closeDrawer} />

@@ -138,8 +138,10 @@ def pairs_to_judge(log: FeedbackLog, person_id: str) -> list[RoundPair]:
     """The ready pairs that still need a judgement and can have this person's, in an order that is random but stays the same.
 
     These are the pairs of rounds that are not closed, which too few people have judged, this person not among them. Nobody judges
-    the answers that they wrote.
+    the answers that they wrote, and readers judge nothing.
     """
+    if log.store.people.get(person_id).role == "reader":
+        return []
     rounds_by_id = {record.id: record for record in log.store.rounds.list(state=["answering", "open"])}
     pairs = [pair for pair in log.store.rounds.pairs(list(rounds_by_id)) if pair.state == "ready"]
     judges, actor = judges_by_pair(log, pairs), log.pseudonym(person_id)

@@ -75,7 +75,7 @@ async def test_one_thing_at_a_time_until_nothing_is_left(start_api: ApiFactory) 
         rating = await post(api, "ratings", item="o1", value=1)
         after = await next_of(api)
         assert after.id == second.id
-        assert after.yours_today == 1
+        assert (after.yours_today, after.team.judged) == (1, 1)
         await post(api, "ratings", item="o2", value=0)
         assert (await next_of(api)).kind == "none"
         await api.client.delete(f"/v1/feedback/events/{rating['id']}")  # undo
@@ -223,9 +223,9 @@ async def test_the_side_that_is_missing_comes_before_what_is_uncertain(start_api
                     rated.add(event.item)
                     log.rate(ann.id, event.item, event.value)
             offer(api, "new", "one-sided")
-            rating = next(event for event in events if isinstance(event, Rating))
+            example = next(event for event in events if isinstance(event, Rating))
             ratings = [
-                replace(rating, id=f"x{actor}", created_utc=log.index.next_event_utc(), actor=actor, item="one-sided", value=1.0)
+                replace(example, id=f"x{actor}", created_utc=log.index.next_event_utc(), actor=actor, item="one-sided", value=1.0)
                 for actor in [actor for actor in actors if side_of(actor) == 0][:8]
             ]
             append_events(log, ratings)

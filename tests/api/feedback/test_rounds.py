@@ -56,6 +56,7 @@ async def judge(api: RunningApi, headers: Any, left: str | None, right: str | No
 async def test_three_people_judge_a_round_of_twenty_pairs_to_its_end(start_api: ApiFactory) -> None:
     async with start_api(numbered_engine()) as api:
         people = [add_person(api.store, name) for name in ("Ada", "Ben", "Cleo")]
+        _, reader = add_person(api.store, "Rea", "reader")
         log = api.app.state.services.running_consensus.log
         made = await create(api, *(f"Question {number}?" for number in range(20)), people_per_pair=3)
         assert (made["state"], made["progress"]["waiting"], made["to_judge"]) == ("answering", 20, 0)
@@ -64,12 +65,16 @@ async def test_three_people_judge_a_round_of_twenty_pairs_to_its_end(start_api: 
         for done, (person, headers) in enumerate(people):
             pairs = pairs_to_judge(log, person.id)
             assert (await get(api, path, headers))["to_judge"] == len(pairs) == 20
+            assert (await get(api, path, reader))["to_judge"] == 0
             for count, pair in enumerate(pairs, start=1):
                 await judge(api, headers, pair.left_item, pair.right_item)
                 view = await get(api, path, headers)
                 assert view["progress"]["judgements"] == 20 * done + count
                 assert sum(pair["answers"] is not None for pair in view["pairs"]) == (20 if view["state"] == "closed" else count)
             assert view["state"] == ("closed" if done == 2 else "open")
+            if done == 0:  # counts before the next consensus run, too
+                team = (await get(api, "/v1/rating/next", headers))["team"]
+                assert (team["judged"], team["total"]) == (20, 20)
         assert view["progress"] == {
             "pairs": 20,
             "waiting": 0,
@@ -82,6 +87,9 @@ async def test_three_people_judge_a_round_of_twenty_pairs_to_its_end(start_api: 
         assert view["closed_utc"]
         assert (await get(api, "/v1/rounds"))["data"][0]["state"] == "closed"
         assert len(api.samples()) == 40
+        await asyncio.to_thread(api.app.state.services.running_consensus.run_now)
+        for headers in (None, people[0][1]):  # who judged the pairs, and who did not, is not asked about each answer by itself
+            assert (await get(api, "/v1/feedback/queue", headers))["data"] == []
 
 
 @pytest.mark.slow

@@ -2,8 +2,10 @@
 const PARTS = [
   ['/learning', 'Teach', '教它'],
   ['/notes', 'Teach', '教它'],
+  ['/rounds', 'Teach', '教它'],
   ['/runs', 'What it learnt', '学到了什么'],
   ['/consensus', 'Agreement', '共识'],
+  ['/raters', 'Agreement', '共识'],
   ['/exams', 'Exams', '考试'],
   ['/spec', 'Rules', '规则'],
   ['/spec/calibrated', 'Rules', '规则'],
@@ -57,7 +59,7 @@ async function buildsLessons(tools, check) {
   await page.getByRole('heading', { name: lessons < 20 ? `${lessons} of 20 lessons` : `${lessons} lessons are ready` }).waitFor();
   await page.getByRole('button', { name: 'Build lessons' }).click();
   await page.getByRole('button', { name: 'Building the lessons' }).waitFor();
-  await page.getByText('Lesson set 1 is built.').waitFor({ timeout: 120_000 });
+  await page.getByText(/Lesson set 1 is built: \d+ lessons?\./).waitFor({ timeout: 120_000 });
   await page.getByRole('button', { name: 'Build lessons' }).click();
   await page.getByText('The lessons are up to date').waitFor({ timeout: 120_000 });
   await page.getByRole('link', { name: 'See what is in it' }).click();

@@ -31,7 +31,7 @@ const press = (tools, key) => next(tools, () => tools.page.keyboard.press(key));
 async function events(tools, count) {
   for (let tries = 0; tries < 200; tries++) {
     const log = await tools.api('GET', '/v1/consensus/log?limit=1000');
-    const found = log.data.map((one) => one.event).filter((event) => event.kind !== 'status_change');
+    const found = log.data.map((one) => one.event).filter((event) => !['status_change', 'admission'].includes(event.kind));
     if (found.length >= count) return found;
     await tools.page.waitForTimeout(50);
   }

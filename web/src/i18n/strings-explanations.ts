@@ -57,7 +57,7 @@ export const EXPLANATIONS = {
     'Read one answer or two, and say what you think. One takes a few seconds.',
     '读一个或两个回答，说出你的看法，每次只需几秒。',
   ],
-  'teach.rounds': ['Rounds', '轮次'],
+  'teach.rounds': ['Rounds', '问答轮'],
   'teach.roundsText': [
     'Everybody judges the same questions, each answered twice, until a goal is reached.',
     '所有人评判同一批问题，每个问题有两个回答，直到达成目标。',
@@ -87,10 +87,10 @@ export const EXPLANATIONS = {
   ],
   'teach.buildAsk': ['An owner or maintainer of this server builds the lessons.', '由此服务器的所有者或维护者生成课程。'],
   'teach.building': ['Building the lessons …', '正在生成课程…'],
-  'teach.built': ['Lesson set {n} is built.', '第 {n} 个课程集已生成。'],
+  'teach.built': ['Lesson set {n} is built: {lessons} {lessons|lesson|lessons}.', '第 {n} 个课程集已生成，共 {lessons} 条课程。'],
   'teach.upToDate': [
-    'The lessons are up to date: nothing changed since set {n}.',
-    '课程已是最新：自第 {n} 个课程集以来没有变化。',
+    'The lessons are up to date: nothing changed since set {n}, which has {lessons} {lessons|lesson|lessons}.',
+    '课程已是最新：自第 {n} 个课程集（共 {lessons} 条课程）以来没有变化。',
   ],
   'teach.buildFailed': ['The lessons could not be built.', '课程未能生成。'],
   'teach.buildStarted': ['The build has started.', '已开始生成。'],
@@ -213,13 +213,13 @@ export const EXPLANATIONS = {
     'On {n} more they agree so far. {n|It gets|They get} a status later, so that others have time to look.',
     '另有 {n} 项目前意见一致，稍后才有定论，好让其他人有时间看看。',
   ],
-  'agreement.learnable': [
-    '{n} {n|gives|give} a [[lesson|lesson]], with the more [[weight|weight]] the surer people are.',
-    '{n} 项可以成为[[课程|lesson]]；人们越确定，[[权重|weight]]越大。',
-  ],
   'agreement.pairs': [
-    'People compared {n} {n|pair|pairs} of answers; {k} {k|gives|give} a [[lesson|lesson]].',
-    '人们对比了 {n} 对回答，其中 {k} 对可以成为[[课程|lesson]]。',
+    'They compared two answers to the same question {n} {n|time|times}, and agree which is better in {k} of these pairs.',
+    '他们比较了 {n} 对同一问题的回答，在其中 {k} 对上对哪个更好意见一致。',
+  ],
+  'agreement.learnable': [
+    '{n} of these {n|gives|give} a [[lesson|lesson]], with the more [[weight|weight]] the surer people are.',
+    '其中 {n} 项可以成为[[课程|lesson]]；人们越确定，[[权重|weight]]越大。',
   ],
   'agreement.noSides': [
     'No [[sides|sides]] are visible: people judge alike, or are too few to tell. Everybody counts together.',

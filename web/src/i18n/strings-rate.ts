@@ -15,8 +15,8 @@ export const RATE = {
   'rate.progress': ['Progress', '进度'],
 
   'rate.why.jury': ['You were drawn by lot to review this', '你被随机抽中评审此内容'],
-  'rate.why.round': ['Part of the round “{title}”', '属于问题轮次“{title}”'],
-  'rate.why.roundOf': ['Part of a round of questions', '属于一个问题轮次'],
+  'rate.why.round': ['Part of the round “{title}”', '属于问答轮“{title}”'],
+  'rate.why.roundOf': ['Part of a round of questions', '属于一个问答轮'],
   'rate.why.side_missing': [
     'People who judge like you have not judged this yet',
     '与你看法相近的人还没有评过',
@@ -34,10 +34,10 @@ export const RATE = {
   'rate.aboutPrivate': ['The answer that it is about is private.', '所针对的回答不公开。'],
   'rate.pair': ['Which answer is better?', '哪个回答更好？'],
   'rate.answer': ['Is this answer helpful?', '这个回答有帮助吗？'],
-  'rate.note': ['Is this note helpful?', '这条笔记有帮助吗？'],
+  'rate.note': ['Is this note helpful?', '这条注记有帮助吗？'],
   'rate.edit': ['Is this reworded answer helpful?', '这个改写的回答有帮助吗？'],
   'rate.theAnswer': ['Answer', '回答'],
-  'rate.theNote': ['Note', '笔记'],
+  'rate.theNote': ['Note', '注记'],
   'rate.theEdit': ['Reworded answer', '改写的回答'],
   'rate.first': ['First', '第一个'],
   'rate.second': ['Second', '第二个'],
@@ -58,7 +58,7 @@ export const RATE = {
   'rate.none': ['Nothing left to rate', '没有要评的了'],
   'rate.noneText': [
     'You have judged everything where your view would still teach something. New answers come when people let others rate theirs, or when somebody starts a round of questions.',
-    '凡是你的看法还能教会助手一点东西的，你都评过了。有人公开自己的回答，或有人发起问题轮次时，这里会出现新的内容。',
+    '凡是你的看法还能教会助手一点东西的，你都评过了。有人允许他人评价自己的回答，或有人新建一个问答轮时，这里会出现新的内容。',
   ],
   'rate.noneJudged': ['{n} {n|judgement|judgements} just now. Thank you.', '刚才评了 {n} 项，谢谢。'],
   'rate.unskip': ['Show what you skipped ({n})', '显示跳过的内容（{n}）'],

@@ -18,18 +18,21 @@ export const ROUNDS = {
   'rounds.state.answering': ['Being answered', '正在回答'],
   'rounds.state.open': ['Open', '进行中'],
   'rounds.state.closed': ['Ended', '已结束'],
-  'rounds.goal': ['{n} {n|pair|pairs}, {people} {people|person|people} each', '{n} 对回答，每对由 {people} 人评价'],
+  'rounds.goal': [
+    '{n} {n|question|questions}, to be judged by {people} {people|person|people} each',
+    '{n} 个问题，每个由 {people} 人评价',
+  ],
   'rounds.answered': ['Questions answered', '已回答的问题'],
   'rounds.answeredOf': ['{done} of {all}', '{done} / {all}'],
   'rounds.answeringText': [
-    'The assistant answers only while nobody else is using it, so nobody waits. You can rate the pairs that are ready.',
+    'The assistant answers only while nobody else is using it, so nobody waits. You can already rate what is ready.',
     '助手只在没有人使用时才回答，因此不会让人等待。已就绪的回答现在就可以评价。',
   ],
   'rounds.judgements': ['Judgements', '评价'],
   'rounds.judgementsOf': ['{done} of {all}', '{done} / {all}'],
   'rounds.complete': [
-    'Rated by {people} {people|person|people} each: {done} of {all} {all|pair|pairs}.',
-    '{all} 对中有 {done} 对已由 {people} 人评价。',
+    '{done} of {all} {all|question has|questions have} reached the goal.',
+    '{all} 个问题中有 {done} 个已达成目标。',
   ],
   'rounds.people': ['{n} {n|person|people} took part.', '{n} 人参与。'],
   'rounds.failed': [
@@ -39,14 +42,15 @@ export const ROUNDS = {
   'rounds.unanswered': ['{n} {n|question was|questions were} not answered before the end.', '结束前有 {n} 个问题未回答。'],
   'rounds.ended': ['This round has ended', '这一轮已结束'],
   'rounds.endedGoal': [
-    'Every pair has its judgements. Thank you. They count the next time that lessons are built.',
-    '每一对都得到了足够的评价，谢谢大家。下次生成课程时会计入这些评价。',
+    'Every question has its judgements. Thank you. They count the next time that lessons are built.',
+    '每个问题都得到了足够的评价，谢谢大家。下次生成课程时会计入这些评价。',
   ],
   'rounds.endedEarly': [
-    'It was closed before every pair had its judgements. What people said counts all the same.',
+    'It was closed before every question had its judgements. What people said counts all the same.',
     '它在评价收齐之前被结束。已有的评价同样有效。',
   ],
   'rounds.endedEmpty': ['None of its questions could be answered.', '其中没有一个问题得到回答。'],
+  'rounds.toLessons': ['To the lessons', '前往课程'],
   'rounds.waitOthers': ['You have rated everything that you can. Others are still needed.', '你能评价的都已评价，还需要其他人。'],
   'rounds.pairs': ['Questions', '问题'],
   'rounds.hidden': [
@@ -72,7 +76,7 @@ export const ROUNDS = {
   'rounds.textGone': ['Its words were deleted.', '文字已删除。'],
   'rounds.closeRound': ['End this round', '结束这一轮'],
   'rounds.closeText': [
-    'Nobody is asked about its pairs any more. What people have said still counts.',
+    'Nobody is asked about its questions any more. What people have said still counts.',
     '不再请任何人评价。已有的评价仍然有效。',
   ],
   'rounds.delete': ['Delete this round', '删除这一轮'],
@@ -147,7 +151,7 @@ export const ROUNDS = {
   'rounds.sourceNone': ['There are none.', '没有。'],
   'rounds.test': ['test', '考题'],
   'rounds.addN': ['Add {n} {n|question|questions}', '添加 {n} 个问题'],
-  'rounds.peoplePerPair': ['People who rate each pair', '每对由几人评价'],
+  'rounds.peoplePerPair': ['How many people judge each question?', '每个问题由几人评价？'],
   'rounds.peopleHint': [
     'Three is a good start: a single opinion counts for little.',
     '三人是个好的开始：一个人的意见分量有限。',

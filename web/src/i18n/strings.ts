@@ -82,8 +82,8 @@ const CHAT = {
     '尽管提问。你的消息留在运行 Yearling 的机器上，除非所选的模型在别处运行。',
   ],
   'welcome.learning': [
-    'Rate answers, compare two, or edit one. The assistant learns from feedback that people with different views agree on.',
-    '给回答评分、对比两个回答，或改写回答。助手会从观点不同的人都认可的反馈中学习。',
+    'Rate answers, compare two, or edit one. The assistant learns from what people agree on.',
+    '给回答评分、对比两个回答，或改写回答。助手会从大家一致认可的内容中学习。',
   ],
   'welcome.small': [
     '{model} is a very small model: it runs anywhere and answers at once, but it often gets facts, sums and code wrong.',

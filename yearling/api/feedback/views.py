@@ -197,6 +197,8 @@ def consensus_view(consensus: LiveConsensus, person_id: str, limit: int) -> Json
     snapshot, record, pairs = latest.snapshot, latest.record, latest.snapshot.pairs
     division = snapshot.division
     head = consensus.log.store.events.head()
+    # Answers that were only ever compared need no ratings: people judge them as pairs.
+    compared = {item for pair in pairs for item in (pair.better, pair.worse)}
     words = find_item_words(consensus, person_id, [result.item for result in results])
 
     def item(result: ItemResult) -> JsonObject:
@@ -221,7 +223,7 @@ def consensus_view(consensus: LiveConsensus, person_id: str, limit: int) -> Json
         },
         "two_sides": shows_two_sides(snapshot.visible_division.degree),
         "sides": _side_views(snapshot, visible, words, item),
-        "counts": Counter(display_status(result) for result in results),
+        "counts": Counter(display_status(result) for result in results if result.judged or result.item not in compared),
         "learnable": sum(1 for result in results if result.weight > 0.0),
         "summary": explain_snapshot(snapshot),
         "items": [item(result) for result in results[:limit]],

@@ -138,13 +138,7 @@ class JudgementPicker:
         """
         actor, ranking = self._log.pseudonym(person_id), self._current_ranking()
         open_pairs, new_texts = self._open_pairs(), self._public_new_texts()
-        progress = TeamProgress(
-            agreed=ranking.num_agreed,
-            judged=ranking.num_judged,
-            total=ranking.num_public
-            + sum(item not in ranking.items for item in new_texts)
-            + sum(pair.subject not in ranking.pairs for pair in open_pairs),
-        )
+        progress = self._progress(ranking, open_pairs, new_texts)
         candidates = self._iter_candidates(actor, ranking, open_pairs, new_texts)
         seen: set[Subject] = set()
         while True:
@@ -153,6 +147,16 @@ class JudgementPicker:
             found = self._first_public(person_id, actor, batch)
             if found is not None or not batch:
                 return found, progress
+
+    def _progress(self, ranking: _Ranking, open_pairs: list[_OpenPair], new_texts: list[str]) -> TeamProgress:
+        """Return how far the team is. Counts what was judged after the consensus run of the ranking, too."""
+        later: list[Subject] = [(item,) for item in new_texts if item not in ranking.items]
+        later += [pair.subject for pair in open_pairs if pair.subject not in ranking.pairs]
+        with self._log.index.consistent_view() as index:
+            judged_later = sum(index.judgements.num_people(subject) > 0 for subject in later)
+        return TeamProgress(
+            agreed=ranking.num_agreed, judged=ranking.num_judged + judged_later, total=ranking.num_public + len(later)
+        )
 
     def _iter_candidates(
         self, actor: str, ranking: _Ranking, open_pairs: list[_OpenPair], new_texts: list[str]

@@ -4,7 +4,7 @@ import { Hammer } from 'lucide-react';
 import { useEffect, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { api } from '../../api/client';
-import { lessonBuildQuery, meQuery, queryClient } from '../../api/queries';
+import { lessonBuildQuery, lessonsQuery, meQuery, queryClient } from '../../api/queries';
 import type { LessonBuild } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
@@ -21,9 +21,13 @@ export function BuildLessons() {
   const [starting, setStarting] = useState(false);
   const running = build?.state === 'running';
   const wasRunning = useRef(false);
+  const outcome = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    // The sets and the progress change with a build.
-    if (wasRunning.current && !running) void queryClient.invalidateQueries({ queryKey: ['lessons'] });
+    // The sets and the progress change with a build, and the person who started it sees what came of it.
+    if (wasRunning.current && !running)
+      void queryClient
+        .invalidateQueries({ queryKey: ['lessons'] })
+        .then(() => outcome.current?.scrollIntoView({ block: 'nearest' }));
     wasRunning.current = running;
   }, [running]);
   const start = async () => {
@@ -52,7 +56,7 @@ export function BuildLessons() {
       ) : (
         <p className="small muted">{t('teach.buildAsk')}</p>
       )}
-      <div role="status">
+      <div role="status" ref={outcome} className="build-outcome">
         <BuildState build={build} />
       </div>
     </div>
@@ -61,6 +65,7 @@ export function BuildLessons() {
 
 function BuildState({ build }: { build: LessonBuild }) {
   const t = useTranslation();
+  const set = useQuery(lessonsQuery).data?.data.find((one) => one.hash === build.lesson_set);
   if (build.state === 'idle') return null;
   if (build.state === 'running') return <span className="visually-hidden">{t('teach.building')}</span>;
   const ended = build.finished_utc ? formatRelativeTime(build.finished_utc) : '';
@@ -73,10 +78,12 @@ function BuildState({ build }: { build: LessonBuild }) {
         </div>
       </div>
     );
+  if (!set) return null;
+  const lessons = [...Object.values(set.train), ...Object.values(set.heldout)].reduce((sum, n) => sum + n, 0);
   return (
     <p className="small">
-      {t(build.is_new ? 'teach.built' : 'teach.upToDate', { n: build.version ?? 0 })}{' '}
-      <span className="tiny muted">{ended}</span> · <Link href="/runs">{t('teach.seeSet')}</Link>
+      {t(build.is_new ? 'teach.built' : 'teach.upToDate', { n: set.version, lessons })} ·{' '}
+      <span className="muted">{ended}</span> · <Link href="/runs">{t('teach.seeSet')}</Link>
     </p>
   );
 }

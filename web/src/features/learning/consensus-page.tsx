@@ -47,7 +47,7 @@ export default function ConsensusPage() {
 
 function Agreement({ view, onItem }: { view: Consensus; onItem: OnItem }) {
   const t = useTranslation();
-  const waiting = useWaiting();
+  const waiting = useWaiting().items;
   const byId = new Map(view.items.map((one) => [one.item, one]));
   const helpful = view.items
     .filter((one) => one.status === 'helpful' && one.bridging !== null)
@@ -102,13 +102,13 @@ function InShort({ view }: { view: Consensus }) {
   const all = Object.values(view.counts).reduce((sum, one) => sum + one, 0);
   const lines = [
     t('agreement.people', { n: view.raters.seen, k: view.raters.counted }),
-    t('agreement.agreed', { k: up + down, n: all, up, down }),
-    t('agreement.divided', { n: count('people_are_divided'), open }),
-    ...(recent ? [t('agreement.new', { n: recent })] : []),
-    t('agreement.learnable', { n: view.learnable }),
-    ...(view.pairs.compared ? [t('agreement.pairs', { k: view.pairs.training, n: view.pairs.compared })] : []),
+    all > 0 && t('agreement.agreed', { k: up + down, n: all, up, down }),
+    all > 0 && t('agreement.divided', { n: count('people_are_divided'), open }),
+    recent > 0 && t('agreement.new', { n: recent }),
+    view.pairs.compared > 0 && t('agreement.pairs', { k: view.pairs.training, n: view.pairs.compared }),
+    t('agreement.learnable', { n: view.learnable + view.pairs.training }),
     t(view.two_sides ? 'agreement.twoSides' : 'agreement.noSides'),
-  ];
+  ].filter((line) => line !== false);
   return (
     <section className="card stack tight">
       <h2>{t('agreement.short')}</h2>

@@ -16,12 +16,14 @@ interface Way {
   title: TranslationKey;
   text: TranslationKey;
   icon: LucideIcon;
+  /** What of all that waits for the person is found there. */
+  waiting?: keyof ReturnType<typeof useWaiting>;
 }
 
 const WAYS: readonly Way[] = [
   { href: '/rate', title: 'teach.rate', text: 'teach.rateText', icon: ThumbsUp },
-  { href: '/rounds', title: 'teach.rounds', text: 'teach.roundsText', icon: ListChecks },
-  { href: '/notes', title: 'nav.notes', text: 'teach.notesText', icon: StickyNote },
+  { href: '/rounds', title: 'teach.rounds', text: 'teach.roundsText', icon: ListChecks, waiting: 'rounds' },
+  { href: '/notes', title: 'nav.notes', text: 'teach.notesText', icon: StickyNote, waiting: 'items' },
   { href: '/compare', title: 'nav.compare', text: 'teach.compareText', icon: Columns2 },
 ];
 
@@ -34,7 +36,7 @@ export default function LearningPage() {
       <ul className="stations">
         {WAYS.map((way) => (
           <li key={way.href}>
-            <WayCard way={way} now={way.href === '/notes' && waiting ? t('notes.waiting', { n: waiting }) : ''} />
+            <WayCard way={way} waiting={way.waiting ? waiting[way.waiting] : 0} />
           </li>
         ))}
       </ul>
@@ -47,7 +49,7 @@ export default function LearningPage() {
   );
 }
 
-function WayCard({ way, now }: { way: Way; now: string }) {
+function WayCard({ way, waiting }: { way: Way; waiting: number }) {
   const t = useTranslation();
   const { icon: Icon } = way;
   return (
@@ -58,7 +60,7 @@ function WayCard({ way, now }: { way: Way; now: string }) {
       <span className="grow">
         <strong>{t(way.title)}</strong>
         <span className="small muted block">{t(way.text)}</span>
-        {now && <span className="small block">{now}</span>}
+        {waiting > 0 && <span className="small block">{t('notes.waiting', { n: waiting })}</span>}
       </span>
       <ChevronRight size={18} aria-hidden="true" />
     </Link>

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { BookOpenText, ChartLine, GraduationCap, Lightbulb, type LucideIcon, Scale } from 'lucide-react';
 import { useEffect, useRef } from 'react';
 import { Link, useLocation } from 'wouter';
-import { ratingQueueQuery } from '../../api/queries';
+import { ratingQueueQuery, roundsQuery } from '../../api/queries';
 import { type TranslationKey, useTranslation } from '../../i18n';
 
 interface LearningPart {
@@ -22,7 +22,7 @@ const PARTS: readonly LearningPart[] = [
     pages: { '/rate': 'teach.rate', '/rounds': 'teach.rounds', '/notes': 'nav.notes' },
   },
   { href: '/runs', title: 'nav.runs', icon: ChartLine },
-  { href: '/consensus', title: 'nav.consensus', icon: Scale },
+  { href: '/consensus', title: 'nav.consensus', icon: Scale, pages: { '/raters': 'nav.raters' } },
   { href: '/exams', title: 'nav.exams', icon: GraduationCap },
   { href: '/spec', title: 'nav.spec', icon: BookOpenText },
 ];
@@ -41,10 +41,14 @@ export function isLearningPage(location: string): boolean {
   return PARTS.some((part) => isInPart(location, part));
 }
 
-/** How many notes and edits wait for the person's rating. */
-export function useWaiting(): number {
+/** How much waits for the person's judgement: questions of rounds, and single items such as notes and edits. */
+export function useWaiting(): { rounds: number; items: number } {
+  const rounds = useQuery({ ...roundsQuery, staleTime: 60_000, refetchInterval: false }).data?.data;
   const queue = useQuery({ ...ratingQueueQuery, staleTime: 60_000 }).data?.data;
-  return queue?.filter((one) => one.text !== null).length ?? 0;
+  return {
+    rounds: rounds?.reduce((sum, one) => sum + one.to_judge, 0) ?? 0,
+    items: queue?.filter((one) => one.text !== null).length ?? 0,
+  };
 }
 
 export function LearningTabs() {

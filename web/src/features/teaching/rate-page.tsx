@@ -60,7 +60,7 @@ export default function RatePage() {
 function Rating() {
   const t = useTranslation();
   const [session] = useState(() => new RatingSession());
-  const { current, guessing, score, error, judged, skipped, undoable, undone } = useStore(session.state);
+  const { current, guessing, score, error, judged, today, skipped, undoable, undone } = useStore(session.state);
   const shown = guessing ?? current;
   useEffect(() => {
     void session.start();
@@ -70,7 +70,7 @@ function Rating() {
   useKeys(session, shown, guessing !== null, undo);
   return (
     <Page title={t('nav.rate')} lead={judged ? undefined : t('rate.lead')}>
-      {shown && <Progress next={current ?? shown} />}
+      {shown && <Progress next={current ?? shown} today={today} />}
       <p className="rate-status small" role="status">
         {undone && t('rate.undone')}
         {score && (score.counted ? t('rate.guessScore', { right: score.right, counted: score.counted }) : t('rate.guessThanks'))}
@@ -161,7 +161,7 @@ function Choices<T>({ choices, onChoose }: { choices: readonly Choice<T>[]; onCh
   );
 }
 
-function Progress({ next }: { next: NextJudgement }) {
+function Progress({ next, today }: { next: NextJudgement; today: number }) {
   const t = useTranslation();
   const { agreed, judged, total } = next.team;
   if (!total) return null;
@@ -171,7 +171,7 @@ function Progress({ next }: { next: NextJudgement }) {
       <progress className="bar" value={agreed || judged} max={total} aria-label={t('rate.progress')} />
       <div className="row">
         <span className="grow">{text}</span>
-        <span className="muted num">{t('rate.today', { n: next.yours_today })}</span>
+        <span className="muted num">{t('rate.today', { n: today })}</span>
       </div>
     </div>
   );
@@ -288,7 +288,10 @@ function NothingLeft({
 }) {
   const t = useTranslation();
   const place = useRef<HTMLDivElement>(null);
-  useEffect(() => place.current?.focus({ preventScroll: true }), []);
+  useEffect(() => {
+    place.current?.focus({ preventScroll: true });
+    void refresh(); // the menu says no longer that something waits
+  }, []);
   return (
     <div ref={place} tabIndex={-1} role="status" className="rate-end">
       <EmptyState icon={CheckCheck} title={t('rate.none')} text={t('rate.noneText')}>

@@ -24,6 +24,8 @@ export interface RatingState {
   error: unknown;
   /** How many judgements of this visit count. */
   judged: number;
+  /** How many judgements the person made today, this visit included. */
+  today: number;
   skipped: number;
   undoable: boolean;
   /** Whether the last thing that happened was Undo. */
@@ -43,10 +45,12 @@ export class RatingSession {
     score: null,
     error: undefined,
     judged: 0,
+    today: 0,
     skipped: 0,
     undoable: false,
     undone: false,
   });
+  private todayBefore: number | null = null;
   private skipped: string[] = [];
   private sent: Sent[] = [];
   private upcoming: Promise<NextJudgement> | null = null;
@@ -132,7 +136,9 @@ export class RatingSession {
     }
     const upcoming = this.upcoming ?? this.fetch([]);
     this.upcoming = null;
-    await this.show(upcoming);
+    // What was fetched before the last judgement arrived does not know how far everybody is by now.
+    const last = this.sent.at(-1)?.event;
+    await this.show(upcoming.then((next) => (next.kind === 'none' ? Promise.resolve(last).then(() => this.fetch([])) : next)));
   }
 
   private async show(upcoming: Promise<NextJudgement>): Promise<void> {
@@ -141,6 +147,7 @@ export class RatingSession {
     const late = setTimeout(() => this.change({ current: null }), 150);
     try {
       const next = await upcoming;
+      this.todayBefore ??= next.yours_today;
       this.change({ current: next, error: undefined });
       if (next.kind !== 'none') this.prefetch(next, sending);
     } catch (error) {
@@ -193,6 +200,7 @@ export class RatingSession {
   }
 
   private change(change: Partial<RatingState>): void {
-    this.state.set({ ...this.state.get(), ...change });
+    const next = { ...this.state.get(), ...change };
+    this.state.set({ ...next, today: (this.todayBefore ?? 0) + next.judged });
   }
 }

@@ -85,7 +85,7 @@ function End({ round: { progress } }: { round: QuestionRound }) {
       <CircleCheck size={18} aria-hidden="true" />
       <div>
         <strong className="block">{t('rounds.ended')}</strong>
-        {t(text)}
+        {t(text)} {progress.judgements > 0 && <Link href="/learning">{t('rounds.toLessons')}</Link>}
       </div>
     </div>
   );
