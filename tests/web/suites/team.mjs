@@ -126,6 +126,7 @@ async function judge(tools, check, person, dissents) {
   let guesses = 0;
   await tools.page.locator('.rate-subject').waitFor();
   while (await page.locator('.rate-subject .side.b').count()) {
+    await page.locator('.sides ol').first().waitFor();
     const question = await page.locator('.rate-question').innerText();
     const steps = (await page.locator('.side.a ol').count()) ? '1' : '2';
     check((await page.locator('.sides ol').count()) === 1, `not one of the answers has steps: ${await shown(tools)}`);
