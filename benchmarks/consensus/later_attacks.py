@@ -48,6 +48,8 @@ def run_later_attacks(
     num_targets: int = 3,
 ) -> list[Measurement]:
     """Measure every attack on `size` real raters, for each conversation and seed, with up to `num_targets` targets each."""
+    # The minimum age of a status delays an attack and does not decide it.
+    p = replace(p, status=replace(p.status, min_age_s=0.0))
     measurements: list[Measurement] = []
     for conversation in conversations:
         for seed in seeds:

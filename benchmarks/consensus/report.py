@@ -17,6 +17,7 @@ from scipy import stats
 
 from benchmarks.consensus.attacks import run_attacks
 from benchmarks.consensus.calibration import measure_reliability
+from benchmarks.consensus.later_attacks import run_later_attacks
 from benchmarks.consensus.metrics import (
     Measurement,
     measure_division,
@@ -106,6 +107,7 @@ def measure_consensus(
     ]
     if with_attacks:
         steps.append(lambda cs: run_attacks(cs, seed_range, parameters))
+        steps.append(lambda cs: run_later_attacks(cs, seed_range, parameters))
     for step in steps:
         yield from summarise_measurements(step(parts[0]), step(parts[1]))
 

@@ -12,6 +12,7 @@ import pytest
 from benchmarks.consensus import attacks, polis, speed
 from benchmarks.consensus import metrics as metrics
 from benchmarks.consensus import report as report
+from benchmarks.consensus.later_attacks import run_later_attacks
 from benchmarks.consensus.metrics import Measurement
 from benchmarks.consensus.simulation import Population, plant_truth
 from benchmarks.consensus.small_teams import measure_team_labels
@@ -154,3 +155,14 @@ def test_labels_of_small_teams_are_worth_more_than_no_labels(folder: Path) -> No
     assert ("team gain, N = 5", "succession") in measured
     assert measured["team labelled, N = 5", "blend"] > 0.5
     assert 0.0 <= measured["team traps by weight, N = 5", "blend"] <= 1.0
+
+
+@pytest.mark.slow
+def test_attacks_found_from_outside_win_less_with_their_defences(folder: Path) -> None:
+    measured: dict[tuple[str, str], list[float]] = {}
+    for m in run_later_attacks(polis.load_conversations(folder)[:1], [0], P, num_targets=2):
+        measured.setdefault((m.measure, m.method), []).append(m.value)
+    assert measured["honest ratings that count", "ours"][0] > 0.8
+    assert sum(measured.get(("standing on junk, target helpful", "ours"), [])) == 0
+    lost = {method: sum(measured["busy accounts, good statuses lost", method]) for method in ("ours", "undefended")}
+    assert lost["ours"] <= lost["undefended"]
