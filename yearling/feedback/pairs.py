@@ -116,8 +116,13 @@ def shrunk_odds(strengths: Floats, raters_by_side: Floats, a: Ints, b: Ints, p: 
 
 
 def blend_odds(pooled: Floats, sides: Floats, degree: float) -> Floats:
-    """Return (S, P) log-odds, of which the sides' own (S, P) have the share `degree` and the pooled ones (P,) the rest."""
-    return np.asarray((1.0 - degree) * pooled + degree * sides)
+    """Return (S, P) log-odds, a blend of the pooled ones (P,) and the sides' own (S, P).
+
+    The pooled share is (1 − degree)²: pooled odds are not shrunk by what holds for people who were not asked, so that a plain
+    share of 1 − degree would leave q too sure where people divide (`dev/LOG.md` has the measurement).
+    """
+    pooled_share = (1.0 - degree) * (1.0 - degree)
+    return np.asarray(pooled_share * pooled + (1.0 - pooled_share) * sides)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
