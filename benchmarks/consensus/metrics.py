@@ -26,7 +26,7 @@ from benchmarks.consensus.comparison_sampling import (
 )
 from benchmarks.consensus.cross_validation import cross_validated_gain
 from benchmarks.consensus.polis import PolisConversation, find_two_groups, group_opinions, sample_raters
-from yearling.feedback.consensus import Judgement, evaluate_items, prepare_judgement
+from yearling.feedback.consensus import LabelBasis, evaluate_items, prepare_labels
 from yearling.feedback.defences import influence_weights, most_active_mask
 from yearling.feedback.division import detect_division
 from yearling.feedback.exact_arithmetic import Floats, Ints, Mask, beta_cdf
@@ -83,7 +83,7 @@ class JudgedTable:
 
     table: RatingTable
     fits: ModelFits
-    judgement: Judgement
+    basis: LabelBasis
     labels: ItemLabels
     statuses: np.ndarray
 
@@ -124,13 +124,13 @@ def judge_table(
     `current_statuses` turns inertia on; by default no item has a status.
     """
     fits = fit_models(table.ratings, parameters.axis, parameters.prediction)
-    judgement, _ = prepare_judgement(table, fits, np.ones(table.ratings.num_raters, dtype=np.bool_), parameters)
+    basis, _ = prepare_labels(table, fits, np.ones(table.ratings.num_raters, dtype=np.bool_), parameters)
     most_active = most_active_mask(table.ratings.raters, table.ratings.num_raters, parameters.defences)
-    _, labels, rules_met = evaluate_items(table, judgement, parameters)
+    _, labels, rules_met = evaluate_items(table, basis, parameters)
     robust_rules_met = rules_met
     if most_active.any():
         robust_fits = fit_models(table.ratings.select(~most_active[table.ratings.raters]), parameters.axis, parameters.prediction)
-        robust, _ = prepare_judgement(table, robust_fits, ~most_active, parameters)
+        robust, _ = prepare_labels(table, robust_fits, ~most_active, parameters)
         robust_rules_met = evaluate_items(table, robust, parameters)[2]
     before = current_statuses or [NEEDS_MORE] * len(table.item_index)
     histories = [StatusHistory(current_status=status, age_s=np.inf) for status in before]
@@ -138,7 +138,7 @@ def judge_table(
         decide_status(item, rules_met, robust_rules_met, history, parameters.status).status
         for item, history in enumerate(histories)
     ]
-    return JudgedTable(table, fits, judgement, labels, np.array(statuses))
+    return JudgedTable(table, fits, basis, labels, np.array(statuses))
 
 
 def half_rating_share(table: RatingTable) -> float:

@@ -60,8 +60,10 @@ def explain(degree: float, a: Side, b: Side, **overrides: object) -> list[str]:
 
 
 def make_snapshot(items: tuple[ItemResult, ...], degree: float, **overrides: Any) -> Snapshot:
+    empty = run_consensus([], ConsensusParameters()).snapshot
     division = VisibleDivision(distance=9.0, correlation=0.1, degree=degree)
-    return replace(run_consensus([], ConsensusParameters()).snapshot, items=items, visible_division=division, **overrides)
+    crowd = replace(empty.crowd, degree=degree)
+    return replace(empty, items=items, visible_division=division, crowd=crowd, **overrides)
 
 
 def test_small_team_that_agrees_is_not_split_into_sides() -> None:

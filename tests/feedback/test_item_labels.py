@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from yearling.feedback.consensus import evaluate_items, prepare_judgement
+from yearling.feedback.consensus import evaluate_items, prepare_labels
 from yearling.feedback.exact_arithmetic import Floats, Ints
 from yearling.feedback.item_labels import DECIDED, NOTHING_DECIDED, PEOPLE_ARE_DIVIDED, normal_cdf
 from yearling.feedback.parameters import ConsensusParameters
@@ -47,8 +47,8 @@ def label_items(ratings: SparseRatings) -> Labels:
         raters, items, ratings, every, np.arange(ratings.num_raters), frozenset(raters), np.ones(ratings.num_raters)
     )
     fits = fit_models(ratings, P.axis, P.prediction)
-    judgement, division = prepare_judgement(judged, fits, np.ones(ratings.num_raters, dtype=np.bool_), P)
-    _, found, _ = evaluate_items(judged, judgement, P)
+    basis, division = prepare_labels(judged, fits, np.ones(ratings.num_raters, dtype=np.bool_), P)
+    _, found, _ = evaluate_items(judged, basis, P)
     return Labels(found.labels, found.q, found.weights, found.estimates, found.reasons, division)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,10 +136,10 @@ def test_nobody_judges_the_answer_that_they_wrote(log: FeedbackLog) -> None:
         ({"people_per_pair": 51}, "people"),
     ],
 )
-def test_invalid_round_is_refused(log: FeedbackLog, changes: dict[str, object], message: str) -> None:
-    values: dict[str, object] = {"title": "Round", "questions": [RoundQuestion(question="One?")], **changes}
+def test_invalid_round_is_refused(log: FeedbackLog, changes: dict[str, Any], message: str) -> None:
+    values: dict[str, Any] = {"title": "Round", "questions": [RoundQuestion(question="One?")], **changes}
     with pytest.raises(BadInput, match=message):
-        create_round(log.store, log.store.people.owner().id, **values)  # type: ignore[arg-type]
+        create_round(log.store, log.store.people.owner().id, **values)
     assert log.store.rounds.list() == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from random import Random
 
 import numpy as np
 import pytest
@@ -158,11 +159,11 @@ def test_an_agreeing_judgement_lowers_no_q_and_takes_no_lesson(rows: list[Row], 
 @pytest.mark.slow
 @settings(max_examples=15, deadline=None, phases=GENERATE_ONLY, suppress_health_check=[HealthCheck.too_slow])
 @given(teams, st.randoms(use_true_random=False))
-def test_names_and_order_change_nothing(rows: list[Row], random: object) -> None:
+def test_names_and_order_change_nothing(rows: list[Row], random: Random) -> None:
     shuffled = list(rows)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     names = list(range(max(u for u, _, _ in rows) + 1))
-    random.shuffle(names)  # type: ignore[attr-defined]
+    random.shuffle(names)
     before, after = label(rows), label([(names[u], i, value) for u, i, value in shuffled])
     for name, item in before.items():
         assert (after[name].label, after[name].status) == (item.label, item.status)

@@ -56,8 +56,8 @@ def serve_rating_site(folder: Path) -> Iterator[RatingSite]:
     with Store.open(settings) as store:
         owner = store.people.owner().id
         store.passwords.set(owner, PASSWORD, actor=owner)
-        for name, role in (("Ann", "member"), ("Ben", "member"), ("Cleo", "member"), ("Dan", "member"), ("Eve", "member")):
-            store.passwords.set(store.people.add(name, role).id, PASSWORD, actor=owner)  # type: ignore[arg-type]
+        for name in ("Ann", "Ben", "Cleo", "Dan", "Eve"):
+            store.passwords.set(store.people.add(name).id, PASSWORD, actor=owner)
         store.passwords.set(store.people.add("Rea", "reader").id, PASSWORD, actor=owner)
         log = FeedbackLog(store)
         fill_rating(store, log)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -62,55 +63,40 @@ def test_in_the_browser(results: Any, suite: str, name: str) -> None:
     assert found["failure"] is None, found["failure"]
 
 
-@pytest.fixture(scope="module")
-def signing_in(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite) -> dict[str, dict[str, Any]]:
-    with serve_accounts(tmp_path_factory.mktemp("accounts")) as found:
-        return run_suite("accounts", found.facts)
+SITES: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {
+    "accounts": serve_accounts,
+    "offers": serve_accounts,
+    "rating": serve_rating_site,
+    "team": serve_team,
+}
+"""Suites with a site of their own."""
 
-
-@pytest.mark.parametrize("name", list_suite_tests("accounts"))
-def test_people_in_the_browser(signing_in: dict[str, dict[str, Any]], name: str) -> None:
-    found = signing_in[name]
-    print(found["seconds"], "s")
-    assert found["failure"] is None, found["failure"]
-
-
-@pytest.fixture(scope="module")
-def offering(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite) -> dict[str, dict[str, Any]]:
-    with serve_accounts(tmp_path_factory.mktemp("offers")) as found:
-        return run_suite("offers", found.facts)
-
-
-@pytest.mark.parametrize("name", list_suite_tests("offers"))
-def test_offered_answers_in_the_browser(offering: dict[str, dict[str, Any]], name: str) -> None:
-    found = offering[name]
-    print(found["seconds"], "s")
-    assert found["failure"] is None, found["failure"]
+DRILLS = ("team",)
 
 
 @pytest.fixture(scope="module")
-def judging(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite) -> dict[str, dict[str, Any]]:
-    with serve_rating_site(tmp_path_factory.mktemp("rating")) as found:
-        return run_suite("rating", found.facts)
+def site_results(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite) -> Any:
+    kept: dict[str, dict[str, dict[str, Any]]] = {}
+
+    def of(suite: str, name: str) -> dict[str, Any]:
+        if suite not in kept:
+            with SITES[suite](tmp_path_factory.mktemp(suite)) as found:
+                kept[suite] = run_suite(suite, found.facts)
+        return kept[suite][name]
+
+    return of
 
 
-@pytest.mark.parametrize("name", list_suite_tests("rating"))
-def test_the_rate_page_in_the_browser(judging: dict[str, dict[str, Any]], name: str) -> None:
-    found = judging[name]
-    print(found["output"], found["seconds"], "s")
-    assert found["failure"] is None, found["failure"]
-
-
-@pytest.fixture(scope="module")
-def teaching(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite) -> dict[str, dict[str, Any]]:
-    with serve_team(tmp_path_factory.mktemp("team")) as found:
-        return run_suite("team", found.facts)
-
-
-@pytest.mark.drill
-@pytest.mark.parametrize("name", list_suite_tests("team"))
-def test_three_people_teach_together_in_the_browser(teaching: dict[str, dict[str, Any]], name: str) -> None:
-    found = teaching[name]
+@pytest.mark.parametrize(
+    ("suite", "name"),
+    [
+        pytest.param(suite, name, marks=pytest.mark.drill if suite in DRILLS else ())
+        for suite in SITES
+        for name in list_suite_tests(suite)
+    ],
+)
+def test_on_a_site_of_its_own_in_the_browser(site_results: Any, suite: str, name: str) -> None:
+    found = site_results(suite, name)
     print(found["output"], found["seconds"], "s")
     assert found["failure"] is None, found["failure"]
 

@@ -36,11 +36,10 @@ from yearling.feedback.explain import (
     explain_item,
     explain_snapshot,
     find_telling_items,
-    shows_two_sides,
     whole_ratings,
 )
 from yearling.feedback.file_import import FeedbackImportReport, import_feedback_file, parse_file_format
-from yearling.feedback.item_labels import PEOPLE_ARE_DIVIDED
+from yearling.feedback.item_labels import PEOPLE_ARE_DIVIDED, shows_two_sides
 from yearling.feedback.item_update import update_item_result
 from yearling.feedback.jsonl import export_log_lines
 from yearling.feedback.live_consensus import ItemStatus, LiveConsensus
@@ -67,7 +66,6 @@ from yearling.feedback.rating.rater_report import MemberGroup, RaterReport, buil
 from yearling.feedback.rating_queue import (
     RatingQueueItem,
     build_rating_queue,
-    division_degree,
     expected_weight_change,
     without_only_compared,
 )
@@ -175,7 +173,6 @@ __all__ = [
     "code_hash",
     "create_round",
     "display_status",
-    "division_degree",
     "draw_jury",
     "event_from_dict",
     "event_to_dict",

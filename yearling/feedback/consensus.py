@@ -121,13 +121,13 @@ def _hash_sorted_events(sorted_events: Sequence[FeedbackEvent]) -> str:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judgement:
+class LabelBasis:
     """What decides items: the raters' shares of side 0 (U,), what labels have in common, and the raters who are left out."""
 
     shares: Floats
     crowd: Crowd
     keep: Mask
-    """(U,) Raters whose ratings this judgement hears."""
+    """(U,) Raters whose ratings this basis hears."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,8 +141,8 @@ class ConsensusResult:
     state: LogState
     table: RatingTable
     fits: ModelFits
-    main: Judgement
-    robust: Judgement
+    main: LabelBasis
+    robust: LabelBasis
     """Without the most active raters; the same object as `main` if there are too few raters for that."""
     parameters: ConsensusParameters
 
@@ -192,12 +192,12 @@ def run_consensus(events: Iterable[FeedbackEvent], parameters: ConsensusParamete
     table, dropped = build_rating_table(state, p.defences)
     fits = fit_models(table.ratings, p.axis, p.prediction)
     everyone = np.ones(table.ratings.num_raters, dtype=np.bool_)
-    main, visible_division = prepare_judgement(table, fits, everyone, p)
+    main, visible_division = prepare_labels(table, fits, everyone, p)
     most_active = most_active_mask(table.ratings.raters, table.ratings.num_raters, p.defences)
     robust = main
     if most_active.any():
         others = table.ratings.select(~most_active[table.ratings.raters])
-        robust, _ = prepare_judgement(table, fit_models(others, p.axis, p.prediction), ~most_active, p)
+        robust, _ = prepare_labels(table, fit_models(others, p.axis, p.prediction), ~most_active, p)
     items, flips, allowed, held = decide_items(state, table, fits, main, robust, p)
     for event in state.dropped:
         dropped[event.reason] = dropped.get(event.reason, 0) + 1
@@ -223,23 +223,21 @@ def run_consensus(events: Iterable[FeedbackEvent], parameters: ConsensusParamete
     return ConsensusResult(snapshot, state, table, fits, main, robust, p)
 
 
-def prepare_judgement(
-    table: RatingTable, fits: ModelFits, keep: Mask, p: ConsensusParameters
-) -> tuple[Judgement, VisibleDivision]:
+def prepare_labels(table: RatingTable, fits: ModelFits, keep: Mask, p: ConsensusParameters) -> tuple[LabelBasis, VisibleDivision]:
     """Return what decides items by the acts of the raters in `keep` (U,), and the division that their acts show."""
     division = measure_visible_division(table.ratings.select(keep[table.ratings.raters]), p.visible_division)
     ratings = table.counted_ratings()
     ratings = ratings.select(keep[ratings.raters])
     crowd = describe_crowd(ratings, division.degree, p.labels)
-    return Judgement(side_shares(ratings, fits.axis, p.labels), crowd, keep), division
+    return LabelBasis(side_shares(ratings, fits.axis, p.labels), crowd, keep), division
 
 
 def decide_items(
     state: LogState,
     table: RatingTable,
     fits: ModelFits,
-    main: Judgement,
-    robust: Judgement,
+    main: LabelBasis,
+    robust: LabelBasis,
     p: ConsensusParameters,
 ) -> tuple[tuple[ItemResult, ...], int, int, int]:
     """Return the results of all items by id, and the numbers of flips wanted, allowed and held."""
@@ -256,8 +254,8 @@ def decide_items(
         """Decide an item as if these people had not acted since it got its status."""
         before = {person: state.moves[items[number]][person] for person in people}
         met, robust_met = (
-            _evaluate_item(_undo_moves(heard, table, judgement, number, before), judgement, p)
-            for heard, judgement in ((evidence, main), (robust_evidence, robust))
+            _evaluate_item(_undo_moves(heard, table, basis, number, before), basis, p)
+            for heard, basis in ((evidence, main), (robust_evidence, robust))
         )
         is_weakened = bool(state.weakened.get(items[number], frozenset()) - people)
         return decide_status(0, met, robust_met, replace(histories[number], is_weakened=is_weakened), p.status)
@@ -298,22 +296,22 @@ def decide_items(
 
 
 def evaluate_items(
-    table: RatingTable, judgement: Judgement, p: ConsensusParameters
+    table: RatingTable, basis: LabelBasis, p: ConsensusParameters
 ) -> tuple[ItemEvidence, ItemLabels, dict[str, Mask]]:
     """Return the counted ratings of all items, their labels, and which rules they meet."""
     ratings = table.counted_ratings()
-    evidence = gather_evidence(ratings.select(judgement.keep[ratings.raters]), judgement.shares)
-    labels = label_items(evidence, judgement.crowd, p.labels)
-    return evidence, labels, evaluate_rules(labels, evidence, judgement.crowd, p.status)
+    evidence = gather_evidence(ratings.select(basis.keep[ratings.raters]), basis.shares)
+    labels = label_items(evidence, basis.crowd, p.labels)
+    return evidence, labels, evaluate_rules(labels, evidence, basis.crowd, p.status)
 
 
-def _evaluate_item(evidence: ItemEvidence, judgement: Judgement, p: ConsensusParameters) -> dict[str, Mask]:
-    labels = label_items(evidence, judgement.crowd, p.labels)
-    return evaluate_rules(labels, evidence, judgement.crowd, p.status)
+def _evaluate_item(evidence: ItemEvidence, basis: LabelBasis, p: ConsensusParameters) -> dict[str, Mask]:
+    labels = label_items(evidence, basis.crowd, p.labels)
+    return evaluate_rules(labels, evidence, basis.crowd, p.status)
 
 
 def _undo_moves(
-    evidence: ItemEvidence, table: RatingTable, judgement: Judgement, number: int, before: Mapping[str, float | None]
+    evidence: ItemEvidence, table: RatingTable, basis: LabelBasis, number: int, before: Mapping[str, float | None]
 ) -> ItemEvidence:
     """Return the evidence on one item, as arrays of length 1, with earlier ratings of some people in place of their present
     ones. Somebody who is not in the table any more belongs to both sides alike."""
@@ -332,8 +330,8 @@ def _undo_moves(
     present = {int(table.ratings.raters[entry]): float(table.ratings.values[entry]) for entry in entries}
     for person, value in before.items():
         rater = table.rater_index.get(person)
-        share = 0.5 if rater is None else float(judgement.shares[rater])
-        if rater is not None and not judgement.keep[rater]:
+        share = 0.5 if rater is None else float(basis.shares[rater])
+        if rater is not None and not basis.keep[rater]:
             continue
         voice = 1.0 if rater is None else float(table.voices[rater])
         if rater in present:

@@ -3,6 +3,8 @@
 Each defence is a pure function over the state of the log or the table of ratings. `consensus` shows the order in which they
 apply. They make attacks expensive, not impossible; `dev/LOG.md` records what each attack still achieves. People whom an owner or
 a maintainer invited are known to be people, so none of the defences against invented accounts applies to them.
+
+Legend: A acts, S subjects of acts (an item or a pair), R ratings, U raters.
 """
 
 from __future__ import annotations
@@ -71,16 +73,16 @@ def accounts_with_standing(
             key, value = (act.item,), act.value
         earns = not act.origin and all(authors.get(item) != act.actor for item in key)
         rows.append((subjects.setdefault(key, len(subjects)), number[act.actor], value, earns))
-    subject, actor = (np.array([row[k] for row in rows], dtype=np.int64) for k in (0, 1))
+    subject_A, actor_A = (np.array([row[k] for row in rows], dtype=np.int64) for k in (0, 1))
     value_A = np.array([row[2] for row in rows], dtype=np.float64)
     earns_A = np.array([row[3] for row in rows], dtype=np.bool_)
     while True:
-        heard = decides[actor]
-        num_S = np.bincount(subject, heard, len(subjects))
-        sum_S = np.bincount(subject, heard * value_A, len(subjects))
-        num_others, sum_others = num_S[subject] - heard, sum_S[subject] - heard * value_A
-        is_decided = (num_others > 0) & (sum_others != num_others / 2.0) & earns_A
-        earned = np.bincount(actor[is_decided], minlength=len(accounts)) >= p.standing_acts
+        heard_A = decides[actor_A]
+        num_S = np.bincount(subject_A, heard_A, len(subjects))
+        sum_S = np.bincount(subject_A, heard_A * value_A, len(subjects))
+        num_others_A, sum_others_A = num_S[subject_A] - heard_A, sum_S[subject_A] - heard_A * value_A
+        is_decided_A = (num_others_A > 0) & (sum_others_A != num_others_A / 2.0) & earns_A
+        earned = np.bincount(actor_A[is_decided_A], minlength=len(accounts)) >= p.standing_acts
         if not np.any(earned & ~counts):
             return frozenset(account for account, has in zip(accounts, counts, strict=True) if has)
         counts = counts | earned

@@ -45,14 +45,12 @@ class EventIndex:
         self._events: list[FeedbackEvent] = []
         self._by_id: dict[str, FeedbackEvent] = {}
         self._events_by_item: dict[str, list[FeedbackEvent]] = {}
-        self._comparisons_by_pair: dict[frozenset[str], list[Comparison]] = {}
         self._authoring_events: dict[str, Note | Edit] = {}
         self._events_by_origin: dict[str, FeedbackEvent] = {}
         self._withdrawals: dict[str, Retraction | Removal] = {}
         self._last_change_by_item: dict[str, int] = {}
         self._jury_invitations: list[JuryInvitation] = []
         self._admissions: dict[str, list[Admission]] = {}
-        self._judges: set[str] = set()
         self._last_act_sequence = 0
         self._newest_utc = datetime(1, 1, 1, tzinfo=UTC)
         self._head = EventLogHead(sequence=0, hash="")
@@ -156,19 +154,13 @@ class EventIndex:
             return account in self._admissions
 
     def accounts_without_admission(self) -> set[str]:
-        """Return the accounts that rated or compared something and of which no admission was ever recorded."""
+        """Return the accounts with a rating or a comparison of which no admission was ever recorded."""
         with self._lock:
-            return self._judges - self._admissions.keys()
+            return self.judgements.num_judged_by_actor().keys() - self._admissions.keys()
 
     def counts_at_once(self, account: str) -> bool:
         """Return whether an account counts from its first judgement, because an administrator let it in."""
         return any(admission.basis in COUNT_AT_ONCE for admission in self.admissions_of(account))
-
-    def judges_of_pair(self, first: str, second: str) -> set[str]:
-        """Return the people who compared these two items, in either order, and did not withdraw the judgement."""
-        with self._lock:
-            comparisons = self._comparisons_by_pair.get(frozenset((first, second)), ())
-            return {event.actor for event in comparisons if event.id not in self._withdrawals}
 
     def active_juries(self, item: str) -> list[JuryInvitation]:
         """Return the jury invitations for an item that were not withdrawn."""
@@ -215,7 +207,6 @@ class EventIndex:
             return
         self._last_act_sequence = sequence
         if isinstance(event, Rating | Comparison):
-            self._judges.add(event.actor)
             self.judgements.add(event)
         if isinstance(event, Admission):
             self._admissions.setdefault(event.account, []).append(event)
@@ -233,7 +224,6 @@ class EventIndex:
             self._events_by_item.setdefault(event.item, [])
             self._authoring_events.setdefault(event.result, event)
         elif isinstance(event, Comparison):
-            self._comparisons_by_pair.setdefault(frozenset((event.left, event.right)), []).append(event)
             for item in (event.left, event.right):
                 self._events_by_item.setdefault(item, [])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from yearling.feedback.item_labels import PEOPLE_ARE_DIVIDED, TWO_SIDES_DEGREE
+from yearling.feedback.item_labels import PEOPLE_ARE_DIVIDED, shows_two_sides
 from yearling.feedback.rating_table import COPY, NEW_ACCOUNT
 from yearling.feedback.snapshot import ItemResult, SideResult, Snapshot
 from yearling.feedback.status_rules import HELPFUL, NEEDS_MORE, NOT_HELPFUL, StatusParameters
@@ -55,11 +55,6 @@ _UNCOUNTED_SENTENCES = {
     "then with its earlier ones as well. Invited people count at once.",
     "copy": "An account that repeats another account's ratings does not count.",
 }
-
-
-def shows_two_sides(degree: float) -> bool:
-    """Return whether the division is strong enough to speak of two sides."""
-    return degree >= TWO_SIDES_DEGREE
 
 
 def display_status(result: ItemResult) -> str:
@@ -115,7 +110,7 @@ def find_telling_items(snapshot: Snapshot, items: Collection[str]) -> tuple[tupl
 
     Returns nothing where the run shows no two sides.
     """
-    if not shows_two_sides(snapshot.visible_division.degree):
+    if not snapshot.crowd.two_sides:
         return (), ()
     wanted = set(items)
     scored: tuple[list[tuple[float, str]], list[tuple[float, str]]] = ([], [])
@@ -138,7 +133,7 @@ def explain_snapshot(snapshot: Snapshot) -> list[str]:
     statuses = [display_status(result) for result in snapshot.items]
     num_undecided = statuses.count(NEEDS_MORE)
     lines = [f"{_format_count(seen, 'person', 'people')} judged answers; the judgements of {counted} count."]
-    if shows_two_sides(snapshot.visible_division.degree):
+    if snapshot.crowd.two_sides:
         side_a, side_b = raters.get("side_0", 0), raters.get("side_1", 0)
         lines.append(f"They form two sides: {side_a} on side A, {side_b} on side B. A status needs both.")
     else:

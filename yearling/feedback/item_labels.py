@@ -25,6 +25,11 @@ TWO_SIDES_DEGREE = 0.5
 """Degree of division from which two sides decide more than everybody together."""
 
 
+def shows_two_sides(degree: float) -> bool:
+    """Return whether a division of this degree is strong enough to speak of two sides."""
+    return degree >= TWO_SIDES_DEGREE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelParameters:
     """Prior strengths, in ratings and in people."""
@@ -61,7 +66,7 @@ class Crowd:
     @property
     def two_sides(self) -> bool:
         """Whether two sides decide more than everybody together, and a status may name both."""
-        return self.degree >= TWO_SIDES_DEGREE
+        return shows_two_sides(self.degree)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from yearling.feedback.consensus import ConsensusResult, Judgement, decide_items, run_consensus
+from yearling.feedback.consensus import ConsensusResult, LabelBasis, decide_items, run_consensus
 from yearling.feedback.events import FeedbackEvent, Rating, fold_events
 from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.rater_model import RaterModel, SparseRatings
@@ -47,8 +47,8 @@ def update_item_result(
     num_new = len(table.rater_index) - len(result.fits.sides)
     sides = np.append(result.fits.sides, np.full(num_new, -1, dtype=np.int8))
     fits = ModelFits(_select_item(result.fits.axis, number), _select_item(result.fits.prediction, number), sides)
-    main = _extend_judgement(result.main, len(table.rater_index))
-    robust = main if result.robust is result.main else _extend_judgement(result.robust, len(table.rater_index))
+    main = _extend_basis(result.main, len(table.rater_index))
+    robust = main if result.robust is result.main else _extend_basis(result.robust, len(table.rater_index))
     state = replace(
         result.state,
         ratings=tuple(ratings),
@@ -89,13 +89,13 @@ def _build_item_table(result: ConsensusResult, item: str, ratings: Sequence[Rati
     return RatingTable(rater_index, {item: 0}, item_ratings, np.ones(len(rows), dtype=np.bool_), representative, standing, voices)
 
 
-def _extend_judgement(judgement: Judgement, num_raters: int) -> Judgement:
-    """Return a judgement that also knows the raters who came later: they belong to both sides alike."""
-    num_new = num_raters - len(judgement.shares)
+def _extend_basis(basis: LabelBasis, num_raters: int) -> LabelBasis:
+    """Return a basis that also knows the raters who came later: they belong to both sides alike."""
+    num_new = num_raters - len(basis.shares)
     return replace(
-        judgement,
-        shares=np.append(judgement.shares, np.full(num_new, 0.5)),
-        keep=np.append(judgement.keep, np.ones(num_new, dtype=np.bool_)),
+        basis,
+        shares=np.append(basis.shares, np.full(num_new, 0.5)),
+        keep=np.append(basis.keep, np.ones(num_new, dtype=np.bool_)),
     )
 
 

@@ -75,11 +75,6 @@ def count_judged(result: ItemResult) -> tuple[float, float]:
     return result.approval, float(result.judged)
 
 
-def division_degree(snapshot: Snapshot) -> float:
-    """Return how far the raters visibly divide, from 0 to 1. From one half on, both sides have to be heard."""
-    return snapshot.visible_division.degree
-
-
 def is_agreed(result: ItemResult) -> bool:
     """Return whether at least two people judged an item and agree on it: both sides of them, as far as they visibly divide."""
     return result.judged >= 2 and result.label != 0
@@ -131,7 +126,7 @@ def build_rating_queue(snapshot: Snapshot, p: StatusParameters, side: int) -> li
     The entries hold no scores, because a rater should not see what others think. The caller omits items that the person rated.
     Answers that were only ever compared are judged as pairs, and are none of these.
     """
-    is_divided = division_degree(snapshot) >= 0.5
+    is_divided = snapshot.crowd.two_sides
     ranked = [
         rank_item(result, is_divided=is_divided)
         for result in without_only_compared(snapshot.items, snapshot.pairs)

@@ -18,6 +18,7 @@ from hashlib import sha256
 
 from yearling.errors import BadInput
 from yearling.feedback.log import FeedbackLog
+from yearling.feedback.rating.judgement_index import pair_subject
 from yearling.store import Round, RoundMethod, RoundPair, RoundQuestion, Store
 
 MAX_QUESTIONS = 200
@@ -129,7 +130,9 @@ def judges_by_pair(log: FeedbackLog, pairs: Iterable[RoundPair]) -> dict[str, se
     """The pseudonyms of the people who judged each pair, by its id. A judgement that was withdrawn does not count."""
     with log.index.consistent_view() as index:
         return {
-            pair.id: index.judges_of_pair(pair.left_item, pair.right_item) if pair.left_item and pair.right_item else set()
+            pair.id: set(index.judgements.latest(pair_subject(pair.left_item, pair.right_item)))
+            if pair.left_item and pair.right_item
+            else set()
             for pair in pairs
         }
 
@@ -151,7 +154,12 @@ def pairs_to_judge(log: FeedbackLog, person_id: str) -> list[RoundPair]:
         is_author = record.method == "wanted" and record.person_id == person_id
         return not is_author and actor not in judges[pair.id] and len(judges[pair.id]) < record.people_per_pair
 
-    return sorted(filter(is_wanted, pairs), key=lambda pair: sha256(f"{actor} {pair.id}".encode()).digest())
+    return sorted(filter(is_wanted, pairs), key=lambda pair: judging_order(actor, pair.id))
+
+
+def judging_order(actor: str, pair_id: str) -> bytes:
+    """Return a sort key of pairs: random among people, so that all pairs get judged, and always the same for one person."""
+    return sha256(f"{actor} {pair_id}".encode()).digest()
 
 
 def close_finished_rounds(log: FeedbackLog, *, items: Collection[str] | None = None) -> list[str]:

@@ -88,8 +88,8 @@ async def test_three_people_judge_a_round_of_twenty_pairs_to_its_end(start_api: 
         assert (await get(api, "/v1/rounds"))["data"][0]["state"] == "closed"
         assert len(api.samples()) == 40
         await asyncio.to_thread(api.app.state.services.running_consensus.run_now)
-        for headers in (None, people[0][1]):  # who judged the pairs, and who did not, is not asked about each answer by itself
-            assert (await get(api, "/v1/feedback/queue", headers))["data"] == []
+        for asker in (None, people[0][1]):  # who judged the pairs, and who did not, is not asked about each answer by itself
+            assert (await get(api, "/v1/feedback/queue", asker))["data"] == []
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from yearling.feedback import Comparison, JudgementIndex, Rating, build_rater_report, score_guesses
 from yearling.feedback.events import ComparisonOutcome
 from yearling.records import Person, PersonRole
-from yearling.store import GuessRecord
+from yearling.store import GuessedOutcome, GuessRecord
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -91,9 +91,8 @@ def test_closed_accounts_are_no_members() -> None:
     assert (report.members, report.judged, report.outsiders) == (3, 3, 1)
 
 
-def guess(left: str, right: str, choice: str) -> GuessRecord:
-    values = {"id": left, "person_id": "me", "created_utc": NOW, "left_item": left, "right_item": right}
-    return GuessRecord(**values, guess=choice)  # type: ignore[arg-type]
+def guess(left: str, right: str, choice: GuessedOutcome) -> GuessRecord:
+    return GuessRecord(id=left, person_id="me", created_utc=NOW, left_item=left, right_item=right, guess=choice)
 
 
 def test_guesses_count_against_at_least_three_others_only() -> None:

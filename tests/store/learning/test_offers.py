@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -138,11 +139,11 @@ def test_a_failure_between_the_parts_leaves_neither(store: Store, ada: Person, f
         if statement.startswith(("INSERT", "UPDATE", "DELETE")) and f" {failing}" in statement.split("(")[0]:
             raise OSError("the power failed")
 
-    def failing_on(action: object) -> None:
+    def failing_on(action: Callable[[], object]) -> None:
         sa.event.listen(store.database.engine, "before_cursor_execute", fail)
         try:
             with pytest.raises(Exception, match="power failed"):
-                action()  # type: ignore[operator]
+                action()
         finally:
             sa.event.remove(store.database.engine, "before_cursor_execute", fail)
 

@@ -17,7 +17,6 @@ from yearling.feedback import (
     NextJudgement,
     RaterReport,
     build_rater_report,
-    division_degree,
     is_guess_due,
     score_guesses,
 )
@@ -160,7 +159,7 @@ class RaterReports:
                 "effective_people": spread.effective_people,
             },
             "agreement": agreement and {"pairs": agreement.num_pairs, "equal_share": agreement.equal_share},
-            "sides": {"sizes": sizes, "without_side": without_side} if division_degree(snapshot) >= 0.5 else None,
+            "sides": {"sizes": sizes, "without_side": without_side} if snapshot.crowd.two_sides else None,
             "roles": _group_views(report.roles),
             "ages": _group_views(report.ages),
             "guesses": guess_score_view(consensus, person_id),

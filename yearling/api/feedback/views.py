@@ -221,7 +221,7 @@ def consensus_view(consensus: LiveConsensus, person_id: str, limit: int) -> Json
             "distance": division.distance,
             "degree": snapshot.visible_division.degree,
         },
-        "two_sides": shows_two_sides(snapshot.visible_division.degree),
+        "two_sides": snapshot.crowd.two_sides,
         "sides": _side_views(snapshot, visible, words, item),
         "counts": Counter(display_status(result) for result in results if result.judged or result.item not in compared),
         "learnable": sum(1 for result in results if result.weight > 0.0),
@@ -274,7 +274,7 @@ def _side_views(
     snapshot: Snapshot, visible: Sequence[ItemResult], words: Mapping[str, ItemWords], view: Callable[[ItemResult], JsonObject]
 ) -> list[JsonObject]:
     """Both sides, described by items whose score the person may see; empty where the run shows no two sides."""
-    if not shows_two_sides(snapshot.visible_division.degree):
+    if not snapshot.crowd.two_sides:
         return []
     results = {result.item: result for result in visible if words[result.item].text is not None}
     return [
@@ -284,7 +284,7 @@ def _side_views(
 
 
 def _most_divided(snapshot: Snapshot, visible: Sequence[ItemResult]) -> list[str]:
-    if shows_two_sides(snapshot.visible_division.degree):
+    if snapshot.crowd.two_sides:
         divided = sorted(
             (result for result in visible if display_status(result) == PEOPLE_ARE_DIVIDED or _is_open_between_sides(result)),
             key=lambda result: (-_gap(result), result.item),

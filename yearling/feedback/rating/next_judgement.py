@@ -28,13 +28,13 @@ from yearling.feedback.rating_queue import (
     RankedSubject,
     RatingReason,
     count_judged,
-    division_degree,
     is_agreed,
     rank_item,
     rank_pair,
     sort_missing,
     sort_subjects,
 )
+from yearling.feedback.rounds import judging_order
 from yearling.feedback.snapshot import Snapshot
 from yearling.store import TextRecord
 
@@ -165,9 +165,8 @@ class JudgementPicker:
         side = result.side_of(actor) if result else -1
         index = self._log.index
         yield from (_Candidate((item,), "jury") for item in index.pending_jury_items(actor))
-        # Everybody judges the pairs of a round in another order.
         wanted = [pair for pair in open_pairs if index.judgements.num_people(pair.subject) < pair.people_wanted]
-        wanted.sort(key=lambda pair: sha256(f"{actor} {pair.id}".encode()).digest())
+        wanted.sort(key=lambda pair: judging_order(actor, pair.id))
         yield from (_Candidate(pair.subject, "round", pair.round_id) for pair in wanted)
         if side >= 0:
             yield from (_Candidate(entry.subject, "side_missing") for entry in ranking.missing_by_side[side])
@@ -306,7 +305,7 @@ def _can_judge(index: EventIndex, actor: str, subject: Subject) -> bool:
 
 def _rank(run: RecordedConsensusRun, index: EventIndex, existing_ids: Callable[[list[str]], set[str]]) -> _Ranking:
     snapshot = run.snapshot
-    is_divided = division_degree(snapshot) >= 0.5
+    is_divided = snapshot.crowd.two_sides
     with index.consistent_view():
         totals = index.judgements.totals_of_pairs()
     subjects = [subject for subject, _, _ in totals]
