@@ -9,14 +9,16 @@ import pytest
 
 from benchmarks.consensus.simulation import Population, plant_truth
 from yearling.errors import BadInput
+from yearling.feedback.exact_arithmetic import Floats, Ints
 from yearling.feedback.rater_model import (
     PAPER_FIT,
     PREDICTION_FIT,
     FitParameters,
     RaterModel,
     SparseRatings,
+    _normal_equation_terms,
     fit_rater_model,
-    solve_item,
+    solve_rows,
 )
 
 
@@ -83,7 +85,19 @@ def test_deterministic_start_is_as_good_as_random_starts(seed: int) -> None:
     assert our_loss <= min(random_losses) * 1.01
 
 
-def test_solve_item_equals_the_full_fit() -> None:
+def solve_item(model: RaterModel, raters: Ints, values: Floats, weights: Floats) -> tuple[float, Floats]:
+    """Return the (bias, factors (K,)) of one item with the rater side frozen."""
+    p = model.parameters
+    terms = _normal_equation_terms(model.rater_bias[raters], model.rater_factors[raters])
+    sums = np.array([[float(np.sum(weights * column)) for column in terms.T]])
+    f = model.rater_factors[raters]
+    products = np.array([[float(np.sum(weights * values * f[:, k])) for k in range(p.factors)]]).reshape(1, p.factors)
+    weight, value = np.array([float(np.sum(weights))]), np.array([float(np.sum(weights * values))])
+    bias, factors = solve_rows(weight, value, sums, products, model.level, p.item_penalty, p)
+    return float(bias[0]), factors[0]
+
+
+def test_the_last_step_of_the_fit_solves_every_item_alone() -> None:
     ratings = planted_ratings()
     for p in (PAPER_FIT, PREDICTION_FIT):
         m = fit_rater_model(ratings, p)

@@ -131,7 +131,7 @@ class _RatingSums:
 
 
 def fit_rater_model(ratings: SparseRatings, parameters: FitParameters = PAPER_FIT) -> RaterModel:
-    """Fit the model. The last step solves the items, so that `solve_item` with the frozen rater side gives the same numbers."""
+    """Fit the model. The last step solves the items with the rater side frozen."""
     return _AlternatingLeastSquares(ratings, parameters).run()
 
 
@@ -284,15 +284,3 @@ def _orthonormalise(x: Floats) -> Floats:
         size = exact_mean(column * column)
         columns.append(round_to_grid(column / np.sqrt(size)) if size > 1e-9 else np.zeros(len(x)))
     return np.column_stack(columns)
-
-
-def solve_item(model: RaterModel, raters: Ints, values: Floats, weights: Floats) -> tuple[float, Floats]:
-    """Return the (bias, factors (K,)) of one item with the rater side frozen, as the last half step of the fit computes them."""
-    p = model.parameters
-    terms = _normal_equation_terms(model.rater_bias[raters], model.rater_factors[raters])
-    sums = np.array([[float(np.sum(weights * column)) for column in terms.T]])
-    f = model.rater_factors[raters]
-    products = np.array([[float(np.sum(weights * values * f[:, k])) for k in range(p.factors)]]).reshape(1, p.factors)
-    weight, value = np.array([float(np.sum(weights))]), np.array([float(np.sum(weights * values))])
-    bias, factors = solve_rows(weight, value, sums, products, model.level, p.item_penalty, p)
-    return float(bias[0]), factors[0]
