@@ -55,6 +55,29 @@ describe('RatingSession', () => {
     expect(shown(session)).toBe('b');
   });
 
+  it('takes no second judgement of the same while the next one is on its way', async () => {
+    const server = serve(['a', 'b']);
+    server.held = true;
+    const session = new RatingSession();
+    const started = session.start();
+    await settle();
+    server.pending.shift()!();
+    await started;
+    session.judge(1); // what follows is not there yet
+    session.judge(0);
+    session.skip();
+    await settle();
+    for (let waiting = 0; waiting < 5 && shown(session) !== 'b'; waiting++) {
+      server.pending.splice(0).forEach((answer) => answer());
+      await settle();
+    }
+    expect(shown(session)).toBe('b');
+    session.judge(0);
+    await settle();
+    expect(server.log.filter((entry) => entry.startsWith('rate'))).toEqual(['rate a 1', 'rate b 0']);
+    expect(session.state.get()).toMatchObject({ judged: 2, skipped: 0 });
+  });
+
   it('never shows again what was just judged, and ends', async () => {
     const server = serve(['a', 'b', 'c']);
     const session = new RatingSession();

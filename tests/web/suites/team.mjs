@@ -214,7 +214,7 @@ async function lessons(tools, check) {
   await lookAtAll(tools, check, '/runs', 'runs', 'h2');
   await lookAtAll(tools, check, '/consensus', 'consensus', 'h2');
   await tools.open('/consensus');
-  await page.getByText('3 people have judged answers. The judgements of 3 count.').waitFor();
+  await page.getByText(/3 people have judged answers\. The judgements of 3/).waitFor();
   await page.getByText('two answers to the same question 20 times, and agree which is better in 20 of these pairs.').waitFor();
   await lookAtAll(tools, check, '/raters', 'raters', 'h2');
   await tools.open('/runs');

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { api } from '../../api/client';
 import { lessonBuildQuery, lessonsQuery, meQuery, queryClient } from '../../api/queries';
-import type { LessonBuild } from '../../api/types';
+import type { LessonBuild, LessonSet } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
 import { ServerMessage } from '../../ui/error-message';
@@ -19,17 +19,25 @@ export function BuildLessons() {
   const me = useQuery(meQuery).data;
   const build = useQuery(lessonBuildQuery).data;
   const [starting, setStarting] = useState(false);
+  const set = useQuery(lessonsQuery).data?.data.find((one) => one.hash === build?.lesson_set);
   const running = build?.state === 'running';
   const wasRunning = useRef(false);
+  const [justEnded, setJustEnded] = useState(false);
   const outcome = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    // The sets and the progress change with a build, and the person who started it sees what came of it.
-    if (wasRunning.current && !running)
-      void queryClient
-        .invalidateQueries({ queryKey: ['lessons'] })
-        .then(() => outcome.current?.scrollIntoView({ block: 'nearest' }));
+    // The sets and the progress change with a build.
+    if (wasRunning.current && !running) {
+      setJustEnded(true);
+      void queryClient.invalidateQueries({ queryKey: ['lessons'] });
+    }
     wasRunning.current = running;
   }, [running]);
+  useEffect(() => {
+    // Who waited for the build sees what came of it, once it is on the page.
+    if (!justEnded || (build?.state === 'finished' && !set)) return;
+    outcome.current?.scrollIntoView({ block: 'nearest' });
+    setJustEnded(false);
+  }, [justEnded, build, set]);
   const start = async () => {
     setStarting(true);
     try {
@@ -57,15 +65,14 @@ export function BuildLessons() {
         <p className="small muted">{t('teach.buildAsk')}</p>
       )}
       <div role="status" ref={outcome} className="build-outcome">
-        <BuildState build={build} />
+        <BuildState build={build} set={set} />
       </div>
     </div>
   );
 }
 
-function BuildState({ build }: { build: LessonBuild }) {
+function BuildState({ build, set }: { build: LessonBuild; set: LessonSet | undefined }) {
   const t = useTranslation();
-  const set = useQuery(lessonsQuery).data?.data.find((one) => one.hash === build.lesson_set);
   if (build.state === 'idle') return null;
   if (build.state === 'running') return <span className="visually-hidden">{t('teach.building')}</span>;
   const ended = build.finished_utc ? formatRelativeTime(build.finished_utc) : '';

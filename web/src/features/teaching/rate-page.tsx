@@ -95,7 +95,7 @@ function Rating() {
         <NothingLeft session={session} judged={judged} skipped={skipped} undo={undoable ? undo : null} />
       ) : (
         <>
-          <Subject key={`${shown.id} ${judged}`} next={shown} guessing={guessing !== null} />
+          <Subject key={shown.id} next={shown} guessing={guessing !== null} />
           <div className="rate-bar">
             {guessing ? (
               <Choices choices={shown.kind === 'pair' ? PAIR_GUESSES : ITEM_GUESSES} onChoose={(guess) => session.guess(guess)} />

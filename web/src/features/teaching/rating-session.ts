@@ -57,6 +57,8 @@ export class RatingSession {
   /** What failed to be sent or was undone, to be judged before anything new. */
   private returned: NextJudgement[] = [];
   private undoing = false;
+  /** Whether the next thing is on its way: until it is there, keys and taps would judge the one before again. */
+  private advancing = false;
   /** What the person was asked about: once is enough, even if they judge it again. */
   private guessed = new Set<string>();
 
@@ -68,7 +70,7 @@ export class RatingSession {
 
   judge(judgement: Judgement): void {
     const { current, guessing } = this.state.get();
-    if (!current || current.kind === 'none' || guessing) return;
+    if (!current || current.kind === 'none' || guessing || this.advancing) return;
     const event = this.send(current, judgement);
     this.sent = [...this.sent, { what: current, event }].slice(-MAX_UNDO);
     this.change({ judged: this.state.get().judged + 1, undoable: true, undone: false, score: null });
@@ -76,11 +78,10 @@ export class RatingSession {
     else void this.advance();
   }
 
-  /** Records a guess about what was just judged, and goes on. Null declines. */
+  /** Records a guess about what was just judged, and goes on. Null declines. The question stays until the next thing is there. */
   guess(guess: Guess | null): void {
     const { guessing } = this.state.get();
-    if (!guessing) return;
-    this.change({ guessing: null });
+    if (!guessing || this.advancing) return;
     this.guessed.add(guessing.id);
     if (guess) void this.sendGuess(guessing, guess);
     void this.advance();
@@ -89,7 +90,7 @@ export class RatingSession {
   skip(): void {
     const { current, guessing } = this.state.get();
     if (guessing) return this.guess(null);
-    if (!current || current.kind === 'none') return;
+    if (!current || current.kind === 'none' || this.advancing) return;
     this.skipped = [...this.skipped, current.id].slice(-MAX_SKIPPED);
     this.change({ skipped: this.skipped.length, undone: false, score: null });
     void this.advance();
@@ -131,7 +132,7 @@ export class RatingSession {
   private async advance(): Promise<void> {
     const back = this.returned.pop();
     if (back) {
-      this.change({ current: back });
+      this.change({ current: back, guessing: null });
       return;
     }
     const upcoming = this.upcoming ?? this.fetch([]);
@@ -143,17 +144,19 @@ export class RatingSession {
 
   private async show(upcoming: Promise<NextJudgement>): Promise<void> {
     const sending = this.sent.at(-1)?.event;
+    this.advancing = true;
     // Only what takes longer than a blink shows that it loads.
-    const late = setTimeout(() => this.change({ current: null }), 150);
+    const late = setTimeout(() => this.change({ current: null, guessing: null }), 150);
     try {
       const next = await upcoming;
       this.todayBefore ??= next.yours_today;
-      this.change({ current: next, error: undefined });
+      this.change({ current: next, guessing: null, error: undefined });
       if (next.kind !== 'none') this.prefetch(next, sending);
     } catch (error) {
-      this.change({ error });
+      this.change({ error, guessing: null });
     } finally {
       clearTimeout(late);
+      this.advancing = false;
     }
   }
 
