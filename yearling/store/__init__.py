@@ -52,6 +52,21 @@ from yearling.store.learning.rounds import (
 from yearling.store.learning.spec_runs import TRIAGES, SpecDispute, SpecOutput, SpecRun, Triage
 from yearling.store.learning.texts import TextRecord, make_text
 from yearling.store.learning.training_runs import TrainingRunStore
+from yearling.store.releases.canary_observations import CanaryArm, CanaryObservation, CanarySource
+from yearling.store.releases.incidents import (
+    MAX_INCIDENT_REASON_CHARS,
+    Incident,
+    IncidentCheck,
+    IncidentState,
+)
+from yearling.store.releases.releases import (
+    Release,
+    ReleasedFile,
+    ReleaseKind,
+    new_release,
+    release_bytes,
+    release_from_bytes,
+)
 from yearling.store.store import Store
 from yearling.store.transfer.exporter import export_person_data
 from yearling.store.transfer.import_locks import IMPORT_POLL_INTERVAL_S, ImportLocks
@@ -66,6 +81,7 @@ __all__ = [
     "IMPORT_POLL_INTERVAL_S",
     "IRREVOCABLE_KINDS",
     "MAX_CONVERSATION_ITEMS",
+    "MAX_INCIDENT_REASON_CHARS",
     "MAX_OPEN_ROUNDS",
     "MAX_SESSION_LIFETIME",
     "MESSAGE_BLOB_KIND",
@@ -80,6 +96,9 @@ __all__ = [
     "AppendResult",
     "Attachment",
     "BackupManifest",
+    "CanaryArm",
+    "CanaryObservation",
+    "CanarySource",
     "ChainVerification",
     "ComparisonRecord",
     "ConsensusRun",
@@ -95,6 +114,9 @@ __all__ = [
     "HistoryEntry",
     "HistoryPage",
     "ImportLocks",
+    "Incident",
+    "IncidentCheck",
+    "IncidentState",
     "Invitation",
     "LessonSetRecord",
     "LessonSource",
@@ -103,6 +125,9 @@ __all__ = [
     "OfferRecord",
     "PairState",
     "PersonImportResult",
+    "Release",
+    "ReleaseKind",
+    "ReleasedFile",
     "RestoreResult",
     "Round",
     "RoundAnswer",
@@ -136,9 +161,12 @@ __all__ = [
     "judgement_subject",
     "latest_judgements",
     "make_text",
+    "new_release",
     "new_token",
     "normalise_name",
     "rateable_samples",
+    "release_bytes",
+    "release_from_bytes",
     "restore",
     "retracts_another_persons_act",
     "sniff_media_type",

@@ -57,6 +57,9 @@ from yearling.store.learning.rounds import RoundStore
 from yearling.store.learning.spec_runs import SpecRunStore
 from yearling.store.learning.texts import TextStore
 from yearling.store.learning.training_runs import TrainingRunStore
+from yearling.store.releases.canary_observations import CanaryStore
+from yearling.store.releases.incidents import IncidentStore
+from yearling.store.releases.releases import ReleaseStore
 
 _MIN_FREE_BYTES = 1024 * 1024
 
@@ -99,6 +102,9 @@ class Store:
         self.runs = TrainingRunStore(settings.runs_dir)
         self.exams = ExamStore(database)
         self.gates = GateStore(database)
+        self.releases = ReleaseStore(database)
+        self.canaries = CanaryStore(database)
+        self.incidents = IncidentStore(database)
         self._lock_fd: int | None = lock_fd
 
     @classmethod

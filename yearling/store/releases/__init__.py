@@ -1,0 +1,1 @@
+"""Records of releases: what key-holders sign, what canaries observed, incidents."""
