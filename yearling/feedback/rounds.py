@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 from yearling.errors import BadInput
 from yearling.feedback.log import FeedbackLog
-from yearling.feedback.rating.judgement_index import pair_subject
+from yearling.feedback.rating.judgement_index import pair_subject, preference_for_first
 from yearling.store import Round, RoundMethod, RoundPair, RoundQuestion, Store
 
 MAX_QUESTIONS = 200
@@ -122,19 +122,26 @@ def round_progress(log: FeedbackLog, records: Sequence[Round]) -> dict[str, Roun
     by_round: dict[str, list[RoundPair]] = {record.id: [] for record in records}
     for pair in log.store.rounds.pairs(list(by_round)):
         by_round[pair.round_id].append(pair)
-    judges = judges_by_pair(log, [pair for pairs in by_round.values() for pair in pairs])
+    judges = judgements_by_pair(log, [pair for pairs in by_round.values() for pair in pairs])
     return {record.id: _progress(record, by_round[record.id], judges) for record in records}
 
 
-def judges_by_pair(log: FeedbackLog, pairs: Iterable[RoundPair]) -> dict[str, set[str]]:
-    """The pseudonyms of the people who judged each pair, by its id. A judgement that was withdrawn does not count."""
+def judgements_by_pair(log: FeedbackLog, pairs: Iterable[RoundPair]) -> dict[str, dict[str, float]]:
+    """How much each person prefers the left answer of each pair (1, 0.5 or 0), by the id of the pair and by pseudonym.
+
+    A judgement that was withdrawn does not count.
+    """
+    preferences: dict[str, dict[str, float]] = {}
     with log.index.consistent_view() as index:
-        return {
-            pair.id: set(index.judgements.latest(pair_subject(pair.left_item, pair.right_item)))
-            if pair.left_item and pair.right_item
-            else set()
-            for pair in pairs
-        }
+        for pair in pairs:
+            preferences[pair.id] = {}
+            if pair.left_item and pair.right_item:
+                subject = pair_subject(pair.left_item, pair.right_item)
+                is_left_first = subject[0] == pair.left_item
+                for actor, judgement in index.judgements.latest(subject).items():
+                    first = preference_for_first(judgement)
+                    preferences[pair.id][actor] = first if is_left_first else 1.0 - first
+    return preferences
 
 
 def pairs_to_judge(log: FeedbackLog, person_id: str) -> list[RoundPair]:
@@ -147,7 +154,7 @@ def pairs_to_judge(log: FeedbackLog, person_id: str) -> list[RoundPair]:
         return []
     rounds_by_id = {record.id: record for record in log.store.rounds.list(state=["answering", "open"])}
     pairs = [pair for pair in log.store.rounds.pairs(list(rounds_by_id)) if pair.state == "ready"]
-    judges, actor = judges_by_pair(log, pairs), log.pseudonym(person_id)
+    judges, actor = judgements_by_pair(log, pairs), log.pseudonym(person_id)
 
     def is_wanted(pair: RoundPair) -> bool:
         record = rounds_by_id[pair.round_id]
@@ -174,7 +181,7 @@ def close_finished_rounds(log: FeedbackLog, *, items: Collection[str] | None = N
     return [round_id for round_id in finished if store.rounds.close(round_id, actor=ROUND_CLOSER)]
 
 
-def _progress(record: Round, pairs: Sequence[RoundPair], judges: dict[str, set[str]]) -> RoundProgress:
+def _progress(record: Round, pairs: Sequence[RoundPair], judges: Mapping[str, Collection[str]]) -> RoundProgress:
     ready = [pair for pair in pairs if pair.state == "ready"]
     return RoundProgress(
         pairs=len(pairs),

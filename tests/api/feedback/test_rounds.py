@@ -111,6 +111,7 @@ async def test_answers_stay_hidden_until_the_pair_is_judged(start_api: ApiFactor
         assert {answer["text"] for answer in rows[pair.id]["answers"]} <= {f"Answer {number}" for number in range(4)}
         assert [answer["item"] for answer in rows[pair.id]["answers"]] == [pair.left_item, pair.right_item]
         assert (rows[pair.id]["judged"], rows[other.id]["answers"]) == (True, None)
+        assert (rows[pair.id]["preferences"], rows[other.id]["preferences"]) == ({"first": 1, "second": 0, "equal": 0}, None)
         assert "Answer" not in str(await get(api, path, as_maintainer))
         response = await api.client.delete(f"/v1/feedback/events/{event}", headers=as_ada)
         assert response.status_code == 200

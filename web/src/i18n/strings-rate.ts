@@ -97,8 +97,8 @@ export const RATE = {
     '评得最多的十分之一（{n} 人）作出了全部评价的 {share}。',
   ],
   'raters.effective': [
-    'That is as uneven as if {n} people judged equally often. (The “effective number” of people: (Σn)² ÷ Σn², with n the judgements of each.)',
-    '其不均匀程度相当于 {n} 个人评得同样多。（即“有效人数”：(Σn)² ÷ Σn²，n 为每人的评价数。）',
+    'Taken together, the judgements are spread as if {n} {n|person|people} judged equally often.',
+    '总的来看，评价的分布相当于 {n} 个人评得同样多。',
   ],
   'raters.agreement': ['How often do they agree?', '意见有多一致？'],
   'raters.agreementText': [

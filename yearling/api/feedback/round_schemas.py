@@ -170,6 +170,17 @@ class RoundAnswerView(ResponseModel):
     """Who wrote it."""
 
 
+class RoundPreferences(ResponseModel):
+    """How many people prefer which answer of a pair."""
+
+    first: int
+    """The first answer."""
+    second: int
+    """The second answer."""
+    equal: int
+    """Neither: both are as good."""
+
+
 class RoundPairView(ResponseModel):
     """A question of a round and its two answers."""
 
@@ -193,6 +204,8 @@ class RoundPairView(ResponseModel):
     """Whether the caller has judged the pair."""
     answers: list[RoundAnswerView] | None
     """The answers; null until the caller has judged the pair or the round is closed, so that everybody judges blind."""
+    preferences: RoundPreferences | None
+    """What people said so far; null like the answers."""
 
 
 class RoundDetail(RoundView):

@@ -7,7 +7,7 @@ unless the round is closed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -23,7 +23,7 @@ from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc
 from yearling.api.services import get_services, store_response
 from yearling.errors import NotFound
-from yearling.feedback import FeedbackLog, create_round, judges_by_pair, pairs_to_judge, parse_questions_csv, round_progress
+from yearling.feedback import FeedbackLog, create_round, judgements_by_pair, pairs_to_judge, parse_questions_csv, round_progress
 from yearling.store import Round, RoundPair, RoundQuestion, TextRecord
 
 router = ApiRouter(dependencies=[require_role("reader")])
@@ -181,8 +181,8 @@ def _round_views(log: FeedbackLog, person_id: str, records: Sequence[Round]) -> 
 
 def _pair_views(log: FeedbackLog, person_id: str, record: Round) -> list[JsonObject]:
     pairs = log.store.rounds.pairs([record.id])
-    judges, actor = judges_by_pair(log, pairs), log.pseudonym(person_id)
-    visible = [pair for pair in pairs if pair.state == "ready" and (record.state == "closed" or actor in judges[pair.id])]
+    judgements, actor = judgements_by_pair(log, pairs), log.pseudonym(person_id)
+    visible = [pair for pair in pairs if pair.state == "ready" and (record.state == "closed" or actor in judgements[pair.id])]
     texts = log.store.texts.get_many([item for pair in visible for item in _items(pair)])
     answers = {pair.id: [_answer_view(item, texts.get(item)) for item in _items(pair)] for pair in visible}
     return [
@@ -194,9 +194,10 @@ def _pair_views(log: FeedbackLog, person_id: str, record: Round) -> list[JsonObj
             "state": pair.state,
             "error": pair.error or None,
             "error_code": ERROR_CODES.get(pair.error),
-            "judgements": len(judges[pair.id]),
-            "judged": actor in judges[pair.id],
+            "judgements": len(judgements[pair.id]),
+            "judged": actor in judgements[pair.id],
             "answers": answers.get(pair.id),
+            "preferences": _preferences_view(judgements[pair.id].values()) if pair.id in answers else None,
         }
         for pair in pairs
     ]
@@ -204,6 +205,12 @@ def _pair_views(log: FeedbackLog, person_id: str, record: Round) -> list[JsonObj
 
 def _items(pair: RoundPair) -> list[str]:
     return [item for item in (pair.left_item, pair.right_item) if item]
+
+
+def _preferences_view(preferences: Collection[float]) -> JsonObject:
+    return {
+        name: sum(value == wanted for value in preferences) for name, wanted in (("first", 1.0), ("second", 0.0), ("equal", 0.5))
+    }
 
 
 def _answer_view(item: str, text: TextRecord | None) -> JsonObject:

@@ -13,18 +13,20 @@ import { TextWithTerms } from '../../ui/term';
 import { RunDetail } from './run-page';
 import { RunStateBadge } from './run-state-badge';
 
-const FIRST_RUN = [
-  '. .venv/bin/activate',
-  "pip install -c constraints.txt -e '.[train]'",
-  'yearling consensus run',
-  'yearling lessons build',
-  'yearling train kto --lessons latest',
-];
+const SET_UP = ['. .venv/bin/activate', "pip install -c constraints.txt -e '.[train]'"];
+
+/** The commands of a first run, with the method that fits the lessons: pairs alone train DPO, thumbs train KTO. */
+function firstRun(current: LessonSet | undefined): string[] {
+  const method = current && current.train.pair && !current.train.thumb ? 'dpo' : 'kto';
+  const build = current ? [] : ['yearling lessons build --update-consensus'];
+  return [...SET_UP, ...build, `yearling train ${method} --lessons latest`];
+}
 
 export default function RunsPage({ id }: { id?: string }) {
   const t = useTranslation();
   const runs = useQuery(runsQuery);
   const lessons = useQuery(lessonsQuery);
+  const commands = firstRun(lessons.data?.data.find((set) => set.current));
   if (id) return <RunDetail id={id} />;
   return (
     <Page title={t('nav.runs')} lead={<TextWithTerms text={t('runs.lead')} />}>
@@ -40,7 +42,7 @@ export default function RunsPage({ id }: { id?: string }) {
               </ul>
             ) : (
               <EmptyState icon={ChartLine} title={t('runs.none')} text={t('runs.noneText')}>
-                <Command lines={FIRST_RUN} />
+                <Command lines={commands} />
               </EmptyState>
             )
           }
@@ -49,7 +51,7 @@ export default function RunsPage({ id }: { id?: string }) {
           <details className="card small">
             <summary>{t('runs.how')}</summary>
             <p className="muted">{t('runs.howText')}</p>
-            <Command lines={FIRST_RUN} />
+            <Command lines={commands} />
           </details>
         )}
       </section>

@@ -93,6 +93,14 @@ function End({ round: { progress } }: { round: QuestionRound }) {
 
 function PairCard({ pair, people }: { pair: RoundPair; people: number }) {
   const t = useTranslation();
+  const outcome = ({ first, second, equal }: NonNullable<RoundPair['preferences']>) =>
+    [
+      first > 0 && t('rounds.pair.first', { n: first }),
+      second > 0 && t('rounds.pair.second', { n: second }),
+      equal > 0 && t('rounds.pair.equal', { n: equal }),
+    ]
+      .filter(Boolean)
+      .join(' ');
   return (
     <li className="card stack">
       <div className="row align-top">
@@ -105,7 +113,11 @@ function PairCard({ pair, people }: { pair: RoundPair; people: number }) {
           <span className={pair.state === 'failed' ? 'badge bad' : 'badge'}>{t(`rounds.pair.${pair.state}`)}</span>
         )}
       </div>
-      {pair.judged && <span className="tiny muted">{t('rounds.pair.judged')}</span>}
+      {(pair.judged || pair.preferences) && (
+        <p className="small muted">
+          {pair.preferences && pair.judgements > 0 && outcome(pair.preferences)} {pair.judged && t('rounds.pair.judged')}
+        </p>
+      )}
       {pair.error && (
         <p className="small muted">{pair.error_code ? t(`rounds.error.${pair.error_code}`) : pair.error}</p>
       )}
@@ -113,9 +125,12 @@ function PairCard({ pair, people }: { pair: RoundPair; people: number }) {
         <details>
           <summary>{t('rounds.answers')}</summary>
           <div className="round-answers">
-            {pair.answers.map((answer) => (
+            {pair.answers.map((answer, place) => (
               <section key={answer.item} className="stack">
-                <h3 className="tiny muted">{t(answer.author === 'person' ? 'rounds.byPerson' : 'rounds.byModel')}</h3>
+                <h3 className="tiny muted">
+                  {t(place === 0 ? 'rate.first' : 'rate.second')} ·{' '}
+                  {t(answer.author === 'person' ? 'rounds.byPerson' : 'rounds.byModel')}
+                </h3>
                 {answer.text === null ? <p className="muted">{t('rounds.textGone')}</p> : <Markdown text={answer.text} />}
               </section>
             ))}
