@@ -154,6 +154,8 @@ def test_invalid_round_is_refused(log: FeedbackLog, changes: dict[str, Any], mes
         ('"question","answer"\n"One,\n""two""?","a\nb"\n', [('One,\n"two"?', "a\nb")]),
         ("问题,答案\n为什么？,因为\n", [("为什么？", "因为")]),
         ("One; or two?,1\n", [("One; or two?", "1")]),
+        ("\ufeffsep=;\r\nOne?;1\r\n", [("One?", "1")]),
+        ("sep=\t\nquestion\tanswer\nOne?\t1\n", [("One?", "1")]),
     ],
 )
 def test_csv_is_read(content: str, questions: list[tuple[str, str]] | None) -> None:
@@ -173,6 +175,8 @@ def test_csv_is_read(content: str, questions: list[tuple[str, str]] | None) -> N
         ('One?\n"Two" or?\n', "Line 2 is not valid CSV"),
         ("One?\nAnd a, b, c?\n", "Line 2 has 3 columns"),
         ("question,answer\n,only an answer\n", "Line 2 has no question"),
+        ("One?\n\u200b\u2060\n", "Line 2 has no question"),
+        ("sep=;\nquestion;answer\n;only an answer\n", "Line 3 has no question"),
         ("One?\n" + "x" * (MAX_ROUND_QUESTION_CHARS + 1), "Line 2 has 2,001 characters"),
         ("\n".join(str(number) for number in range(MAX_QUESTIONS + 1)), "more than 200"),
         ("x" * 1_000_001, "more than 1,000,000 characters"),

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -34,6 +36,7 @@ ROUND_CLOSER = "yearling"
 
 _QUESTION_COLUMNS = frozenset({"question", "问题"})
 _ANSWER_COLUMNS = frozenset({"answer", "答案", "回答"})
+_SEPARATOR_LINE = re.compile(r"sep=([,;\t])\r?\n", re.IGNORECASE)
 _QUOTE_ADVICE = "Put a text with commas, quotes or line breaks between double quotes."
 
 
@@ -91,13 +94,18 @@ def create_round(
 def parse_questions_csv(content: str) -> list[RoundQuestion]:
     """Read questions from a CSV file with the columns question and, if there is a second one, answer.
 
-    A first row that names the columns may give them in any order beside others, and separated by semicolons or tabs. Raises
-    BadInput, which names the line, for a file that is invalid or has too many questions.
+    A first row that names the columns may give them in any order beside others, and separated by semicolons or tabs. A line
+    `sep=;` before it, as spreadsheets write it, sets what separates them. Raises BadInput, which names the line, for a file that
+    is invalid or has too many questions.
     """
     if len(content) > MAX_CSV_CHARS:
         raise BadInput(f"The file has more than {MAX_CSV_CHARS:,} characters.", advice="Split it.", param="csv")
     content = content.removeprefix("\ufeff")
+    stated = _SEPARATOR_LINE.match(content)
+    if stated:
+        content = "\n" + content[stated.end() :]  # keeps the numbers of the lines
     columns, delimiter = _read_header(content.lstrip().partition("\n")[0])
+    delimiter = stated[1] if stated else delimiter
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
     questions: list[RoundQuestion] = []
     try:
@@ -215,7 +223,7 @@ def _check_questions(questions: Sequence[RoundQuestion], method: RoundMethod) ->
 
 
 def _check_question(entry: RoundQuestion, place: str, *, param: str) -> None:
-    if not entry.question:
+    if not any(unicodedata.category(char)[0] in "LNPS" for char in entry.question):
         raise BadInput(f"{place} has no question.", param=param)
     for text, name, limit in ((entry.question, "question", MAX_ROUND_QUESTION_CHARS), (entry.wanted, "answer", MAX_WANTED_CHARS)):
         if len(text) > limit:
