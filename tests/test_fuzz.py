@@ -68,6 +68,8 @@ def test_a_fault_is_reported_once_with_its_input(
 ) -> None:
     monkeypatch.setattr("tests.fuzz._GROWTH_INTERVAL", 1 if data == b"square" else 10)
     fuzzer = Fuzzer(BadParser(tmp_path, 0), Report("bad", 0), 60, tmp_path)
+    if fault != "CPU time":
+        fuzzer.target.cpu_s = 60  # a busy machine takes its time for the others, too
     assert [fuzzer.check(data) for _ in range(2)] == [data == b"fine"] * 2
     assert len(fuzzer.report.faults) == bool(fault)
     if fault:
@@ -100,7 +102,7 @@ def fuzz(parser: str, folder: Path, seconds: int, *, seed: int = 0) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("parser", PARSERS)
 def test_every_parser_can_be_fuzzed(parser: str, tmp_path: Path) -> None:
-    fuzz(parser, tmp_path, 2)
+    fuzz(parser, tmp_path, 1)
 
 
 @pytest.mark.drill

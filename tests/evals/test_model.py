@@ -30,7 +30,7 @@ async def test_repeated_runs_of_the_default_model_are_identical(
     exam = replace(original, cases=original.cases[:2], sampling={"temperature": 0.0, "max_tokens": 8})
     results = []
     with Store.open(settings) as store:
-        for _ in range(3):
+        for _ in range(2):
             pool = EnginePool(settings, model_library)
             try:
                 subject = AssistantSubject(await pool.get(default_model.name))
@@ -43,5 +43,5 @@ async def test_repeated_runs_of_the_default_model_are_identical(
                     for sample in store.exams.list_samples(run.id)
                 ]
             )
-    assert results[0] == results[1] == results[2]
+    assert results[0] == results[1]
     assert run.model_hash == default_model.sha256

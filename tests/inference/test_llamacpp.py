@@ -85,7 +85,7 @@ async def test_a_request_with_a_seed_repeats_itself(engine: LlamaCppEngine, chat
 
 
 async def test_the_whole_distribution_is_sampled(engine: LlamaCppEngine, chat: Any) -> None:
-    draws = 400
+    draws = 160
     requests = [
         chat("Say any word.", sampling=SamplingSettings(temperature=1.0, max_tokens=1, seed=seed), top_logprobs=20)
         for seed in range(draws)
@@ -93,8 +93,8 @@ async def test_the_whole_distribution_is_sampled(engine: LlamaCppEngine, chat: A
     completion = await asyncio.gather(*(engine.generate(request) for request in requests))
     counts = Counter(answer.tokens[0].id for answer in completion)
     top = completion[0].tokens[0].top_logprobs
-    chi = sum((counts[token] - draws * math.exp(p)) ** 2 / (draws * math.exp(p)) for token, p in top[:8])
-    assert chi < 27.9  # 99.95 % of chi-square with 8 degrees of freedom
+    chi = sum((counts[token] - draws * math.exp(p)) ** 2 / (draws * math.exp(p)) for token, p in top[:5])
+    assert chi < 22.1  # 99.95 % of chi-square with 5 degrees of freedom
     # Tokens that top-k 40 or min-p 0.05 would never give.
     listed = {token for token, _ in top}
     outside = 1 - sum(math.exp(p) for _, p in top)
@@ -207,8 +207,8 @@ async def test_thirty_two_streams_share_steps(engine: LlamaCppEngine, chat: Any)
 
 async def test_a_long_prompt_does_not_stall_a_stream(engine: LlamaCppEngine, chat: Any, tokenizer: Tokenizer) -> None:
     """Counted in tokens, not in seconds: the stream gets one token with each chunk of the prompt."""
-    long_ids = tuple(tokenizer.encode("The quick brown fox jumps over the lazy dog. " * 200)[:1500])
-    settings = SamplingSettings(max_tokens=400, logit_bias=((2, -100.0), (0, -100.0)))
+    long_ids = tuple(tokenizer.encode("The quick brown fox jumps over the lazy dog. " * 80)[:700])
+    settings = SamplingSettings(max_tokens=200, logit_bias=((2, -100.0), (0, -100.0)))
     answer = SamplingSettings(temperature=0, max_tokens=1)
     num_received = 0
     async with aclosing(engine.stream(chat("Tell me a long story.", sampling=settings))) as stream:

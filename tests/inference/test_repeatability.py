@@ -23,6 +23,8 @@ from yearling.models import LocalModel
 from yearling.records import SamplingSettings
 
 REPEATS = 20
+REPEATS_OF_A_REAL_MODEL = 8
+"""Every kind of disturbance once: a real model takes a hundred times as long as a tiny one."""
 
 Answer: TypeAlias = list[tuple[int, float, tuple[tuple[int, float], ...]]]
 
@@ -85,11 +87,11 @@ class Repeater:
                 await self.engine.score([(self.prompt, (5, 6, 7))])
 
 
-async def assert_repeats(repeater: Repeater) -> None:
+async def assert_repeats(repeater: Repeater, repeats: int = REPEATS) -> None:
     first = await repeater.answers()
     assert all(first)
     differing = []
-    for round_number in range(1, REPEATS):
+    for round_number in range(1, repeats):
         await repeater.disturb(round_number)
         for number, answer in enumerate(await repeater.answers()):
             if answer != first[number]:
@@ -189,7 +191,7 @@ async def test_llamacpp_prepares_the_next_turn_while_it_is_idle(tmp_path: Path, 
 async def test_llamacpp_repeats(default_model: LocalModel) -> None:
     engine = await open_llamacpp(folder=str(default_model.folder), threads=2, max_sequences=4)
     try:
-        await assert_repeats(Repeater(engine, vocabulary=40_000, length=160, max_tokens=4, num_top=3))
+        await assert_repeats(Repeater(engine, vocabulary=40_000, length=160, max_tokens=4, num_top=3), REPEATS_OF_A_REAL_MODEL)
     finally:
         await engine.close()
 
@@ -201,18 +203,19 @@ async def test_openvino_repeats(default_model: LocalModel) -> None:
 
     engine = await open_openvino(folder=str(default_model.folder), threads=2, max_sequences=4)
     try:
-        await assert_repeats(Repeater(engine, vocabulary=40_000, length=140, max_tokens=4))
+        await assert_repeats(Repeater(engine, vocabulary=40_000, length=140, max_tokens=4), REPEATS_OF_A_REAL_MODEL)
     finally:
         await engine.close()
 
 
 @pytest.mark.slow
-async def test_torch_repeats(default_model: LocalModel) -> None:
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.drill)])
+async def test_torch_repeats(default_model: LocalModel, threads: int) -> None:
     from yearling.inference.torch_engine import open_torch
 
-    engine = await open_torch(folder=str(default_model.folder), threads=2, context_tokens=1024, max_sequences=4)
+    engine = await open_torch(folder=str(default_model.folder), threads=threads, context_tokens=1024, max_sequences=4)
     try:
-        await assert_repeats(Repeater(engine, vocabulary=40_000, length=40, max_tokens=4, num_top=3))
+        await assert_repeats(Repeater(engine, vocabulary=40_000, length=40, max_tokens=4, num_top=3), REPEATS_OF_A_REAL_MODEL)
     finally:
         await engine.close()
 

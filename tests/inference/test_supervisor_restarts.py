@@ -211,7 +211,7 @@ async def test_any_exception_from_any_call_of_a_start_is_survived(
             raise error
         return original(*args, **kwargs)
 
-    async with scripted() as engine:
+    async with scripted(start_timeout_s=30) as engine:
         monkeypatch.setattr(owner, name, fail)
         kill(engine)
         await wait_until(lambda: engine.state == "failed")

@@ -76,7 +76,9 @@ def test_an_array_of_100_mib_costs_no_more_than_the_file(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "size"), [(BOOL, 1), (UINT8, 1), (FLOAT32, 4), (STRING, 8)])
+@pytest.mark.parametrize(
+    ("kind", "size"), [(BOOL, 1), (UINT8, 1), (FLOAT32, 4), pytest.param(STRING, 8, marks=pytest.mark.drill)]
+)
 def test_the_largest_arrays_have_a_memory_ceiling(tmp_path: Path, kind: int, size: int) -> None:
     count = MAX_METADATA_VALUES // 4
     content = array(kind, count, bytes(count * size))
