@@ -1,0 +1,34 @@
+"""Releases: what may be served, who decides it by signatures, and the switch that stops it. Runs no exams and loads no models."""
+
+from yearling.release.authority import ReleaseAuthority
+from yearling.release.changes import rollback_target
+from yearling.release.decisions import check_decision, find_decision, gate_record_sha256
+from yearling.release.state import (
+    Change,
+    ChangeKind,
+    HolderKey,
+    KeyHolder,
+    PendingChange,
+    ReleaseDecision,
+    ReleaseStage,
+    ReleaseState,
+)
+from yearling.release.stop import StopNotice, StopSwitch
+
+__all__ = [
+    "Change",
+    "ChangeKind",
+    "HolderKey",
+    "KeyHolder",
+    "PendingChange",
+    "ReleaseAuthority",
+    "ReleaseDecision",
+    "ReleaseStage",
+    "ReleaseState",
+    "StopNotice",
+    "StopSwitch",
+    "check_decision",
+    "find_decision",
+    "gate_record_sha256",
+    "rollback_target",
+]
