@@ -22,6 +22,7 @@ from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.metrics import ServerMetrics
 from yearling.api.learning.lesson_progress import LessonProgress
 from yearling.api.model_library.pulls import ModelPulls
+from yearling.api.release.marks import ReleaseMark, mark_model
 from yearling.api.release.service import ReleaseService
 from yearling.chat import CHAMPION, Assistant, ConversationTurns, DirectRouter, ModelRouter, PreparedTurn
 from yearling.config import EndpointSettings, Settings
@@ -152,6 +153,10 @@ class Services:
         if self.releases is not None:
             return self.releases.resolve(name)
         return self.pool.default() if name == CHAMPION else name
+
+    def mark_model(self, listed: ListedModel) -> ReleaseMark:
+        """What the signed releases say of a model."""
+        return self.releases.mark(listed) if self.releases is not None else mark_model(None, listed, "")
 
     def start_round_answering(self, owner_id: str) -> None:
         """Answer the questions of rounds while nobody generates. Needs the running consensus."""

@@ -3,6 +3,7 @@
 from yearling.release.authority import ReleaseAuthority
 from yearling.release.changes import rollback_target
 from yearling.release.decisions import check_decision, find_decision, gate_record_sha256
+from yearling.release.serving_checks import ServingChecks
 from yearling.release.state import (
     Change,
     ChangeKind,
@@ -25,6 +26,7 @@ __all__ = [
     "ReleaseDecision",
     "ReleaseStage",
     "ReleaseState",
+    "ServingChecks",
     "StopNotice",
     "StopSwitch",
     "check_decision",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import yearling
 from yearling.config import Settings
@@ -27,7 +28,13 @@ def draft_release(
     It names every file that an engine loads with its hash. Raises NotFound if there is no such model, Untrusted if its folder is
     damaged.
     """
-    fields = {"created_by": created_by, "title": title, "model": name, "parent": parent, "program_version": yearling.__version__}
+    fields: dict[str, Any] = {
+        "created_by": created_by,
+        "title": title,
+        "model": name,
+        "parent": parent,
+        "program_version": yearling.__version__,
+    }
     if endpoint_url:
         return new_release(kind="endpoint", model_hash="", endpoint_url=endpoint_url, **fields)
     library = library or ModelLibrary(settings.models_dir)

@@ -4,37 +4,35 @@
     pool = EnginePool(settings, library, may_load=service.may_load, is_stopped=service.is_stopped)
     await service.start(store, pool)
 
-Signed metadata decides what is served; this module only reads it, and asks for changes on behalf of the owner. What a request gets
-that names no model is the champion, or its challenger for people in the challenger's canary. A champion that cannot be verified is
-refused, never replaced silently; a challenger that cannot be served falls back to the champion. Another process may publish: the
-server follows within a second.
+Signed metadata decides what is served; this module only reads it, and asks for changes on behalf of the owner. A request that
+names no model gets the champion, or the challenger if its person is in the canary. A champion that cannot be verified is refused,
+never replaced silently; a challenger that cannot be served falls back to the champion. Another process may publish: the server
+follows within a second.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from yearling.api.release.default_changes import CHOSEN_BY_OWNER, CHOSEN_IN_SETTINGS, DefaultChange, propose_default, signs_alone
 from yearling.api.release.default_setting import DefaultSetting
-from yearling.api.release.drafts import content_hash, draft_release
+from yearling.api.release.drafts import draft_release
 from yearling.api.release.marks import ReleaseMark, mark_model, release_label
 from yearling.chat import CHALLENGER, CHAMPION, get_personal_settings
-from yearling.config import Settings
+from yearling.config import Settings, load_settings
 from yearling.errors import Conflict, NotFound, Unavailable, Untrusted, UserError
-from yearling.inference import ListedModel, ServedModel
-from yearling.models import ModelLibrary
+from yearling.inference import ListedModel, ServedModel, save_default_model
+from yearling.records import Person
 from yearling.tracebacks import describe_exception
 
 if TYPE_CHECKING:
-    from yearling.release import Change, PendingChange, ReleaseAuthority, ReleaseState
-    from yearling.store import Person, Release, Store
+    from yearling.release import ReleaseAuthority, ReleaseState, ServingChecks
+    from yearling.store import Release, Store
 
 RELEASE_FOLDER = "release"
 
@@ -44,9 +42,6 @@ RETRY_S = 5.0
 """How often a champion or challenger that cannot be served is tried again, in seconds."""
 RENEWAL_CHECK_S = 3600.0
 """How often the server asks for the renewal of its signatures, which the authority makes once a day."""
-
-CHOSEN_IN_SETTINGS = "chosen in the settings"
-CHOSEN_BY_OWNER = "chosen by its owner without proof"
 
 _log = structlog.get_logger("yearling.api")
 
@@ -83,17 +78,6 @@ class ReleasedPool(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DefaultChange:
-    """What became of the choice of another default model. `pending` is the proposal that waits for `num_missing` signatures."""
-
-    model: str
-    """The model that answers requests that name none, from now on."""
-    release: int | None = None
-    pending: str | None = None
-    num_missing: int = 0
-
-
 class ReleaseService:
     """The releases of one server. `may_load` and `is_stopped` may be called from any thread; use the rest from one event loop."""
 
@@ -109,12 +93,12 @@ class ReleaseService:
         store. `is_in_canary` tells whether a person is among that share.
         """
         self._settings = settings
-        self._library = ModelLibrary(settings.models_dir)
         self._setting = DefaultSetting(settings.data_dir / RELEASE_FOLDER / "default_setting.json")
         self._canary_percent = canary_percent
         self._is_in_canary = is_in_canary
         self._open_authority = open_authority or _open_release_authority
         self._authority: ReleaseAuthority | None = None
+        self._checks: ServingChecks | None = None
         self._store: Store | None = None
         self._pool: ReleasedPool | None = None
         self._state: ReleaseState | None = None
@@ -127,41 +111,17 @@ class ReleaseService:
         self._renewal_problem = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._openings: dict[int, asyncio.Task[None]] = {}
-        self._names: dict[str, str] = {}
-        self._lock = threading.Lock()
 
     # What the pool asks, from any thread
 
     def may_load(self, path: Path, sha256: str) -> None:
-        """Raises Untrusted for a file that differs from a signed release, that was withdrawn, or that was added to a released
-        model. Before the first release, everything may be loaded.
-        """
-        if self._authority is None:
-            return
-        self._authority.may_load(path, sha256)
-        self._require_named(path)
+        """As `ServingChecks.may_load`. Before the start, everything may be loaded."""
+        if self._checks is not None:
+            self._checks.may_load(path, sha256)
 
     def is_stopped(self, model: str) -> str:
-        """Why a model is stopped and who stopped it; empty while it is not. Names decide: a stop of a model leaves adapters on it
-        alone. Costs one `stat` while nothing is stopped.
-        """
-        authority = self._authority
-        if authority is None:
-            return ""
-        problem = authority.stops.reason(model)
-        if not problem:
-            return ""
-        try:
-            notices = authority.stops.notices()
-        except Untrusted:
-            return problem
-        notice = next((notice for notice in notices if notice.model in (None, model)), None)
-        if notice is None:
-            return ""
-        what = "it" if notice.model else "all models"
-        reason = notice.reason.rstrip(".") or "no reason given"
-        when = f"{notice.created_utc:%Y-%m-%d %H:%M} UTC"
-        return f"{self._person_name(notice.actor)} stopped {what} on {when}: {reason}."
+        """As `ServingChecks.is_stopped`. Before the start, nothing is stopped."""
+        return self._checks.is_stopped(model) if self._checks is not None else ""
 
     # Life cycle
 
@@ -185,16 +145,14 @@ class ReleaseService:
         self._store, self._pool = store, pool
         folder = self._settings.data_dir / RELEASE_FOLDER
         authority = await asyncio.to_thread(self._open_authority, folder, store)
+        self._authority, self._checks = authority, _new_checks(authority, store, self._settings.data_dir)
         if await asyncio.to_thread(authority.exists):
-            self._authority = authority
-            self._adopt(await asyncio.to_thread(authority.refresh))
+            self._state = await asyncio.to_thread(authority.refresh)
             await self._start_pool(pool)
         else:
             await pool.start()
             first = await asyncio.to_thread(self._first_release, pool.default())
-            state = await asyncio.to_thread(authority.bootstrap, first, store.people.owner())
-            self._authority = authority
-            self._adopt(state)
+            self._state = await asyncio.to_thread(authority.bootstrap, first, store.people.owner())
         await asyncio.to_thread(self._remember_setting)
         await self._update()
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._renew())]
@@ -213,11 +171,9 @@ class ReleaseService:
         """
         champion = self.champion()
         stopped = self.is_stopped(champion.model) if champion else ""
-        stop = (
-            [f"{champion.model} does not answer. {stopped} `yearling release resume` lifts the stop."]
-            if champion and stopped
-            else []
-        )
+        stop = []
+        if champion and stopped:
+            stop = [f"{champion.model} does not answer. {stopped} `yearling release resume` lifts the stop."]
         return [*self._notices, *self.problems(), *stop, *self._metadata_problems()]
 
     def problems(self) -> list[str]:
@@ -257,12 +213,9 @@ class ReleaseService:
             return challenger if challenger is not None else self._champion_model()
         if requested == CHAMPION:
             return self._champion_model()
-        if requested == CHALLENGER:
-            challenger_release = self.challenger()
-            if challenger_release is None:
-                raise NotFound("No model is in a canary now.", advice="Leave the model out to get the champion.", param="model")
-            return challenger_release.model
-        return requested
+        name = self.resolve(requested)
+        self._require_not_withdrawn(name)
+        return name
 
     def resolve(self, name: str) -> str:
         """The real name of a model that may be given as `champion` or `challenger`. Raises NotFound as `route`."""
@@ -313,7 +266,16 @@ class ReleaseService:
         champion = self.champion()
         if champion is not None and served.name == champion.model and not self.problems():
             return DefaultChange(model=served.name, release=champion.number)
-        pending = await asyncio.to_thread(self._propose_default, served.name, pool.endpoint_url(served.name), actor.id, reason)
+        pending = await asyncio.to_thread(
+            propose_default,
+            self.authority,
+            self._started_store(),
+            self._settings,
+            name=served.name,
+            endpoint_url=pool.endpoint_url(served.name),
+            actor=actor.id,
+            reason=reason,
+        )
         await self.refresh()
         present = self.champion()
         model = present.model if present else served.name
@@ -321,28 +283,6 @@ class ReleaseService:
             return DefaultChange(model=model, release=pending.change.release)
         num_missing = pending.threshold - len(pending.signed_by)
         return DefaultChange(model=model, release=pending.change.release, pending=pending.id, num_missing=num_missing)
-
-    def _propose_default(self, name: str, endpoint_url: str, actor: str, reason: str) -> PendingChange:
-        authority, store = self.authority, self._started_store()
-        with self._lock:
-            state = authority.state()
-            release = self._known_release(state, name, endpoint_url)
-            if release is None:
-                draft = draft_release(
-                    self._settings, name, created_by=actor, title=reason, endpoint_url=endpoint_url, parent=state.champion
-                )
-                release = store.releases.create(draft)
-            return authority.propose(_promotion(store, state, release, reason), actor=actor)
-
-    def _known_release(self, state: ReleaseState, name: str, endpoint_url: str) -> Release | None:
-        """The newest release of the same model with the same content that was not withdrawn."""
-        expected = "" if endpoint_url else content_hash(self._settings, name, self._library)
-        candidates = [
-            release
-            for release in self._started_store().releases.list(model_hash=expected)
-            if release.model == name and release.endpoint_url == endpoint_url and release.number not in state.withdrawn
-        ]
-        return candidates[0] if candidates else None
 
     # Start
 
@@ -353,7 +293,7 @@ class ReleaseService:
             raise RuntimeError("the signed state names a champion that it does not contain")
         if await asyncio.to_thread(self._setting.was_changed, wanted) and wanted != champion.model:
             owner = self._started_store().people.owner()
-            if self._signs_alone(owner.id):
+            if self._state is not None and signs_alone(self._state, owner.id):
                 pool.use_default(wanted)
                 await pool.start()
                 try:
@@ -387,14 +327,12 @@ class ReleaseService:
         if (champion is not None and champion.model == self._settings.model) or self._setting.is_unknown():
             self._setting.remember(self._settings.model)
 
-    def remember_saved_setting(self, model: str) -> None:
-        """Take note of the setting that the next start will read, so that it does not count as changed. Blocks on the disk."""
-        self._setting.remember(model)
-
-    def _signs_alone(self, person_id: str) -> bool:
-        """Whether one person decides here, with a key that is stored without a passphrase."""
-        holders = self._state.holders if self._state else ()
-        return len(holders) == 1 and holders[0].person_id == person_id and holders[0].is_stored and not holders[0].is_protected
+    def save_setting(self, model: str) -> None:
+        """Write the champion's name into the settings, too, and take note of what the next start will read there: the choice of a
+        person is no change of the settings. Blocks on the disk.
+        """
+        save_default_model(self._settings, model)
+        self._setting.remember(load_settings(data_dir=self._settings.data_dir).model)
 
     def _threshold(self) -> int:
         return self._state.threshold if self._state else 1
@@ -422,7 +360,7 @@ class ReleaseService:
         """Serve by this state, and open its champion and its challenger in the background."""
         before, pool = self._state, self._started_pool()
         if state is not None:
-            self._adopt(state)
+            self._state = state
         challenger = self.challenger()
         if challenger is not None:
             self._percent = await asyncio.to_thread(self._canary_percent, challenger.number)
@@ -437,9 +375,6 @@ class ReleaseService:
         for release in (champion, challenger):
             if release is not None and (state is None or has_changed or (is_retry and release.number in self._problems)):
                 self._open(release)
-
-    def _adopt(self, state: ReleaseState) -> None:
-        self._state = state
 
     def _open(self, release: Release) -> None:
         """Open a release's model in the background, so that the first request does not wait for it."""
@@ -514,30 +449,19 @@ class ReleaseService:
                 param="model",
             )
 
-    def _require_named(self, path: Path) -> None:
-        """Raises Untrusted for a file in the folder of a released model that none of its releases names."""
-        state, path = self._state, path.resolve()
-        if state is None:
+    def _require_not_withdrawn(self, name: str) -> None:
+        """Raises Untrusted for a remote model all of whose releases were withdrawn. `may_load` refuses the files of others."""
+        state, url = self._state, self._started_pool().endpoint_url(name)
+        if state is None or not url:
             return
-        data_dir = self._settings.data_dir.resolve()
-        released = {data_dir / file.path for release in state.releases.values() for file in release.files}
-        if path in released or not any(path.is_relative_to(folder) for folder in _folders(released)):
-            return
-        raise Untrusted(
-            f"{path} was added to a released model: no release names it.",
-            advice="Remove the file, or install the changed model under another name.",
-        )
+        numbers = {number for number, each in state.releases.items() if (each.model, each.endpoint_url) == (name, url)}
+        if numbers and numbers <= state.withdrawn:
+            raise Untrusted(
+                f"Release {max(numbers)}, the model {name} at {url}, was withdrawn.", advice="Use another model.", param="model"
+            )
 
     def _release(self, number: int | None) -> Release | None:
         return self._state.releases.get(number) if self._state is not None and number is not None else None
-
-    def _person_name(self, person_id: str) -> str:
-        """A person's name. Only stops ask for it, so that it is looked up once."""
-        if person_id not in self._names and self._store is not None:
-            self._names[person_id] = "A person whose account is gone"
-            with suppress(NotFound):
-                self._names[person_id] = self._store.people.get(person_id).name
-        return self._names.get(person_id, "Somebody")
 
     def _started_pool(self) -> ReleasedPool:
         if self._pool is None:
@@ -550,24 +474,16 @@ class ReleaseService:
         return self._store
 
 
+def _new_checks(authority: ReleaseAuthority, store: Store, data_dir: Path) -> ServingChecks:
+    from yearling.release import ServingChecks
+
+    return ServingChecks(authority, store.people.get, data_dir)
+
+
 def _open_release_authority(folder: Path, store: Store) -> ReleaseAuthority:
     from yearling.release import ReleaseAuthority
 
     return ReleaseAuthority(folder, store)
-
-
-def _promotion(store: Store, state: ReleaseState, release: Release, reason: str) -> Change:
-    """The change that makes a release the champion: a rollback if it was the champion before.
-
-    Raises Conflict if the gate found that the release breaks a limit that nobody can override.
-    """
-    from yearling.release import Change, find_decision
-
-    if release.number in state.champions:
-        return Change(kind="rollback", release=release.number, reason=reason)
-    champion = state.releases.get(state.champion) if state.champion is not None else None
-    decision = find_decision(store, release, champion, override=reason)
-    return Change(kind="promote", release=release.number, reason=reason, decision=decision)
 
 
 def _require_same_content(release: Release, served: ServedModel) -> None:
@@ -575,11 +491,6 @@ def _require_same_content(release: Release, served: ServedModel) -> None:
     loaded = {"model": served.engine.model_hash, "adapter": served.adapter_hash or "", "endpoint": ""}[release.kind]
     if loaded != release.model_hash:
         raise Untrusted(
-            f"The model {release.model} has the hash {loaded[:12]}, but release {release.number} names {release.model_hash[:12]}.",
+            f"The hash of {release.model} is {loaded[:12]}, but release {release.number} names {release.model_hash[:12]}.",
             advice="Install the released model again.",
         )
-
-
-def _folders(files: set[Path]) -> set[Path]:
-    """The folders that hold the files of released models: those of a manifest."""
-    return {path.parent for path in files if path.name == "model.json"}
