@@ -3,6 +3,8 @@
 from yearling.release.authority import ReleaseAuthority
 from yearling.release.changes import rollback_target
 from yearling.release.decisions import check_decision, find_decision, gate_record_sha256
+from yearling.release.drafts import ReleaseLineage, find_lineage, new_draft, release_name, store_draft
+from yearling.release.key_files import write_key_file
 from yearling.release.serving_checks import ServingChecks
 from yearling.release.state import (
     Change,
@@ -24,6 +26,7 @@ __all__ = [
     "PendingChange",
     "ReleaseAuthority",
     "ReleaseDecision",
+    "ReleaseLineage",
     "ReleaseStage",
     "ReleaseState",
     "ServingChecks",
@@ -31,6 +34,11 @@ __all__ = [
     "StopSwitch",
     "check_decision",
     "find_decision",
+    "find_lineage",
     "gate_record_sha256",
+    "new_draft",
+    "release_name",
     "rollback_target",
+    "store_draft",
+    "write_key_file",
 ]
