@@ -9,11 +9,12 @@ Both may be called from any thread. They allow everything before the first relea
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from yearling.errors import NotFound, Untrusted
 from yearling.release.authority import ReleaseAuthority
+from yearling.release.file_rules import path_in_data_folder
 from yearling.release.state import ReleaseState
 
 if TYPE_CHECKING:
@@ -59,10 +60,10 @@ class ServingChecks:
         return f"{self._name(notice.actor)} stopped {what} on {notice.created_utc:%Y-%m-%d %H:%M} UTC: {reason}."
 
     def _require_named(self, path: Path, state: ReleaseState) -> None:
-        path, data_dir = path.resolve(), self._data_dir.resolve()
-        released = {data_dir / file.path for release in state.releases.values() for file in release.files}
+        name = PurePosixPath(path_in_data_folder(path, self._data_dir))
+        released = {PurePosixPath(file.path) for release in state.releases.values() for file in release.files}
         folders = {file.parent for file in released if file.name == _MANIFEST}
-        if path not in released and any(path.is_relative_to(folder) for folder in folders):
+        if name not in released and any(name.is_relative_to(folder) for folder in folders):
             raise Untrusted(
                 f"{path} was added to a released model: no release names it.",
                 advice="Remove the file, or install the changed model under another name.",
