@@ -1,7 +1,6 @@
 """Releases: what may be served, who decides it by signatures, and the switch that stops it. Runs no exams and loads no models."""
 
 from yearling.release.authority import ReleaseAuthority
-from yearling.release.changes import rollback_target
 from yearling.release.decisions import check_decision, find_decision, gate_record_sha256
 from yearling.release.drafts import ReleaseLineage, find_lineage, new_draft, release_name, store_draft
 from yearling.release.key_files import write_key_file
@@ -38,7 +37,6 @@ __all__ = [
     "gate_record_sha256",
     "new_draft",
     "release_name",
-    "rollback_target",
     "store_draft",
     "write_key_file",
 ]

@@ -20,7 +20,8 @@ from yearling.release.state import ReleaseState
 if TYPE_CHECKING:
     from yearling.records import Person
 
-_MANIFEST = "model.json"
+_MODELS, _MANIFEST = "models", "model.json"
+"""Each folder in the folder of models is one model. Its manifest is named by releases that the server has made."""
 
 
 class ServingChecks:
@@ -62,8 +63,8 @@ class ServingChecks:
     def _require_named(self, path: Path, state: ReleaseState) -> None:
         name = PurePosixPath(path_in_data_folder(path, self._data_dir))
         released = {PurePosixPath(file.path) for release in state.releases.values() for file in release.files}
-        folders = {file.parent for file in released if file.name == _MANIFEST}
-        if name not in released and any(name.is_relative_to(folder) for folder in folders):
+        folders = {file.parts[:2] for file in released if file.parts[0] == _MODELS}
+        if name not in released and name.name != _MANIFEST and name.parts[:2] in folders:
             raise Untrusted(
                 f"{path} was added to a released model: no release names it.",
                 advice="Remove the file, or install the changed model under another name.",

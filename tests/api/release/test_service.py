@@ -116,7 +116,7 @@ async def test_changed_setting_is_no_change_where_several_decide(site: Site) -> 
             assert await server.model_asked() == "first"
             (message,) = server.service.start_messages()
             assert "The settings name second, but the released champion first is served." in message
-            assert "`yearling release propose second`: 2 key-holders sign it" in message
+            assert "`yearling release propose second --as champion`: 2 key-holders sign it" in message
             assert not site.authority().pending()
 
 

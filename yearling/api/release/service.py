@@ -305,7 +305,7 @@ class ReleaseService:
                 return
             self._notices.append(
                 f"The settings name {wanted}, but the released champion {champion.model} is served. To release {wanted}, run "
-                f"`yearling release propose {wanted}`: {self._threshold()} key-holders sign it."
+                f"`yearling release propose {wanted} --as champion`: {self._threshold()} key-holders sign it."
             )
         pool.use_default(champion.model)
         try:
