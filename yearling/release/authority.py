@@ -30,7 +30,7 @@ from yearling.records import Person
 from yearling.release.audit_trail import AuditTrail
 from yearling.release.changes import rollback_target
 from yearling.release.file_rules import check_loading
-from yearling.release.key_files import KeyFolder, StoredKey, open_private_key, read_key_bytes, signer_of
+from yearling.release.key_files import KeyFolder, open_private_key, read_key_bytes, signer_of
 from yearling.release.local_checks import check_locally
 from yearling.release.state import (
     Change,
@@ -156,6 +156,7 @@ class ReleaseAuthority:
             entry = self._audit.propose(actor, proposal_id, change)
             origin = replace(origin, audit_sequence=entry.sequence, audit_hash=entry.hash)
             proposal = make_proposal(proposal_id, verified, change, files, origin)
+            self._on_step("propose")
             self._pending().write(proposal)
             if (key := self._sole_key(state, actor)) and proposal.missing(verified.root) == 1:
                 return self._sign(proposal, verified, key.key_id, self.keys.signer(key.key_id, ""), actor)
@@ -163,13 +164,11 @@ class ReleaseAuthority:
 
     def pending(self) -> list[PendingChange]:
         """The changes that wait for signatures. Raises Untrusted if one is damaged or would do something else than it says."""
-        from yearling.release.proposals import check_proposal
-
         with self._locked():
             verified, _ = self._open()
             proposals = [self._pending().read(proposal_id) for proposal_id in self._pending().ids()]
             for proposal in proposals:
-                check_proposal(proposal, verified)
+                self._check(proposal, verified)
             return [proposal.describe(verified.root) for proposal in proposals]
 
     def signing_bytes(self, proposal_id: str) -> bytes:
@@ -235,7 +234,7 @@ class ReleaseAuthority:
             stored = self.keys.create(name=person.name, person_id=person.id, passphrase=passphrase)
             self._audit.append(person.id, "key.create", stored.key_id, {"person": person.id, "is_protected": bool(passphrase)})
             self._cached = None
-            return _holder(stored)
+            return stored.holder
 
     def protect_key(self, key_id: str, *, passphrase: str, old_passphrase: str = "", actor: str) -> KeyHolder:
         """Encrypt a stored key, or change its passphrase. Raises NotFound, NotAllowed, BadInput."""
@@ -243,7 +242,7 @@ class ReleaseAuthority:
             stored = self.keys.protect(key_id, passphrase, old_passphrase=old_passphrase)
             self._audit.append(actor, "key.protect", key_id, {"person": stored.person_id})
             self._cached = None
-            return _holder(stored)
+            return stored.holder
 
     def holder_key(self, key_id: str) -> HolderKey:
         """A stored key as a change adds it. Raises NotFound."""
@@ -313,11 +312,20 @@ class ReleaseAuthority:
             if (root := self._find_root()) is None:
                 raise NotFound("No release is signed here yet.", advice="Start the server once, or run `yearling release init`.")
             trusted.begin(root)
+        verified = trusted.verify(self._now(), find_root=self._find_root)
+        if self._audit.knows_root_of(verified):
+            return verified
+        if (root := self._find_root()) is None:
+            raise Untrusted(
+                f"The trusted root in {trusted.folder} is not the one that the audit log names.",
+                advice="Restore the folder `release` from a copy.",
+            )
+        trusted.begin(root)
         return trusted.verify(self._now(), find_root=self._find_root)
 
     def _recover(self, proposal_id: str, verified: Verified) -> Verified:
         """Complete the publication of a proposal that has all its signatures; drop one that is in force already."""
-        from yearling.release.proposals import check_proposal
+        from yearling.release.proposals import base_of
 
         pending = self._pending()
         try:
@@ -330,18 +338,24 @@ class ReleaseAuthority:
             else:
                 pending.remove(proposal_id)  # another change was published in its place
             return verified
+        base = base_of(proposal, verified)
         try:
-            check_proposal(proposal, verified)
+            self._check(proposal, base)
         except Untrusted:
             return verified
-        return self._publish(proposal, verified) if proposal.missing(verified.root) == 0 else verified
+        return self._publish(proposal, base) if proposal.missing(base.root) == 0 else verified
 
-    def _open_proposal(self, proposal_id: str) -> tuple[Proposal, Verified, ReleaseState]:
+    def _check(self, proposal: Proposal, verified: Verified) -> None:
+        """Raises Untrusted unless the proposal does what it says, and is the one in the audit log."""
         from yearling.release.proposals import check_proposal
 
+        check_proposal(proposal, verified)
+        self._audit.require_proposed(proposal)
+
+    def _open_proposal(self, proposal_id: str) -> tuple[Proposal, Verified, ReleaseState]:
         verified, state = self._open()
         proposal = self._pending().read(proposal_id)
-        check_proposal(proposal, verified)
+        self._check(proposal, verified)
         self._require_usable(state, proposal.change)
         return proposal, verified, state
 
@@ -355,6 +369,7 @@ class ReleaseAuthority:
 
         add_signatures(proposal, verified, key_id, signatures)
         self._audit.append(actor, "release.sign", proposal.id, {"key": key_id})
+        self._on_step("sign")
         self._pending().write(proposal)
         is_complete = proposal.missing(verified.root) == 0
         if is_complete:
@@ -470,16 +485,6 @@ class ReleaseAuthority:
                 raise Unavailable(
                     f"Another process has held the releases for {LOCK_TIMEOUT_S:.0f} seconds.", advice="Try again in a moment."
                 ) from None
-
-
-def _holder(stored: StoredKey) -> KeyHolder:
-    return KeyHolder(
-        key_id=stored.key_id,
-        name=stored.name,
-        person_id=stored.person_id,
-        is_stored=True,
-        is_protected=stored.is_protected,
-    )
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:

@@ -20,6 +20,7 @@ from yearling.files.atomic import atomic_write_bytes, atomic_write_json
 from yearling.files.disk import translate_disk_errors
 from yearling.files.reading import open_regular_file
 from yearling.files.sync import make_directory
+from yearling.release.state import KeyHolder
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -42,6 +43,17 @@ class StoredKey:
     person_id: str
     is_protected: bool
     pem: str
+
+    @property
+    def holder(self) -> KeyHolder:
+        """Whose key it is."""
+        return KeyHolder(
+            key_id=self.key_id,
+            name=self.name,
+            person_id=self.person_id,
+            is_stored=True,
+            is_protected=self.is_protected,
+        )
 
 
 class KeyFolder:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -178,6 +178,14 @@ def check_proposal(proposal: Proposal, verified: Verified) -> None:
             raise Untrusted(f"The pending change is impossible now: {error.message}", advice=_cancel(proposal)) from None
         if expected.payloads != proposal.payloads:
             raise Untrusted("The pending change would do something else than it says.", advice=_cancel(proposal))
+
+
+def base_of(proposal: Proposal, verified: Verified) -> Verified:
+    """What a proposal was made on. A kill between the new root and the new timestamp leaves the new root in force already."""
+    root = proposal.root
+    if root is None or root.signed.version != verified.root.version or len(verified.roots) < 2:
+        return verified
+    return replace(verified, root=parse_metadata(verified.roots[-2], Root).signed)
 
 
 def add_signatures(proposal: Proposal, verified: Verified, key_id: str, signatures: tuple[str, ...]) -> None:
