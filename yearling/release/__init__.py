@@ -15,6 +15,7 @@ from yearling.release.gates import (
     RuleEvidence,
     decide,
 )
+from yearling.release.incidents import IncidentHistory, IncidentRecurrence, incident_history
 
 __all__ = [
     "BoundEvidence",
@@ -28,11 +29,14 @@ __all__ = [
     "GateRules",
     "GateVerdict",
     "IncidentEvidence",
+    "IncidentHistory",
+    "IncidentRecurrence",
     "MeasuredEvidence",
     "MissingEvidence",
     "PairedEvidence",
     "RuleEvidence",
     "decide",
     "default_rules_text",
+    "incident_history",
     "parse_rules",
 ]
