@@ -1,6 +1,15 @@
 """Which model may be served: gates as rules, canary routing, incidents."""
 
-from yearling.release.gate_rules import GateRule, GateRuleKind, GateRuleRole, GateRules, default_rules_text, parse_rules
+from yearling.release.canary import CANARY_STAGES, CanaryPlan, is_in_canary, plan_canary
+from yearling.release.gate_rules import (
+    CanaryRules,
+    GateRule,
+    GateRuleKind,
+    GateRuleRole,
+    GateRules,
+    default_rules_text,
+    parse_rules,
+)
 from yearling.release.gates import (
     BoundEvidence,
     ClauseBugs,
@@ -18,7 +27,10 @@ from yearling.release.gates import (
 from yearling.release.incidents import IncidentHistory, IncidentRecurrence, incident_history
 
 __all__ = [
+    "CANARY_STAGES",
     "BoundEvidence",
+    "CanaryPlan",
+    "CanaryRules",
     "ClauseBugs",
     "GateDecision",
     "GateEvidence",
@@ -38,5 +50,7 @@ __all__ = [
     "decide",
     "default_rules_text",
     "incident_history",
+    "is_in_canary",
     "parse_rules",
+    "plan_canary",
 ]
