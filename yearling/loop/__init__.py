@@ -1,6 +1,7 @@
 """Conducts what needs several rooms: comparisons of exam runs, gates, canaries, incidents. The cycle itself is planned."""
 
 from yearling.loop.canary import (
+    FAILED_ANSWER,
     CanaryReport,
     CanaryState,
     CanaryStopSwitch,
@@ -23,6 +24,7 @@ from yearling.loop.incidents import (
 )
 
 __all__ = [
+    "FAILED_ANSWER",
     "CanaryReport",
     "CanaryState",
     "CanaryStopSwitch",
