@@ -31,7 +31,7 @@ class ServingChecks:
         self._authority = authority
         self._get_person = get_person
         self._data_dir = data_dir
-        self._names: dict[str, str] = {}
+        self._names = {"yearling": "The server"}
 
     def may_load(self, path: Path, sha256: str) -> None:
         """Raises Untrusted for a file that differs from a signed release, that was withdrawn, or that was added to a released
