@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yearling.clock import new_id, now_utc
-from yearling.errors import Conflict, NotAllowed, NotFound, Unavailable, Untrusted
+from yearling.errors import Conflict, NotAllowed, NotFound, Unavailable, Untrusted, UserError
 from yearling.files.disk import translate_disk_errors
 from yearling.files.locks import LockHeldError, exclusive_lock
 from yearling.files.sync import make_directory
@@ -31,7 +31,7 @@ from yearling.release.audit_trail import AuditTrail
 from yearling.release.changes import rollback_target
 from yearling.release.file_rules import check_loading
 from yearling.release.key_files import KeyFolder, open_private_key, read_key_bytes, signer_of
-from yearling.release.local_checks import check_locally
+from yearling.release.local_checks import check_locally, sole_key
 from yearling.release.state import (
     Change,
     HolderKey,
@@ -100,6 +100,7 @@ class ReleaseAuthority:
                         f"The signed metadata in {self.folder} is gone, but the audit log says that {lost} people had to sign.",
                         advice="Restore the folder from a copy, or run `yearling release init --anew`, which the log will show.",
                     )
+                self._audit.mend_stops(self.stops, self._audit.lifted_stops())  # a stop file first: without one, all is stopped
                 write_first_version(
                     first,
                     owner,
@@ -115,12 +116,12 @@ class ReleaseAuthority:
 
     def state(self) -> ReleaseState:
         """The verified state. Raises NotFound if no release was ever signed here, Untrusted if nothing can be verified."""
-        with self._lock:
-            if self._cached is not None:
-                fingerprint, state = self._cached
-                is_current = state.problem or self._now() < min(state.expires.values())
-                if is_current and fingerprint == self._fingerprint():
-                    return state
+        cached = self._cached  # without the lock, which a publication holds for a while
+        if cached is not None:
+            fingerprint, state = cached
+            is_current = state.problem or self._now() < min(state.expires.values())
+            if is_current and fingerprint == self._fingerprint():
+                return state
         return self.refresh()
 
     def refresh(self) -> ReleaseState:
@@ -158,7 +159,7 @@ class ReleaseAuthority:
             proposal = make_proposal(proposal_id, verified, change, files, origin)
             self._on_step("propose")
             self._pending().write(proposal)
-            if (key := self._sole_key(state, actor)) and proposal.missing(verified.root) == 1:
+            if (key := sole_key(state, actor)) and proposal.missing(verified.root) == 1:
                 return self._sign(proposal, verified, key.key_id, self.keys.signer(key.key_id, ""), actor)
             return proposal.describe(verified.root)
 
@@ -343,7 +344,12 @@ class ReleaseAuthority:
             self._check(proposal, base)
         except Untrusted:
             return verified
-        return self._publish(proposal, base) if proposal.missing(base.root) == 0 else verified
+        if proposal.missing(base.root) > 0:
+            return verified
+        try:
+            return self._publish(proposal, base)
+        except UserError:  # the disk is full, or the server's key is gone: the present state goes on being served
+            return self._verify()
 
     def _check(self, proposal: Proposal, verified: Verified) -> None:
         """Raises Untrusted unless the proposal does what it says, and is the one in the audit log."""
@@ -368,20 +374,20 @@ class ReleaseAuthority:
         from yearling.release.proposals import add_signatures
 
         add_signatures(proposal, verified, key_id, signatures)
+        is_complete = proposal.missing(verified.root) == 0
+        if is_complete:
+            self._online_signer(proposal, verified)  # raises before the last signature is stored, if it could not be published
         self._audit.append(actor, "release.sign", proposal.id, {"key": key_id})
         self._on_step("sign")
         self._pending().write(proposal)
-        is_complete = proposal.missing(verified.root) == 0
         if is_complete:
             self._publish(proposal, verified)
             self._refresh()
         return proposal.describe(verified.root, is_published=is_complete)
 
     def _publish(self, proposal: Proposal, before: Verified) -> Verified:
-        from yearling.release.metadata import online_key_id
-
         root = proposal.root.signed if proposal.root else before.root
-        signer = self.keys.online_signer(online_key_id(root))
+        signer = self._online_signer(proposal, before)
         repository, targets = self._repository(), proposal.targets.signed
         with translate_disk_errors(self.folder, all_errors=True):
             self._on_step("signed")
@@ -400,6 +406,11 @@ class ReleaseAuthority:
                 raise Untrusted(f"The change was signed but cannot be verified: {verified.problem}")
             self._finish(proposal, verified)
         return verified
+
+    def _online_signer(self, proposal: Proposal, before: Verified) -> CryptoSigner:
+        from yearling.release.metadata import online_key_id
+
+        return self.keys.online_signer(online_key_id(proposal.root.signed if proposal.root else before.root))
 
     def _finish(self, proposal: Proposal, verified: Verified) -> None:
         """What follows the commit point. Every step may be repeated."""
@@ -433,13 +444,6 @@ class ReleaseAuthority:
             if hashlib.sha256(content).hexdigest() == known:
                 return content
         return None
-
-    def _sole_key(self, state: ReleaseState, actor: str) -> KeyHolder | None:
-        """The key that signs at once: of the one holder, who is the actor, and not encrypted."""
-        if len(state.holders) != 1:
-            return None
-        holder = state.holders[0]
-        return holder if holder.is_stored and not holder.is_protected and holder.person_id == actor else None
 
     def _require_usable(self, state: ReleaseState, change: Change) -> None:
         if state.problem and change.kind not in _RENEWALS:

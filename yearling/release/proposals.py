@@ -23,6 +23,7 @@ from yearling.files.atomic import atomic_write_bytes
 from yearling.files.reading import open_regular_file
 from yearling.files.sync import make_directory, sync_directory
 from yearling.release.changes import apply_change
+from yearling.release.json_reading import read_json
 from yearling.release.metadata import (
     LIFETIMES,
     RULES_TARGET,
@@ -243,7 +244,7 @@ def _to_bytes(proposal: Proposal) -> bytes:
 
 def _from_bytes(proposal_id: str, content: bytes) -> Proposal:
     with malformed_as_untrusted("The file of the change"):
-        value = json.loads(content)
+        value = read_json(content)
         root = value["root"]
         return Proposal(
             id=proposal_id,
