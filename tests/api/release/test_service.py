@@ -16,6 +16,7 @@ from tests.api.turn_client import exchange, text_of
 from yearling.api import ReleaseService
 from yearling.api.release import running_canary
 from yearling.errors import StorageFailed, UserError
+from yearling.inference import FakeEngine
 from yearling.release import Change, ReleaseAuthority, ReleaseState, is_in_canary
 from yearling.store import Store
 
@@ -176,6 +177,18 @@ async def test_withdrawn_model_is_refused_by_name(site: Site) -> None:
         assert refused.status_code == 500
         assert "belongs to release 1, which was withdrawn" in refused.text
         assert await server.model_asked() == "first"
+
+
+async def test_engine_that_loaded_something_else_than_the_champion_is_refused(site: Site) -> None:
+    """Whatever the files say: the engine reports the hash of what it has loaded."""
+    async with site.serving():
+        pass
+    site.engines["first"] = FakeEngine(model_hash="0" * 64)
+    async with site.serving() as server:
+        await server.eventually(lambda: bool(server.service.problems()))
+        refused = await server.ask()
+        assert (refused.status_code, refused.json()["error"]["code"]) == (500, "untrusted")
+        assert "The hash of first is 000000000000, but release 0 names " in refused.text
 
 
 # Following
