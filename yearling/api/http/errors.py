@@ -19,6 +19,7 @@ from yearling.errors import (
     BadInput,
     Conflict,
     ContextLengthExceeded,
+    ModelStopped,
     NotAllowed,
     NotFound,
     StorageFailed,
@@ -37,6 +38,7 @@ _RESPONSE_BY_ERROR: tuple[tuple[type[UserError], int, str, str], ...] = (
     (NotFound, 404, "invalid_request_error", "not_found"),
     (NotAllowed, 403, "permission_error", "not_allowed"),
     (Conflict, 409, "invalid_request_error", "conflict"),
+    (ModelStopped, 503, "server_error", "model_stopped"),
     (Unavailable, 503, "server_error", "unavailable"),
     (StorageFailed, 507, "server_error", "storage_failed"),
     (Untrusted, 500, "server_error", "untrusted"),
@@ -106,8 +108,11 @@ def _from_user_error(error: UserError) -> ApiError:
         if isinstance(error, error_class):
             if isinstance(error, NotFound) and error.param == "model":
                 code = "model_not_found"
-            retry_after_s = 1 if status == 503 else None
             message = hide_local_paths(str(error))
+            if isinstance(error, ModelStopped):  # OpenAI's clients repeat a 503 unless this header tells them not to
+                headers = {"x-should-retry": "false"}
+                return ApiError(status, message, kind=kind, param=error.param, code=code, headers=headers)
+            retry_after_s = 1 if status == 503 else None
             return ApiError(status, message, kind=kind, param=error.param, code=code, retry_after_s=retry_after_s)
     return ApiError(400, hide_local_paths(str(error)), param=error.param)
 
