@@ -19,9 +19,9 @@ from yearling.errors import NotFound, Untrusted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from yearling.evals import TrainingHistory
-    from yearling.models import LocalModel, PublishedAdapter
-    from yearling.store import TrainingRunStore
+    from yearling.evals import ModelCard, TrainingHistory
+    from yearling.models import AdapterLibrary, LocalModel, ModelLibrary, PublishedAdapter
+    from yearling.store import Store, TrainingRunStore
 
 _PUBLISHED_SOURCES = ("pypi:", "hf:", "https:")
 
@@ -36,7 +36,7 @@ def card(
     data_dir: Path | None = DATA_DIR,
 ) -> None:
     """Print the system card of a model: origin, training data (counts only), all exam results, worst answers and limits."""
-    from yearling.evals import build_model_card, render_model_card_markdown, render_model_card_page
+    from yearling.evals import render_model_card_markdown, render_model_card_page
     from yearling.models import AdapterLibrary, ModelLibrary
     from yearling.store import Store
 
@@ -46,18 +46,29 @@ def card(
     local = library.get(name.partition("+")[0])
     adapter = adapters.get(name) if "+" in name else None
     with Store.open(settings) as store:
-        model_card = build_model_card(
-            store,
-            adapter.served_name(local.name) if adapter else local.name,
-            local.sha256 + (f"+{adapter.sha256}" if adapter else ""),
-            facts=_model_facts(local, adapter),
-            training=find_training_lineage(local, adapter, library.list(), adapters.get, store.runs),
-        )
+        model_card, _ = describe_model(store, library, adapters, local, adapter)
     if html is None:
         out.print(render_model_card_markdown(model_card), markup=False, highlight=False, soft_wrap=True)
         return
     write_lines(html, [render_model_card_page(model_card).encode()])
     err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
+
+
+def describe_model(
+    store: Store, library: ModelLibrary, adapters: AdapterLibrary, local: LocalModel, adapter: PublishedAdapter | None
+) -> tuple[ModelCard, TrainingHistory]:
+    """The system card of a model, or of an adapter on it, and the training runs behind it."""
+    from yearling.evals import build_model_card
+
+    training = find_training_lineage(local, adapter, library.list(), adapters.get, store.runs)
+    card = build_model_card(
+        store,
+        adapter.served_name(local.name) if adapter else local.name,
+        local.sha256 + (f"+{adapter.sha256}" if adapter else ""),
+        facts=_model_facts(local, adapter),
+        training=training,
+    )
+    return card, training
 
 
 def find_training_lineage(
