@@ -29,7 +29,7 @@ def lineage(
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Show where a model comes from (judgements, consensus, lessons, runs, exams, releases), or which models learnt from a person.
+    """Show where a model comes from (judgements, lessons, runs, exams, releases), or which models learnt from a person.
 
     Judgements that were withdrawn since are counted, and released models that still carry them are named."""
     from yearling.loop import trace_model, trace_person
