@@ -136,9 +136,7 @@ def test_what_only_reports_blocks_nothing() -> None:
 def test_one_person_at_home_reads_what_their_judgements_can_show() -> None:
     result = verdict(maths=MissingEvidence("Run it."))
     assert (result.decision, result.overridable) == ("INCONCLUSIVE", True)
-    assert result.summary == (
-        "Not proven: 12 judgements can show only a gain of 40 points; nothing that we check got worse."
-    )
+    assert result.summary == ("Not proven: 12 judgements can show only a gain of 40 points; nothing that we check got worse.")
     few = paired(n=1, p_better=0.5, detectable=2.49, unit="judgement")
     assert verdict(maths=None, preference=few).summary.startswith("Not proven: 1 judgement is too few to show any gain;")
 
@@ -262,7 +260,9 @@ def test_the_champion_against_itself_is_inconclusive() -> None:
 
 
 def test_too_few_cases_or_tokens_are_inconclusive() -> None:
-    rules = RULES.replace('exam = "gsm8k"', 'exam = "gsm8k"\nmin_cases = 600').replace("max = 0.2", "max = 0.2\nmin_tokens = 6000")
+    rules = RULES.replace('exam = "gsm8k"', 'exam = "gsm8k"\nmin_cases = 600').replace(
+        "max = 0.2", "max = 0.2\nmin_tokens = 6000"
+    )
     result = verdict(rules)
     assert "asks for 600" in reason(result, "maths")
     assert "asks for 6000" in reason(result, "parity")
