@@ -1,5 +1,6 @@
-"""Releases: what may be served, who decides it by signatures, gates as rules, and the stop switch. Runs no exams, loads no models."""
+"""Releases: what may be served, who decides it by signatures, gates as rules, and the stop switch. It runs no exams."""
 
+from yearling.release.audit_trail import logged_change
 from yearling.release.authority import ReleaseAuthority
 from yearling.release.changes import rollback_target
 from yearling.release.decisions import check_decision, find_decision, gate_record_sha256
@@ -18,6 +19,7 @@ from yearling.release.gates import (
     RuleEvidence,
     decide,
 )
+from yearling.release.history import MAX_METADATA_BYTES, MetadataHistory, SignedRoot, SignedVersion, read_history
 from yearling.release.state import (
     Change,
     ChangeKind,
@@ -31,6 +33,7 @@ from yearling.release.state import (
 from yearling.release.stop import StopNotice, StopSwitch
 
 __all__ = [
+    "MAX_METADATA_BYTES",
     "BoundEvidence",
     "Change",
     "ChangeKind",
@@ -47,6 +50,7 @@ __all__ = [
     "IncidentEvidence",
     "KeyHolder",
     "MeasuredEvidence",
+    "MetadataHistory",
     "MissingEvidence",
     "PairedEvidence",
     "PendingChange",
@@ -55,6 +59,8 @@ __all__ = [
     "ReleaseStage",
     "ReleaseState",
     "RuleEvidence",
+    "SignedRoot",
+    "SignedVersion",
     "StopNotice",
     "StopSwitch",
     "check_decision",
@@ -62,6 +68,8 @@ __all__ = [
     "default_rules_text",
     "find_decision",
     "gate_record_sha256",
+    "logged_change",
     "parse_rules",
+    "read_history",
     "rollback_target",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TypedDict
 
@@ -63,6 +63,12 @@ class AuditLog:
         with self._database.read() as connection:
             return connection.scalar(sa.select(sa.func.max(audit_log.c.sequence))) or 0
 
+    def hashes(self) -> dict[int, str]:
+        """The hash of every entry, by its sequence number."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(audit_log.c.sequence, audit_log.c.hash))
+            return {row.sequence: row.hash for row in rows}
+
     def verify(self) -> ChainVerification:
         """Check the whole chain and recompute every hash."""
         with self._database.read() as connection:
@@ -102,6 +108,23 @@ def verify_audit_chain(connection: Connection) -> ChainVerification:
     """Check every entry in order, up to the first fault."""
     rows = connection.execution_options(yield_per=1000).execute(sa.select(audit_log).order_by(audit_log.c.sequence))
     return verify_chain(rows, _find_fault)
+
+
+def verify_audit_entries(entries: Iterable[AuditEntry]) -> ChainVerification:
+    """Check entries that came from elsewhere, in order, up to the first fault."""
+    return verify_chain(entries, lambda entry: "" if entry.hash == hash_audit_entry(_values_of(entry)) else CONTENT_CHANGED)
+
+
+def _values_of(entry: AuditEntry) -> AuditValues:
+    return {
+        "sequence": entry.sequence,
+        "created_utc": entry.created_utc,
+        "actor": entry.actor,
+        "action": entry.action,
+        "subject": entry.subject,
+        "detail": entry.detail,
+        "previous_hash": entry.previous_hash,
+    }
 
 
 def _find_fault(row: TableRow) -> str:
