@@ -4,6 +4,7 @@ from yearling.release.audit_trail import logged_change
 from yearling.release.authority import ReleaseAuthority
 from yearling.release.changes import rollback_target
 from yearling.release.decisions import check_decision, find_decision, gate_record_sha256
+from yearling.release.drafts import ReleaseLineage, find_lineage, new_draft, release_name, store_draft
 from yearling.release.gate_rules import GateRule, GateRuleKind, GateRuleRole, GateRules, default_rules_text, parse_rules
 from yearling.release.gates import (
     BoundEvidence,
@@ -20,6 +21,7 @@ from yearling.release.gates import (
     decide,
 )
 from yearling.release.history import MAX_METADATA_BYTES, MetadataHistory, SignedRoot, SignedVersion, read_history
+from yearling.release.key_files import write_key_file
 from yearling.release.state import (
     Change,
     ChangeKind,
@@ -56,6 +58,7 @@ __all__ = [
     "PendingChange",
     "ReleaseAuthority",
     "ReleaseDecision",
+    "ReleaseLineage",
     "ReleaseStage",
     "ReleaseState",
     "RuleEvidence",
@@ -67,9 +70,14 @@ __all__ = [
     "decide",
     "default_rules_text",
     "find_decision",
+    "find_lineage",
     "gate_record_sha256",
     "logged_change",
+    "new_draft",
     "parse_rules",
     "read_history",
+    "release_name",
     "rollback_target",
+    "store_draft",
+    "write_key_file",
 ]
