@@ -106,7 +106,7 @@ GOOD: dict[str, RuleEvidence] = {
 }
 
 
-def verdict(rules: str = RULES, *, champion: str = "old", **changes: RuleEvidence | None) -> GateVerdict:
+def verdict(rules: Any = RULES, *, champion: Any = "old", **changes: Any) -> GateVerdict:
     evidence = {rule: found for rule, found in {**GOOD, **changes}.items() if found is not None}
     return decide(parse_rules(rules), GateEvidence(champion=champion, challenger="new", by_rule=evidence))
 

@@ -21,6 +21,7 @@ from yearling.release.gates import (
     decide,
 )
 from yearling.release.history import MAX_METADATA_BYTES, MetadataHistory, SignedRoot, SignedVersion, read_history
+from yearling.release.incidents import IncidentHistory, IncidentRecurrence, incident_history
 from yearling.release.key_files import write_key_file
 from yearling.release.state import (
     Change,
@@ -50,6 +51,8 @@ __all__ = [
     "GateVerdict",
     "HolderKey",
     "IncidentEvidence",
+    "IncidentHistory",
+    "IncidentRecurrence",
     "KeyHolder",
     "MeasuredEvidence",
     "MetadataHistory",
@@ -72,6 +75,7 @@ __all__ = [
     "find_decision",
     "find_lineage",
     "gate_record_sha256",
+    "incident_history",
     "logged_change",
     "new_draft",
     "parse_rules",

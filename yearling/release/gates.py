@@ -218,8 +218,12 @@ def _find_invalid_number(evidence: RuleEvidence) -> str:
         if evidence.n < 1 or not math.isfinite(evidence.value):
             return "The measurement has no value, so it decides nothing."
     elif isinstance(evidence, BoundEvidence):
-        if not sum(clause.outputs for clause in evidence.clauses) or not 0 <= evidence.p_more <= 1:
-            return "No answer was tested on these clauses, so nothing is known of them."
+        has_answers = any(clause.outputs for clause in evidence.clauses)
+        return (
+            ""
+            if has_answers and 0 <= evidence.p_more <= 1
+            else "No answer was tested on these clauses, so nothing is known of them."
+        )
     return ""
 
 

@@ -1,1 +1,1 @@
-"""Commands of releases: the audit, lineage, exported models."""
+"""Commands about releases."""
