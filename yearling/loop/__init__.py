@@ -1,4 +1,4 @@
-"""The conductor: comparison of exam runs, evidence of gates, lineage, and the audit by an outside referee. The cycle itself is planned."""
+"""The conductor: exam comparisons, evidence of gates, lineage, an outside referee's audit. The cycle is planned."""
 
 from yearling.loop.exam_comparison import compare_exam_runs
 from yearling.loop.gating import GateOutcome, decide_what_if, gate_challenger, hash_gate_body, replay_gate, resolve_model_hash
@@ -26,9 +26,16 @@ from yearling.loop.lineage import (
     trace_model,
     trace_person,
 )
+from yearling.loop.referee.export import WrittenExport, write_audit_export
+from yearling.loop.referee.log_checks import AuditFault
+from yearling.loop.referee.recheck import RecheckedFigure, RefereeReport, check_audit_export
+from yearling.loop.referee.verification import AuditCheck, AuditReport, verify_audit
 from yearling.loop.training_history import find_training_history
 
 __all__ = [
+    "AuditCheck",
+    "AuditFault",
+    "AuditReport",
     "GateOutcome",
     "IncidentCaseResult",
     "LineageExam",
@@ -41,9 +48,13 @@ __all__ = [
     "NextLessonSet",
     "PersonLineage",
     "PersonModel",
+    "RecheckedFigure",
+    "RefereeReport",
     "StageOf",
     "TracedModel",
+    "WrittenExport",
     "accept_incident",
+    "check_audit_export",
     "check_incidents",
     "compare_exam_runs",
     "decide_what_if",
@@ -57,4 +68,6 @@ __all__ = [
     "resolve_model_hash",
     "trace_model",
     "trace_person",
+    "verify_audit",
+    "write_audit_export",
 ]
