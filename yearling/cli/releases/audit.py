@@ -51,7 +51,7 @@ def export(
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Export the audit for an outside referee: log, signed metadata, gates with their evidence, exams, consensus. No private words.
+    """Export the audit for an outside referee: log, signed metadata, gates with their evidence, exams, consensus.
 
     Answers that came from conversations, and the words of those who reported an answer, are replaced by their hash."""
     from yearling.loop import write_audit_export
@@ -84,7 +84,7 @@ def check(
 ) -> None:
     """Recompute every figure of an exported audit, from stored answers, and compare. Exit code 1 if anything differs.
 
-    Nothing but the file is needed, and nothing is generated. The published checkers of some exams are used if they are downloaded."""
+    Nothing but the file is needed, and nothing is generated. Some exams use published checkers if they are downloaded."""
     from yearling.evals import ExamDataFolders
     from yearling.loop import check_audit_export
 
