@@ -20,6 +20,7 @@ from yearling.errors import Untrusted, UserError
 from yearling.feedback import ReplayReport, replay_publication
 from yearling.loop.gating import recompute_evidence, replay_gate
 from yearling.loop.referee.archive import OpenExport, open_export
+from yearling.loop.referee.canary_checks import check_canaries
 from yearling.loop.referee.differences import find_difference, readable_row
 from yearling.loop.referee.export import evidence_runs
 from yearling.loop.referee.log_checks import (
@@ -143,7 +144,9 @@ class _Recheck:
             runs = RunChecks(store, export, self._folders, self._on_status)
             for subject, name, difference, skipped in runs.check():
                 self._add(subject, name, difference, skipped=skipped)
-            self._check_canaries(store, entries)
+        self._on_status("Following the canaries again")
+        for number, difference, skipped in check_canaries(export, history, entries, self._scratch):
+            self._add(f"release {number}", "canary", difference, skipped=skipped)
         self._check_consensus(releases)
         decided = self._signed_decisions(history, gates)
         for gate in decided:
@@ -206,7 +209,6 @@ class _Recheck:
         self._load_table(store, "incidents", "id", None if run_ids is None else tested)
         if run_ids is None:
             self._load_table(store, "incident_checks")
-            self._load_table(store, "canary_observations")
 
     def _load_table(self, store: Store, table: AuditTableName, key: str = "", wanted: Collection[str] | None = None) -> None:
         """Insert the rows of a table, or those whose column `key` has a wanted value."""
@@ -236,29 +238,6 @@ class _Recheck:
         for snapshot, number in named.items():
             missing = "" if snapshot in runs else f"No run of the consensus has the snapshot {snapshot}."
             self._add(f"release {number}", "consensus", missing or ("" if only_other_code else first))
-
-    def _check_canaries(self, store: Store, entries: Iterable[AuditEntry]) -> None:
-        """Follow the observations of every canary again, and compare with what the log says of it."""
-        from yearling.evals import run_canary_test
-
-        by_release: dict[int, list[str]] = {}
-        for row in self._export.lines("canary_observations.jsonl"):
-            by_release.setdefault(int(row["release"]), []).append(row["id"])
-        stopped = {entry.subject: entry for entry in entries if entry.action == "canary.stop"}
-        for release in sorted(by_release):
-            pairs: dict[str, dict[str, bool]] = {}
-            for seen in store.canaries.list(release):
-                if seen.pair is not None:
-                    pairs.setdefault(seen.pair, {})[seen.arm] = bool(seen.flags)
-            complete = [pair for pair in pairs.values() if len(pair) == 2]
-            result = run_canary_test([pair["champion"] for pair in complete], [pair["challenger"] for pair in complete])
-            detail = f"{result.decision} after {result.num_pairs} pairs"
-            if str(release) in stopped and result.decision != "stop":
-                self._add(f"release {release}", "canary", f"The log says that it was stopped; the pairs say: {detail}.")
-            elif result.decision == "stop" and str(release) not in stopped:
-                self._add(f"release {release}", "canary", f"The pairs say: {detail}; the log has no stop of it.")
-            else:
-                self._add(f"release {release}", "canary")
 
     def _signed_decisions(self, history: MetadataHistory, gates: Mapping[str, GateRecord]) -> list[GateRecord]:
         """The gate decisions that signed states name."""
