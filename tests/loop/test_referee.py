@@ -119,7 +119,7 @@ def test_a_change_of_anything_is_found(exported: Exported, tmp_path: Path, what:
 
 
 def run_of(exported: Exported, exam: str) -> str:
-    return next(row["id"] for row in exported.lines("exam_runs.jsonl") if row["exam"] == exam)
+    return next(str(row["id"]) for row in exported.lines("exam_runs.jsonl") if row["exam"] == exam)
 
 
 def test_a_better_grade_a_better_summary_and_a_better_answer_are_found(exported: Exported, tmp_path: Path) -> None:

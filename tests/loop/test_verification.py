@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,15 +16,19 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Run
-from tests.loop.conftest import *  # noqa: F403
 from tests.release.conftest import Installation, alone, installation, quorum
+from tests.store.conftest import database_url, postgres_server, settings, store
+from yearling.clock import now_utc
 from yearling.config import Settings
 from yearling.errors import UserError
 from yearling.loop import AuditReport, verify_audit
+from yearling.loop.referee.verification import read_repository
 from yearling.release import Change
 from yearling.store import Store
+from yearling.store.audit import AuditValues, hash_audit_entry
+from yearling.store.database.schema import audit_log
 
-__all__ = ["alone", "installation", "quorum"]
+__all__ = ["alone", "database_url", "installation", "postgres_server", "quorum", "settings", "store"]
 
 
 def verify(installation: Installation) -> AuditReport:
@@ -143,11 +148,12 @@ def test_records_that_were_removed_or_changed_are_found(alone: Installation) -> 
 def test_metadata_that_was_changed_removed_or_replaced_is_found(alone: Installation) -> None:
     live(alone)
     repository = alone.folder / "repository"
-    for name, change in {
+    changes: dict[str, Callable[[bytes], bytes]] = {
         "3.targets.json": lambda content: content.replace(b'"reason"', b'"reasom"'),
         "1.root.json": lambda content: content.replace(b'"threshold":1', b'"threshold":0'),
         "timestamp.json": lambda content: content[:-10],
-    }.items():
+    }
+    for name, change in changes.items():
         original = (repository / name).read_bytes()
         changed = change(original)
         assert changed != original
@@ -248,6 +254,31 @@ def pages_of(path: Path) -> list[tuple[int, int]]:
         return [(number, size) for (number,) in pages]
 
 
+def flip_metadata(installation: Installation, count: int, seed: int) -> dict[str, int]:
+    """Flip one bit at a time in a file of the signed metadata: a fault, or exactly the history that was signed."""
+    live(installation)
+    folder = installation.folder / "repository"
+    expected = read_repository(folder)
+    assert expected.faults == []
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    rng, outcomes = random.Random(seed), {"reported": 0, "harmless": 0}
+    for _ in range(count):
+        path = rng.choice(files)
+        content = path.read_bytes()
+        damaged = bytearray(content)
+        damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
+        path.write_bytes(damaged)
+        found = read_repository(folder)
+        if found.faults or (found.roots != expected.roots and not verify(installation).ok):
+            outcomes["reported"] += 1
+        else:  # such as a snapshot that nothing names any more
+            assert (found.roots, found.versions, found.current) == (expected.roots, expected.versions, expected.current)
+            assert found.contents == expected.contents
+            outcomes["harmless"] += 1
+        path.write_bytes(content)
+    return outcomes
+
+
 @pytest.mark.slow
 def test_a_sample_of_flipped_bits_in_the_database(tmp_path: Path) -> None:
     outcomes = flip_bytes(tmp_path, 40, seed=1)
@@ -258,3 +289,43 @@ def test_a_sample_of_flipped_bits_in_the_database(tmp_path: Path) -> None:
 @pytest.mark.drill
 def test_a_thousand_flipped_bits_in_the_database(tmp_path: Path) -> None:
     print(flip_bytes(tmp_path, 1000, seed=2))
+
+
+@pytest.mark.slow
+def test_a_sample_of_flipped_bits_in_the_metadata(alone: Installation) -> None:
+    outcomes = flip_metadata(alone, 60, seed=1)
+    print(outcomes)
+    assert outcomes["reported"] > 30
+
+
+@pytest.mark.drill
+def test_a_thousand_flipped_bits_in_the_metadata(alone: Installation) -> None:
+    print(flip_metadata(alone, 1000, seed=2))
+
+
+@pytest.mark.drill
+def test_a_hundred_thousand_entries_take_at_most_five_seconds(store: Store) -> None:
+    """On SQLite and on Postgres."""
+    head = "0" * 64
+    rows: list[dict[str, object]] = []
+    for sequence in range(store.audit.latest_sequence() + 1, 100_001):
+        head = head if rows else store.audit.verify().head
+        values: AuditValues = {
+            "sequence": sequence,
+            "created_utc": now_utc(),
+            "actor": "0190aaaa-bbbb-cccc-dddd-eeeeffff0000",
+            "action": "session.open",
+            "subject": str(sequence),
+            "detail": {"how": "password"},
+            "previous_hash": head,
+        }
+        head = hash_audit_entry(values)
+        rows.append({**values, "detail": '{"how":"password"}', "hash": head})
+    with store.database.write() as connection:
+        connection.execute(audit_log.insert(), rows)
+    started, processor = time.monotonic(), time.process_time()
+    report = verify_audit(store, store.settings.data_dir / "release")
+    wall_s, processor_s = time.monotonic() - started, time.process_time() - processor
+    print(f"{report.entries} entries: {wall_s:.2f} s, of which {processor_s:.2f} s here")
+    assert (report.ok, report.entries) == (True, 100_000)
+    assert processor_s <= 5

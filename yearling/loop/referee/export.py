@@ -181,8 +181,14 @@ class _Exporter:
             yield row
 
     def _offered_samples(self, sample_ids: Sequence[str]) -> set[str]:
+        """The samples whose words everybody here may read as they are stored: offered, not withdrawn and not edited before."""
+        offers = self._store.offers
         owners = {sample.person_id for sample in self._store.samples.get_many(sample_ids).values()}
-        return {sample_id for owner in owners for sample_id in self._store.offers.live_ids_by_sample(sample_ids, person_id=owner)}
+        live: dict[str, str] = {}
+        for owner in owners:
+            live |= offers.live_ids_by_sample(sample_ids, person_id=owner)
+        records = offers.get_many(sorted(live.values()))
+        return {sample_id for sample_id, offer_id in live.items() if not records[offer_id].edited}
 
     def _incidents(self) -> Iterator[AuditRow]:
         """Incidents without the words of who opened them. The case and the review are the reviewer's."""
