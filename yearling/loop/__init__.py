@@ -1,6 +1,7 @@
-"""The conductor: exam comparisons, evidence of gates, lineage, an outside referee's audit. The cycle is planned."""
+"""Conducts what needs several rooms: exam comparisons, gates, canaries, incidents, lineage, audits. The cycle itself is planned."""
 
 from yearling.loop.canary import (
+    FAILED_ANSWER,
     CanaryReport,
     CanaryState,
     CanaryStopSwitch,
@@ -45,6 +46,7 @@ from yearling.loop.referee.verification import AuditCheck, AuditReport, verify_a
 from yearling.loop.training_history import find_training_history
 
 __all__ = [
+    "FAILED_ANSWER",
     "AuditCheck",
     "AuditFault",
     "AuditReport",

@@ -34,12 +34,15 @@ MONITOR_SHARES: Mapping[str, float] = {
 """The share of the allowed probability of a false stop that each monitor may spend. They add up to 1 (Bonferroni)."""
 
 _FLAGS: Mapping[str, frozenset[str]] = {
-    "bad_answers": frozenset({"empty", "cut", "repetition"}),
+    "bad_answers": frozenset({"empty", "cut", "repetition", "failed"}),
     "refusals": frozenset({"refusal"}),
     "spec": frozenset({"spec"}),
     "preference": frozenset({"not_preferred"}),
 }
 NOT_PREFERRED = "not_preferred"
+FAILED_ANSWER = "failed"
+"""The flag of an answer that the model could not give."""
+
 SLOWER_BY = 1.5
 """An answer that starts this many times later than the other one counts as slow."""
 
@@ -332,7 +335,7 @@ def _run_monitor(name: str, num_pairs: int, events: Sequence[bool], alpha: float
 
 
 _MONITOR_NAMES: Mapping[str, str] = {
-    "bad_answers": "empty, cut or repetitive answers",
+    "bad_answers": "empty, cut, repetitive or failed answers",
     "refusals": "refusals",
     "spec": "words that the behaviour spec rules out",
     "thumbs": "thumbs down",
