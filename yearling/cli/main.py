@@ -28,6 +28,7 @@ from yearling.cli.people import app as people_app
 from yearling.cli.releases.audit import app as audit_app
 from yearling.cli.releases.incidents import app as incident_app
 from yearling.cli.releases.lineage import lineage
+from yearling.cli.releases.release import app as release_app
 from yearling.cli.serve import serve
 from yearling.cli.spec import app as spec_app
 from yearling.cli.standard_streams import StandardOutput, discard_output
@@ -64,6 +65,7 @@ app.add_typer(spec_app, name="spec")
 app.add_typer(exam_app, name="exam")
 app.add_typer(audit_app, name="audit")
 app.add_typer(incident_app, name="incident")
+app.add_typer(release_app, name="release")
 app.add_typer(bench_app, name="bench")
 
 

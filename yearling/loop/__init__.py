@@ -1,4 +1,4 @@
-"""Conducts what needs several rooms: exam comparisons, gates, canaries, incidents, lineage, audits. The cycle itself is planned."""
+"""Conducts what needs several rooms: exam comparisons, gates, canaries, incidents, lineage, audits. The cycle is planned."""
 
 from yearling.loop.canary import (
     FAILED_ANSWER,

@@ -17,12 +17,20 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from securesystemslib.signer import CryptoSigner, Key, Signature, SSlibKey
-from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 from tuf.api.serialization import DeserializationError
 
 from yearling.errors import BadInput, Conflict, Untrusted
-from yearling.release.state import MAX_HOLDERS, Change, HolderKey, KeyHolder, SignedState, state_from_json, state_to_json
+from yearling.release.state import (
+    MAX_HOLDERS,
+    Change,
+    HolderKey,
+    KeyHolder,
+    SignedState,
+    ed25519_fields,
+    state_from_json,
+    state_to_json,
+)
 
 LIFETIMES: Mapping[str, timedelta] = {
     "root": timedelta(days=365),
@@ -53,11 +61,9 @@ def target_release(path: str) -> int | None:
 
 def ed25519_key(public: str, *, name: str = "", person_id: str = "") -> SSlibKey:
     """A public key, with whose it is. Its id is the hash of the key, as the specification recommends."""
-    from securesystemslib.signer._utils import compute_default_keyid
-
-    keyval = {"public": public}
     owner = {STATE_FIELD: {"name": name, "person_id": person_id}} if person_id else {}
-    return SSlibKey(compute_default_keyid("ed25519", "ed25519", keyval), "ed25519", "ed25519", keyval, owner)
+    key_id = HolderKey(public=public, name=name, person_id=person_id).key_id
+    return SSlibKey(key_id, **ed25519_fields(public), unrecognized_fields=owner)
 
 
 def first_root(holder: HolderKey, online: str, *, now: datetime) -> Root:
@@ -101,8 +107,8 @@ def next_root(before: Root, change: Change, *, expires: datetime) -> Root:
     threshold = root.roles["root"].threshold if change.threshold is None else change.threshold
     if not 1 <= threshold <= num_keys:
         raise BadInput(
-            f"The threshold {threshold} is impossible with {num_keys} keys.",
-            advice="Change the threshold in the same step, or before.",
+            f"A threshold of {threshold} is impossible with {num_keys} {'key' if num_keys == 1 else 'keys'}.",
+            advice="Choose another threshold with --threshold, or add a key-holder first.",
             param="threshold",
         )
     for role in HOLDER_ROLES:
@@ -218,14 +224,6 @@ def is_valid_signature(key: Key, signature: Signature, payload: bytes) -> bool:
     except (UnverifiedSignatureError, ValueError):
         return False
     return True
-
-
-def require_signed(root: Root, role: str, metadata: Metadata[Any]) -> None:
-    """Raises Untrusted unless enough holders signed the metadata."""
-    try:
-        root.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
-    except RepositoryError as error:
-        raise Untrusted(f"The {role} metadata lacks signatures ({error}).") from None
 
 
 def _revoke(root: Root, key_id: str) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from yearling.files.atomic import atomic_write_bytes
 from yearling.files.reading import open_regular_file
 from yearling.files.sync import make_directory, sync_directory
 from yearling.release.changes import apply_change
+from yearling.release.json_reading import read_json
 from yearling.release.metadata import (
     LIFETIMES,
     RULES_TARGET,
@@ -72,6 +73,12 @@ class Proposal:
     def missing(self, root: Root) -> int:
         """How many signatures are missing at least; `root` is in force now."""
         return missing_signatures(root, self.root, self.targets)
+
+    def person_of(self, root: Root, key_id: str) -> str:
+        """The id of the person whose key this is, in the root in force or in the proposed one; empty if nobody's."""
+        roots = (root, *((self.root.signed,) if self.root else ()))
+        holders = {holder.key_id: holder.person_id for known in roots for holder in holders_of(known)}
+        return holders.get(key_id, "")
 
     def describe(self, root: Root, *, is_published: bool = False) -> PendingChange:
         """The proposal as a record; `root` is in force now, or was before the proposal was published."""
@@ -174,6 +181,14 @@ def check_proposal(proposal: Proposal, verified: Verified) -> None:
             raise Untrusted("The pending change would do something else than it says.", advice=_cancel(proposal))
 
 
+def base_of(proposal: Proposal, verified: Verified) -> Verified:
+    """What a proposal was made on. A kill between the new root and the new timestamp leaves the new root in force already."""
+    root = proposal.root
+    if root is None or root.signed.version != verified.root.version or len(verified.roots) < 2:
+        return verified
+    return replace(verified, root=parse_metadata(verified.roots[-2], Root).signed)
+
+
 def add_signatures(proposal: Proposal, verified: Verified, key_id: str, signatures: tuple[str, ...]) -> None:
     """Add a holder's signatures, one per payload. Raises BadInput for a key that has no vote or a signature that is not valid."""
     root = proposal.root.signed if proposal.root else verified.root
@@ -229,7 +244,7 @@ def _to_bytes(proposal: Proposal) -> bytes:
 
 def _from_bytes(proposal_id: str, content: bytes) -> Proposal:
     with malformed_as_untrusted("The file of the change"):
-        value = json.loads(content)
+        value = read_json(content)
         root = value["root"]
         return Proposal(
             id=proposal_id,

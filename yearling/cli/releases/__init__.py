@@ -1,1 +1,1 @@
-"""Commands about releases."""
+"""Commands about releases: `yearling release ...`."""
