@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Run
-from tests.release.conftest import Installation, alone, installation, quorum
+from tests.release.conftest import Installation
 from tests.store.conftest import database_url, postgres_server, settings, store
 from yearling.clock import now_utc
 from yearling.config import Settings
@@ -28,7 +28,7 @@ from yearling.store import Store
 from yearling.store.audit import AuditValues, hash_audit_entry
 from yearling.store.database.schema import audit_log
 
-__all__ = ["alone", "database_url", "installation", "postgres_server", "quorum", "settings", "store"]
+__all__ = ["database_url", "postgres_server", "settings", "store"]
 
 
 def verify(installation: Installation) -> AuditReport:
@@ -101,6 +101,7 @@ def rewrite_log(installation: Installation, keep: Callable[[dict[str, Any]], boo
         connection.commit()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("action", "check", "sentence"),
     [
@@ -125,6 +126,7 @@ def test_a_chain_that_was_written_anew_without_an_entry_is_found(
     assert any(sentence in fault for fault in faults), report.faults
 
 
+@pytest.mark.slow
 def test_a_chain_that_was_cut_off_or_written_anew_misses_the_signed_heads(alone: Installation) -> None:
     live(alone)
     rewrite_log(alone, lambda entry: entry["action"] != "incident.open")
@@ -133,6 +135,7 @@ def test_a_chain_that_was_cut_off_or_written_anew_misses_the_signed_heads(alone:
     assert heads[0].entry
 
 
+@pytest.mark.slow
 def test_records_that_were_removed_or_changed_are_found(alone: Installation) -> None:
     live(alone)
     with closing(sqlite3.connect(alone.store.database.path or "")) as connection:
@@ -145,6 +148,7 @@ def test_records_that_were_removed_or_changed_are_found(alone: Installation) -> 
         assert expected in sentences
 
 
+@pytest.mark.slow
 def test_metadata_that_was_changed_removed_or_replaced_is_found(alone: Installation) -> None:
     live(alone)
     repository = alone.folder / "repository"
@@ -182,6 +186,7 @@ def test_an_installation_without_releases_verifies(installation: Installation, r
     assert "No fault found" in result.stdout
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_first_fault_with_its_entry(alone: Installation, run_yearling: Run) -> None:
     live(alone)
     assert run_yearling("audit", "verify").exit_code == 0

@@ -18,6 +18,9 @@ from yearling.records import AuditEntry
 from yearling.release import CanaryRules, MetadataHistory, parse_rules
 from yearling.store import Store, load_audit_rows
 
+CANARY_STOP = "canary.stop"
+"""The action of the audit log by which a monitor stopped a canary."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Challenger:
@@ -31,7 +34,7 @@ def check_canaries(
     export: OpenExport, history: MetadataHistory, entries: list[AuditEntry], scratch: Path
 ) -> Iterator[tuple[int, str, str]]:
     """(release, difference, why it was not recomputed) for each release with observations."""
-    stops = {entry.subject: entry for entry in entries if entry.action == "canary.stop"}
+    stops = {entry.subject: entry for entry in entries if entry.action == CANARY_STOP}
     releases = sorted({int(row["release"]) for row in export.lines("canary_observations.jsonl")})
     for release in releases:
         stop = stops.get(str(release))

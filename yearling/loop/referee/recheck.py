@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,10 +20,11 @@ from yearling.errors import Untrusted, UserError
 from yearling.feedback import ReplayReport, replay_publication
 from yearling.loop.gating import recompute_evidence, replay_gate
 from yearling.loop.referee.archive import OpenExport, open_export
-from yearling.loop.referee.canary_checks import check_canaries
+from yearling.loop.referee.canary_checks import CANARY_STOP, check_canaries
 from yearling.loop.referee.differences import find_difference, readable_row
 from yearling.loop.referee.export import evidence_runs
 from yearling.loop.referee.log_checks import (
+    CHECKED_ACTIONS,
     AuditFault,
     LogIndex,
     check_gates,
@@ -129,16 +130,18 @@ class _Recheck:
     def run(self) -> RefereeReport:
         """Check everything, in the order in which a figure rests on another."""
         export = self._export
-        entries = [_entry_from_json(value) for value in export.lines("audit.jsonl")]
-        self._on_status(f"Verifying {len(entries)} entries of the log")
-        chain = verify_audit_entries(entries)
+        self._on_status("Verifying the log")
+        entries: list[AuditEntry] = []
+        hashes: dict[int, str] = {}
+        chain = verify_audit_entries(self._read_log(entries, hashes))
         broken = "" if chain.broken_at is None else f"Entry {chain.broken_at} breaks the chain: {chain.reason}."
         self._add("log", "chain", broken)
         self._on_status("Verifying signatures")
         history = self._read_history()
         releases = [release_from_bytes(str(row["record"]).encode()) for row in export.lines("releases.jsonl")]
         gates = {gate.id: gate for gate in map(_gate_from_row, export.lines("gates.jsonl"))}
-        self._check_log(entries, history, releases, list(gates.values()))
+        log = LogIndex(entries, hashes)
+        self._check_log(log, history, releases, list(gates.values()))
         with Store.open(Settings(data_dir=self._scratch / "all")) as store:
             self._load(store, None)
             runs = RunChecks(store, export, self._folders, self._on_status)
@@ -173,11 +176,17 @@ class _Recheck:
         names = sorted(name.removeprefix(prefix) for name in self._export.names if name.startswith(prefix))
         return read_history(names, lambda name: self._export.read(f"{prefix}{name}", max_bytes=MAX_METADATA_BYTES))
 
-    def _check_log(
-        self, entries: list[AuditEntry], history: MetadataHistory, releases: list[Release], gates: list[GateRecord]
-    ) -> None:
+    def _read_log(self, kept: list[AuditEntry], hashes: dict[int, str]) -> Iterator[AuditEntry]:
+        """The entries one by one; those that later checks look at are kept, and of the others the hash."""
+        for value in self._export.lines("audit.jsonl"):
+            entry = _entry_from_json(value)
+            hashes[entry.sequence] = entry.hash
+            if entry.action in CHECKED_ACTIONS or entry.action == CANARY_STOP:
+                kept.append(entry)
+            yield entry
+
+    def _check_log(self, log: LogIndex, history: MetadataHistory, releases: list[Release], gates: list[GateRecord]) -> None:
         """What must be in the log is in it: as `yearling audit verify` checks on the installation itself."""
-        log = LogIndex(entries, {entry.sequence: entry.hash for entry in entries})
         with Store.open(Settings(data_dir=self._scratch / "incidents")) as store:
             self._load_table(store, "incidents")
             self._load_table(store, "incident_checks")

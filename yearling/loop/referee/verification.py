@@ -25,6 +25,7 @@ from yearling.store import Store
 T = TypeVar("T")
 
 MAX_REPOSITORY_FILES = 300_000
+_MAX_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +59,18 @@ class AuditReport:
 def verify_audit(store: Store, folder: Path) -> AuditReport:
     """Verify the audit log of a store against its records and against the signed metadata in `folder` (`data_dir/release`).
 
-    A record that cannot be read is a fault. Raises StorageFailed, and Untrusted if the log itself cannot be read.
+    A record that cannot be read is a fault. If something was released or signed meanwhile, everything is read again. Raises
+    StorageFailed, and Untrusted if the log itself cannot be read.
     """
+    for _ in range(_MAX_ATTEMPTS):
+        last = store.audit.latest_sequence()
+        report = _verify_once(store, folder)
+        if report.ok or not store.audit.entries(after=last, actions=CHECKED_ACTIONS, limit=1):
+            break
+    return report
+
+
+def _verify_once(store: Store, folder: Path) -> AuditReport:
     chain = store.audit.verify()
     broken = [] if chain.broken_at is None else [
         AuditFault(check="chain", sentence=f"Entry {chain.broken_at} breaks the chain: {chain.reason}.", entry=chain.broken_at)
