@@ -305,6 +305,8 @@ class _Recheck:
             self._add(subject, "decision", f"The gate {decision.gate} is not in the export.")
         elif gate_record_sha256(gate) != decision.gate_sha256 or gate.decision != decision.decision:
             self._add(subject, "decision", f"The gate {decision.gate} is not the one that was signed.")
+        elif gate.decision != "ALLOW" and gate.body.get("overridable") is False:
+            self._add(subject, "decision", f"The gate said {gate.decision} because of a limit that nobody can override.")
         elif gate.decision != "ALLOW" and not decision.override:
             self._add(subject, "decision", f"The gate said {gate.decision}, and nobody signed an override.")
         else:
