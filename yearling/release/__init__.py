@@ -1,8 +1,33 @@
-"""Releases: what may be served, who decides it by signatures, and the switch that stops it. Runs no exams and loads no models."""
+"""Releases: what may be served and who decides it by signatures, the stop switch, gates, canaries, incidents."""
 
 from yearling.release.authority import ReleaseAuthority
+from yearling.release.canary import CANARY_STAGES, CanaryPlan, is_in_canary, plan_canary
 from yearling.release.decisions import check_decision, find_decision, gate_record_sha256
 from yearling.release.drafts import ReleaseLineage, find_lineage, new_draft, release_name, store_draft
+from yearling.release.gate_rules import (
+    CanaryRules,
+    GateRule,
+    GateRuleKind,
+    GateRuleRole,
+    GateRules,
+    default_rules_text,
+    parse_rules,
+)
+from yearling.release.gates import (
+    BoundEvidence,
+    ClauseBugs,
+    GateDecision,
+    GateEvidence,
+    GateFinding,
+    GateVerdict,
+    IncidentEvidence,
+    MeasuredEvidence,
+    MissingEvidence,
+    PairedEvidence,
+    RuleEvidence,
+    decide,
+)
+from yearling.release.incidents import IncidentHistory, IncidentRecurrence, incident_history
 from yearling.release.key_files import write_key_file
 from yearling.release.state import (
     Change,
@@ -17,23 +42,49 @@ from yearling.release.state import (
 from yearling.release.stop import StopNotice, StopSwitch
 
 __all__ = [
+    "CANARY_STAGES",
+    "BoundEvidence",
+    "CanaryPlan",
+    "CanaryRules",
     "Change",
     "ChangeKind",
+    "ClauseBugs",
+    "GateDecision",
+    "GateEvidence",
+    "GateFinding",
+    "GateRule",
+    "GateRuleKind",
+    "GateRuleRole",
+    "GateRules",
+    "GateVerdict",
     "HolderKey",
+    "IncidentEvidence",
+    "IncidentHistory",
+    "IncidentRecurrence",
     "KeyHolder",
+    "MeasuredEvidence",
+    "MissingEvidence",
+    "PairedEvidence",
     "PendingChange",
     "ReleaseAuthority",
     "ReleaseDecision",
     "ReleaseLineage",
     "ReleaseStage",
     "ReleaseState",
+    "RuleEvidence",
     "StopNotice",
     "StopSwitch",
     "check_decision",
+    "decide",
+    "default_rules_text",
     "find_decision",
     "find_lineage",
     "gate_record_sha256",
+    "incident_history",
+    "is_in_canary",
     "new_draft",
+    "parse_rules",
+    "plan_canary",
     "release_name",
     "store_draft",
     "write_key_file",

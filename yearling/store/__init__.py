@@ -12,7 +12,7 @@ from yearling.store.backup.summary import describe_store, find_exposed_data
 from yearling.store.backup.verify import VerificationCheck, VerificationReport
 from yearling.store.chats.api_conversations import MAX_CONVERSATION_ITEMS, ApiConversation, full_conversation_error
 from yearling.store.chats.attachments import BINARY_MEDIA_TYPE, Attachment, attachments_from_facts, sniff_media_type
-from yearling.store.chats.comparisons import ComparisonRecord
+from yearling.store.chats.comparisons import ComparisonRecord, DecidedSamples
 from yearling.store.chats.conversations import MESSAGE_BLOB_KIND, UNCHANGED, DeletedContent
 from yearling.store.chats.folders import Folder
 from yearling.store.chats.history import HistoryEntry, HistoryPage
@@ -54,6 +54,7 @@ from yearling.store.learning.texts import TextRecord, make_text
 from yearling.store.learning.training_runs import TrainingRunStore
 from yearling.store.releases.canary_observations import CanaryArm, CanaryObservation, CanarySource
 from yearling.store.releases.incidents import (
+    INCIDENT_EXAM,
     MAX_INCIDENT_REASON_CHARS,
     Incident,
     IncidentCheck,
@@ -79,6 +80,7 @@ __all__ = [
     "BINARY_MEDIA_TYPE",
     "GENESIS_HASH",
     "IMPORT_POLL_INTERVAL_S",
+    "INCIDENT_EXAM",
     "IRREVOCABLE_KINDS",
     "MAX_CONVERSATION_ITEMS",
     "MAX_INCIDENT_REASON_CHARS",
@@ -102,6 +104,7 @@ __all__ = [
     "ChainVerification",
     "ComparisonRecord",
     "ConsensusRun",
+    "DecidedSamples",
     "DeletedContent",
     "EventEntry",
     "EventLogHead",

@@ -57,9 +57,11 @@ def open_releases(data_dir: Path | None, *, sign_first: bool = False) -> Iterato
 
 def start_releases(opened: OpenReleases, *, anew: bool = False) -> None:
     """Sign the default model as the first release."""
+    from yearling.release import default_rules_text
+
     model = opened.settings.model
     draft = find_draft(opened.settings, opened.store, model, created_by="yearling", title="the model of the first start")
-    opened.authority.bootstrap(draft, opened.owner, anew=anew)
+    opened.authority.bootstrap(draft, opened.owner, rules=default_rules_text(), anew=anew)
     err.print(f"The model {draft.model} is signed as the first release.", highlight=False)
 
 

@@ -1,0 +1,1 @@
+"""Releases: canaries, gates, signatures, incidents."""
