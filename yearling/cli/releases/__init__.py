@@ -1,1 +1,1 @@
-"""Commands about releases: `yearling release ...`."""
+"""Commands about releases."""
