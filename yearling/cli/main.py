@@ -25,7 +25,9 @@ from yearling.cli.feedback import app as feedback_app
 from yearling.cli.lessons import app as lessons_app
 from yearling.cli.model import app as model_app
 from yearling.cli.people import app as people_app
+from yearling.cli.releases.audit import app as audit_app
 from yearling.cli.releases.incidents import app as incident_app
+from yearling.cli.releases.lineage import lineage
 from yearling.cli.releases.release import app as release_app
 from yearling.cli.serve import serve
 from yearling.cli.spec import app as spec_app
@@ -51,6 +53,7 @@ app.command("doctor")(doctor)
 app.command("backup")(backup)
 app.command("restore")(restore)
 app.command("verify")(verify)
+app.command("lineage")(lineage)
 app.add_typer(model_app, name="model")
 app.add_typer(people_app, name="people")
 app.add_typer(conversations_app, name="conversations")
@@ -60,6 +63,11 @@ app.add_typer(lessons_app, name="lessons")
 app.add_typer(train_app, name="train")
 app.add_typer(spec_app, name="spec")
 app.add_typer(exam_app, name="exam")
+app.add_typer(release_app, name="release")
+app.add_typer(audit_app, name="audit")
+app.add_typer(incident_app, name="incident")
+app.add_typer(audit_app, name="audit")
+app.add_typer(incident_app, name="incident")
 app.add_typer(release_app, name="release")
 app.add_typer(incident_app, name="incident")
 app.add_typer(bench_app, name="bench")

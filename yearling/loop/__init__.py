@@ -1,4 +1,4 @@
-"""Conducts what needs several rooms: comparisons of exam runs, gates, canaries, incidents. The cycle itself is planned."""
+"""Conducts what needs several rooms: exam comparisons, gates, canaries, incidents, lineage, audits. The cycle is planned."""
 
 from yearling.loop.canary import (
     FAILED_ANSWER,
@@ -14,7 +14,15 @@ from yearling.loop.canary import (
     stop_canary_if_due,
 )
 from yearling.loop.exam_comparison import compare_exam_runs
-from yearling.loop.gating import GateOutcome, decide_what_if, gate_challenger, hash_gate_body, replay_gate, resolve_model_hash
+from yearling.loop.gating import (
+    GateOutcome,
+    decide_what_if,
+    gate_challenger,
+    hash_gate_body,
+    recompute_evidence,
+    replay_gate,
+    resolve_model_hash,
+)
 from yearling.loop.incidents import (
     IncidentCaseResult,
     accept_incident,
@@ -22,29 +30,77 @@ from yearling.loop.incidents import (
     open_incident_exam,
     record_incident_results,
 )
+from yearling.loop.lineage import (
+    LineageExam,
+    LineageGate,
+    LineageJudgement,
+    LineageLessonSet,
+    LineageRelease,
+    LineageRun,
+    ModelLineage,
+    NextLessonSet,
+    PersonLineage,
+    PersonModel,
+    StageOf,
+    TracedModel,
+    list_traced_models,
+    trace_model,
+    trace_person,
+)
+from yearling.loop.referee.export import WrittenExport, write_audit_export
+from yearling.loop.referee.log_checks import AuditFault
+from yearling.loop.referee.recheck import RecheckedFigure, RefereeReport, check_audit_export
+from yearling.loop.referee.verification import AuditCheck, AuditReport, verify_audit
+from yearling.loop.training_history import find_training_history
 
 __all__ = [
     "FAILED_ANSWER",
+    "AuditCheck",
+    "AuditFault",
+    "AuditReport",
     "CanaryReport",
     "CanaryState",
     "CanaryStopSwitch",
     "DetectionClaim",
     "GateOutcome",
     "IncidentCaseResult",
+    "LineageExam",
+    "LineageGate",
+    "LineageJudgement",
+    "LineageLessonSet",
+    "LineageRelease",
+    "LineageRun",
+    "ModelLineage",
     "MonitorReport",
+    "NextLessonSet",
+    "PersonLineage",
+    "PersonModel",
+    "RecheckedFigure",
+    "RefereeReport",
+    "StageOf",
+    "TracedModel",
+    "WrittenExport",
     "accept_incident",
     "assess_canary",
+    "check_audit_export",
     "check_incidents",
     "collect_comparisons",
     "compare_exam_runs",
     "decide_what_if",
+    "find_training_history",
     "flag_answer",
     "gate_challenger",
     "hash_gate_body",
     "is_sample_of_release",
+    "list_traced_models",
     "open_incident_exam",
+    "recompute_evidence",
     "record_incident_results",
     "replay_gate",
     "resolve_model_hash",
     "stop_canary_if_due",
+    "trace_model",
+    "trace_person",
+    "verify_audit",
+    "write_audit_export",
 ]

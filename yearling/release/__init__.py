@@ -1,7 +1,10 @@
+"""Releases: what may be served, who decides it by signatures, gates as rules, and the stop switch. It runs no exams."""
 """Releases: what may be served and who decides it by signatures, the stop switch, gates, canaries, incidents."""
 
+from yearling.release.audit_trail import logged_change
 from yearling.release.authority import ReleaseAuthority
 from yearling.release.canary import CANARY_STAGES, CanaryPlan, is_in_canary, plan_canary
+from yearling.release.changes import rollback_target
 from yearling.release.decisions import check_decision, find_decision, gate_record_sha256
 from yearling.release.drafts import ReleaseLineage, find_lineage, new_draft, release_name, store_draft
 from yearling.release.gate_rules import (
@@ -27,6 +30,7 @@ from yearling.release.gates import (
     RuleEvidence,
     decide,
 )
+from yearling.release.history import MAX_METADATA_BYTES, MetadataHistory, SignedRoot, SignedVersion, read_history
 from yearling.release.incidents import IncidentHistory, IncidentRecurrence, incident_history
 from yearling.release.key_files import write_key_file
 from yearling.release.serving_checks import ServingChecks
@@ -44,6 +48,7 @@ from yearling.release.stop import StopNotice, StopSwitch
 
 __all__ = [
     "CANARY_STAGES",
+    "MAX_METADATA_BYTES",
     "BoundEvidence",
     "CanaryPlan",
     "CanaryRules",
@@ -64,6 +69,7 @@ __all__ = [
     "IncidentRecurrence",
     "KeyHolder",
     "MeasuredEvidence",
+    "MetadataHistory",
     "MissingEvidence",
     "PairedEvidence",
     "PendingChange",
@@ -74,6 +80,8 @@ __all__ = [
     "ReleaseState",
     "RuleEvidence",
     "ServingChecks",
+    "SignedRoot",
+    "SignedVersion",
     "StopNotice",
     "StopSwitch",
     "check_decision",
@@ -84,10 +92,13 @@ __all__ = [
     "gate_record_sha256",
     "incident_history",
     "is_in_canary",
+    "logged_change",
     "new_draft",
     "parse_rules",
     "plan_canary",
+    "read_history",
     "release_name",
+    "rollback_target",
     "store_draft",
     "write_key_file",
 ]

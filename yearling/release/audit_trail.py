@@ -38,13 +38,13 @@ class AuditTrail:
 
     def propose(self, actor: str, proposal_id: str, change: Change) -> AuditEntry:
         """Record a proposal. The signed metadata names this entry as the head of the log."""
-        return self.append(actor, PROPOSE, proposal_id, _logged(change))
+        return self.append(actor, PROPOSE, proposal_id, logged_change(change))
 
     def require_proposed(self, proposal: Proposal) -> None:
         """Raises Untrusted unless the entry that the proposal names as the head of the log is that of the proposal."""
         state = proposal.state
         entry = next(iter(self._log.entries(after=state.audit_sequence - 1, limit=1)), None)
-        proposed = (state.audit_hash, state.proposed_by, PROPOSE, proposal.id, _logged(state.change))
+        proposed = (state.audit_hash, state.proposed_by, PROPOSE, proposal.id, logged_change(state.change))
         if entry is None or (entry.hash, entry.actor, entry.action, entry.subject, entry.detail) != proposed:
             raise Untrusted(
                 "The pending change is not the one that was proposed, by the audit log.",
@@ -58,7 +58,7 @@ class AuditTrail:
         action = {"renew": RENEW, "resume": RESUME}.get(change.kind, PUBLISH)
         detail: dict[str, object] = {
             "version": verified.targets.version,
-            "change": _logged(change),
+            "change": logged_change(change),
             "threshold": verified.root.roles["targets"].threshold,
             "signed_by": sorted(set(proposal.targets.signatures) | set(proposal.root.signatures if proposal.root else ())),
         }
@@ -131,7 +131,7 @@ class AuditTrail:
             self.append(actor, action, subject, detail)
 
 
-def _logged(change: Change) -> dict[str, Any]:
+def logged_change(change: Change) -> dict[str, Any]:
     """A change as the log has it: of long rules only the hash."""
     fields = change_to_json(change)
     rules = fields.get("rules", "")

@@ -6,6 +6,7 @@ from yearling.store.accounts.name_mentions import find_name_mentions
 from yearling.store.accounts.names import normalise_name
 from yearling.store.accounts.sessions import MAX_SESSION_LIFETIME, Session
 from yearling.store.accounts.tokens import API_KEY_PREFIX, hash_token, new_token
+from yearling.store.audit import verify_audit_entries
 from yearling.store.backup.archive import BackupManifest
 from yearling.store.backup.restore import RestoreResult, restore, verify_backup
 from yearling.store.backup.summary import describe_store, find_exposed_data
@@ -69,6 +70,7 @@ from yearling.store.releases.releases import (
     release_from_bytes,
 )
 from yearling.store.store import Store
+from yearling.store.transfer.audit_rows import AuditRow, AuditTableName, load_audit_rows, read_audit_rows
 from yearling.store.transfer.exporter import export_person_data
 from yearling.store.transfer.import_locks import IMPORT_POLL_INTERVAL_S, ImportLocks
 from yearling.store.transfer.importer import import_person_data
@@ -97,6 +99,8 @@ __all__ = [
     "ApiKey",
     "AppendResult",
     "Attachment",
+    "AuditRow",
+    "AuditTableName",
     "BackupManifest",
     "CanaryArm",
     "CanaryObservation",
@@ -163,16 +167,19 @@ __all__ = [
     "is_shown",
     "judgement_subject",
     "latest_judgements",
+    "load_audit_rows",
     "make_text",
     "new_release",
     "new_token",
     "normalise_name",
     "rateable_samples",
+    "read_audit_rows",
     "release_bytes",
     "release_from_bytes",
     "restore",
     "retracts_another_persons_act",
     "sniff_media_type",
+    "verify_audit_entries",
     "verify_backup",
     "void_acts",
     "withdrawal_error",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,15 +48,16 @@ class GateStore:
             decision=decision,
             body=json.loads(pack_canonical_json(body)),
         )
-        values = record_values(record)
+        values, packed = record_values(record), pack_canonical_json(body)
         with self._database.write() as connection:
-            connection.execute(gates.insert().values({**values, "body": pack_canonical_json(body)}))
-            detail = {"champion": champion, "challenger": challenger, "decision": decision}
+            connection.execute(gates.insert().values({**values, "body": packed}))
+            digest = hashlib.sha256(packed.encode()).hexdigest()
+            detail = {"champion": champion, "challenger": challenger, "decision": decision, "body_sha256": digest}
             append_audit_entry(connection, actor, "gate.decide", record.id, detail)
         return record
 
-    def list(self, *, challenger: str | None = None, limit: int = 100) -> GateRecords:
-        """Decisions, newest first."""
+    def list(self, *, challenger: str | None = None, limit: int | None = 100) -> GateRecords:
+        """Decisions, newest first: the newest `limit`, or all."""
         query = sa.select(gates) if challenger is None else sa.select(gates).where(gates.c.challenger == challenger)
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(gates.c.id.desc()).limit(limit))
