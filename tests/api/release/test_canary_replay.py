@@ -273,3 +273,15 @@ async def test_request_that_comes_while_a_prompt_is_prepared_goes_first(store: S
     await task.close()
     assert len(seen) == 1
     assert seen[0] >= 8
+
+
+async def test_stopped_challenger_is_left_alone(store: Store, state: State) -> None:
+    add_sample(store, "One?")
+    stopped = {"new": "Too many refusals."}
+    engine = FakeEngine(["Fine."])
+    async with replaying(store, engine, state, is_stopped=lambda model: stopped.get(model, "")) as (task, _):
+        await asyncio.sleep(0.1)
+        assert (engine.requests, store.canaries.list(state.challenger or 0)) == ([], [])
+        stopped.clear()
+        task.wake()
+        await answered(store, state, 1)
