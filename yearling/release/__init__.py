@@ -1,6 +1,9 @@
-"""Which model may be served: gates as rules, canary routing, incidents."""
+"""Releases: what may be served and who decides it by signatures, the stop switch, gates, canaries, incidents."""
 
+from yearling.release.authority import ReleaseAuthority
 from yearling.release.canary import CANARY_STAGES, CanaryPlan, is_in_canary, plan_canary
+from yearling.release.decisions import check_decision, find_decision, gate_record_sha256
+from yearling.release.drafts import ReleaseLineage, find_lineage, new_draft, release_name, store_draft
 from yearling.release.gate_rules import (
     CanaryRules,
     GateRule,
@@ -25,12 +28,26 @@ from yearling.release.gates import (
     decide,
 )
 from yearling.release.incidents import IncidentHistory, IncidentRecurrence, incident_history
+from yearling.release.key_files import write_key_file
+from yearling.release.state import (
+    Change,
+    ChangeKind,
+    HolderKey,
+    KeyHolder,
+    PendingChange,
+    ReleaseDecision,
+    ReleaseStage,
+    ReleaseState,
+)
+from yearling.release.stop import StopNotice, StopSwitch
 
 __all__ = [
     "CANARY_STAGES",
     "BoundEvidence",
     "CanaryPlan",
     "CanaryRules",
+    "Change",
+    "ChangeKind",
     "ClauseBugs",
     "GateDecision",
     "GateEvidence",
@@ -40,17 +57,35 @@ __all__ = [
     "GateRuleRole",
     "GateRules",
     "GateVerdict",
+    "HolderKey",
     "IncidentEvidence",
     "IncidentHistory",
     "IncidentRecurrence",
+    "KeyHolder",
     "MeasuredEvidence",
     "MissingEvidence",
     "PairedEvidence",
+    "PendingChange",
+    "ReleaseAuthority",
+    "ReleaseDecision",
+    "ReleaseLineage",
+    "ReleaseStage",
+    "ReleaseState",
     "RuleEvidence",
+    "StopNotice",
+    "StopSwitch",
+    "check_decision",
     "decide",
     "default_rules_text",
+    "find_decision",
+    "find_lineage",
+    "gate_record_sha256",
     "incident_history",
     "is_in_canary",
+    "new_draft",
     "parse_rules",
     "plan_canary",
+    "release_name",
+    "store_draft",
+    "write_key_file",
 ]
