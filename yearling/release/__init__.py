@@ -1,5 +1,4 @@
-"""Releases: what may be served, who decides it by signatures, gates as rules, and the stop switch. It runs no exams."""
-"""Releases: what may be served and who decides it by signatures, the stop switch, gates, canaries, incidents."""
+"""Releases: what may be served and who decides it by signatures, stops, gates as rules, canaries, incidents. Runs no exams."""
 
 from yearling.release.audit_trail import logged_change
 from yearling.release.authority import ReleaseAuthority
