@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.release.conftest import PASSPHRASE, UNPROVEN, Installation
 from yearling.errors import BadInput, Conflict, NotAllowed, NotFound, Untrusted
-from yearling.release import Change, ReleaseAuthority, write_key_file
+from yearling.release import Change, ReleaseAuthority, default_rules_text, write_key_file
 from yearling.release.key_files import open_private_key, signer_of
 from yearling.store import release_bytes
 
@@ -289,7 +290,7 @@ def test_expired_signatures_of_holders_are_renewed_by_the_quorum(quorum: Install
     assert "key-holders" in state.problem
     assert state.champion == 0
     with pytest.raises(Conflict, match="Nothing can be changed now"):
-        quorum.change("rules", rules="")
+        quorum.change("rules", rules=default_rules_text())
     pending = quorum.change("renew")
     assert not quorum.sign(pending, "Ann").is_published
     assert quorum.sign(pending, "owner").is_published
@@ -328,10 +329,30 @@ def test_only_proven_releases_are_promoted_without_an_override(alone: Installati
         alone.change("start_canary", number)
 
 
-def test_rules_of_the_gate_are_signed(alone: Installation) -> None:
-    text = "version = 2\n"
+def test_rules_of_the_gate_are_signed_and_decisions_by_others_do_not_count(alone: Installation) -> None:
+    from yearling.release import find_decision
+
+    text = default_rules_text() + "\n# signed\n"
     assert alone.change("rules", rules=text).is_published
-    assert alone.reopen().state().rules == text
+    state = alone.reopen().state()
+    assert state.rules == text
+    for wrong in ("", "version = 1", "[", "x" * 300_000):
+        with pytest.raises(BadInput):
+            alone.change("rules", rules=wrong)
+    release, champion = alone.store.releases.get(alone.release("learnt")), state.releases[0]
+    for rules, is_counted in ((default_rules_text(), False), (text, True)):
+        body = {"rules_sha256": hashlib.sha256(rules.encode()).hexdigest()}
+        alone.store.gates.record(
+            champion=champion.model_hash, challenger=release.model_hash, decision="ALLOW", body=body, actor="test"
+        )
+        if is_counted:
+            decision = find_decision(alone.store, release, champion, rules=state.rules)
+            assert alone.change("promote", release.number, decision=decision).is_published
+        else:
+            with pytest.raises(Conflict, match="Not proven"):
+                find_decision(alone.store, release, champion, rules=state.rules)
+            with pytest.raises(Conflict):
+                alone.change("promote", release.number, decision=find_decision(alone.store, release, champion))
 
 
 def test_audit_head_stands_in_the_signed_state(alone: Installation) -> None:

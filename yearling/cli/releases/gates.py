@@ -27,7 +27,9 @@ CHALLENGER = typer.Argument(None, help="Name or hash of the model that may repla
 def gate(
     champion: str | None = CHAMPION,
     challenger: str | None = CHALLENGER,
-    rules: Path | None = typer.Option(None, "--rules", help="File of rules; default: the rules that Yearling brings."),
+    rules: Path | None = typer.Option(
+        None, "--rules", help="File of rules; a release needs a decision by the signed rules, the default."
+    ),
     run: str = typer.Option("", "--run", help="Id of the training run behind the challenger, which may have recorded its KL."),
     target: list[str] = typer.Option(
         [],
@@ -67,7 +69,7 @@ def gate(
         else:
             outcome = gate_challenger(
                 store,
-                _read_rules(rules),
+                _read_rules(rules, store),
                 champion=resolve_model_hash(store, champion or ""),
                 challenger=resolve_model_hash(store, challenger or ""),
                 actor=store.people.owner().id,
@@ -134,11 +136,13 @@ async def _run_drift(settings: Settings, challenger: str | None, champion: str, 
             await trained_pool.close()
 
 
-def _read_rules(path: Path | None) -> GateRules:
-    from yearling.release import default_rules_text, parse_rules
+def _read_rules(path: Path | None, store: Store) -> GateRules:
+    """The rules in the file, by default those that the quorum signed, or before the first those that Yearling brings."""
+    from yearling.release import ReleaseAuthority, default_rules_text, parse_rules
 
     if path is None:
-        return parse_rules(default_rules_text())
+        authority = ReleaseAuthority(store.settings.data_dir / "release", store)
+        return parse_rules((authority.state().rules if authority.exists() else "") or default_rules_text())
     try:
         return parse_rules(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
