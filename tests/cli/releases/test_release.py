@@ -141,9 +141,8 @@ def test_decision_about_an_adapter_on_its_base_counts(run: Run, store: Store, tm
     """Exams record an adapter after the hash of its base."""
     adapter = install_adapter(tmp_path / "data", base, "run-1", 1)
     served = f"{base.sha256}+{adapter}"
-    store.gates.record(
-        champion=base.sha256, challenger="ab" * 32 + adapter, decision="ALLOW", body=BY_DEFAULT_RULES, actor="test"
-    )
+    other = "ab" * 32 + adapter
+    store.gates.record(champion=base.sha256, challenger=other, decision="ALLOW", body=BY_DEFAULT_RULES, actor="test")
     with pytest.raises(Conflict, match="Not proven"):
         run("promote", "run-1")
     store.gates.record(champion=base.sha256, challenger=served, decision="ALLOW", body=BY_DEFAULT_RULES, actor="test")
