@@ -155,3 +155,10 @@ def test_lost_online_key_refuses_the_last_signature_and_is_replaced(quorum: Inst
     pending = quorum.change("keys", online=quorum.authority.new_online_key())
     assert quorum.sign(quorum.sign(pending, "Ann"), "Bea").is_published
     assert quorum.reopen().state().problem == ""
+
+
+@pytest.mark.parametrize("passphrase", ["", "short"])
+def test_key_that_is_kept_elsewhere_is_never_unprotected(tmp_path: Path, passphrase: str) -> None:
+    with pytest.raises(BadInput, match="12 characters"):
+        write_key_file(tmp_path / "key.pem", passphrase)
+    assert list(tmp_path.iterdir()) == []

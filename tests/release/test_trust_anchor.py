@@ -67,6 +67,18 @@ def test_trusted_folder_of_a_stranger_alone_is_replaced(quorum: Installation, tm
     assert (state.champion, state.version, state.holders) == (before.champion, before.version, before.holders)
 
 
+def test_older_root_does_not_return_when_the_newest_is_damaged_and_withheld(quorum: Installation) -> None:
+    """Otherwise the key that the newest root revoked would have its vote again."""
+    quorum.sign(quorum.sign(quorum.change("keys", revoke=(quorum.key_of("Bea"),)), "Ann"), "owner")
+    newest = sorted((quorum.folder / "repository").glob("*.root.json"))[-1]
+    (generation(quorum) / "root_history" / newest.name).write_bytes(b"")
+    assert {holder.name for holder in quorum.reopen().state().holders} == {"Ann", "owner"}
+    (generation(quorum) / "root_history" / newest.name).write_bytes(b"")
+    newest.unlink()
+    with pytest.raises(Untrusted, match="audit log"):
+        quorum.reopen().state()
+
+
 def test_nothing_left_of_either_is_an_error_that_says_what_to_do(quorum: Installation) -> None:
     for path in (quorum.folder / "repository").glob("*.root.json"):
         path.unlink()

@@ -204,8 +204,6 @@ class TrustedFolder:
             trusted.reference_time = now
             updater.refresh()
             check_root(trusted.root)
-            if trusted.root.version < max((_root_version(path) for path in _root_files(generation)), default=1):
-                raise Untrusted("A newer root was verified before.")
             verified = Verified(
                 root=trusted.root,
                 timestamp=trusted.timestamp,

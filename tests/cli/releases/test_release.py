@@ -189,6 +189,13 @@ def test_adapter_of_other_weights_is_refused(run: Run, base: LocalModel, tmp_pat
         run("promote", f"{other.name}+{adapter[:12]}", "--without-proof", "x")
 
 
+def test_stop_before_the_first_release_is_listed_and_holds(run: Run) -> None:
+    run("stop", "--reason", "It insults people")
+    assert "It insults people" in run("list").stderr
+    run("init")
+    assert len(json.loads(run("list", "--json").stdout)["stops"]) == 1
+
+
 def test_stop_holds_until_it_is_resumed(run: Run) -> None:
     run("init")
     stop = json.loads(run("stop", DEFAULT, "--reason", "It insults people", "--json").stdout)

@@ -68,14 +68,14 @@ def list_releases(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> 
             return
         if state is None:
             err.print("No release is signed yet. Start the server once, or run `yearling release init`.", highlight=False)
-            return
-        cells = [_list_cells(state, release) for release in releases]
-        print_table(("Release>", "Stage", "What changed", "Model", "Created (UTC)"), cells)
-        err.print(f"Version {state.version}; {who_decides(state)}.", highlight=False)
+        else:
+            cells = [_list_cells(state, release) for release in releases]
+            print_table(("Release>", "Stage", "What changed", "Model", "Created (UTC)"), cells)
+            err.print(f"Version {state.version}; {who_decides(state)}.", highlight=False)
+            _print_pending_hint(opened)
         for notice in opened.authority.stops.notices():
             err.print(f"Stopped ({notice.id}): {opened.authority.stops.reason(notice.model or '')}", style="red", **_PLAIN)
-        _print_pending_hint(opened)
-        if state.problem:
+        if state is not None and state.problem:
             err.print(state.problem, style="yellow", **_PLAIN)
 
 
@@ -398,7 +398,7 @@ def _list_cells(state: ReleaseState, release: Release) -> tuple[object, ...]:
 
 
 def _list_dict(opened: OpenReleases, state: ReleaseState | None, releases: list[Release]) -> dict[str, Any]:
-    stops = opened.authority.stops.notices() if state else ()
+    stops = opened.authority.stops.notices()
     return {
         "version": state.version if state else None,
         "champion": state.champion if state else None,
