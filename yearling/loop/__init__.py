@@ -14,7 +14,7 @@ from yearling.loop.canary import (
     stop_canary_if_due,
 )
 from yearling.loop.exam_comparison import compare_exam_runs
-from yearling.loop.gating import GateOutcome, decide_what_if, gate_challenger, hash_gate_body, replay_gate, resolve_model_hash
+from yearling.loop.gating import GateOutcome, decide_what_if, gate_challenger, preview_gate, replay_gate, resolve_model_hash
 from yearling.loop.incidents import (
     IncidentCaseResult,
     accept_incident,
@@ -40,9 +40,9 @@ __all__ = [
     "decide_what_if",
     "flag_answer",
     "gate_challenger",
-    "hash_gate_body",
     "is_sample_of_release",
     "open_incident_exam",
+    "preview_gate",
     "record_incident_results",
     "replay_gate",
     "resolve_model_hash",
