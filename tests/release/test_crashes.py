@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.release.conftest import Installation, opened
-from yearling.release import ReleaseAuthority
+from yearling.release import ReleaseAuthority, default_rules_text
 from yearling.release.publication import PUBLICATION_STEPS
 
 ROOT = Path(__file__).parents[2]
 
+RULES = default_rules_text()
 KINDS = ("promote", "rollback", "resume", "threshold", "online", "rules")
 
 
@@ -53,7 +54,7 @@ def make_change(installation: Installation, kind: str) -> None:
         case "promote":
             installation.change("promote", 2)
         case "rules":
-            installation.change("rules", rules="version = 1")
+            installation.change("rules", rules=RULES)
         case _:
             installation.change(kind)
 
@@ -94,9 +95,10 @@ def check_after(installation: Installation, kind: str, step: str, version: int) 
     for change in installation.authority.pending():
         installation.authority.cancel(change.id, actor=installation.owner.id)
     make_change(installation, "rules")  # everything still works
-    assert installation.reopen().state().rules == "version = 1", where
+    assert installation.reopen().state().rules == RULES, where
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_crash_at_every_step(alone: Installation, tmp_path: Path, kind: str) -> None:
     prepare(alone)
@@ -112,6 +114,7 @@ def test_crash_at_every_step(alone: Installation, tmp_path: Path, kind: str) -> 
             check_after(installation, kind, step, version)
 
 
+@pytest.mark.slow
 def test_crash_during_the_completion_is_completed_too(alone: Installation) -> None:
     prepare(alone)
     with opened(alone.data_dir, on_step=crash_at("targets")) as first, pytest.raises(Crash):
@@ -124,6 +127,7 @@ def test_crash_during_the_completion_is_completed_too(alone: Installation) -> No
     assert alone.reopen().state().champion == 2
 
 
+@pytest.mark.slow
 def test_crash_of_the_first_start_is_repeated(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     from yearling.files import atomic
 
