@@ -196,6 +196,15 @@ def test_damaged_files_are_refused(exported: Exported, tmp_path: Path) -> None:
             check_audit_export(tmp_path / "bad.zip")
 
 
+def test_a_member_that_is_not_the_one_of_the_manifest_is_refused(exported: Exported, tmp_path: Path) -> None:
+    with zipfile.ZipFile(exported.path) as source, zipfile.ZipFile(tmp_path / "other.zip", "w") as copy:
+        for name in source.namelist():
+            content = source.read(name)
+            copy.writestr(name, content.replace(b"release.create", b"release.delete") if name == "audit.jsonl" else content)
+    with pytest.raises(Untrusted, match=r"audit\.jsonl is not the file that the manifest lists"):
+        check_audit_export(tmp_path / "other.zip")
+
+
 def test_names_that_leave_the_folder_and_bombs_are_refused(tmp_path: Path) -> None:
     for number, (name, size) in enumerate({"../out.txt": 3, "/etc/x": 3, "a" * 300: 3, "bomb.jsonl": 4 << 30}.items()):
         path = tmp_path / f"{number}.zip"
