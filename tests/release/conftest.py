@@ -117,7 +117,7 @@ class Installation:
         return [entry.action for entry in self.store.audit.entries()]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def unsynced_files() -> Iterator[None]:
     """Files do not wait for the disk: killing a process needs no sync, and no test cuts the power."""
     if not IS_PATCHED:

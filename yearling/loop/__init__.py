@@ -90,7 +90,6 @@ __all__ = [
     "find_training_history",
     "flag_answer",
     "gate_challenger",
-    "hash_gate_body",
     "is_sample_of_release",
     "list_traced_models",
     "open_incident_exam",
