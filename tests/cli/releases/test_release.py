@@ -246,6 +246,21 @@ def test_two_people_decide_together(run: Run, store: Store, tmp_path: Path, list
             run(command)
 
 
+def test_damaged_change_is_named_and_can_be_cancelled(run: Run, store: Store, tmp_path: Path) -> None:
+    run("init")
+    run("key", "protect", "owner", "--stdin", typed=SECRET)
+    install_model(tmp_path / "data", "other")
+    with pytest.raises(NotAllowed):
+        run("promote", "other", "--without-proof", "x", "--stdin", typed="wrong horse battery")
+    (path,) = (tmp_path / "data" / "release" / "pending").glob("*.json")
+    path.write_text("{")
+    listed = run("list")
+    assert "champion" in listed.stdout
+    assert f"yearling release cancel {path.stem}" in listed.stderr
+    assert "cancelled" in run("cancel", path.stem).stderr
+    assert "is damaged" not in run("list").stderr
+
+
 @pytest.mark.slow
 def test_key_that_is_kept_elsewhere_signs(run: Run, store: Store, tmp_path: Path) -> None:
     add_ann(run, store)

@@ -31,7 +31,7 @@ from yearling.cli.releases.common import (
 )
 from yearling.cli.releases.draft_lookup import find_draft
 from yearling.cli.releases.keys import app as key_app
-from yearling.errors import BadInput, Conflict
+from yearling.errors import BadInput, Conflict, Untrusted
 from yearling.files.reading import open_regular_file
 
 if TYPE_CHECKING:
@@ -380,7 +380,12 @@ def _find_release(opened: OpenReleases, name: str, title: str) -> Release:
 
 
 def _print_pending_hint(opened: OpenReleases) -> None:
-    for pending in opened.authority.pending():
+    try:
+        waiting = opened.authority.pending()
+    except Untrusted as error:
+        err.print(str(error), style="yellow", **_PLAIN)
+        return
+    for pending in waiting:
         text = describe_change(opened, pending.change)
         signatures = f"{len(pending.signed_by)} of {pending.threshold} signatures"
         err.print(f"Pending ({pending.id}): {text}; {signatures}.", **_PLAIN)
