@@ -22,6 +22,8 @@ from yearling.inference import FakeEngine
 from yearling.release import Change, ReleaseAuthority, ReleaseState, is_in_canary
 from yearling.store import Store
 
+pytestmark = pytest.mark.slow  # each test signs metadata
+
 
 def named(site: Site, model: str) -> Site:
     """The same folder with another setting `model`, as after an edit of config.toml."""
