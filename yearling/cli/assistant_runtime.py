@@ -61,6 +61,20 @@ class AssistantRuntime:
         return await self.pool.get(await self.released.route(name, self.person.id))
 
 
+def open_pool(settings: Settings, store: Store) -> EnginePool:
+    """A pool like the server's: the champion is the default, files of released models are verified, and stops are obeyed.
+
+    Raises Untrusted if the signed releases cannot be verified.
+    """
+    authority = ReleaseAuthority(settings.data_dir / "release", store)
+    checks = ServingChecks(authority, store.people.get, settings.data_dir)
+    pool = EnginePool(settings, ModelLibrary(settings.models_dir), may_load=checks.may_load, is_stopped=checks.is_stopped)
+    champion = ReleasedModels(authority.state() if authority.exists() else None).champion
+    if champion is not None:
+        pool.use_default(champion)
+    return pool
+
+
 @asynccontextmanager
 async def open_runtime(settings: Settings) -> AsyncGenerator[AssistantRuntime, None]:
     """Open an assistant for the owner of this installation, who gets the released model, or the setting's before there is one.
@@ -71,11 +85,8 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[AssistantRuntime, N
     with Store.open(settings) as store:
         writer = SampleWriter(store)
         authority = ReleaseAuthority(settings.data_dir / "release", store)
-        checks = ServingChecks(authority, store.people.get, settings.data_dir)
         released = ReleasedModels(await asyncio.to_thread(authority.state) if authority.exists() else None)
-        pool = EnginePool(settings, ModelLibrary(settings.models_dir), may_load=checks.may_load, is_stopped=checks.is_stopped)
-        if released.champion is not None:
-            pool.use_default(released.champion)
+        pool = open_pool(settings, store)
         person = store.people.owner()
         assistant = Assistant(pool, writer, person.id, router=released)
         try:

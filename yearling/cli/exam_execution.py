@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def open_subject(settings: Settings, model: str | None, engine_only: bool) -> AsyncIterator[Subject]:
+async def open_subject(settings: Settings, store: Store, model: str | None, engine_only: bool) -> AsyncIterator[Subject]:
     """Open a model for an exam: the assistant as it is served, or the bare engine. Raises what opening the model raises."""
+    from yearling.cli.assistant_runtime import open_pool
     from yearling.evals import AssistantSubject, EngineSubject
-    from yearling.inference import EnginePool
-    from yearling.models import ModelLibrary
 
-    pool = EnginePool(settings, ModelLibrary(settings.models_dir))
+    pool = open_pool(settings, store)
     try:
         served = await pool.get(model)
         yield EngineSubject(served) if engine_only else AssistantSubject(served)
@@ -40,7 +39,7 @@ async def run_exam_on_model(
     from yearling.store import Store
 
     with Store.open(settings) as store, err.status("Opening the model") as status:
-        async with open_subject(settings, model, engine_only) as subject:
+        async with open_subject(settings, store, model, engine_only) as subject:
             return await run_exam_with_progress(exam, subject, store, status, seed=seed, parallel=parallel, fresh=fresh)
 
 

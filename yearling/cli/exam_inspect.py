@@ -52,22 +52,24 @@ async def _run_under_inspect(
 ) -> Any:
     """Inspect's log of the exam. Raises Unavailable if Inspect does not finish."""
     from yearling.evals import build_inspect_task
+    from yearling.store import Store
 
-    async with open_subject(settings, model, engine_only) as subject:
-        with redirect_stdout(sys.stderr):  # Inspect prints its progress to stdout
-            task = build_inspect_task(exam, subject, seed=seed)
-            from inspect_ai import eval_async
+    with Store.open(settings) as store:
+        async with open_subject(settings, store, model, engine_only) as subject:
+            with redirect_stdout(sys.stderr):  # Inspect prints its progress to stdout
+                task = build_inspect_task(exam, subject, seed=seed)
+                from inspect_ai import eval_async
 
-            (log,) = await eval_async(
-                task,
-                model=None,
-                log_dir=str(log_dir),
-                max_samples=parallel or subject.max_concurrency,
-                ctl_server=False,
-                acp_server=False,
+                (log,) = await eval_async(
+                    task,
+                    model=None,
+                    log_dir=str(log_dir),
+                    max_samples=parallel or subject.max_concurrency,
+                    ctl_server=False,
+                    acp_server=False,
+                )
+        if log.status != "success":
+            raise Unavailable(
+                f"Inspect did not finish: {log.error.message if log.error else log.status}.", advice=f"See {log.location}."
             )
-    if log.status != "success":
-        raise Unavailable(
-            f"Inspect did not finish: {log.error.message if log.error else log.status}.", advice=f"See {log.location}."
-        )
-    return log
+        return log

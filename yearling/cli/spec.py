@@ -143,7 +143,7 @@ async def _run_spec(
     from yearling.store import Store
 
     with Store.open(settings) as store, err.status("Opening the model") as status:
-        async with open_subject(settings, model, False) as subject:
+        async with open_subject(settings, store, model, False) as subject:
             report = await run_spec(
                 subject, spec, store, progress=lambda done, total: status.update(f"{done} of {total} answers"), **options
             )

@@ -45,8 +45,8 @@ class StopNotice:
     reason: str
 
     def applies_to(self, model: str) -> bool:
-        """Whether the stop covers a model. A stop of a model covers the adapters on it, whose names begin with its name."""
-        return self.model is None or model == self.model or model.startswith(f"{self.model}+")
+        """Whether the stop covers a model: the model of its name, or every model. Adapters on a model have names of their own."""
+        return self.model is None or model == self.model
 
 
 Notices = tuple[StopNotice, ...]

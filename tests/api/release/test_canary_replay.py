@@ -107,6 +107,7 @@ async def test_both_answers_get_flags_and_no_words_are_stored(store: Store, stat
     engine = FakeEngine(["I am sorry, but I cannot help with that."])
     async with replaying(store, engine, state, after_pair=lambda: looked.append(1)):
         await answered(store, state, 2)
+        await wait_for(lambda: len(looked) == 2)
     old = {each.pair: each.flags for each in observations(store, state, "champion")}
     new = {each.pair: each.flags for each in observations(store, state, "challenger")}
     assert old == {good: (), cut: ("cut",)}
@@ -115,7 +116,6 @@ async def test_both_answers_get_flags_and_no_words_are_stored(store: Store, stat
     assert all(each.latency_ms is None and each.source == "replay" for each in store.canaries.list(state.challenger or 0))
     report = await asyncio.to_thread(assess_canary, store, state)
     assert (report.replayed_pairs, report.live_pairs) == (2, 0)
-    assert len(looked) == 2
     request = engine.requests[0]
     assert (request.sampling.temperature, request.sampling.seed, request.sampling.max_tokens) == (0.0, 3, 64)
     assert request.sampling.logit_bias == ()

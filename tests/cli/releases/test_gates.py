@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-import yearling.inference
 from tests.evals.sample_exams import make_exam, wrong_on
+from yearling.cli import assistant_runtime
 from yearling.cli.exam import app
 from yearling.config import Settings
 from yearling.errors import BadInput, NotFound
@@ -108,12 +108,12 @@ def test_mixed_missing_or_invalid_arguments_are_refused(runs: list[ExamRun], tmp
 def test_drift_prints_both_measurements(runs: list[ExamRun], monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
 
-    def pool(settings: Settings, *_: Any) -> EnginePool:
+    def pool(settings: Settings, store: Store) -> EnginePool:
         opened.append(settings.engine)
         models = [fake_served_model(name, FakeEngine(["One two."], model_hash=name)) for name in ("old", "new")]
         return EnginePool.from_open_models(models)
 
-    monkeypatch.setattr(yearling.inference, "EnginePool", pool)
+    monkeypatch.setattr(assistant_runtime, "open_pool", pool)
     result = run("drift", "--model", "new", "--champion", "old", "--prompts", "3")
     assert result.exit_code == 0, result.exception
     assert opened == ["auto", "torch"]

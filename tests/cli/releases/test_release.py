@@ -121,6 +121,7 @@ def test_trained_adapter_becomes_champion_with_one_command_and_goes_back_with_on
     assert shown["without_proof"] == "I tried it for a week"
     assert {file["path"] for file in shown["files"]} == {
         f"models/{DEFAULT}/model.gguf",
+        f"models/{DEFAULT}/model.json",
         f"adapters/{newest}/adapter.gguf",
     }
     assert "Used without proof" in run("show", "1").stdout

@@ -51,5 +51,5 @@ def _promotion(store: Store, state: ReleaseState, release: Release, reason: str)
     if release.number in state.champions:
         return Change(kind="rollback", release=release.number, reason=reason)
     champion = state.releases.get(state.champion) if state.champion is not None else None
-    decision = find_decision(store, release, champion, override=reason)
+    decision = find_decision(store, release, champion, override=reason, rules=state.rules)
     return Change(kind="promote", release=release.number, reason=reason, decision=decision)

@@ -14,7 +14,14 @@ from yearling.store import Release, Store
 
 
 def draft_release(
-    settings: Settings, store: Store, name: str, *, created_by: str, endpoint_url: str = "", parent: int | None = None
+    settings: Settings,
+    store: Store,
+    name: str,
+    *,
+    created_by: str,
+    endpoint_url: str = "",
+    parent: int | None = None,
+    title: str = "",
 ) -> Release:
     """A draft of what is served under `name` now: a local model, an adapter on one, or, with `endpoint_url`, a remote model.
 
@@ -31,6 +38,7 @@ def draft_release(
             data_dir=data_dir,
             created_by=created_by,
             endpoint_url=endpoint_url,
+            title=title,
             parent=parent,
         )
     library = ModelLibrary(settings.models_dir)
@@ -44,7 +52,7 @@ def draft_release(
             files=_hash_files(list_model_files(model.folder)),
             data_dir=data_dir,
             created_by=created_by,
-            title=model_title(name),
+            title=title or model_title(name),
             parent=parent,
         )
     base, adapter = library.get(base_name), AdapterLibrary(settings.adapters_dir).get(digits)
@@ -57,6 +65,7 @@ def draft_release(
         created_by=created_by,
         base_model=base.name,
         lineage=find_lineage(store, adapter.run),
+        title=title,
         parent=parent,
     )
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yearling.config import Settings
@@ -23,18 +21,16 @@ def find_draft(
     `name` is an installed model, a published adapter, a training run whose newest adapter is meant, or `ENDPOINT/MODEL`. Raises
     NotFound, Untrusted if a file was changed after it was installed.
     """
+    from yearling.api import draft_release
     from yearling.models import AdapterLibrary, ModelLibrary
-    from yearling.release import find_lineage, new_draft
 
     library, adapters = ModelLibrary(settings.models_dir), AdapterLibrary(settings.adapters_dir)
-    draft = partial(new_draft, data_dir=settings.data_dir, created_by=created_by, title=title, parent=parent)
+    draft = partial(draft_release, settings, store, created_by=created_by, title=title, parent=parent)
     if name in library.names():
-        model = library.verify(name)
-        return draft(kind="model", model=name, model_hash=model.sha256, files=_files(model.folder, model.files))
+        return draft(library.verify(name).name)
     endpoint = next((known for known in settings.all_endpoints if name.startswith(f"{known.name}/")), None)
     if endpoint is not None:
-        served = name.removeprefix(f"{endpoint.name}/")
-        return draft(kind="endpoint", model=served, model_hash="", files={}, endpoint_url=endpoint.url)
+        return draft(name.removeprefix(f"{endpoint.name}/"), endpoint_url=endpoint.url)
     adapter = adapters.verify(_find_adapter(adapters, name).sha256)
     base = library.verify(name.rpartition("+")[0] or adapter.base)
     if not adapter.fits(base):
@@ -42,14 +38,7 @@ def find_draft(
             f"The adapter {adapter.sha256[:12]} was trained on other weights than those of {base.name}.",
             advice="`yearling model adapters` shows the models that an adapter fits.",
         )
-    return draft(
-        kind="adapter",
-        model=adapter.served_name(base.name),
-        model_hash=adapter.sha256,
-        files={**_files(base.folder, base.files), **_files(adapter.folder, adapter.files)},
-        base_model=base.name,
-        lineage=find_lineage(store, adapter.run),
-    )
+    return draft(adapter.served_name(base.name))
 
 
 def _find_adapter(adapters: AdapterLibrary, name: str) -> PublishedAdapter:
@@ -66,7 +55,3 @@ def _find_adapter(adapters: AdapterLibrary, name: str) -> PublishedAdapter:
             "named ENDPOINT/MODEL.",
             param="name",
         ) from None
-
-
-def _files(folder: Path, hashes: Mapping[str, str]) -> dict[Path, str]:
-    return {folder / name: sha256 for name, sha256 in hashes.items()}

@@ -113,15 +113,13 @@ def drift(
 
 
 async def _run_drift(settings: Settings, challenger: str | None, champion: str, num_prompts: int) -> ExamRun:
+    from yearling.cli.assistant_runtime import open_pool
     from yearling.evals import DriftModels, DriftSubject, build_drift_exam, run_exam
-    from yearling.inference import EnginePool
-    from yearling.models import ModelLibrary
     from yearling.store import Store
 
-    library = ModelLibrary(settings.models_dir)
-    pool = EnginePool(settings, library)
-    trained_pool = EnginePool(settings.model_copy(update={"engine": "torch"}), library)
     with Store.open(settings) as store, err.status("Opening the models") as status:
+        pool = open_pool(settings, store)
+        trained_pool = open_pool(settings.model_copy(update={"engine": "torch"}), store)
         try:
             served = await pool.get(challenger)
             old = await pool.get(champion)

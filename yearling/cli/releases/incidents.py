@@ -173,7 +173,7 @@ async def _check(settings: Settings, model: str | None, fresh: bool) -> tuple[Ex
     with Store.open(settings) as store:
         open_incident_exam(store)  # before a model is opened for nothing
         with err.status("Opening the model") as status:
-            async with open_subject(settings, model, False) as subject:
+            async with open_subject(settings, store, model, False) as subject:
                 return await check_incidents(
                     store, subject, fresh=fresh, progress=lambda done, total: status.update(f"{done} of {total} answers")
                 )
