@@ -31,6 +31,7 @@ from yearling.cli.releases.common import (
 )
 from yearling.cli.releases.draft_lookup import find_draft
 from yearling.cli.releases.keys import app as key_app
+from yearling.cli.releases.pin import pin
 from yearling.errors import BadInput, Conflict, Untrusted
 from yearling.files.reading import open_regular_file
 
@@ -43,6 +44,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(key_app, name="key")
+app.command("pin")(pin)
 
 NAME = typer.Argument(
     help="Number of a release; or what becomes one: an installed model, an adapter, a training run, or ENDPOINT/MODEL."
