@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TypedDict
 
@@ -49,10 +49,12 @@ class AuditLog:
         with self._database.write() as connection:
             return append_audit_entry(connection, actor, action, subject, detail)
 
-    def entries(self, *, after: int = 0, limit: int | None = None) -> list[AuditEntry]:
-        """Entries with a sequence number above `after`, oldest first."""
+    def entries(self, *, after: int = 0, limit: int | None = None, actions: Collection[str] | None = None) -> list[AuditEntry]:
+        """Entries with a sequence number above `after`, oldest first: those of certain actions if given."""
+        query = sa.select(audit_log).where(audit_log.c.sequence > after).order_by(audit_log.c.sequence).limit(limit)
+        if actions is not None:
+            query = query.where(audit_log.c.action.in_(actions))
         with self._database.read() as connection:
-            query = sa.select(audit_log).where(audit_log.c.sequence > after).order_by(audit_log.c.sequence).limit(limit)
             return [_entry_from_row(row) for row in connection.execute(query)]
 
     def latest_sequence(self) -> int:

@@ -1,0 +1,84 @@
+"""The gate decision that a promotion rests on. The gate itself decides elsewhere; this module reads its record.
+
+ALLOW promotes. Anything else needs an override with a reason, which is signed and stays visible. A rejection whose record says
+`"overridable": false` (a broken floor, bound or forgetting budget) cannot be overridden.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from yearling.canonical import canonical_json
+from yearling.errors import Conflict
+from yearling.release.state import ReleaseDecision
+from yearling.store import GateRecord, Release
+
+if TYPE_CHECKING:
+    from yearling.store import Store
+
+ALLOW = "ALLOW"
+
+
+def gate_record_sha256(record: GateRecord) -> str:
+    """The hash by which signed metadata names a gate decision."""
+    return hashlib.sha256(canonical_json({**asdict(record), "created_utc": record.created_utc.isoformat()})).hexdigest()
+
+
+def find_decision(store: Store, release: Release, champion: Release | None, *, override: str = "") -> ReleaseDecision:
+    """The newest decision of the gate about this release against the champion, as a promotion states it.
+
+    Raises Conflict ("Not proven ...") if it is not ALLOW and no reason for an override is given, or if it cannot be overridden.
+    """
+    record = _newest(store, release, champion)
+    if record is None:
+        if not override:
+            raise _not_proven(f"nobody has compared release {release.number} with the champion")
+        return ReleaseDecision(override=override)
+    decision = ReleaseDecision(gate=record.id, gate_sha256=gate_record_sha256(record), decision=record.decision)
+    if record.decision == ALLOW:
+        return decision
+    _require_overridable(record, release)
+    if not override:
+        raise _not_proven(f"the gate's decision on release {release.number} is {record.decision}")
+    return ReleaseDecision(gate=record.id, gate_sha256=decision.gate_sha256, decision=record.decision, override=override)
+
+
+def check_decision(store: Store, release: Release, champion: Release | None, decision: ReleaseDecision | None) -> None:
+    """Check a decision against the records. `decision` is None for a canary, which only a final rejection prevents.
+
+    Raises Conflict if it does not say what the newest record says, or lacks an override that it needs.
+    """
+    record = _newest(store, release, champion)
+    if record is not None and record.decision != ALLOW:
+        _require_overridable(record, release)
+    if decision is None:
+        return
+    if find_decision(store, release, champion, override=decision.override) != decision:
+        raise Conflict(
+            f"The decision on release {release.number} is not the newest one of the gate.", advice="Propose the change again."
+        )
+
+
+def _newest(store: Store, release: Release, champion: Release | None) -> GateRecord | None:
+    if not release.model_hash:
+        return None
+    records = store.gates.list(challenger=release.model_hash)
+    against = champion.model_hash if champion else ""
+    return next((record for record in records if record.champion == against), None)
+
+
+def _require_overridable(record: GateRecord, release: Release) -> None:
+    if record.body.get("overridable") is False:
+        raise Conflict(
+            f"Release {release.number} broke a limit that nobody can override.",
+            advice="Improve the model, and let the gate decide again.",
+        )
+
+
+def _not_proven(why: str) -> Conflict:
+    return Conflict(
+        f"Not proven: {why}.",
+        advice="Run the exams and the gate, or use it without proof: `yearling release promote NAME --without-proof REASON`.",
+    )
