@@ -7,16 +7,19 @@ its guarantee, so that `yearling bench gates` can fail. Nothing here is tuned: a
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.gates.sequential import false_stop_probability, find_stopping_pairs
-from yearling.evals.gate import GateRule, decide_gate, paired_test_from_counts
-from yearling.evals.statistics import mcnemar_test
+from yearling.evals.paired_tests import PairedTestLevels, PairedTestResult, paired_test_from_counts
+from yearling.evals.statistics import holm_adjust, mcnemar_test
+from yearling.release.gate_rules import GateRule, GateRules
+from yearling.release.gates import GateEvidence, PairedEvidence, decide
 
 NUM_PAIRS = 541
+LEVELS = PairedTestLevels()
 DISCORDANT_FRACTION = 0.2
 
 
@@ -34,19 +37,18 @@ class GuaranteeCheck:
 def check_guarantees(*, gates: int = 1000, seed: int = 0) -> Iterator[GuaranteeCheck]:
     """Yield a check for each guarantee, from `gates` simulations."""
     rng = np.random.default_rng(seed)
-    rule = GateRule()
     for target, guard, what, bound, at_most in (
         (0.0, None, "A/A, one target: ALLOW", 0.05, True),
         (0.0, 0.0, "A/A, one target and one guard: ALLOW", 0.05, True),
         (0.05, None, "+5 points: ALLOW", 0.80, False),
         (0.05, -0.05, "+5 points, guard −5 points: blocked", 0.95, False),
     ):
-        allowed = sum(_simulate_gate(rng, target, guard, rule) == "ALLOW" for _ in range(gates)) / gates
+        allowed = sum(_simulate_gate(rng, [target], [] if guard is None else [guard]) == "ALLOW" for _ in range(gates)) / gates
         found = 1 - allowed if what.endswith("blocked") else allowed
         yield _check_bound(f"{what} (n = {NUM_PAIRS})", found, bound, at_most, gates)
     for difference, what, bound, at_most in ((0.0, "A/A", 0.05, True), (0.05, "+5 points", 0.80, False)):
         yield _check_bound(f"{what}, one target: ALLOW, exact", allow_probability(difference), bound, at_most, 0)
-    several = sum(_simulate_five_targets(rng, rule) == "ALLOW" for _ in range(gates)) / gates
+    several = sum(_simulate_gate(rng, [0.0] * 5, []) == "ALLOW" for _ in range(gates)) / gates
     yield _check_bound(f"A/A, five targets, Holm: ALLOW (n = {NUM_PAIRS})", several, 0.05, True, gates)
     yield from _check_canaries(rng, gates)
 
@@ -83,16 +85,33 @@ def _draw_pair_counts(rng: np.random.Generator, difference: float) -> tuple[int,
     return int(wins), int(losses)
 
 
-def _simulate_gate(rng: np.random.Generator, target: float, guard: float | None, rule: GateRule) -> str:
-    targets = {"target": paired_test_from_counts(*_draw_pair_counts(rng, target), NUM_PAIRS, rule)}
-    guards = {} if guard is None else {"guard": paired_test_from_counts(*_draw_pair_counts(rng, guard), NUM_PAIRS, rule)}
-    return decide_gate(targets, guards, rule).decision
+def _simulate_gate(rng: np.random.Generator, targets: Sequence[float], guards: Sequence[float]) -> str:
+    """The decision of a gate with these true differences on its targets and guards."""
+    paired = {
+        f"{role}-{number}": (role, _draw_pair_counts(rng, difference))
+        for role, differences in (("target", targets), ("guard", guards))
+        for number, difference in enumerate(differences)
+    }
+    tests = {name: paired_test_from_counts(*counts, NUM_PAIRS, LEVELS) for name, (_, counts) in paired.items()}
+    adjusted = holm_adjust({name: test.p_better for name, test in tests.items() if name.startswith("target")})
+    rules = GateRules(
+        version=1,
+        sha256="",
+        rules=tuple(GateRule(id=name, version=1, kind="exam", role=role, exam=name) for name, (role, _) in paired.items()),  # type: ignore[arg-type]
+    )
+    by_rule = {name: _evidence(test, adjusted.get(name, test.p_better)) for name, test in tests.items()}
+    return decide(rules, GateEvidence(champion="a", challenger="b", by_rule=by_rule)).decision
 
 
-def _simulate_five_targets(rng: np.random.Generator, rule: GateRule) -> str:
-    return decide_gate(
-        {f"target {i}": paired_test_from_counts(*_draw_pair_counts(rng, 0.0), NUM_PAIRS, rule) for i in range(5)}, {}, rule
-    ).decision
+def _evidence(test: PairedTestResult, p_better: float) -> PairedEvidence:
+    return PairedEvidence(
+        n=test.n,
+        difference=test.difference,
+        p_better=p_better,
+        p_worse=test.p_worse,
+        p_tolerable=test.p_tolerable,
+        detectable=test.detectable,
+    )
 
 
 def _check_canaries(rng: np.random.Generator, gates: int) -> Iterator[GuaranteeCheck]:

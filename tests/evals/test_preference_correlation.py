@@ -13,15 +13,15 @@ import pytest
 from tests.evals.sample_exams import make_exam, wrong_on
 from tests.store.examples import make_sample
 from yearling.config import Settings
-from yearling.errors import BadInput
 from yearling.evals import (
     EngineSubject,
+    blind_preference_test,
     bradley_terry_strengths,
     compare_runs,
     correlate_exams_with_preference,
     correlate_with_preference,
     count_blind_wins,
-    evaluate_gate,
+    find_gating_objection,
     run_exam,
 )
 from yearling.store import Store
@@ -121,9 +121,22 @@ async def test_scores_are_correlated_with_blind_choices_over_checkpoints(store: 
     assert (correlation.exam, correlation.checkpoints) == ("numbers", 6)
     assert correlation.correlation == pytest.approx(-1)
     pair = compare_runs(store, runs[5].id, runs[0].id)
-    assert evaluate_gate([pair], []).decision in ("ALLOW", "INCONCLUSIVE")
-    with pytest.raises(BadInput, match="may not gate"):
-        evaluate_gate([pair], [], correlations=correlate_exams_with_preference(store))
+    assert find_gating_objection(pair) == ""
+    objection = find_gating_objection(pair, correlate_exams_with_preference(store))
+    assert objection == "over 6 checkpoints its correlation with blind preference is -1.00"
+
+
+def test_blind_choices_are_tested_in_pairs(store: Store) -> None:
+    assert blind_preference_test(store, "a", "b") is None
+    record_consensus(store, ["a", "b", "base+b"])
+    paired = blind_preference_test(store, "a", "b")
+    assert paired is not None
+    assert (paired.n, paired.wins, paired.losses) == (2, 2, 0), "an adapter counts on whatever it lies"
+    assert paired.difference == pytest.approx(0.8)
+    turned = blind_preference_test(store, "b", "a")
+    assert turned is not None
+    assert turned.difference == pytest.approx(-0.8)
+    assert turned.p_better == 1.0
 
 
 def test_choices_that_were_not_blind_do_not_count(store: Store) -> None:

@@ -13,6 +13,7 @@ from yearling.cli.console import err, format_size, out, print_json, print_table
 from yearling.cli.exam_card import card
 from yearling.cli.exam_execution import (
     exam_data_sources,
+    find_exam_run,
     grade_inspect_log,
     print_missing_exams,
     resolve_exam,
@@ -22,18 +23,21 @@ from yearling.cli.exam_graders import graders, judge
 from yearling.cli.exam_inspect import inspect
 from yearling.cli.options import AS_JSON, DATA_DIR, DATASETS_DIR, ENGINE_ONLY, LIMIT, MODEL, PARALLEL, SAMPLES, SEED, TEMPERATURE
 from yearling.cli.output_file import write_lines
+from yearling.cli.releases.gates import drift, gate
 from yearling.config import load_settings
-from yearling.errors import BadInput, NotFound
+from yearling.errors import NotFound
 
 if TYPE_CHECKING:
     from yearling.evals import PreferenceCorrelation
-    from yearling.store import ExamRun, GradedSample, Store
+    from yearling.store import ExamRun, GradedSample
 
 app = typer.Typer(help="Test models on exams whose cases they were never trained on.", no_args_is_help=True)
 app.command("card")(card)
 app.command("graders")(graders)
 app.command("judge")(judge)
 app.command("inspect")(inspect)
+app.command("gate")(gate)
+app.command("drift")(drift)
 
 HTML = typer.Option(None, "--html", help="File for a self-contained HTML page, which is written instead of the text output.")
 _INTERVAL_KEYS = ("value", "low", "high")
@@ -165,7 +169,7 @@ def show(
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        exam_run = _find_run(store, run_id)
+        exam_run = find_exam_run(store, run_id)
         worst_samples = store.exams.list_lowest_scoring(exam_run.id, worst)
         if html is not None:
             write_lines(html, [render_run_page(exam_run, worst_samples).encode()])
@@ -195,7 +199,7 @@ def compare(
     from yearling.store import Store
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
-        comparison = compare_runs(store, _find_run(store, champion).id, _find_run(store, challenger).id)
+        comparison = compare_runs(store, find_exam_run(store, champion).id, find_exam_run(store, challenger).id)
     if html is not None:
         write_lines(html, [render_comparison_page(comparison).encode()])
         err.print(f"Wrote {html}.", highlight=False, soft_wrap=True)
@@ -216,63 +220,6 @@ def compare(
             out.print(f"{label}: {pair.key} {pair.prompt[:100]!r}", markup=False, highlight=False, soft_wrap=True)
 
 
-@app.command("gate")
-def gate(
-    target: list[str] = typer.Option(
-        ..., "--target", help="CHAMPION:CHALLENGER, two runs of an exam that must improve; can be given several times."
-    ),
-    guard: list[str] = typer.Option(
-        [], "--guard", help="CHAMPION:CHALLENGER, two runs of an exam that must not get worse; can be given several times."
-    ),
-    margin: float = typer.Option(
-        0.04, "--margin", help="Largest tolerated loss of score on a guard, as a share: 0.04 is 4 points of 100."
-    ),
-    data_dir: Path | None = DATA_DIR,
-    as_json: bool = AS_JSON,
-) -> None:
-    """Decide over several exams whether a challenger may replace the champion, and record the decision.
-
-    The decision is ALLOW, REJECT or INCONCLUSIVE. Exit code 1 unless it is ALLOW."""
-    from yearling.evals import GateRule, compare_runs, correlate_exams_with_preference, evaluate_gate, gate_to_json
-    from yearling.store import Store
-
-    rule = GateRule(margin=margin)
-    with Store.open(load_settings(data_dir=data_dir)) as store:
-        targets, guards = (
-            [compare_runs(store, *_find_run_pair(store, pair), rule) for pair in pairs] for pairs in (target, guard)
-        )
-        result = evaluate_gate(targets, guards, rule, correlations=correlate_exams_with_preference(store))
-        comparisons = [*targets, *guards]
-        first = comparisons[0]
-        if len({(comparison.champion.model_hash, comparison.challenger.model_hash) for comparison in comparisons}) > 1:
-            raise BadInput("The runs do not all belong to the same two models.")
-        body = gate_to_json(result, {comparison.exam: comparison for comparison in comparisons})
-        record = store.gates.record(
-            champion=first.champion.model_hash,
-            challenger=first.challenger.model_hash,
-            decision=result.decision,
-            body=body,
-            actor=store.people.owner().name,
-        )
-    if as_json:
-        print_json({"id": record.id, **body})
-    else:
-        out.print(result.decision, style="bold")
-        rows = [
-            (
-                finding.exam,
-                finding.role,
-                finding.decision,
-                f"{finding.paired.difference:+.2%}",
-                f"{finding.p_adjusted:.4f}",
-                finding.why,
-            )
-            for finding in result.findings
-        ]
-        print_table(("Exam", "Role", "Decision", "Difference>", "p>", "Reason"), rows)
-    raise typer.Exit(0 if result.decision == "ALLOW" else 1)
-
-
 @app.command("replay")
 def replay(
     run_id: str = typer.Argument(help="Id of a finished run or its beginning, or the name of an exam for its newest one."),
@@ -286,7 +233,7 @@ def replay(
 
     settings = load_settings(data_dir=data_dir)
     with Store.open(settings) as store:
-        exam_run = _find_run(store, run_id)
+        exam_run = find_exam_run(store, run_id)
         exam = resolve_exam(exam_run.exam, settings, data, run=exam_run)
         result = regrade_run(exam, store, exam_run.id)
     if as_json:
@@ -294,19 +241,6 @@ def replay(
     else:
         out.print(f"{result.num_samples} answers graded again, {len(result.changed)} verdicts differ.", highlight=False)
     raise typer.Exit(1 if result.changed else 0)
-
-
-def _find_run(store: Store, name: str) -> ExamRun:
-    """The newest finished run of the exam with this name, else the run with this id. Raises NotFound."""
-    newest = [run for run in store.exams.list(exam=name, limit=20) if run.finished_utc is not None]
-    return newest[0] if newest else store.exams.get(name)
-
-
-def _find_run_pair(store: Store, pair: str) -> tuple[str, str]:
-    champion, colon, challenger = pair.rpartition(":")
-    if not colon:
-        raise BadInput(f"{pair!r} does not name two runs.", advice="Use CHAMPION:CHALLENGER.")
-    return _find_run(store, champion).id, _find_run(store, challenger).id
 
 
 def _run_dict(run: ExamRun) -> dict[str, object]:

@@ -87,9 +87,7 @@ def resolve_exam(
     """
     from dataclasses import replace
 
-    from yearling.evals import open_exam
-
-    exam = open_exam(name, exam_data_sources(settings, data))
+    exam = _open_exam(name, settings, data)
     if run is not None:
         exam = replace(
             exam,
@@ -107,6 +105,24 @@ def resolve_exam(
     if temperature is not None:
         exam = replace(exam, sampling={**exam.sampling, "temperature": temperature})
     return replace(exam, cases=exam.cases[:limit]) if limit else exam
+
+
+def _open_exam(name: str, settings: Settings, data: Path | None) -> Exam:
+    from yearling.evals import INCIDENT_EXAM, open_exam
+
+    if name != INCIDENT_EXAM:
+        return open_exam(name, exam_data_sources(settings, data))
+    from yearling.loop import open_incident_exam
+    from yearling.store import Store
+
+    with Store.open(settings) as store:
+        return open_incident_exam(store)
+
+
+def find_exam_run(store: Store, name: str) -> ExamRun:
+    """The newest finished run of the exam with this name, else the run with this id. Raises NotFound."""
+    newest = [run for run in store.exams.list(exam=name, limit=20) if run.finished_utc is not None]
+    return newest[0] if newest else store.exams.get(name)
 
 
 def exam_data_sources(settings: Settings, data: Path | None) -> ExamDataFolders:

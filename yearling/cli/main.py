@@ -25,6 +25,7 @@ from yearling.cli.feedback import app as feedback_app
 from yearling.cli.lessons import app as lessons_app
 from yearling.cli.model import app as model_app
 from yearling.cli.people import app as people_app
+from yearling.cli.releases.lineage import lineage
 from yearling.cli.serve import serve
 from yearling.cli.spec import app as spec_app
 from yearling.cli.standard_streams import StandardOutput, discard_output
@@ -49,6 +50,7 @@ app.command("doctor")(doctor)
 app.command("backup")(backup)
 app.command("restore")(restore)
 app.command("verify")(verify)
+app.command("lineage")(lineage)
 app.add_typer(model_app, name="model")
 app.add_typer(people_app, name="people")
 app.add_typer(conversations_app, name="conversations")

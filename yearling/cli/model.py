@@ -1,4 +1,4 @@
-"""`yearling model`: list, pull, import, show, merge and remove models and adapters."""
+"""`yearling model`: list, pull, import, show, merge, export and remove models and adapters."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ import typer
 from yearling.cli.console import err, format_size, out, print_json, print_table
 from yearling.cli.options import AS_JSON, YES
 from yearling.cli.progress import progress_bar
+from yearling.cli.releases.model_export import export_model, verify_exported_model
 from yearling.config import load_settings
 
 if TYPE_CHECKING:
     from yearling.models import CatalogueEntry, LocalModel, ModelLibrary
 
 app = typer.Typer(help="Manage the models and adapters of this machine.", no_args_is_help=True)
+app.command("export")(export_model)
+app.command("verify-export")(verify_exported_model)
 
 
 class LayoutChoice(StrEnum):

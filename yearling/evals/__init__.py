@@ -1,6 +1,6 @@
 """Exams on the assistant as served, graders, paired statistics, reports."""
 
-from yearling.evals.blind_preference import bradley_terry_strengths, count_blind_wins
+from yearling.evals.blind_preference import blind_preference_test, bradley_terry_strengths, count_blind_wins
 from yearling.evals.case import (
     Case,
     Exam,
@@ -11,26 +11,24 @@ from yearling.evals.case import (
     SummarisingGrader,
     Verdict,
 )
-from yearling.evals.comparison import CasePair, ExamComparison, compare_runs, evaluate_gate, gate_to_json, last_user_text
+from yearling.evals.comparison import CasePair, ExamComparison, compare_runs, find_gating_objection, last_user_text
+from yearling.evals.drift import DRIFT_EXAM, DriftModels, DriftSubject, build_drift_exam
 from yearling.evals.exams.catalogue import ExamEntry, exam_entries, open_exam
 from yearling.evals.exams.fingerprints import fingerprint_exams
+from yearling.evals.exams.incidents import INCIDENT_EXAM, build_incident_exam, parse_incident_case
 from yearling.evals.exams.sources import ExamDataFolders, ExamDownload, SourceFile, exam_downloads
-from yearling.evals.gate import (
-    ExamGateDecision,
-    GateFinding,
-    GateResult,
-    GateRule,
-    PairedTestResult,
-    decide_gate,
-    difference_interval,
-    paired_test_from_counts,
-    paired_test_from_scores,
-)
 from yearling.evals.graders.answers import validate_answers
 from yearling.evals.graders.judge import LLMBarPair, build_judge_card, build_judge_exam, load_llmbar_pairs
 from yearling.evals.graders.refusal import is_refusal, validate_refusals
 from yearling.evals.inspect_tasks import InspectLogSubject, build_inspect_task
 from yearling.evals.leaks import LessonLeak, find_leaks
+from yearling.evals.paired_tests import (
+    PairedTestLevels,
+    PairedTestResult,
+    difference_interval,
+    paired_test_from_counts,
+    paired_test_from_scores,
+)
 from yearling.evals.preference_correlation import (
     PreferenceCorrelation,
     correlate_exams_with_preference,
@@ -48,43 +46,50 @@ from yearling.evals.reports.pages import comparison_to_json, render_comparison_p
 from yearling.evals.runner import RegradeResult, grade_response, regrade_run, run_exam
 from yearling.evals.sequential import CanaryResult, run_canary_test
 from yearling.evals.spec.check import check_spec, write_unlisted_ids
+from yearling.evals.spec.levels import ClauseComparison, SpecLevelComparison, compare_served_spec_level
 from yearling.evals.spec.run import SpecReport, build_spec_exam, regrade_spec_outputs, run_spec, worst_outputs
-from yearling.evals.statistics import wilson_interval
-from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, score_options
+from yearling.evals.statistics import holm_adjust, wilson_interval
+from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, is_same_model, score_options
 
 __all__ = [
+    "DRIFT_EXAM",
+    "INCIDENT_EXAM",
     "AssistantSubject",
     "CanaryResult",
     "Case",
     "CasePair",
+    "ClauseComparison",
+    "DriftModels",
+    "DriftSubject",
     "EngineSubject",
     "Exam",
     "ExamComparison",
     "ExamDataFolders",
     "ExamDownload",
     "ExamEntry",
-    "ExamGateDecision",
     "ExamMetric",
-    "GateFinding",
-    "GateResult",
-    "GateRule",
     "Grader",
     "GraderCard",
     "InspectLogSubject",
     "LLMBarPair",
     "LessonLeak",
     "ModelCard",
+    "PairedTestLevels",
     "PairedTestResult",
     "PreferenceCorrelation",
     "RegradeResult",
     "SourceFile",
+    "SpecLevelComparison",
     "SpecReport",
     "Subject",
     "SubjectResponse",
     "SummarisingGrader",
     "TrainingHistory",
     "Verdict",
+    "blind_preference_test",
     "bradley_terry_strengths",
+    "build_drift_exam",
+    "build_incident_exam",
     "build_inspect_task",
     "build_judge_card",
     "build_judge_exam",
@@ -92,26 +97,28 @@ __all__ = [
     "build_spec_exam",
     "check_spec",
     "compare_runs",
+    "compare_served_spec_level",
     "comparison_to_json",
     "correlate_exams_with_preference",
     "correlate_with_preference",
     "count_blind_wins",
     "count_training_data",
-    "decide_gate",
     "difference_interval",
-    "evaluate_gate",
     "exam_downloads",
     "exam_entries",
+    "find_gating_objection",
     "find_leaks",
     "fingerprint_exams",
-    "gate_to_json",
     "grade_response",
+    "holm_adjust",
     "is_refusal",
+    "is_same_model",
     "last_user_text",
     "load_llmbar_pairs",
     "open_exam",
     "paired_test_from_counts",
     "paired_test_from_scores",
+    "parse_incident_case",
     "regrade_run",
     "regrade_spec_outputs",
     "render_comparison_page",

@@ -1,14 +1,13 @@
-"""Compares two runs of one exam case by case, and evaluates a gate over the comparisons of several exams."""
+"""Compares two runs of one exam case by case, and says whether the result may decide anything."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from yearling.errors import BadInput
-from yearling.evals.gate import GateResult, GateRule, PairedTestResult, decide_gate, difference_interval, paired_test_from_scores
+from yearling.evals.paired_tests import PairedTestLevels, PairedTestResult, difference_interval, paired_test_from_scores
 from yearling.evals.preference_correlation import PreferenceCorrelation
 from yearling.evals.statistics import Interval
 from yearling.store import ExamRun, GradedSample, Store
@@ -47,7 +46,7 @@ class ExamComparison:
         return sorted(changed, key=lambda pair: (-abs(pair.challenger - pair.champion), pair.key))[:limit]
 
 
-def compare_runs(store: Store, champion_id: str, challenger_id: str, rule: GateRule | None = None) -> ExamComparison:
+def compare_runs(store: Store, champion_id: str, challenger_id: str, levels: PairedTestLevels | None = None) -> ExamComparison:
     """Compare two finished runs of the same exam.
 
     Raises NotFound for unknown runs, and BadInput for runs that are unfinished or that differ in their exam, its options or the
@@ -69,67 +68,27 @@ def compare_runs(store: Store, champion_id: str, challenger_id: str, rule: GateR
         champion=champion,
         challenger=challenger,
         interval=difference_interval(champion_scores, challenger_scores, clusters),
-        paired=paired_test_from_scores(champion_scores, challenger_scores, clusters, rule),
+        paired=paired_test_from_scores(champion_scores, challenger_scores, clusters, levels),
         pairs=tuple(pairs),
         may_gate=bool(challenger.settings.get("card", {}).get("may_gate")),
     )
 
 
-def evaluate_gate(
-    targets: Sequence[ExamComparison],
-    guards: Sequence[ExamComparison],
-    rule: GateRule | None = None,
-    *,
-    correlations: Sequence[PreferenceCorrelation] = (),
-) -> GateResult:
-    """The decision over several exams.
+def find_gating_objection(comparison: ExamComparison, correlations: Sequence[PreferenceCorrelation] = ()) -> str:
+    """Why the comparison may not decide a release, as a clause of a sentence; empty if it may.
 
-    Raises BadInput when a grader has not proved that it agrees with people, or when an exam has lost its power to gate because
-    its scores do not follow what people prefer.
+    Either its grader has not proved that it agrees with people, or its scores do not follow what people prefer.
     """
-    without_power = {correlation.exam: correlation for correlation in correlations if not correlation.may_gate}
-    advice = "Remove it from the gate; its results are only reported."
-    for comparison in (*targets, *guards):
-        if correlation := without_power.get(comparison.exam):
+    for correlation in correlations:
+        if correlation.exam == comparison.exam and not correlation.may_gate:
             value = "undefined" if correlation.correlation is None else f"{correlation.correlation:.2f}"
-            raise BadInput(
-                f"The exam {comparison.exam} may not gate: over {correlation.checkpoints} checkpoints its correlation with blind "
-                f"preference is {value}. {correlation.conclusion}",
-                advice=advice,
-            )
-        if not comparison.may_gate:
-            raise BadInput(
-                f"The exam {comparison.exam} may not gate: its grader ({comparison.challenger.grader}) has not passed its own "
-                "exam.",
-                advice=advice,
-            )
-    return decide_gate(_paired_by_exam(targets), _paired_by_exam(guards), rule)
-
-
-def gate_to_json(result: GateResult, runs: Mapping[str, ExamComparison]) -> dict[str, Any]:
-    """A decision with the numbers behind it, as plain JSON. `runs` maps each exam to its comparison."""
-    return {
-        "decision": result.decision,
-        "rule": asdict(result.rule),
-        "findings": [
-            {
-                **asdict(finding),
-                "champion_run": runs[finding.exam].champion.id,
-                "challenger_run": runs[finding.exam].challenger.id,
-                "interval": asdict(runs[finding.exam].interval),
-            }
-            for finding in result.findings
-        ],
-    }
+            return f"over {correlation.checkpoints} checkpoints its correlation with blind preference is {value}"
+    return "" if comparison.may_gate else f"its grader ({comparison.challenger.grader}) has not passed its own exam"
 
 
 def last_user_text(messages: Sequence[Mapping[str, object]]) -> str:
     """The last message of the user, or an empty text."""
     return next((str(message.get("content") or "") for message in reversed(messages) if message.get("role") == "user"), "")
-
-
-def _paired_by_exam(comparisons: Sequence[ExamComparison]) -> dict[str, PairedTestResult]:
-    return {comparison.exam: comparison.paired for comparison in comparisons}
 
 
 def _pair_cases(

@@ -171,6 +171,11 @@ def combined_model_hash(model_hash: str, adapter_hash: str | None) -> str:
     return model_hash + (f"+{adapter_hash}" if adapter_hash else "")
 
 
+def is_same_model(recorded: str, model: str) -> bool:
+    """Whether a recorded hash is that of `model`, which is such a hash too, or the hash of an adapter whatever it lies on."""
+    return recorded == model or recorded.endswith(f"+{model}")
+
+
 def _require_scoring(case: Case, served: ServedModel) -> None:
     if case.options and not served.engine.capabilities.score:
         raise Unsupported(

@@ -5,6 +5,18 @@ from yearling.models.adapter import Adapter, adapter_fit
 from yearling.models.adapter_library import AdapterLibrary, PublishedAdapter
 from yearling.models.catalogue import CatalogueEntry, about_memory_bytes, known_models, model_title
 from yearling.models.chat_template import ChatTemplate
+from yearling.models.export_attestations import (
+    ExportDescription,
+    ExportedBase,
+    ExportedExamResult,
+    VerifiedExport,
+    attest_export,
+    key_fingerprint,
+    load_or_create_export_key,
+    public_export_key,
+    require_attestation_packages,
+    verify_export,
+)
 from yearling.models.fetch import fetch_file
 from yearling.models.local_model import Layout, LocalModel
 from yearling.models.merging import install_decoder, merge_into_library
@@ -35,6 +47,9 @@ __all__ = [
     "CatalogueEntry",
     "ChatTemplate",
     "Decoder",
+    "ExportDescription",
+    "ExportedBase",
+    "ExportedExamResult",
     "Layout",
     "LocalModel",
     "ModelLibrary",
@@ -43,22 +58,29 @@ __all__ = [
     "StreamDecoder",
     "TermsNotAccepted",
     "Tokenizer",
+    "VerifiedExport",
     "about_memory_bytes",
     "adapter_disabled",
     "adapter_fit",
     "attach_adapter",
+    "attest_export",
     "detach_adapter",
     "export_decoder",
     "export_gguf",
     "fetch_file",
     "install_decoder",
+    "key_fingerprint",
     "known_models",
     "load_adapter",
     "load_decoder",
+    "load_or_create_export_key",
     "merge_adapter",
     "merge_into_library",
     "model_title",
     "new_adapter",
     "pack_sequences",
+    "public_export_key",
+    "require_attestation_packages",
     "save_adapter",
+    "verify_export",
 ]

@@ -1,9 +1,27 @@
-"""Releases: what may be served, who decides it by signatures, and the switch that stops it. Runs no exams and loads no models."""
+"""Releases: what may be served, who decides it by signatures, gates as rules, and the stop switch. It runs no exams."""
 
+from yearling.release.audit_trail import logged_change
 from yearling.release.authority import ReleaseAuthority
 from yearling.release.changes import rollback_target
 from yearling.release.decisions import check_decision, find_decision, gate_record_sha256
 from yearling.release.drafts import ReleaseLineage, find_lineage, new_draft, release_name, store_draft
+from yearling.release.gate_rules import GateRule, GateRuleKind, GateRuleRole, GateRules, default_rules_text, parse_rules
+from yearling.release.gates import (
+    BoundEvidence,
+    ClauseBugs,
+    GateDecision,
+    GateEvidence,
+    GateFinding,
+    GateVerdict,
+    IncidentEvidence,
+    MeasuredEvidence,
+    MissingEvidence,
+    PairedEvidence,
+    RuleEvidence,
+    decide,
+)
+from yearling.release.history import MAX_METADATA_BYTES, MetadataHistory, SignedRoot, SignedVersion, read_history
+from yearling.release.incidents import IncidentHistory, IncidentRecurrence, incident_history
 from yearling.release.key_files import write_key_file
 from yearling.release.state import (
     Change,
@@ -18,23 +36,50 @@ from yearling.release.state import (
 from yearling.release.stop import StopNotice, StopSwitch
 
 __all__ = [
+    "MAX_METADATA_BYTES",
+    "BoundEvidence",
     "Change",
     "ChangeKind",
+    "ClauseBugs",
+    "GateDecision",
+    "GateEvidence",
+    "GateFinding",
+    "GateRule",
+    "GateRuleKind",
+    "GateRuleRole",
+    "GateRules",
+    "GateVerdict",
     "HolderKey",
+    "IncidentEvidence",
+    "IncidentHistory",
+    "IncidentRecurrence",
     "KeyHolder",
+    "MeasuredEvidence",
+    "MetadataHistory",
+    "MissingEvidence",
+    "PairedEvidence",
     "PendingChange",
     "ReleaseAuthority",
     "ReleaseDecision",
     "ReleaseLineage",
     "ReleaseStage",
     "ReleaseState",
+    "RuleEvidence",
+    "SignedRoot",
+    "SignedVersion",
     "StopNotice",
     "StopSwitch",
     "check_decision",
+    "decide",
+    "default_rules_text",
     "find_decision",
     "find_lineage",
     "gate_record_sha256",
+    "incident_history",
+    "logged_change",
     "new_draft",
+    "parse_rules",
+    "read_history",
     "release_name",
     "rollback_target",
     "store_draft",

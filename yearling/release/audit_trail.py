@@ -37,7 +37,7 @@ class AuditTrail:
 
     def propose(self, actor: str, proposal_id: str, change: Change) -> AuditEntry:
         """Record a proposal. The signed metadata names this entry as the head of the log."""
-        return self.append(actor, "release.propose", proposal_id, _logged(change))
+        return self.append(actor, "release.propose", proposal_id, logged_change(change))
 
     def publish(self, proposal: Proposal, verified: Verified) -> None:
         """Record that a change is in force, once, with who signed it."""
@@ -46,7 +46,7 @@ class AuditTrail:
         action = {"renew": RENEW, "resume": RESUME}.get(change.kind, PUBLISH)
         detail: dict[str, object] = {
             "version": verified.targets.version,
-            "change": _logged(change),
+            "change": logged_change(change),
             "threshold": verified.root.roles["targets"].threshold,
             "signed_by": sorted(set(proposal.targets.signatures) | set(proposal.root.signatures if proposal.root else ())),
         }
@@ -114,7 +114,7 @@ class AuditTrail:
             self.append(actor, action, subject, detail)
 
 
-def _logged(change: Change) -> dict[str, Any]:
+def logged_change(change: Change) -> dict[str, Any]:
     """A change as the log has it: of long rules only the hash."""
     fields = change_to_json(change)
     rules = fields.get("rules", "")

@@ -6,6 +6,7 @@ from yearling.store.accounts.name_mentions import find_name_mentions
 from yearling.store.accounts.names import normalise_name
 from yearling.store.accounts.sessions import MAX_SESSION_LIFETIME, Session
 from yearling.store.accounts.tokens import API_KEY_PREFIX, hash_token, new_token
+from yearling.store.audit import verify_audit_entries
 from yearling.store.backup.archive import BackupManifest
 from yearling.store.backup.restore import RestoreResult, restore, verify_backup
 from yearling.store.backup.summary import describe_store, find_exposed_data
@@ -170,6 +171,7 @@ __all__ = [
     "restore",
     "retracts_another_persons_act",
     "sniff_media_type",
+    "verify_audit_entries",
     "verify_backup",
     "void_acts",
     "withdrawal_error",

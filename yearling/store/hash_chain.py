@@ -33,7 +33,15 @@ def verify_chain(entries: Iterable[Any], find_fault: Callable[[Any], str]) -> Ch
     what is wrong with it, or an empty string.
     """
     num_entries, head = 0, GENESIS_HASH
-    for entry in entries:
+    iterator = iter(entries)
+    while True:
+        try:
+            entry = next(iterator)
+        except StopIteration:
+            break
+        except ValueError as error:  # a column whose bytes make no value
+            reason = f"it cannot be read ({error})"
+            return ChainVerification(num_entries=num_entries, head=head, broken_at=num_entries + 1, reason=reason)
         if entry.sequence != num_entries + 1:
             reason = f"entry {num_entries + 1} is missing"
         elif entry.previous_hash != head:

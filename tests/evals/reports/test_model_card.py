@@ -12,7 +12,6 @@ from tests.evals.sample_exams import make_exam, wrong_on
 from tests.feedback.people import open_feedback_log
 from tests.models.published import record_only_model
 from tests.tasks.records import add_answer, add_members, record_consensus_run
-from yearling.cli.exam_card import find_training_lineage
 from yearling.errors import NotFound
 from yearling.evals import (
     EngineSubject,
@@ -22,6 +21,7 @@ from yearling.evals import (
     render_model_card_page,
     run_exam,
 )
+from yearling.loop import find_training_history
 from yearling.models import LocalModel, PublishedAdapter
 from yearling.store import Store
 from yearling.tasks import BuildConfig, build_lesson_set
@@ -127,7 +127,7 @@ def test_lineage_follows_adapters_merges_and_bases(tmp_path: Path) -> None:
         make_run(store, "0190-three", base=merged.sha256)
 
         def lineage(model: LocalModel, adapter_name: str = "") -> TrainingHistory:
-            return find_training_lineage(model, adapters.get(adapter_name), installed, adapter_of, store.runs)
+            return find_training_history(model, adapters.get(adapter_name), installed, adapter_of, store.runs)
 
         assert lineage(BASE) == TrainingHistory({}, is_complete=True)
         assert lineage(BASE, "second") == TrainingHistory({"0190-two": 9, "0190-one": 5}, is_complete=True)

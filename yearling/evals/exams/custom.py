@@ -74,7 +74,9 @@ def load_custom_exam(path: Path) -> Exam:
                 f"{file} must have a list `cases`, and may only have {', '.join(sorted(_EXAM_FIELDS - {'cases'}))} in addition."
             )
         exam_fields |= {name: value for name, value in table.items() if name != "cases"}
-        cases += [_parse_case(row, number, file) for number, row in enumerate(table["cases"], start=1)]
+        for number, row in enumerate(table["cases"], start=1):
+            named = {"key": f"{file.stem} {number}", **row} if isinstance(row, dict) else row
+            cases.append(parse_custom_case(named, f"Case {number} of {file.name}"))
     sampling = {"temperature": 0.0, "max_tokens": 256, **(exam_fields.get("sampling") or {})}
     return Exam(
         name=path.stem[:200],
@@ -89,9 +91,8 @@ def load_custom_exam(path: Path) -> Exam:
     )
 
 
-def _parse_case(row: object, number: int, path: Path) -> Case:
-    """One case, the `number`th of its file. Raises BadInput if it is invalid."""
-    location = f"Case {number} of {path.name}"
+def parse_custom_case(row: object, location: str) -> Case:
+    """One case with its key. Raises BadInput, naming the location, if it is invalid."""
     if not isinstance(row, dict):
         raise BadInput(f"{location} is not a mapping.")
     if unknown := set(row) - _FIELDS:
@@ -115,7 +116,7 @@ def _parse_case(row: object, number: int, path: Path) -> Case:
     if "number" in row and parse_number(str(row["number"])) is None:
         raise BadInput(f"{location} has the number {row['number']!r}, which is not one.")
     return Case(
-        key=str(row.get("key", f"{path.stem} {number}")),
+        key=str(row["key"]),
         messages=tuple(messages),
         data={name: row[name] for name in sorted(CHECKS & set(row))},
         options=tuple(str(option) for option in row.get("options", ())),

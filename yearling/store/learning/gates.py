@@ -54,8 +54,8 @@ class GateStore:
             append_audit_entry(connection, actor, "gate.decide", record.id, detail)
         return record
 
-    def list(self, *, challenger: str | None = None, limit: int = 100) -> GateRecords:
-        """Decisions, newest first."""
+    def list(self, *, challenger: str | None = None, limit: int | None = 100) -> GateRecords:
+        """Decisions, newest first: the newest `limit`, or all."""
         query = sa.select(gates) if challenger is None else sa.select(gates).where(gates.c.challenger == challenger)
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(gates.c.id.desc()).limit(limit))
