@@ -62,6 +62,10 @@ class Unavailable(UserError):
     """A component that the request needs is unavailable, such as a crashed engine or the network. Trying again may help."""
 
 
+class ModelStopped(Unavailable):
+    """A key-holder stopped the model. Trying again helps only once the key-holders have resumed it."""
+
+
 class StorageFailed(UserError):
     """The disk is full, read-only or damaged. Data that was acknowledged before is safe."""
 

@@ -8,12 +8,16 @@ from yearling.api.conversations.personal_data import (
     import_report_json,
 )
 from yearling.api.http.logs import configure_logging
+from yearling.api.release.drafts import draft_release
+from yearling.api.release.service import ReleaseService
 from yearling.api.server import serve
 
 __all__ = [
+    "ReleaseService",
     "configure_logging",
     "create_app",
     "delete_conversation",
+    "draft_release",
     "export_personal_data",
     "import_personal_data",
     "import_report_json",

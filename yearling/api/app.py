@@ -40,6 +40,7 @@ from yearling.api.openai import chat_completions, completions, embeddings, model
 from yearling.api.openai import conversations as api_conversations
 from yearling.api.people import me
 from yearling.api.people import routes as people
+from yearling.api.release.service import ReleaseService
 from yearling.api.services import AdmissionController, ApiEnginePool, Services
 from yearling.chat import Assistant, ConversationTurns
 from yearling.config import Settings
@@ -83,8 +84,8 @@ _ROUTERS: tuple[APIRouter, ...] = (
 )
 
 
-def create_app(settings: Settings, store: Store, pool: ApiEnginePool) -> FastAPI:
-    """The API over an open store and a pool. The caller starts and closes both."""
+def create_app(settings: Settings, store: Store, pool: ApiEnginePool, *, releases: ReleaseService | None = None) -> FastAPI:
+    """The API over an open store, a pool and, if models are released here, the releases. The caller starts and closes them."""
     metrics = ServerMetrics(pool.status)
     services = Services(
         settings=settings,
@@ -97,13 +98,14 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool) -> FastAPI
         oidc_provider=_create_oidc_provider(settings),
         pulls=ModelPulls(ModelLibrary(settings.models_dir)),
         imports=ImportSlots(ImportLocks(settings.data_dir)),
+        releases=releases,
     )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
         writer = SampleWriter(store)
         owner_id = store.people.owner().id
-        services.assistant = assistant = Assistant(pool, writer, owner_id)
+        services.assistant = assistant = Assistant(pool, writer, owner_id, router=services.router)
         await services.access.start()
         services.turns = running_turns = ConversationTurns(
             store, assistant, acquire_slot=services.admission.reserve, on_saved=partial(remember_from_turn, services)

@@ -79,6 +79,9 @@ async def metrics(request: Request) -> Response:
 
 
 def _engine_reasons(services: Services) -> list[str]:
+    problems = services.releases.problems() if services.releases is not None else []
+    if problems:
+        return [hide_local_paths(problem) for problem in problems]
     if services.pool.ready():
         return []
     states = []

@@ -27,6 +27,7 @@ from yearling.api.access.origins import check_binding, is_loopback
 from yearling.api.app import create_app
 from yearling.api.http.connections import ConnectionLimits, bounded_protocol
 from yearling.api.http.logs import configure_logging
+from yearling.api.release.service import ReleaseService
 from yearling.api.services import ApiEnginePool
 from yearling.config import Settings
 from yearling.errors import BadInput, Conflict
@@ -59,10 +60,13 @@ def serve(
     pool: ManagedEnginePool,
     *,
     announce: Callable[[str, str], None] = lambda address, model: None,
+    releases: ReleaseService | None = None,
+    warn: Callable[[str], None] = lambda message: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, and end within ten seconds of it, if need be by ending the process.
 
-    Calls `announce(address, model)` with the default model once the server accepts requests.
+    Calls `announce(address, model)` with the default model once the server accepts requests, and then `warn` with each thing that
+    needs attention. With `releases`, whose callables the pool must have, the default model is the released one.
 
     Raises BadInput for a host that other machines could use without signing in, Conflict for a port in use, and what opening the
     store and starting the engines raise.
@@ -71,7 +75,7 @@ def serve(
         with Store.open(settings) as store:
             check_binding(settings, has_accounts=store.people.has_accounts())
     with closing(_listen(settings)) as listener, Store.open(settings) as store:
-        _run(_serve(settings, store, pool, listener, announce))
+        _run(_serve(settings, store, pool, listener, announce, releases, warn))
 
 
 async def _serve(
@@ -80,7 +84,14 @@ async def _serve(
     pool: ManagedEnginePool,
     listener: socket.socket,
     announce: Callable[[str, str], None],
+    releases: ReleaseService | None,
+    warn: Callable[[str], None],
 ) -> None:
+    def on_started() -> None:
+        announce(_server_url(listener, settings), settings.model if releases is None else pool.default())
+        for message in releases.start_messages() if releases is not None else ():
+            warn(message)
+
     configure_logging(settings.log_level)
     exposed = await asyncio.to_thread(find_exposed_data, settings, recursive=False)
     if exposed.count:
@@ -88,12 +99,16 @@ async def _serve(
         advice = f"Other users of this machine may read it. {exposed.advice(settings.data_dir)}"
         _log.warning("data_is_exposed", count=exposed.count, examples=examples, advice=advice)
     try:
-        await pool.start()
-        config = server_config(create_app(settings, store, pool), settings)
-        server = _Server(config, lambda: announce(_server_url(listener, settings), settings.model))
+        if releases is None:
+            await pool.start()
+        else:
+            await releases.start(store, pool)
+        server = _Server(server_config(create_app(settings, store, pool, releases=releases), settings), on_started)
         with _absorb_stop_signals():
             await server.serve([listener])
     finally:
+        if releases is not None:
+            await releases.close()
         await pool.close()
 
 

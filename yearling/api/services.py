@@ -22,7 +22,9 @@ from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.metrics import ServerMetrics
 from yearling.api.learning.lesson_progress import LessonProgress
 from yearling.api.model_library.pulls import ModelPulls
-from yearling.chat import Assistant, ConversationTurns, PreparedTurn
+from yearling.api.release.marks import ReleaseMark, mark_model
+from yearling.api.release.service import ReleaseService
+from yearling.chat import CHAMPION, Assistant, ConversationTurns, DirectRouter, ModelRouter, PreparedTurn
 from yearling.config import EndpointSettings, Settings
 from yearling.feedback import FeedbackLog, JudgementPicker, LiveConsensus
 from yearling.inference import EndpointStatus, ListedModel, ServedModel
@@ -67,6 +69,22 @@ class ApiEnginePool(Protocol):
         """Whether the default model answers. Reads the folder of models: call from a thread."""
         ...
 
+    def names(self) -> list[str]:
+        """Names of the models. Reads the folder of models: call from a thread."""
+        ...
+
+    def use_default(self, name: str) -> None:
+        """Answer requests that name no model with this one from now on, or with its error if it cannot be opened."""
+        ...
+
+    def endpoint_url(self, name: str) -> str:
+        """Address of the endpoint that serves a model; empty for a model of this machine."""
+        ...
+
+    async def close_refused(self) -> None:
+        """Close the models whose files may not be loaded any more."""
+        ...
+
     def status(self) -> list[JsonObject]:
         """State, restarts and queue length of each engine. Reads the folder of models: call from a thread."""
         ...
@@ -86,6 +104,8 @@ class Services:
     oidc_provider: OidcProvider | None
     pulls: ModelPulls
     imports: ImportSlots
+    releases: ReleaseService | None = None
+    """None for a server without releases, such as one for tests: its pool alone knows the default model."""
     assistant: Assistant | None = None
     turns: ConversationTurns | None = None
     rater_reports: RaterReports = field(default_factory=RaterReports)
@@ -118,6 +138,25 @@ class Services:
     def round_answering(self) -> RoundAnswering:
         """The task that answers the questions of rounds. Raises ApiError (503) before the server has started."""
         return _require_started(self._round_answering)
+
+    @property
+    def router(self) -> ModelRouter:
+        """Chooses the model of a request that names none, or `champion` or `challenger`."""
+        return self.releases or DirectRouter()
+
+    async def get_model(self, requested: str | None, person_id: str) -> ServedModel:
+        """The model that answers a person's request. Raises as `ModelRouter.route` and `EnginePool.get`."""
+        return await self.pool.get(await self.router.route(requested, person_id))
+
+    def resolve_model(self, name: str) -> str:
+        """The real name of a model that may be given as `champion` or `challenger`. Raises NotFound."""
+        if self.releases is not None:
+            return self.releases.resolve(name)
+        return self.pool.default() if name == CHAMPION else name
+
+    def mark_model(self, listed: ListedModel) -> ReleaseMark:
+        """What the signed releases say of a model."""
+        return self.releases.mark(listed) if self.releases is not None else mark_model(None, listed, "")
 
     def start_round_answering(self, owner_id: str) -> None:
         """Answer the questions of rounds while nobody generates. Needs the running consensus."""

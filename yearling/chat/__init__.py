@@ -16,6 +16,7 @@ from yearling.chat.context_window import prepare_fitting_turn
 from yearling.chat.conversation_turns import ConversationTurns, TurnInput, title_from_question
 from yearling.chat.live_turn import LiveTurn
 from yearling.chat.memory import ExtractedMemory, extract_memories, select_memories
+from yearling.chat.model_routing import CHALLENGER, CHAMPION, DirectRouter, ModelRouter
 from yearling.chat.output_parsing import TokenText, TokenTextAligner
 from yearling.chat.personalisation import (
     PersonalChatSettings,
@@ -42,6 +43,8 @@ from yearling.chat.turn_plan import conversation_model
 __all__ = [
     "ANSWER_LANGUAGES",
     "BUILTIN_MODES",
+    "CHALLENGER",
+    "CHAMPION",
     "CLAUSE_LEVELS",
     "DEFAULT_SAMPLING",
     "FUN_MODE",
@@ -61,8 +64,10 @@ __all__ = [
     "Clause",
     "ClauseLevel",
     "ConversationTurns",
+    "DirectRouter",
     "ExtractedMemory",
     "LiveTurn",
+    "ModelRouter",
     "PartialAnswer",
     "PersonalChatSettings",
     "PreparedTurn",

@@ -30,7 +30,7 @@ async def prepare_fitting_turn(
     `build_request` makes the request from the kept messages. Raises ContextLengthExceeded if the last message alone is too long,
     and what `Assistant.prepare` raises.
     """
-    context_tokens = await assistant.context_tokens(model)
+    context_tokens = await assistant.context_tokens(model, person_id=person_id)
     start = 0 if context_tokens is None else _first_question_within(history, 0, context_tokens * _MAX_CHARS_PER_TOKEN)
     while True:
         next_start = _first_question_within(history, start + 1, _SHRINK_FACTOR * _num_chars(history[start:]))

@@ -20,13 +20,14 @@ from yearling.chat.answer_style import AnswerStyle, system_messages
 from yearling.chat.context_window import prepare_fitting_turn
 from yearling.chat.json_types import MessageDict
 from yearling.chat.live_turn import LiveTurn
+from yearling.chat.model_routing import CHAMPION
 from yearling.chat.reasoning_effort import ReasoningEffort
 from yearling.chat.request import TurnRequest
 from yearling.chat.turn import Assistant, PreparedTurn
 from yearling.chat.turn_events import TurnEvent
 from yearling.chat.turn_plan import TurnPlan, plan_turn
 from yearling.clock import new_id
-from yearling.errors import NotFound, UserError
+from yearling.errors import ModelStopped, NotFound, UserError
 from yearling.records import FinishReason
 from yearling.store import Store
 from yearling.tracebacks import describe_exception
@@ -51,8 +52,9 @@ class SlotLease(Protocol):
 class TurnInput:
     """What a person asks for in a turn.
 
-    `models` names the models that answer, side by side if there are two; None stands for the default model. `message_id` is the
-    message that the turn follows, answers again or continues. `sampling` holds only those fields that the person set.
+    `models` names the models that answer, side by side if there are two; None stands for the conversation's model, or the one
+    that the person gets who names none. `message_id` is the message that the turn follows, answers again or continues. `sampling`
+    holds only those fields that the person set.
     """
 
     kind: Literal["send", "regenerate", "continue"] = "send"
@@ -136,7 +138,7 @@ class ConversationTurns:
         )
         try:
             served_model = answers[models.index(primary_model)].turn.served.name
-            await asyncio.to_thread(self._store_start, person_id, live, plan, served_model)
+            await asyncio.to_thread(self._store_start, person_id, live, plan, turn_input.models[0], served_model)
         except BaseException:
             for answer in answers:
                 answer.slot.release()
@@ -223,10 +225,14 @@ class ConversationTurns:
             raise
         return answers, num_omitted
 
-    def _store_start(self, person_id: str, live: LiveTurn, plan: TurnPlan, model: str) -> None:
-        """Store the question, title a new conversation after it, and keep the model for the next turns."""
+    def _store_start(self, person_id: str, live: LiveTurn, plan: TurnPlan, chosen: str | None, served: str) -> None:
+        """Store the question, title a new conversation after it, and keep the model for the next turns if the person chose it.
+
+        A conversation for which somebody chose the champion follows the champion: no name is kept.
+        """
         conversation_id, question = live.conversation_id or "", plan.question
-        if model != plan.model and plan.partial_answer is None:
+        model = None if chosen == CHAMPION else served
+        if chosen is not None and model != plan.model and plan.partial_answer is None:
             self._store.conversations.update(conversation_id, person_id=person_id, model=model)
         if question is None:
             return
@@ -308,7 +314,7 @@ class ConversationTurns:
         await asyncio.wait({generation_task})
         answer.slot.release()
         error = None if generation_task.cancelled() else generation_task.exception()
-        if generation_task.cancelled() and answer.last_event is None:
+        if (generation_task.cancelled() or isinstance(error, ModelStopped)) and answer.last_event is None:
             answer.finish = "cancelled"
         try:
             # The sample of a failed or stopped answer is stored in the background. A message may only refer to a stored sample.

@@ -45,6 +45,8 @@ class PersonalChatSettings:
     """Whether turns use memories and add to them."""
     comparisons: bool = True
     """Whether the person may be offered two answers side by side."""
+    pin_champion: bool = False
+    """Whether the person keeps the champion while others try its challenger in a canary."""
 
 
 def get_personal_settings(store: Store, person_id: str) -> PersonalChatSettings:

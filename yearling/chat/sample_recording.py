@@ -19,6 +19,7 @@ from yearling.chat.json_types import MessageDict
 from yearling.chat.served_spec import SPEC_VERSION
 from yearling.chat.structured_output import canonical_schema_json
 from yearling.clock import now_utc
+from yearling.errors import ModelStopped
 from yearling.inference import Delta, GenerationRequest, ServedModel, format_tool_call
 from yearling.records import FinishReason, Sample
 
@@ -144,11 +145,14 @@ class SampleRecorder:
 
     @contextmanager
     def store_on_exit(self, record: GenerationRecord) -> Iterator[None]:
-        """Store the pass in the background if the block ends before `store` was called."""
+        """Store the pass in the background if the block ends before `store` was called.
+
+        It counts as cancelled, not as failed, if its client left or a key-holder stopped the model.
+        """
         finish: FinishReason = "error"
         try:
             yield
-        except (GeneratorExit, asyncio.CancelledError):
+        except (GeneratorExit, asyncio.CancelledError, ModelStopped):
             finish = "cancelled"
             raise
         finally:

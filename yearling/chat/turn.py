@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from yearling.chat.choice import ChoiceGenerator
 from yearling.chat.json_types import ToolCallDict
+from yearling.chat.model_routing import DirectRouter, ModelRouter
 from yearling.chat.output_parsing import TokenText
 from yearling.chat.prompt_rendering import ChatPromptRenderer
 from yearling.chat.request import PartialAnswer, TurnRequest, check_request, forced_function
@@ -82,8 +83,11 @@ class PreparedTurn:
 class Assistant:
     """Answers with the models of a pool. Samples belong to `person_id` unless a call names another person."""
 
-    def __init__(self, pool: ServedModelProvider, writer: SampleSink, person_id: str) -> None:
+    def __init__(
+        self, pool: ServedModelProvider, writer: SampleSink, person_id: str, *, router: ModelRouter | None = None
+    ) -> None:
         self._pool = pool
+        self._router = router or DirectRouter()
         self._recorder = SampleRecorder(writer)
         self._discarding_recorder = SampleRecorder(DiscardingSampleSink())
         self._person_id = person_id
@@ -95,7 +99,8 @@ class Assistant:
         long, Unsupported for what the model or its engine cannot do.
         """
         constraint = await asyncio.to_thread(check_request, request) if request.has_schemas else check_request(request)
-        served = await self._pool.get(request.model)
+        person_id = person_id or self._person_id
+        served = await self._pool.get(await self._router.route(request.model, person_id))
         if served.template is not None:  # a remote endpoint has a default system message of its own
             request = with_spec_message(request)
         if constraint is not None and constraint.named_call is not None and served.template is not None:
@@ -109,7 +114,6 @@ class Assistant:
         sampling = engine_request.sampling
         if request.partial_answer is not None:
             request = replace(request, messages=(*request.messages, request.partial_answer.message))
-        person_id = person_id or self._person_id
         recorder = self._recorder if request.store else self._discarding_recorder
         choices = tuple(
             ChoiceGenerator(
@@ -126,9 +130,9 @@ class Assistant:
         )
         return PreparedTurn(request=request, served=served, person_id=person_id, recorder=recorder, choices=choices)
 
-    async def context_tokens(self, model: str | None) -> int | None:
+    async def context_tokens(self, model: str | None, *, person_id: str | None = None) -> int | None:
         """The most tokens of prompt and answer together; None for a remote endpoint, which does not say. Raises NotFound."""
-        served = await self._pool.get(model)
+        served = await self._pool.get(await self._router.route(model, person_id or self._person_id))
         return served.engine.capabilities.context_tokens if served.template is not None else None
 
     async def stream(self, request: TurnRequest) -> AsyncGenerator[TurnEvent, None]:

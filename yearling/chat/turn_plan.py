@@ -32,7 +32,7 @@ class TurnPlan:
     title: str = ""
     model: str | None = None
     """The model that answers unless the person names another: the conversation's, or the one that began the answer to continue.
-    None stands for the default model."""
+    None stands for whatever model the person gets who names none."""
 
 
 def plan_turn(
@@ -56,17 +56,15 @@ def plan_turn(
     else:
         plan = _plan_continue(store, branch, person_id)
     plan.title = conversation.title
-    plan.model = (plan.partial_answer and branch[-1].model) or conversation_model(conversation, branch)
+    plan.model = (plan.partial_answer and branch[-1].model) or conversation_model(conversation)
     return plan
 
 
-def conversation_model(conversation: Conversation, branch: Sequence[Message]) -> str | None:
-    """The model that answers in a conversation: the one chosen or used last, else the one that wrote the newest answer of the
-    branch. None stands for the default model. Answers that were imported do not count."""
+def conversation_model(conversation: Conversation) -> str | None:
+    """The model that was chosen for a conversation. None for a conversation that follows the released model: then a release, a
+    rollback and a canary reach it with its next question."""
     chosen = conversation.facts.get(MODEL_FACT)
-    if isinstance(chosen, str):
-        return chosen
-    return next((message.model for message in reversed(branch) if message.sample_id and message.model), None)
+    return chosen if isinstance(chosen, str) else None
 
 
 def chat_history(branch: Sequence[Message]) -> list[MessageDict]:

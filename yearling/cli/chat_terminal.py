@@ -50,7 +50,7 @@ async def run_terminal_chat(session: ChatSession) -> None:
     key_bindings = KeyBindings()
     key_bindings.add("escape", "enter")(lambda press: press.current_buffer.insert_text("\n"))
     async with open_runtime(settings) as runtime:
-        served = await runtime.pool.get(session.model)
+        served = await runtime.get_model(session.model)
         session.model = served.name
         # If nothing is to be stored, typed lines are not stored for the arrow keys either.
         history = FileHistory(str(settings.data_dir / "chat_history")) if settings.retention == "full" else None
@@ -153,7 +153,7 @@ def _set_effort(session: ChatSession, value: str) -> None:
 
 async def _set_model(runtime: AssistantRuntime, session: ChatSession, value: str) -> None:
     if value:
-        session.model = (await runtime.pool.get(value)).name
+        session.model = (await runtime.get_model(value)).name
     for name in await asyncio.to_thread(runtime.pool.names):
         err.print(f"{'›' if name == session.model else ' '} {name}", style="dim", highlight=False)
 

@@ -28,6 +28,8 @@ from yearling.inference.engine_choice import (
 )
 from yearling.inference.engine_process import EngineSpec
 from yearling.inference.fake import ByteTokenizer, FakeChatTemplate, FakeEngine, ScriptedAnswer, fake_served_model
+from yearling.inference.guarding.file_check import MayLoad, list_model_files
+from yearling.inference.guarding.stop_watch import IsStopped
 from yearling.inference.messages import (
     THINK_CLOSE,
     THINK_OPEN,
@@ -79,8 +81,10 @@ __all__ = [
     "FakeEngine",
     "GenerationRequest",
     "IncrementalDetokenizer",
+    "IsStopped",
     "ListedModel",
     "MachineInfo",
+    "MayLoad",
     "MedianWithQuartiles",
     "PromptRenderer",
     "ScriptedAnswer",
@@ -106,6 +110,7 @@ __all__ = [
     "format_tool_call",
     "is_stray_delimiter",
     "list_engine_variants",
+    "list_model_files",
     "make_decoding_view",
     "measure_api_overhead",
     "measure_engine",

@@ -7,18 +7,22 @@ published: the adapter folder is read for each request. Engines load adapters wh
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from yearling.errors import NotFound, Unsupported, Untrusted
+from yearling.errors import NotFound, Unsupported, Untrusted, UserError
 from yearling.inference.engine import Completion, Delta, Engine, GenerationRequest, Token, collect_completion
+from yearling.inference.guarding.file_check import FileCheck
 from yearling.inference.served_model import ServedModel
 
 if TYPE_CHECKING:
     from yearling.models import AdapterLibrary, LocalModel, PublishedAdapter
+
+log = logging.getLogger(__name__)
 
 
 class AdaptedEngine:
@@ -79,7 +83,8 @@ class AdapterRegistry:
 
     def __init__(self, adapters: AdapterLibrary) -> None:
         self._adapters = adapters
-        self._served: dict[str, ServedModel] = {}
+        self._served: dict[str, tuple[ServedModel, Path]] = {}
+        """Served models by name, each with the file of its adapter."""
         self._locks: dict[str, asyncio.Lock] = {}
 
     def pairs(self, models: Sequence[LocalModel]) -> list[tuple[LocalModel, PublishedAdapter]]:
@@ -115,14 +120,26 @@ class AdapterRegistry:
         """
         name = adapter.served_name(base.name)
         async with self._locks.setdefault(name, asyncio.Lock()):
-            served = self._served.get(name)
+            served, _ = self._served.get(name, (None, None))
             if served is None or _base_engine(served.engine) is not base.engine:
-                self._served[name] = served = await self._load(name, base, adapter)
+                served = await self._load(name, base, adapter)
+                self._served[name] = served, adapter.weights
         return served
+
+    async def forget_refused(self, file_check: FileCheck) -> None:
+        """Serve no adapter any more that may not be loaded now. Answers that are running end normally."""
+        for name, (served, weights) in list(self._served.items()):
+            try:
+                await file_check.recheck([(weights, served.adapter_hash or "")])
+            except UserError as error:
+                log.warning("The adapter %s is not served any more: %s", name, error)
+                del self._served[name]
+                if isinstance(served.engine, AdaptedEngine):
+                    await served.engine.base_engine.unload_adapter(served.engine.adapter_hash)
 
     def find_base_engine(self, name: str) -> Engine | None:
         """The engine behind a served name; None if `serve` was never called for it."""
-        served = self._served.get(name)
+        served, _ = self._served.get(name, (None, None))
         return _base_engine(served.engine) if served else None
 
     async def _load(self, name: str, base: ServedModel, adapter: PublishedAdapter) -> ServedModel:

@@ -7,9 +7,10 @@ from one event loop.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +24,16 @@ from yearling.inference.endpoints.directory import MIN_REFRESH_PAUSE_S, Endpoint
 from yearling.inference.engine import Engine
 from yearling.inference.engine_choice import ENGINE_FACTORIES, candidate_engines, choose_engine, detect_machine
 from yearling.inference.engine_process import EngineSpec
+from yearling.inference.guarding.file_check import FileCheck, MayLoad, list_model_files
+from yearling.inference.guarding.guarded_engine import GuardedEngine
+from yearling.inference.guarding.stop_watch import IsStopped, StopWatch
 from yearling.inference.served_model import ListedModel, ServedModel
 from yearling.inference.supervisor import SupervisedEngine
 
 if TYPE_CHECKING:
     from yearling.models import LocalModel, ModelLibrary
+
+log = logging.getLogger(__name__)
 
 MIN_IDLE_S = 10.0
 """An engine that was requested more recently than this is not closed to free memory."""
@@ -41,10 +47,11 @@ async def open_engine(
     context_tokens: int,
     max_sequences: int | None = None,
     stall_timeout_s: float = 60.0,
+    file_check: FileCheck | None = None,
 ) -> SupervisedEngine:
     """Open an engine of that kind for a local model, in its own process; returns it when it is ready.
 
-    Raises what opening the engine raises.
+    `file_check` checks the model's files before they are loaded. Raises what opening the engine and the check raise.
     """
     options = {
         "folder": str(model.folder),
@@ -55,7 +62,8 @@ async def open_engine(
     # Threads that spin while waiting starve each other on a busy machine: torch then takes six times as long.
     environment = {"OMP_WAIT_POLICY": "PASSIVE"} if kind == "torch" else {}
     spec = EngineSpec(factory=ENGINE_FACTORIES[kind], options=options, environment=environment)
-    engine = SupervisedEngine(spec, stall_timeout_s=stall_timeout_s)
+    files = await asyncio.to_thread(list_model_files, model.folder) if file_check is not None else ()
+    engine = SupervisedEngine(spec, stall_timeout_s=stall_timeout_s, files=files, file_check=file_check)
     await engine.start()
     return engine
 
@@ -75,12 +83,25 @@ class EnginePool:
     """
 
     def __init__(
-        self, settings: Settings, library: ModelLibrary, *, notify: Callable[[str], None] = lambda message: None
+        self,
+        settings: Settings,
+        library: ModelLibrary,
+        *,
+        notify: Callable[[str], None] = lambda message: None,
+        may_load: MayLoad | None = None,
+        is_stopped: IsStopped | None = None,
     ) -> None:
-        """`notify` is called with a message when a start takes longer than usual."""
+        """`notify` is called with a message when a start takes longer than usual.
+
+        `may_load` is asked about every file of a model or an adapter whenever an engine is about to load it; None allows all.
+        `is_stopped` ends the answers of the models that it names; None stops none.
+        """
         from yearling.models import AdapterLibrary
 
         self.notify = notify
+        self._file_check = FileCheck(may_load) if may_load is not None else None
+        self._stop_watch = StopWatch(is_stopped) if is_stopped is not None else None
+        self._guarded: dict[str, tuple[ServedModel, ServedModel]] = {}
         self._adapter_registry: AdapterRegistry | None = AdapterRegistry(AdapterLibrary(settings.adapters_dir))
         self._settings: Settings | None = settings
         self._library: ModelLibrary | None = library
@@ -91,11 +112,16 @@ class EnginePool:
         self._closed = False
 
     @classmethod
-    def from_open_models(cls, served: Sequence[ServedModel], *, default: str | None = None) -> EnginePool:
+    def from_open_models(
+        cls, served: Sequence[ServedModel], *, default: str | None = None, is_stopped: IsStopped | None = None
+    ) -> EnginePool:
         """A pool of engines that are open already. The first is the default unless `default` names one."""
         pool = cls.__new__(cls)
         pool.notify = lambda message: None
         pool._settings = pool._library = pool._adapter_registry = None
+        pool._file_check = None
+        pool._stop_watch = StopWatch(is_stopped) if is_stopped is not None else None
+        pool._guarded = {}
         pool._directory = EndpointDirectory()
         pool._default = default or served[0].name
         pool._open_models = {model.name: _OpenModel(model) for model in served}
@@ -167,6 +193,39 @@ class EnginePool:
         """Open a model, and answer requests that name none with it from now on. Raises as `get`; then nothing changes."""
         self._default = (await self.get(name)).name
 
+    def use_default(self, name: str) -> None:
+        """Answer requests that name no model with this one from now on, or with its error if it cannot be opened."""
+        self._default = name
+
+    async def close_refused(self) -> None:
+        """Close the models whose files may not be loaded any more, and ask anew about files that were refused.
+
+        Call it when `may_load` has changed its mind. Running answers of a closed model end with Unavailable.
+        """
+        file_check = self._file_check
+        if file_check is None:
+            return
+        file_check.forget_refusals()
+        if self._adapter_registry is not None:
+            await self._adapter_registry.forget_refused(file_check)
+        for name, entry in list(self._open_models.items()):
+            engine = entry.served.engine
+            if not isinstance(engine, SupervisedEngine):
+                continue
+            try:
+                await file_check.recheck([(file.path, file.sha256) for file in engine.checked_files])
+            except UserError as error:
+                log.warning("The model %s is not served any more: %s", name, error)
+                del self._open_models[name]
+                await engine.close()
+
+    def endpoint_url(self, name: str) -> str:
+        """Address of the endpoint that serves a model; empty for a model of this machine, and for one that nothing serves."""
+        listed = next((listed for listed in self._directory.models() if listed.name == name), None)
+        if listed is None or name in self._open_models:
+            return ""
+        return next((each.settings.url for each in self._directory.statuses() if each.settings.name == listed.endpoint), "")
+
     def endpoints(self) -> list[EndpointStatus]:
         """The endpoints, with the models that they list."""
         return self._directory.statuses()
@@ -182,8 +241,22 @@ class EnginePool:
     async def get(self, name: str | None = None) -> ServedModel:
         """The model of that name, or the default, ready to answer.
 
-        Raises NotFound, which lists the available models, and Unavailable.
+        Raises NotFound, which lists the available models, Unavailable, and Untrusted if its files may not be loaded.
         """
+        return self._guard(await self._find(name))
+
+    def _guard(self, served: ServedModel) -> ServedModel:
+        """The same model with an engine that a stop ends."""
+        watch = self._stop_watch
+        if watch is None:
+            return served
+        present, guarded = self._guarded.get(served.name, (None, None))
+        if present is not served or guarded is None:
+            guarded = replace(served, engine=GuardedEngine(served.engine, served.name, watch))
+            self._guarded[served.name] = served, guarded
+        return guarded
+
+    async def _find(self, name: str | None = None) -> ServedModel:
         model_name = name or self._default
         self._check_open()
         if model_name not in self._open_models:
@@ -223,6 +296,8 @@ class EnginePool:
         self._closed = True
         await asyncio.gather(*(entry.served.engine.close() for entry in self._open_models.values()))
         await self._directory.close()
+        if self._stop_watch is not None:
+            await self._stop_watch.close()
 
     async def _open(self, model: LocalModel) -> None:
         await self._close_idle_engines(model.size_bytes)
@@ -240,11 +315,16 @@ class EnginePool:
             raise RuntimeError("a pool of open engines cannot open another one")
         speeds = read_speeds(settings.data_dir, detect_machine(), model.sha256)
         choice = choose_engine(settings, purpose="interactive", weights_format=model.format, speeds=speeds)
-        tokenizer, template, engine = await asyncio.gather(
-            asyncio.to_thread(Tokenizer.load, model),
-            asyncio.to_thread(ChatTemplate.load, model),
-            self._open_kind(model, choice.kind),
-        )
+        engine = await self._open_kind(model, choice.kind)
+        try:
+            tokenizer, template = await asyncio.gather(
+                asyncio.to_thread(Tokenizer.load, model), asyncio.to_thread(ChatTemplate.load, model)
+            )
+            if self._file_check is not None:
+                await self._file_check.require_unchanged(engine.checked_files)
+        except BaseException:
+            await engine.close()
+            raise
         created = int(model.created_utc.timestamp())
         return ServedModel(
             name=model.name, engine=engine, tokenizer=tokenizer, template=template, owned_by="yearling", created_unix_s=created
@@ -260,6 +340,7 @@ class EnginePool:
             threads=settings.threads,
             context_tokens=settings.context_tokens,
             stall_timeout_s=settings.stall_timeout_s,
+            file_check=self._file_check,
         )
 
     async def _calibrate(self, model: LocalModel) -> None:
@@ -302,7 +383,7 @@ class EnginePool:
             if self._directory.find(name):
                 return None
             raise
-        return await registry.serve(await self.get(match[0].name), match[1]) if match else None
+        return await registry.serve(await self._find(match[0].name), match[1]) if match else None
 
     async def _get_remote(self, name: str) -> ServedModel:
         """The endpoints' model of that name; they are asked again if none has listed it. Raises NotFound, or Unavailable if an

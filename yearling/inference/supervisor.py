@@ -33,6 +33,7 @@ from yearling.inference.engine import (
     validate_request,
 )
 from yearling.inference.engine_process import EngineProcess, EngineSpec, ProcessEnded, unavailable_because
+from yearling.inference.guarding.file_check import CheckedFile, FileCheck
 from yearling.inference.wire import (
     WireFrame,
     capabilities_from_json,
@@ -61,8 +62,21 @@ class SupervisedEngine:
     model_hash: str
     capabilities: EngineCapabilities
 
-    def __init__(self, spec: EngineSpec, *, stall_timeout_s: float = 60.0, start_timeout_s: float = START_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        spec: EngineSpec,
+        *,
+        stall_timeout_s: float = 60.0,
+        start_timeout_s: float = START_TIMEOUT_S,
+        files: Sequence[Path] = (),
+        file_check: FileCheck | None = None,
+    ) -> None:
+        """`file_check` checks `files`, which the process loads, before every start, and adapters whenever they are loaded."""
         self._spec = spec
+        self._files = files
+        self._file_check = file_check
+        self.checked_files: tuple[CheckedFile, ...] = ()
+        """The files that the process has loaded, as they were checked."""
         self._stall_timeout_s = stall_timeout_s
         self._start_timeout_s = start_timeout_s
         self._request_ids = itertools.count()
@@ -169,8 +183,14 @@ class SupervisedEngine:
         return vectors
 
     async def load_adapter(self, path: Path) -> str:
-        """As `Engine.load_adapter`. The adapter is loaded again after a restart."""
+        """As `Engine.load_adapter`. The adapter is loaded again after a restart. Raises Untrusted if it may not be loaded."""
+        checked = await self._check_files([path])
         adapter_hash: str = await self._call("load_adapter", path=str(path))
+        try:
+            await self._require_unchanged(checked)
+        except UserError:
+            await self._call("unload_adapter", adapter_hash=adapter_hash)
+            raise
         self._adapters[adapter_hash] = path
         return adapter_hash
 
@@ -313,8 +333,10 @@ class SupervisedEngine:
     async def _spawn(self) -> EngineProcess:
         """Start a process and wait until its engine is ready, with its adapters.
 
-        Raises what opening the engine raises, and Unavailable if the process ends, cannot be started or takes too long.
+        Raises what opening the engine raises, Untrusted if its files may not be loaded, and Unavailable if the process ends,
+        cannot be started or takes too long.
         """
+        checked = await self._check_files(self._files)
         try:
             child = await EngineProcess.launch(self._spec)
         except (OSError, RuntimeError) as error:
@@ -324,6 +346,7 @@ class SupervisedEngine:
         try:
             async with asyncio.timeout(self._start_timeout_s):
                 await self._open_engine(child)
+                await self._require_unchanged(checked)
                 await self._reload_adapters(child)
         except BaseException as error:
             await child.terminate(Unavailable("The engine did not start."))
@@ -332,7 +355,15 @@ class SupervisedEngine:
             if isinstance(error, ProcessEnded):
                 raise unavailable_because(error, " while it started") from None
             raise
+        self.checked_files = checked
         return child
+
+    async def _check_files(self, files: Sequence[Path]) -> tuple[CheckedFile, ...]:
+        return await self._file_check.check(files) if self._file_check is not None else ()
+
+    async def _require_unchanged(self, checked: Sequence[CheckedFile]) -> None:
+        if self._file_check is not None:
+            await self._file_check.require_unchanged(checked)
 
     async def _open_engine(self, child: EngineProcess) -> None:
         """Let the process open its engine, and take over what it reports. Raises what opening raises, and ProcessEnded."""
@@ -353,6 +384,12 @@ class SupervisedEngine:
         An adapter that is gone or refused is forgotten: requests for it find that it is not loaded, and all others go on.
         """
         for adapter_hash, path in list(self._adapters.items()):
+            try:
+                await self._check_files([path])
+            except UserError as error:
+                log.warning("The adapter %s was not loaded again: %s", adapter_hash, error)
+                self._adapters.pop(adapter_hash, None)
+                continue
             child.send({"id": next(self._request_ids), "call": "load_adapter", "arguments": {"path": str(path)}})
             while "ended" not in (frame := await child.read_frame()):
                 if "error" in frame:

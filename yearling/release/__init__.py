@@ -23,6 +23,7 @@ from yearling.release.gates import (
 from yearling.release.history import MAX_METADATA_BYTES, MetadataHistory, SignedRoot, SignedVersion, read_history
 from yearling.release.incidents import IncidentHistory, IncidentRecurrence, incident_history
 from yearling.release.key_files import write_key_file
+from yearling.release.serving_checks import ServingChecks
 from yearling.release.state import (
     Change,
     ChangeKind,
@@ -65,6 +66,7 @@ __all__ = [
     "ReleaseStage",
     "ReleaseState",
     "RuleEvidence",
+    "ServingChecks",
     "SignedRoot",
     "SignedVersion",
     "StopNotice",

@@ -327,20 +327,30 @@ async def test_messages_call_their_model_as_the_list_of_models_does(
         assert answer["model_title"] == titles["other/model"] == "The model other/model"
 
 
-async def test_conversation_begun_with_the_default_model_does_not_change_it_unasked(start_api: ApiFactory) -> None:
+async def test_conversation_for_which_no_model_was_chosen_follows_the_default(start_api: ApiFactory) -> None:
+    """A release, a rollback and a canary reach conversations that exist."""
     async with start_api(FakeEngine(["Mine."])) as api:
-        turn, _ = await exchange(api.client, "A")
-        assert (await get_tree(api.client, turn["conversation"]))["model"] == "fake-model"
-
-
-async def test_conversation_of_an_older_version_goes_on_with_the_model_that_answered_last(start_api: ApiFactory) -> None:
-    async with start_api(FakeEngine(["Mine."])) as api:
-        turn, _ = await exchange(api.client, "A", model="other/model")
+        turn, events = await exchange(api.client, "A")
+        assert text_of(events) == "Mine."
         conversation_id = turn["conversation"]
-        await api.client.patch(f"/v1/chats/{conversation_id}", json={"model": None})  # as it was stored before
-        assert (await get_tree(api.client, conversation_id))["model"] == "other/model"
+        assert (await get_tree(api.client, conversation_id))["model"] is None
+        api.app.state.services.pool.use_default("other/model")
         _, events = await exchange(api.client, "B", conversation=conversation_id, message=turn["answers"][0]["message"])
         assert text_of(events) == "Other."
+
+
+@pytest.mark.parametrize("choose", ["turn", "conversation"])
+async def test_conversation_follows_the_champion_again_once_somebody_chooses_it(start_api: ApiFactory, choose: str) -> None:
+    async with start_api(FakeEngine(["Mine."])) as api:
+        turn, _ = await exchange(api.client, "A", model="other/model")
+        conversation_id, answer = turn["conversation"], turn["answers"][0]["message"]
+        if choose == "turn":
+            _, events = await exchange(api.client, "B", conversation=conversation_id, message=answer, model="champion")
+            assert text_of(events) == "Mine."
+        else:
+            changed = await api.client.patch(f"/v1/chats/{conversation_id}", json={"model": "champion"})
+            assert changed.json()["model"] is None
+        assert (await get_tree(api.client, conversation_id))["model"] is None
 
 
 async def test_conversation_whose_model_is_gone_says_so(start_api: ApiFactory) -> None:

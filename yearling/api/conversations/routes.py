@@ -21,6 +21,7 @@ from yearling.api.http.files import file_response
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.services import get_services, store_response
+from yearling.chat import CHAMPION
 from yearling.errors import BadInput
 from yearling.store import BINARY_MEDIA_TYPE, UNCHANGED, DeletedContent, Store, attachments_from_facts
 
@@ -101,7 +102,7 @@ async def change_conversation(
             title=body.title if body.title is not None else UNCHANGED,
             folder_id=body.folder if "folder" in body.model_fields_set else UNCHANGED,
             leaf_id=body.leaf if body.leaf is not None else UNCHANGED,
-            model=body.model if "model" in body.model_fields_set else UNCHANGED,
+            model=(None if body.model == CHAMPION else body.model) if "model" in body.model_fields_set else UNCHANGED,
         )
         return views.summary_view(store.history.get_entry(conversation_id, person_id=person.id))
 

@@ -50,14 +50,15 @@ class ConversationChange(StrictModel):
     leaf: RecordId | None = None
     """ID of the last message of the branch to show."""
     model: ModelName | None = None
-    """Name of the model that answers from now on; null for the server's default model."""
+    """Name of the model that answers from now on; null or `champion` to follow the champion."""
 
 
 class AnswerOptions(StrictModel):
     """How to answer. Absent fields take the person's settings."""
 
     model: ModelName | None = None
-    """Name of the model. Default: the conversation's model, or the server's default model for a new conversation."""
+    """Name of the model, or `champion` or `challenger`. Default: the conversation's model, else the champion, or the challenger
+    for people in its canary."""
     mode: Annotated[str | None, Field(max_length=64)] = None
     """Name of the answer mode. Default: the mode in the person's settings."""
     effort: ReasoningEffort | None = None
@@ -249,7 +250,7 @@ class ConversationSummary(ResponseModel):
     leaf: str | None
     """ID of the last message of the branch in use; null if there is no message."""
     model: str | None
-    """Name of the model that answers in the conversation: the one chosen or used last; null for the server's default model."""
+    """Name of the model that was chosen for the conversation last; null if none was: the champion answers, or the challenger."""
     messages: int
     """Number of messages in the tree."""
     shared: bool

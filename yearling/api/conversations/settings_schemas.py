@@ -70,6 +70,8 @@ class PersonalSettings(ResponseModel):
     """Whether the assistant learns and uses memories."""
     comparisons: bool
     """Whether the server may offer two answers to choose from."""
+    pin_champion: bool
+    """Whether the person keeps the champion, the released model, while others try its challenger in a canary."""
 
 
 class SettingsChange(StrictModel):
@@ -89,3 +91,5 @@ class SettingsChange(StrictModel):
     """Whether the assistant learns and uses memories."""
     comparisons: bool | None = None
     """Whether the server may offer two answers to choose from."""
+    pin_champion: bool | None = None
+    """Whether the person keeps the champion, the released model, while others try its challenger in a canary."""

@@ -43,7 +43,7 @@ def summary_view(entry: HistoryEntry) -> JsonObject:
         "created_utc": format_utc(conversation.created_utc),
         "updated_utc": format_utc(conversation.updated_utc or conversation.created_utc),
         "leaf": conversation.leaf_id,
-        "model": conversation_model(conversation, ()),
+        "model": conversation_model(conversation),
         "messages": entry.num_messages,
         "shared": entry.is_shared,
     }
@@ -69,13 +69,7 @@ def tree_view(
     ratings = own_ratings(consensus, person_id, sample_ids)
     offers = consensus.log.store.offers.live_ids_by_sample(sample_ids, person_id=person_id)
     messages_by_id = {message.id: message for message in tree}
-    newest_first: list[Message] = []
-    message = messages_by_id.get(entry.conversation.leaf_id or "")
-    while message is not None:
-        newest_first.append(message)
-        message = messages_by_id.get(message.parent_id or "")
     return summary_view(entry) | {
-        "model": conversation_model(entry.conversation, newest_first[::-1]),
         "tree": [
             message_view(
                 message,

@@ -39,11 +39,12 @@ RoundId = Annotated[str, Path(description="ID of the round.")]
 async def create_question_round(request: Request, body: JsonBody[schemas.RoundRequest]) -> JsonResponse:
     """Start a round. The assistant answers its questions while nobody else uses it. Maintainers only."""
     services, person = get_services(request), current_person(request)
+    models = body.models and tuple(map(services.resolve_model, body.models))
 
     def create() -> JsonObject:
-        if body.models:
+        if models:
             served = {model.name for model in services.pool.models()}
-            for name in body.models:
+            for name in models:
                 if name not in served:
                     raise NotFound(f"There is no model {name!r}.", advice="See /v1/models.", param="models")
         made = create_round(
@@ -53,7 +54,7 @@ async def create_question_round(request: Request, body: JsonBody[schemas.RoundRe
             questions=[RoundQuestion(question=entry.question, wanted=entry.answer) for entry in body.questions],
             people_per_pair=body.people_per_pair,
             method=body.method,
-            models=body.models,
+            models=models,
         )
         return _round_views(services.running_consensus.log, person.id, [made])[0]
 

@@ -10,12 +10,13 @@ from typing import Annotated
 
 from fastapi import Path, Request
 
-from yearling.api.access.policy import require_role
+from yearling.api.access.policy import current_person, require_role
 from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.model_library import schemas
 from yearling.api.model_library.views import library_view, pull_view
+from yearling.api.release.default_changes import DefaultChange
 from yearling.api.services import get_services
 from yearling.errors import BadInput, NotFound
 from yearling.inference import save_default_model
@@ -33,17 +34,40 @@ async def list_model_library(request: Request) -> JsonResponse:
     """List installed models, models of endpoints, and models that can be pulled, with licence, size and memory."""
     services = get_services(request)
     library = ModelLibrary(services.settings.models_dir)
-    return JsonResponse(await asyncio.to_thread(library_view, library, services.pool))
+    return JsonResponse(await asyncio.to_thread(library_view, library, services))
 
 
 @router.put("/v1/model-library/default", operation_id="set_default_model", response_model=schemas.DefaultModel)
 async def set_default_model(request: Request, body: JsonBody[schemas.DefaultModelRequest]) -> JsonResponse:
-    """Open a model, and answer requests that name none with it from now on. If it does not open, nothing changes."""
+    """Open a model, and answer requests that name none with it from now on. If it does not open, nothing changes.
+
+    Where one person decides, the model is released as the champion, without proof; where several do, that is proposed to them.
+    """
     services = get_services(request)
-    await services.pool.set_default(body.model)
-    default = services.pool.default()
-    is_saved = await asyncio.to_thread(save_default_model, services.settings, default)
-    return JsonResponse({"object": "default_model", "model": default, "is_saved": is_saved})
+    releases = services.releases
+    if releases is None:
+        await services.pool.set_default(services.resolve_model(body.model))
+        default = services.pool.default()
+        is_saved = await asyncio.to_thread(save_default_model, services.settings, default)
+        return _default_view(DefaultChange(model=default), is_saved=is_saved)
+    change = await releases.release_default(body.model, current_person(request))
+    if change.pending is None:
+        await asyncio.to_thread(releases.save_setting, change.model)
+    return _default_view(change, is_saved=change.pending is None)
+
+
+def _default_view(change: DefaultChange, *, is_saved: bool) -> JsonResponse:
+    """A `DefaultModel`."""
+    return JsonResponse(
+        {
+            "object": "default_model",
+            "model": change.model,
+            "is_saved": is_saved,
+            "release": change.release,
+            "pending_change": change.pending,
+            "signatures_missing": change.num_missing,
+        }
+    )
 
 
 @router.get("/v1/model-library/pulls", operation_id="list_model_pulls", response_model=schemas.PullList)

@@ -55,6 +55,17 @@ class LibraryModel(ResponseModel):
     """Whether the model fits into this machine's memory; null for models of endpoints."""
     problem: str
     """Why the model cannot be used; empty if it can."""
+    release_status: Literal["champion", "challenger", "released", "withdrawn", "unreleased"]
+    """What key-holders signed about the model: whether it is the champion, its challenger in a canary, another release, one that
+    was withdrawn, or none."""
+    release: int | None
+    """Number of the release; null for an unreleased model."""
+    release_name: str
+    """Name of the release for people, such as `Release 7, 29 November: learnt 18 corrections`; empty for an unreleased model."""
+    is_verifiable: bool
+    """False for a model of an endpoint: nobody here can check its weights."""
+    stopped: str
+    """Why the model is stopped and who stopped it; empty while it answers."""
 
 
 class ModelLibraryView(ResponseModel):
@@ -70,13 +81,15 @@ class ModelLibraryView(ResponseModel):
     """Memory of this machine."""
     free_disk_bytes: int
     """Free space for models on this machine."""
+    release_problem: str
+    """Why the champion is not served, or what to renew in the release metadata; empty if nothing is wrong."""
 
 
 class DefaultModelRequest(StrictModel):
     """Body of `PUT /v1/model-library/default`."""
 
     model: ModelName
-    """Name of an installed model, or of a model that an endpoint serves."""
+    """Name of an installed model, or of a model that an endpoint serves, or `challenger`."""
 
 
 class DefaultModel(ResponseModel):
@@ -87,7 +100,14 @@ class DefaultModel(ResponseModel):
     model: str
     """Name of the model that answers requests that name none, from now on."""
     is_saved: bool
-    """Whether the choice lasts after a restart. False if the environment variable `YEARLING_MODEL` overrides it."""
+    """Whether the choice lasts after a restart. False if the environment variable `YEARLING_MODEL` overrides it, or while
+    signatures are missing."""
+    release: int | None
+    """Number of the release that was made of the chosen model, or that it had; null where nothing is released."""
+    pending_change: str | None
+    """ID of the proposed change that waits for signatures; null if the choice is in force."""
+    signatures_missing: int
+    """How many key-holders still have to sign the change; 0 if the choice is in force."""
 
 
 class PullRequest(StrictModel):

@@ -8,10 +8,10 @@ import psutil
 
 from yearling.api.http.json_response import JsonObject
 from yearling.api.model_library.pulls import ModelPull
-from yearling.api.services import ApiEnginePool
+from yearling.api.services import ApiEnginePool, Services
 from yearling.config import REMOTE_ENDPOINT
 from yearling.files.disk import free_bytes, nearest_existing
-from yearling.inference import ENDPOINT_PRESETS, EndpointCheck, EndpointStatus
+from yearling.inference import ENDPOINT_PRESETS, EndpointCheck, EndpointStatus, ListedModel
 from yearling.models import CatalogueEntry, LocalModel, ModelLibrary, about_memory_bytes, known_models
 
 _NO_FACTS: JsonObject = {
@@ -32,8 +32,9 @@ _NO_FACTS: JsonObject = {
 }
 
 
-def library_view(library: ModelLibrary, pool: ApiEnginePool) -> JsonObject:
+def library_view(library: ModelLibrary, services: Services) -> JsonObject:
     """A `ModelLibraryView`. Reads the models' manifests, each once."""
+    pool, releases = services.pool, services.releases
     default = pool.default()
     installed, damaged = library.scan()
     rows = [_installed_row(model) for model in installed]
@@ -49,6 +50,8 @@ def library_view(library: ModelLibrary, pool: ApiEnginePool) -> JsonObject:
     rows += [_available_row(entry) for entry in known_models().values() if entry.name not in present]
     for row in rows:
         row["is_default"] = row["name"] == default
+        listed = ListedModel(name=row["name"], title=row["title"], owned_by="", created_unix_s=0, endpoint=row["endpoint"])
+        row |= asdict(services.mark_model(listed))
         if row["memory_bytes"] is not None:
             row["fits_memory"] = row["memory_bytes"] <= psutil.virtual_memory().total
     return {
@@ -57,6 +60,7 @@ def library_view(library: ModelLibrary, pool: ApiEnginePool) -> JsonObject:
         "default": default,
         "memory_bytes": psutil.virtual_memory().total,
         "free_disk_bytes": free_bytes(nearest_existing(library.models_dir)),
+        "release_problem": " ".join([*releases.problems(), releases.metadata_problem()]).strip() if releases else "",
     }
 
 

@@ -18,7 +18,7 @@ from functools import partial
 from fastapi import Request
 from starlette.responses import Response
 
-from yearling.api.access.policy import require_role
+from yearling.api.access.policy import current_person, require_role
 from yearling.api.http.body import JsonBody
 from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonObject, JsonResponse
@@ -57,7 +57,7 @@ async def create_completion(request: Request, body: JsonBody[schemas.TextComplet
     """Continue texts, or score them (`echo` with `logprobs`). Nothing is stored."""
     include_usage = body.wants_usage_chunk()
     services = get_services(request)
-    served = await services.pool.get(body.model)
+    served = await services.get_model(body.model, current_person(request).id)
     tasks = await asyncio.to_thread(_completion_tasks, body, served)
     response_fields = {
         "id": f"cmpl-{uuid.uuid4().hex}",

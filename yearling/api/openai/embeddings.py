@@ -7,7 +7,7 @@ import struct
 
 from fastapi import Request
 
-from yearling.api.access.policy import require_role
+from yearling.api.access.policy import current_person, require_role
 from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonResponse
 from yearling.api.http.router import ApiRouter
@@ -23,7 +23,7 @@ router = ApiRouter(dependencies=[require_role("member")])
 @router.post("/v1/embeddings", operation_id="create_embedding", response_model=schemas.EmbeddingList)
 async def create_embedding(request: Request, body: JsonBody[schemas.EmbeddingRequest]) -> JsonResponse:
     """Embed texts, or lists of token IDs."""
-    served = await get_services(request).pool.get(body.model)
+    served = await get_services(request).get_model(body.model, current_person(request).id)
     if not served.engine.capabilities.embed or served.tokenizer is None:
         raise Unsupported(f"The model {served.name} does not make embeddings.", advice="Use another model.", param="model")
     sequences = [_token_ids(text_or_ids, served) for text_or_ids in _input_list(body)]

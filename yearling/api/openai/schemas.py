@@ -160,6 +160,17 @@ class ModelObject(ResponseModel):
     """Owner of the model."""
     title: str
     """The display name of the model."""
+    release_status: Literal["champion", "challenger", "released", "withdrawn", "unreleased"]
+    """What key-holders signed about the model: whether it is the champion, its challenger in a canary, another release, one that
+    was withdrawn, or none."""
+    release: int | None
+    """Number of the release; null for an unreleased model."""
+    release_name: str
+    """Name of the release for people, such as `Release 7, 29 November: learnt 18 corrections`; empty for an unreleased model."""
+    is_verifiable: bool
+    """False for a model of an endpoint: nobody here can check its weights."""
+    stopped: str
+    """Why the model is stopped and who stopped it; empty while it answers."""
 
 
 class ModelList(ResponseModel):

@@ -1,0 +1,74 @@
+"""Makes another model the champion because its owner chose it, or proposes that where several people decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from yearling.api.release.drafts import content_hash, draft_release
+from yearling.config import Settings
+from yearling.models import ModelLibrary
+
+if TYPE_CHECKING:
+    from yearling.release import Change, PendingChange, ReleaseAuthority, ReleaseState
+    from yearling.store import Release, Store
+
+CHOSEN_IN_SETTINGS = "chosen in the settings"
+CHOSEN_BY_OWNER = "chosen by its owner without proof"
+"""Reasons for which a release is used without proof. The signed state records them for ever."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefaultChange:
+    """What became of the choice of another default model. `pending` is the proposal that waits for `num_missing` signatures."""
+
+    model: str
+    """The model that answers requests that name none, from now on."""
+    release: int | None = None
+    pending: str | None = None
+    num_missing: int = 0
+
+
+def signs_alone(state: ReleaseState, person_id: str) -> bool:
+    """Whether one person decides here, with a key that is stored without a passphrase."""
+    if len(state.holders) != 1:
+        return False
+    (holder,) = state.holders
+    return holder.person_id == person_id and holder.is_stored and not holder.is_protected
+
+
+def propose_default(
+    authority: ReleaseAuthority, store: Store, settings: Settings, *, name: str, endpoint_url: str, actor: str, reason: str
+) -> PendingChange:
+    """Propose a model as the champion. Where `actor` decides alone, the change is in force on return.
+
+    A model that was released with the same content is not released twice. Hashes files and blocks on the disk. Raises what
+    `draft_release` and `ReleaseAuthority.propose` raise, and Conflict if the gate found a fault that nobody can override.
+    """
+    state = authority.state()
+    release = _known_release(store, state, settings, name, endpoint_url)
+    if release is None:
+        draft = draft_release(settings, name, created_by=actor, title=reason, endpoint_url=endpoint_url, parent=state.champion)
+        release = store.releases.create(draft)
+    return authority.propose(_promotion(store, state, release, reason), actor=actor)
+
+
+def _known_release(store: Store, state: ReleaseState, settings: Settings, name: str, endpoint_url: str) -> Release | None:
+    """The newest release of the same model with the same content that was not withdrawn."""
+    model_hash = "" if endpoint_url else content_hash(settings, name, ModelLibrary(settings.models_dir))
+    for release in store.releases.list(model_hash=model_hash):
+        is_same = release.model == name and release.endpoint_url == endpoint_url
+        if is_same and release.number not in state.withdrawn:
+            return release
+    return None
+
+
+def _promotion(store: Store, state: ReleaseState, release: Release, reason: str) -> Change:
+    """The change that makes a release the champion: a rollback if it was the champion before."""
+    from yearling.release import Change, find_decision
+
+    if release.number in state.champions:
+        return Change(kind="rollback", release=release.number, reason=reason)
+    champion = state.releases.get(state.champion) if state.champion is not None else None
+    decision = find_decision(store, release, champion, override=reason)
+    return Change(kind="promote", release=release.number, reason=reason, decision=decision)
