@@ -69,7 +69,7 @@ def test_canary_starts_ends_and_is_promoted(alone: Installation) -> None:
         ("promote", 0, "champion already"),
         ("rollback", None, "no earlier champion"),
         ("rollback", 1, "never the champion"),
-        ("withdraw", 0, "has to replace"),
+        ("withdraw", 0, "has to take its place"),
         ("withdraw", 9, "no release 9"),
         ("end_canary", None, "no release"),
         ("promote", None, "names a release"),
@@ -178,7 +178,7 @@ def test_key_file_signs_a_change_of_keys_with_both_of_its_parts(alone: Installat
     pending = alone.change("keys", add=(replacement,))  # rotation: the person's old key goes
     assert (pending.is_published, pending.role) == (False, "root"), "the new key has to sign as well"
     assert alone.authority.signing_bytes(pending.id).count(b"\n") == 1
-    done = alone.authority.sign_with_key_file(pending.id, tmp_path / "new.pem", passphrase=PASSPHRASE, actor=alone.owner.id)
+    done = alone.authority.sign_with_key_file(pending.id, tmp_path / "new.pem", passphrase=PASSPHRASE)
     assert done.is_published or alone.sign(pending, "owner").is_published
     (holder,) = alone.authority.state().holders
     assert not holder.is_stored
@@ -394,3 +394,12 @@ def test_lost_folder_of_several_holders_is_not_replaced_silently(quorum: Install
         quorum.reopen().bootstrap(quorum.draft("tiny"), quorum.owner)
     state = quorum.authority.bootstrap(quorum.draft("tiny"), quorum.owner, anew=True)
     assert (state.champion, len(state.holders)) == (0, 1)
+
+
+def test_key_id_is_that_of_the_specification() -> None:
+    from securesystemslib.signer import CryptoSigner
+
+    from yearling.release import HolderKey
+
+    key = CryptoSigner.generate_ed25519().public_key
+    assert HolderKey(public=key.keyval["public"], name="Ann", person_id="1").key_id == key.keyid

@@ -26,6 +26,7 @@ from yearling.cli.lessons import app as lessons_app
 from yearling.cli.model import app as model_app
 from yearling.cli.people import app as people_app
 from yearling.cli.releases.lineage import lineage
+from yearling.cli.releases.release import app as release_app
 from yearling.cli.serve import serve
 from yearling.cli.spec import app as spec_app
 from yearling.cli.standard_streams import StandardOutput, discard_output
@@ -60,6 +61,7 @@ app.add_typer(lessons_app, name="lessons")
 app.add_typer(train_app, name="train")
 app.add_typer(spec_app, name="spec")
 app.add_typer(exam_app, name="exam")
+app.add_typer(release_app, name="release")
 app.add_typer(bench_app, name="bench")
 
 

@@ -2,7 +2,6 @@
 
 from yearling.release.audit_trail import logged_change
 from yearling.release.authority import ReleaseAuthority
-from yearling.release.changes import rollback_target
 from yearling.release.decisions import check_decision, find_decision, gate_record_sha256
 from yearling.release.drafts import ReleaseLineage, find_lineage, new_draft, release_name, store_draft
 from yearling.release.gate_rules import GateRule, GateRuleKind, GateRuleRole, GateRules, default_rules_text, parse_rules
@@ -83,7 +82,6 @@ __all__ = [
     "parse_rules",
     "read_history",
     "release_name",
-    "rollback_target",
     "store_draft",
     "write_key_file",
 ]

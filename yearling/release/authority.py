@@ -28,6 +28,7 @@ from yearling.files.locks import LockHeldError, exclusive_lock
 from yearling.files.sync import make_directory
 from yearling.records import Person
 from yearling.release.audit_trail import AuditTrail
+from yearling.release.changes import rollback_target
 from yearling.release.file_rules import check_loading
 from yearling.release.key_files import KeyFolder, StoredKey, open_private_key, read_key_bytes, signer_of
 from yearling.release.local_checks import check_locally
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 LOCK_TIMEOUT_S = 30.0
 RENEWAL_INTERVAL = timedelta(days=1)
+RENEWAL_NOTICE = timedelta(days=60)
 _SNAPSHOT_RENEWAL = timedelta(days=15)
 _RENEWALS = ("keys", "renew")
 
@@ -143,6 +145,9 @@ class ReleaseAuthority:
                     advice="Sign or cancel it: `yearling release pending`.",
                 )
             self._require_usable(state, change)
+            if change.kind == "rollback" and change.release is None:
+                target = rollback_target(state.champion, state.champions, state.withdrawn)
+                change = replace(change, release=target)
             check_locally(change, state, self._store, self.folder.parent, self.stops)
             files = self._new_files(change, verified)
             origin = ProposalOrigin(actor=actor, now=self._now(), audit_sequence=0, audit_hash="")
@@ -185,12 +190,13 @@ class ReleaseAuthority:
                 raise NotAllowed(f"Only {stored.name} may sign with this key.", advice="Sign with your own.")
             return self._sign(proposal, verified, key_id, self.keys.signer(key_id, passphrase), actor)
 
-    def sign_with_key_file(self, proposal_id: str, path: Path, *, passphrase: str, actor: str) -> PendingChange:
-        """Sign with a key that is kept elsewhere. Raises as `sign_with_stored_key`."""
+    def sign_with_key_file(self, proposal_id: str, path: Path, *, passphrase: str) -> PendingChange:
+        """Sign with a key that is kept elsewhere, in the name of its holder. Raises as `sign_with_stored_key`."""
         signer = signer_of(open_private_key(read_key_bytes(path), passphrase))
         with self._locked():
             proposal, verified, _ = self._open_proposal(proposal_id)
-            return self._sign(proposal, verified, signer.public_key.keyid, signer, actor)
+            key_id = signer.public_key.keyid
+            return self._sign(proposal, verified, key_id, signer, proposal.person_of(verified.root, key_id))
 
     def add_signature(self, proposal_id: str, key_id: str, signature: str, *, actor: str) -> PendingChange:
         """Add a signature that was made elsewhere: hexadecimal, one per line of `signing_bytes`, joined by colons.
@@ -247,6 +253,11 @@ class ReleaseAuthority:
     def new_online_key(self) -> str:
         """Make a key for the server; a `keys` change with `online` puts it in force. Returns its public part."""
         return self.keys.create_online_key()
+
+    def needs_holders(self) -> bool:
+        """Whether the signatures of the key-holders expire within 60 days, or have expired: then a `renew` is due."""
+        expires = self.state().expires
+        return min(expires["root"], expires["targets"]) - self._now() < RENEWAL_NOTICE
 
     def renew_online(self, *, is_forced: bool = False) -> None:
         """Renew the server's signatures if they are a day old, and write damaged files anew from what was verified.

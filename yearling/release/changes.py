@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from yearling.errors import BadInput, Conflict, NotFound
@@ -37,10 +37,10 @@ def apply_change(before: SignedState, change: Change, *, releases: Collection[in
     return _make_champion(after, number, change)
 
 
-def rollback_target(state: SignedState) -> int:
+def rollback_target(champion: int | None, champions: Sequence[int], withdrawn: Collection[int]) -> int:
     """The champion before the present one that was not withdrawn. Raises Conflict if there is none."""
-    for number in reversed(state.champions):
-        if number != state.champion and number not in state.withdrawn:
+    for number in reversed(champions):
+        if number != champion and number not in withdrawn:
             return number
     raise Conflict("There is no earlier champion to go back to.", advice="Promote another release instead.")
 
@@ -49,7 +49,7 @@ def _release_number(before: SignedState, change: Change) -> int:
     if change.release is not None:
         return change.release
     if change.kind == "rollback":
-        return rollback_target(before)
+        return rollback_target(before.champion, before.champions, before.withdrawn)
     raise BadInput(f"A change of the kind {change.kind!r} names a release.", param="release")
 
 
@@ -83,8 +83,8 @@ def _withdraw(after: SignedState, number: int) -> SignedState:
         raise Conflict(f"Release {number} was withdrawn already.", param="release")
     if number == after.champion:
         raise Conflict(
-            f"Release {number} is the champion, which somebody has to replace before it can be withdrawn.",
-            advice="Run `yearling release rollback` first, or promote another release.",
+            f"Release {number} is the champion. Another release has to take its place before it can be withdrawn.",
+            advice="Run `yearling release rollback`, or promote another release.",
             param="release",
         )
     challenger = None if number == after.challenger else after.challenger

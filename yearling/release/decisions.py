@@ -34,14 +34,14 @@ def find_decision(store: Store, release: Release, champion: Release | None, *, o
     record = _newest(store, release, champion)
     if record is None:
         if not override:
-            raise _not_proven(f"nobody has compared release {release.number} with the champion")
+            raise _not_proven(release, f"nobody has compared release {release.number} with the champion")
         return ReleaseDecision(override=override)
     decision = ReleaseDecision(gate=record.id, gate_sha256=gate_record_sha256(record), decision=record.decision)
     if record.decision == ALLOW:
         return decision
     _require_overridable(record, release)
     if not override:
-        raise _not_proven(f"the gate's decision on release {release.number} is {record.decision}")
+        raise _not_proven(release, f"the gate's decision on release {release.number} is {record.decision}")
     return ReleaseDecision(gate=record.id, gate_sha256=decision.gate_sha256, decision=record.decision, override=override)
 
 
@@ -77,8 +77,9 @@ def _require_overridable(record: GateRecord, release: Release) -> None:
         )
 
 
-def _not_proven(why: str) -> Conflict:
+def _not_proven(release: Release, why: str) -> Conflict:
     return Conflict(
         f"Not proven: {why}.",
-        advice="Run the exams and the gate, or use it without proof: `yearling release promote NAME --without-proof REASON`.",
+        advice=f"Run the exams and the gate, or use it without proof: `yearling release promote {release.number} "
+        "--without-proof REASON`.",
     )

@@ -63,9 +63,7 @@ def new_draft(
         model=model,
         model_hash=model_hash,
         program_version=__version__,
-        files=tuple(
-            sorted((_released_file(path, sha256, data_dir) for path, sha256 in files.items()), key=lambda file: file.path)
-        ),
+        files=_released_files(files, data_dir),
         endpoint_url=endpoint_url,
         base_model=base_model,
         run_id=lineage.run_id,
@@ -118,12 +116,15 @@ def _default_title(kind: ReleaseKind, model: str, lineage: ReleaseLineage) -> st
     return f"{model} at another server" if kind == "endpoint" else model
 
 
+def _released_files(files: Mapping[Path, str], data_dir: Path) -> tuple[ReleasedFile, ...]:
+    found = (_released_file(path, sha256, data_dir) for path, sha256 in files.items())
+    return tuple(sorted(found, key=lambda file: file.path))
+
+
 def _released_file(path: Path, sha256: str, data_dir: Path) -> ReleasedFile:
     resolved, folder = path.resolve(), data_dir.resolve()
     if not resolved.is_relative_to(folder):
-        raise BadInput(
-            f"{path} lies outside the data folder {data_dir}.", advice="Install the model with `yearling model import`."
-        )
+        raise BadInput(f"{path} lies outside the data folder {data_dir}.", advice="Use `yearling model import`.")
     if not resolved.is_file():
         raise NotFound(f"The file {path} is missing.", advice="Install the model again.")
     return ReleasedFile(path=resolved.relative_to(folder).as_posix(), sha256=sha256, size_bytes=resolved.stat().st_size)

@@ -22,7 +22,16 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Tar
 from tuf.api.serialization import DeserializationError
 
 from yearling.errors import BadInput, Conflict, Untrusted
-from yearling.release.state import MAX_HOLDERS, Change, HolderKey, KeyHolder, SignedState, state_from_json, state_to_json
+from yearling.release.state import (
+    MAX_HOLDERS,
+    Change,
+    HolderKey,
+    KeyHolder,
+    SignedState,
+    ed25519_fields,
+    state_from_json,
+    state_to_json,
+)
 
 LIFETIMES: Mapping[str, timedelta] = {
     "root": timedelta(days=365),
@@ -53,11 +62,9 @@ def target_release(path: str) -> int | None:
 
 def ed25519_key(public: str, *, name: str = "", person_id: str = "") -> SSlibKey:
     """A public key, with whose it is. Its id is the hash of the key, as the specification recommends."""
-    from securesystemslib.signer._utils import compute_default_keyid
-
-    keyval = {"public": public}
     owner = {STATE_FIELD: {"name": name, "person_id": person_id}} if person_id else {}
-    return SSlibKey(compute_default_keyid("ed25519", "ed25519", keyval), "ed25519", "ed25519", keyval, owner)
+    key_id = HolderKey(public=public, name=name, person_id=person_id).key_id
+    return SSlibKey(key_id, **ed25519_fields(public), unrecognized_fields=owner)
 
 
 def first_root(holder: HolderKey, online: str, *, now: datetime) -> Root:
@@ -101,8 +108,8 @@ def next_root(before: Root, change: Change, *, expires: datetime) -> Root:
     threshold = root.roles["root"].threshold if change.threshold is None else change.threshold
     if not 1 <= threshold <= num_keys:
         raise BadInput(
-            f"The threshold {threshold} is impossible with {num_keys} keys.",
-            advice="Change the threshold in the same step, or before.",
+            f"A threshold of {threshold} is impossible with {num_keys} {'key' if num_keys == 1 else 'keys'}.",
+            advice="Choose another threshold with --threshold, or add a key-holder first.",
             param="threshold",
         )
     for role in HOLDER_ROLES:

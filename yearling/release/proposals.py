@@ -73,6 +73,12 @@ class Proposal:
         """How many signatures are missing at least; `root` is in force now."""
         return missing_signatures(root, self.root, self.targets)
 
+    def person_of(self, root: Root, key_id: str) -> str:
+        """The id of the person whose key this is, in the root in force or in the proposed one; empty if nobody's."""
+        roots = (root, *((self.root.signed,) if self.root else ()))
+        holders = {holder.key_id: holder.person_id for known in roots for holder in holders_of(known)}
+        return holders.get(key_id, "")
+
     def describe(self, root: Root, *, is_published: bool = False) -> PendingChange:
         """The proposal as a record; `root` is in force now, or was before the proposal was published."""
         state = self.state

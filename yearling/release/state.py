@@ -9,11 +9,13 @@ The stage of a release is derived from these records and stored nowhere.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from yearling.canonical import canonical_json
 from yearling.errors import BadInput, malformed_as_untrusted
 from yearling.store import Release
 
@@ -62,6 +64,11 @@ class HolderKey:
     public: str
     name: str
     person_id: str
+
+    @property
+    def key_id(self) -> str:
+        """SHA-256 of the canonical form of the public key (TUF specification, 4.2)."""
+        return hashlib.sha256(canonical_json(ed25519_fields(self.public))).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,16 +191,21 @@ class ReleaseState:
             return "champion"
         if number == self.challenger:
             return "canary"
-        if number in self.proposed:
-            return "proposed"
         if number in self.champions:
             return "retired"
+        if number in self.proposed:
+            return "proposed"
         return "signed" if number in self.releases else "draft"
 
     @property
     def served_challenger(self) -> int | None:
         """The challenger, unless something is wrong with the metadata: then only the champion is served."""
         return None if self.problem else self.challenger
+
+
+def ed25519_fields(public: str) -> dict[str, Any]:
+    """A public key as TUF writes it."""
+    return {"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": public}}
 
 
 def change_to_json(change: Change) -> dict[str, Any]:
