@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from yearling.api.release.drafts import content_hash, draft_release
+from yearling.api.release.drafts import draft_release
 from yearling.config import Settings
-from yearling.models import ModelLibrary
 
 if TYPE_CHECKING:
     from yearling.release import Change, PendingChange, ReleaseAuthority, ReleaseState
@@ -45,22 +44,11 @@ def propose_default(
     A model that was released with the same content is not released twice. Hashes files and blocks on the disk. Raises what
     `draft_release` and `ReleaseAuthority.propose` raise, and Conflict if the gate found a fault that nobody can override.
     """
+    from yearling.release import store_draft
+
     state = authority.state()
-    release = _known_release(store, state, settings, name, endpoint_url)
-    if release is None:
-        draft = draft_release(settings, name, created_by=actor, title=reason, endpoint_url=endpoint_url, parent=state.champion)
-        release = store.releases.create(draft)
-    return authority.propose(_promotion(store, state, release, reason), actor=actor)
-
-
-def _known_release(store: Store, state: ReleaseState, settings: Settings, name: str, endpoint_url: str) -> Release | None:
-    """The newest release of the same model with the same content that was not withdrawn."""
-    model_hash = "" if endpoint_url else content_hash(settings, name, ModelLibrary(settings.models_dir))
-    for release in store.releases.list(model_hash=model_hash):
-        is_same = release.model == name and release.endpoint_url == endpoint_url
-        if is_same and release.number not in state.withdrawn:
-            return release
-    return None
+    draft = draft_release(settings, store, name, created_by=actor, endpoint_url=endpoint_url, parent=state.champion)
+    return authority.propose(_promotion(store, state, store_draft(store, draft, state), reason), actor=actor)
 
 
 def _promotion(store: Store, state: ReleaseState, release: Release, reason: str) -> Change:

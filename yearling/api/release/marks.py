@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from yearling.inference import ListedModel
+from yearling.release import release_name
 
 if TYPE_CHECKING:
     from yearling.release import ReleaseState
-    from yearling.store import Release
 
 ReleaseStatus = Literal["champion", "challenger", "released", "withdrawn", "unreleased"]
-
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +53,7 @@ def mark_model(state: ReleaseState | None, listed: ListedModel, stopped: str) ->
     return ReleaseMark(
         release_status=status,
         release=number,
-        release_name=release_label(state.releases[number]),
+        release_name=release_name(state.releases[number]),
         is_verifiable=is_verifiable,
         stopped=stopped,
     )
-
-
-def release_label(release: Release) -> str:
-    """The name of a release for people: `Release 7, 29 November: learnt 18 corrections`."""
-    title = f": {release.title}" if release.title else ""
-    return f"Release {release.number}, {_day(release.created_utc)}{title}"
-
-
-def _day(time: datetime) -> str:
-    return f"{time.day} {_MONTHS[time.month - 1]}"

@@ -22,16 +22,17 @@ import structlog
 from yearling.api.release.default_changes import CHOSEN_BY_OWNER, CHOSEN_IN_SETTINGS, DefaultChange, propose_default, signs_alone
 from yearling.api.release.default_setting import DefaultSetting
 from yearling.api.release.drafts import draft_release
-from yearling.api.release.marks import ReleaseMark, mark_model, release_label
+from yearling.api.release.marks import ReleaseMark, mark_model
 from yearling.chat import CHALLENGER, CHAMPION, get_personal_settings
 from yearling.config import Settings, load_settings
 from yearling.errors import Conflict, NotFound, Unavailable, Untrusted, UserError
 from yearling.inference import ListedModel, ServedModel, save_default_model
 from yearling.records import Person
+from yearling.release import ReleaseAuthority, ServingChecks, release_name
 from yearling.tracebacks import describe_exception
 
 if TYPE_CHECKING:
-    from yearling.release import ReleaseAuthority, ReleaseState, ServingChecks
+    from yearling.release import ReleaseState
     from yearling.store import Release, Store
 
 RELEASE_FOLDER = "release"
@@ -87,7 +88,7 @@ class ReleaseService:
         *,
         canary_percent: Callable[[int], float] = lambda release: 0.0,
         is_in_canary: Callable[[str, int, float], bool] = lambda person_id, release, percent: False,
-        open_authority: Callable[[Path, Store], ReleaseAuthority] | None = None,
+        open_authority: Callable[[Path, Store], ReleaseAuthority] = ReleaseAuthority,
     ) -> None:
         """`canary_percent` returns the share of people, in percent, that the canary of a release reaches now; it may read the
         store. `is_in_canary` tells whether a person is among that share.
@@ -96,7 +97,7 @@ class ReleaseService:
         self._setting = DefaultSetting(settings.data_dir / RELEASE_FOLDER / "default_setting.json")
         self._canary_percent = canary_percent
         self._is_in_canary = is_in_canary
-        self._open_authority = open_authority or _open_release_authority
+        self._open_authority = open_authority
         self._authority: ReleaseAuthority | None = None
         self._checks: ServingChecks | None = None
         self._store: Store | None = None
@@ -145,7 +146,7 @@ class ReleaseService:
         self._store, self._pool = store, pool
         folder = self._settings.data_dir / RELEASE_FOLDER
         authority = await asyncio.to_thread(self._open_authority, folder, store)
-        self._authority, self._checks = authority, _new_checks(authority, store, self._settings.data_dir)
+        self._authority, self._checks = authority, ServingChecks(authority, store.people.get, self._settings.data_dir)
         if await asyncio.to_thread(authority.exists):
             self._state = await asyncio.to_thread(authority.refresh)
             await self._start_pool(pool)
@@ -319,7 +320,7 @@ class ReleaseService:
     def _first_release(self, name: str) -> Release:
         """The model of the settings, as the draft of the first release."""
         endpoint_url = self._started_pool().endpoint_url(name)
-        return draft_release(self._settings, name, created_by="yearling", title="the configured model", endpoint_url=endpoint_url)
+        return draft_release(self._settings, self._started_store(), name, created_by="yearling", endpoint_url=endpoint_url)
 
     def _remember_setting(self) -> None:
         """Take note of the setting once it is in force, so that only a change of it releases another model."""
@@ -401,11 +402,11 @@ class ReleaseService:
         state = self._state
         if state is not None and release.number == state.champion:
             problem = (
-                f"The champion, {release_label(release)}, is not served. {error} Repair it, or go back with "
+                f"The champion, {release_name(release)}, is not served. {error} Repair it, or go back with "
                 "`yearling release rollback`. Other models answer when they are asked for by name."
             )
         else:
-            problem = f"{release_label(release)} is not served, and the champion answers in its place. {error}"
+            problem = f"{release_name(release)} is not served, and the champion answers in its place. {error}"
         if self._problems.get(release.number) != problem:
             _log.error("release_not_served", release=release.number, model=release.model, error=str(error))
         self._problems[release.number] = problem
@@ -472,18 +473,6 @@ class ReleaseService:
         if self._store is None:
             raise RuntimeError("the releases have not started")
         return self._store
-
-
-def _new_checks(authority: ReleaseAuthority, store: Store, data_dir: Path) -> ServingChecks:
-    from yearling.release import ServingChecks
-
-    return ServingChecks(authority, store.people.get, data_dir)
-
-
-def _open_release_authority(folder: Path, store: Store) -> ReleaseAuthority:
-    from yearling.release import ReleaseAuthority
-
-    return ReleaseAuthority(folder, store)
 
 
 def _require_same_content(release: Release, served: ServedModel) -> None:
