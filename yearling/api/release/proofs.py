@@ -1,4 +1,4 @@
-"""What proves that a release is better than the champion: the newest decision of the gate, as people see it before they decide."""
+"""What proves that a release is better than the champion: the newest decision of the gate, as people see it."""
 
 from __future__ import annotations
 

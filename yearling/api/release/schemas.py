@@ -38,8 +38,8 @@ class ProofView(ResponseModel):
     """What proves that a release is better than the champion."""
 
     status: ProofStatus
-    """`proven`: the gate allows it. `unproven`: it may be used without proof, which stays visible. `refused`: it broke a limit that
-    nobody can override."""
+    """`proven`: the gate allows it. `unproven`: it may be used without proof, which stays visible. `refused`: it broke a limit
+    that nobody can override."""
     sentence: str
     """The gate's summary, in one sentence; empty if no gate has decided."""
     gate: str | None
@@ -389,7 +389,7 @@ class StopRequest(StrictModel):
 class ResumeRequest(StrictModel):
     """Body of `POST /v1/releases/resume`."""
 
-    stops: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=50)] = []
+    stops: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=50)] = Field(default_factory=list)
     """IDs of the stops to lift; empty lifts all."""
     reason: Reason = ""
     """Why; stays visible."""

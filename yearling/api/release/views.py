@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from yearling.api.http.json_response import JsonObject
 from yearling.api.http.times import format_utc_offset
-from yearling.api.release.marks import release_label
 from yearling.api.release.proofs import find_proof, proof_view
 from yearling.errors import NotFound, Untrusted, UserError
 from yearling.records import AuditEntry, Person
+from yearling.release import release_name
 
 if TYPE_CHECKING:
     from yearling.release import KeyHolder, PendingChange, ReleaseAuthority, ReleaseState, StopNotice
@@ -63,7 +63,9 @@ def stop_view(notice: StopNotice, names: Names) -> JsonObject:
     }
 
 
-def change_view(pending: PendingChange, state: ReleaseState, authority: ReleaseAuthority, store: Store, person: Person) -> JsonObject:
+def change_view(
+    pending: PendingChange, state: ReleaseState, authority: ReleaseAuthority, store: Store, person: Person
+) -> JsonObject:
     """A `ReleaseChangeView`."""
     names = Names(store)
     change = pending.change
@@ -78,7 +80,7 @@ def change_view(pending: PendingChange, state: ReleaseState, authority: ReleaseA
         "id": pending.id,
         "kind": change.kind,
         "release": change.release,
-        "release_name": _release_name(store, change.release),
+        "release_name": _name_of(store, change.release),
         "reason": change.reason,
         "override": change.decision.override if change.decision else "",
         "details": _key_details(pending, votes),
@@ -121,7 +123,7 @@ def release_view(
     return {
         "object": "release",
         "number": release.number,
-        "name": release_label(release),
+        "name": release_name(release),
         "title": release.title,
         "model": release.model,
         "model_title": title_of(release.model),
@@ -131,8 +133,7 @@ def release_view(
         "created_by": names(release.created_by),
         "is_verifiable": release.kind != "endpoint",
         "num_lessons": release.num_lessons,
-        "decision": decision
-        and {"decision": decision.decision, "gate": decision.gate, "override": decision.override},
+        "decision": decision and {"decision": decision.decision, "gate": decision.gate, "override": decision.override},
         "proof": proof_view(find_proof(store, release, champion)) if has_proof else None,
         "can_roll_back": release.number in state.champions and stage not in ("champion", "withdrawn"),
         "stopped": is_stopped(release.model),
@@ -170,7 +171,9 @@ def _event_view(entry: AuditEntry, votes: dict[str, str], names: Names) -> JsonO
     }
 
 
-def status_view(authority: ReleaseAuthority, state: ReleaseState, store: Store, person: Person, problems: list[str]) -> JsonObject:
+def status_view(
+    authority: ReleaseAuthority, state: ReleaseState, store: Store, person: Person, problems: list[str]
+) -> JsonObject:
     """A `ReleaseStatusView`. `problems` are those of serving."""
     names = Names(store)
     try:
@@ -196,10 +199,10 @@ def status_view(authority: ReleaseAuthority, state: ReleaseState, store: Store, 
     }
 
 
-def _release_name(store: Store, number: int | None) -> str:
+def _name_of(store: Store, number: int | None) -> str:
     if number is None:
         return ""
     try:
-        return release_label(store.releases.get(number))
+        return release_name(store.releases.get(number))
     except (NotFound, Untrusted):
         return f"Release {number}"
