@@ -7,21 +7,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from yearling.evals.sequential import MAX_DISCORDANT_PAIRS, stopping_thresholds
+from yearling.evals.sequential import MAX_DISCORDANT_PAIRS, stop_probabilities, stopping_thresholds
 
 
 def false_stop_probability(alpha: float = 0.05, horizon: int = MAX_DISCORDANT_PAIRS, *, rate: float = 0.5) -> float:
     """Exact probability of ever stopping when each discordant pair is the challenger's with probability `rate`."""
-    thresholds = stopping_thresholds(alpha, horizon)
-    probabilities = np.zeros(horizon + 2)
-    probabilities[0] = 1.0
-    for d in range(1, horizon + 1):
-        probabilities[1 : d + 1], probabilities[0] = (
-            probabilities[1 : d + 1] * (1 - rate) + probabilities[:d] * rate,
-            probabilities[0] * (1 - rate),
-        )
-        probabilities[thresholds[d] :] = 0.0
-    return 1.0 - float(probabilities.sum())
+    return stop_probabilities(alpha, rate, horizon)[-1]
 
 
 def find_stopping_pairs(

@@ -97,3 +97,21 @@ def test_the_file_and_its_rules_have_ceilings() -> None:
     with pytest.raises(BadInput, match=f"1 to {MAX_RULES}"):
         parse_rules(file_of(*many))
     assert len(parse_rules(file_of(*many[1:])).rules) == MAX_RULES
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("canary = 3", "must be a table"),
+        ("canary = {speed = 1}", "unknown key 'speed'"),
+        ("canary = {alpha = 0.9}", "`alpha` must be a number"),
+        ("canary = {seen_rates = [0.1, 0.05]}", "list of 3 numbers"),
+        ("canary = {seen_rates = [0.03, 0.06, 0.1]}", "must not rise"),
+        ("canary = {seen_rates = [0.1, 0.06, 0.01]}", "`seen_rates` must be a number"),
+        ("canary = {seen_rates = [0.1, nan, 0.03]}", "`seen_rates` must be a number"),
+    ],
+)
+def test_invalid_canary_rules_are_refused(line: str, problem: str) -> None:
+    with pytest.raises(BadInput, match=problem):
+        parse_rules(f"{line}\n{file_of()}")
+    assert parse_rules(f"canary = {{alpha = 0.01}}\n{file_of()}").canary.alpha == 0.01

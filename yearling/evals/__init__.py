@@ -1,5 +1,6 @@
 """Exams on the assistant as served, graders, paired statistics, reports."""
 
+from yearling.evals.answer_flags import ANSWER_FLAGS, AnswerFlag, flag_answer
 from yearling.evals.blind_preference import blind_preference_test, bradley_terry_strengths, count_blind_wins
 from yearling.evals.case import (
     Case,
@@ -44,7 +45,7 @@ from yearling.evals.reports.model_card import (
 )
 from yearling.evals.reports.pages import comparison_to_json, render_comparison_page, render_run_page
 from yearling.evals.runner import RegradeResult, grade_response, regrade_run, run_exam
-from yearling.evals.sequential import CanaryResult, run_canary_test
+from yearling.evals.sequential import CanaryResult, detection_probability, find_stop, run_canary_test, smallest_detectable_rate
 from yearling.evals.spec.check import check_spec, write_unlisted_ids
 from yearling.evals.spec.levels import ClauseComparison, SpecLevelComparison, compare_served_spec_level
 from yearling.evals.spec.run import SpecReport, build_spec_exam, regrade_spec_outputs, run_spec, worst_outputs
@@ -52,8 +53,10 @@ from yearling.evals.statistics import holm_adjust, wilson_interval
 from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, is_same_model, score_options
 
 __all__ = [
+    "ANSWER_FLAGS",
     "DRIFT_EXAM",
     "INCIDENT_EXAM",
+    "AnswerFlag",
     "AssistantSubject",
     "CanaryResult",
     "Case",
@@ -103,12 +106,15 @@ __all__ = [
     "correlate_with_preference",
     "count_blind_wins",
     "count_training_data",
+    "detection_probability",
     "difference_interval",
     "exam_downloads",
     "exam_entries",
     "find_gating_objection",
     "find_leaks",
+    "find_stop",
     "fingerprint_exams",
+    "flag_answer",
     "grade_response",
     "holm_adjust",
     "is_refusal",
@@ -129,6 +135,7 @@ __all__ = [
     "run_exam",
     "run_spec",
     "score_options",
+    "smallest_detectable_rate",
     "validate_answers",
     "validate_refusals",
     "wilson_interval",

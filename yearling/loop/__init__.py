@@ -1,5 +1,18 @@
 """The conductor: comparison of exam runs, evidence of gates, lineage, and the audit by an outside referee. The cycle itself is planned."""
 
+from yearling.loop.canary import (
+    FAILED_ANSWER,
+    CanaryReport,
+    CanaryState,
+    CanaryStopSwitch,
+    DetectionClaim,
+    MonitorReport,
+    assess_canary,
+    collect_comparisons,
+    flag_answer,
+    is_sample_of_release,
+    stop_canary_if_due,
+)
 from yearling.loop.exam_comparison import compare_exam_runs
 from yearling.loop.gating import GateOutcome, decide_what_if, gate_challenger, hash_gate_body, replay_gate, resolve_model_hash
 from yearling.loop.incidents import (
@@ -29,6 +42,11 @@ from yearling.loop.lineage import (
 from yearling.loop.training_history import find_training_history
 
 __all__ = [
+    "FAILED_ANSWER",
+    "CanaryReport",
+    "CanaryState",
+    "CanaryStopSwitch",
+    "DetectionClaim",
     "GateOutcome",
     "IncidentCaseResult",
     "LineageExam",
@@ -38,23 +56,29 @@ __all__ = [
     "LineageRelease",
     "LineageRun",
     "ModelLineage",
+    "MonitorReport",
     "NextLessonSet",
     "PersonLineage",
     "PersonModel",
     "StageOf",
     "TracedModel",
     "accept_incident",
+    "assess_canary",
     "check_incidents",
+    "collect_comparisons",
     "compare_exam_runs",
     "decide_what_if",
     "find_training_history",
+    "flag_answer",
     "gate_challenger",
     "hash_gate_body",
+    "is_sample_of_release",
     "list_traced_models",
     "open_incident_exam",
     "record_incident_results",
     "replay_gate",
     "resolve_model_hash",
+    "stop_canary_if_due",
     "trace_model",
     "trace_person",
 ]

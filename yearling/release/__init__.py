@@ -2,9 +2,18 @@
 
 from yearling.release.audit_trail import logged_change
 from yearling.release.authority import ReleaseAuthority
+from yearling.release.canary import CANARY_STAGES, CanaryPlan, is_in_canary, plan_canary
 from yearling.release.decisions import check_decision, find_decision, gate_record_sha256
 from yearling.release.drafts import ReleaseLineage, find_lineage, new_draft, release_name, store_draft
-from yearling.release.gate_rules import GateRule, GateRuleKind, GateRuleRole, GateRules, default_rules_text, parse_rules
+from yearling.release.gate_rules import (
+    CanaryRules,
+    GateRule,
+    GateRuleKind,
+    GateRuleRole,
+    GateRules,
+    default_rules_text,
+    parse_rules,
+)
 from yearling.release.gates import (
     BoundEvidence,
     ClauseBugs,
@@ -36,8 +45,11 @@ from yearling.release.state import (
 from yearling.release.stop import StopNotice, StopSwitch
 
 __all__ = [
+    "CANARY_STAGES",
     "MAX_METADATA_BYTES",
     "BoundEvidence",
+    "CanaryPlan",
+    "CanaryRules",
     "Change",
     "ChangeKind",
     "ClauseBugs",
@@ -77,9 +89,11 @@ __all__ = [
     "find_lineage",
     "gate_record_sha256",
     "incident_history",
+    "is_in_canary",
     "logged_change",
     "new_draft",
     "parse_rules",
+    "plan_canary",
     "read_history",
     "release_name",
     "store_draft",

@@ -44,7 +44,8 @@ NEVER_OVERRIDDEN: frozenset[GateRuleKind] = frozenset({"floor", "bounds", "forge
 """Kinds whose broken rule no override lifts."""
 
 _ID = re.compile(r"[a-z][a-z0-9-]{0,63}")
-_FILE_KEYS = frozenset({"version", "rule"})
+_FILE_KEYS = frozenset({"version", "rule", "canary"})
+_CANARY_KEYS = frozenset({"alpha", "power", "champion_rate", "seen_rates"})
 _COMMON_KEYS = frozenset({"id", "version", "kind", "role", "requires"})
 _TEST_KEYS = frozenset({"alpha", "power"})
 _KIND_KEYS: Mapping[str, frozenset[str]] = {
@@ -106,6 +107,19 @@ class GateRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryRules:
+    """When a canary may give the challenger to more people, and how often it may stop a good one by mistake."""
+
+    alpha: float = 0.05
+    """Bounds the probability of a false stop, over all monitors and however long the canary runs."""
+    power: float = 0.8
+    champion_rate: float = 0.01
+    """The share of bad answers of a champion, against which the rates below are meant."""
+    seen_rates: tuple[float, float, float] = (0.10, 0.06, 0.03)
+    """Before the second, third and last stage: the challenger's share of bad answers that would have been seen by then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateRules:
     """The rules of one file, ordered by id, so that their order in the file changes nothing."""
 
@@ -113,6 +127,7 @@ class GateRules:
     rules: tuple[GateRule, ...]
     sha256: str
     """Of the bytes of the file."""
+    canary: CanaryRules = CanaryRules()
 
     def in_order(self) -> tuple[GateRule, ...]:
         """The rules, each after those that it requires."""
@@ -146,7 +161,7 @@ def parse_rules(toml: str) -> GateRules:
         raise BadInput(f"The file must have 1 to {MAX_RULES} tables `[[rule]]`.", param="rules")
     rules = tuple(sorted((_parse_rule(row, number) for number, row in enumerate(rows, start=1)), key=lambda rule: rule.id))
     version = _read_integer(table, "version", "The file of rules", low=1)
-    parsed = GateRules(version=version, rules=rules, sha256=hashlib.sha256(content).hexdigest())
+    parsed = GateRules(version=version, rules=rules, sha256=hashlib.sha256(content).hexdigest(), canary=_parse_canary(table))
     _check_references(parsed)
     return parsed
 
@@ -170,6 +185,27 @@ def _check_references(parsed: GateRules) -> None:
             advice='Give a rule of the kind "exam" or "preference" the role "target".',
             param="rules",
         )
+
+
+def _parse_canary(table: Mapping[str, Any]) -> CanaryRules:
+    row, place = table.get("canary", {}), "The table `[canary]`"
+    if not isinstance(row, dict):
+        raise BadInput("`canary` must be a table.", param="rules")
+    _refuse_unknown(row, _CANARY_KEYS, place)
+    default = CanaryRules()
+    rates = row.get("seen_rates", list(default.seen_rates))
+    champion_rate = _read_number(row, "champion_rate", place, default=default.champion_rate, low=0.0, high=0.5, exclusive=True)
+    if not isinstance(rates, list) or len(rates) != len(default.seen_rates):
+        raise BadInput(f"{place}: `seen_rates` must be a list of {len(default.seen_rates)} numbers.", param="rules")
+    first, second, third = (
+        _read_number({"seen_rates": rate}, "seen_rates", place, default=0.0, low=champion_rate, high=1.0, exclusive=True)
+        for rate in rates
+    )
+    if not first >= second >= third:
+        raise BadInput(f"{place}: `seen_rates` must not rise: each stage has to see more than the one before.", param="rules")
+    alpha = _read_number(row, "alpha", place, default=default.alpha, low=0.0, high=0.5, exclusive=True)
+    power = _read_number(row, "power", place, default=default.power, low=alpha, high=1.0, exclusive=True)
+    return CanaryRules(alpha=alpha, power=power, champion_rate=champion_rate, seen_rates=(first, second, third))
 
 
 def _parse_rule(row: object, number: int) -> GateRule:

@@ -13,7 +13,7 @@ from yearling.store.backup.summary import describe_store, find_exposed_data
 from yearling.store.backup.verify import VerificationCheck, VerificationReport
 from yearling.store.chats.api_conversations import MAX_CONVERSATION_ITEMS, ApiConversation, full_conversation_error
 from yearling.store.chats.attachments import BINARY_MEDIA_TYPE, Attachment, attachments_from_facts, sniff_media_type
-from yearling.store.chats.comparisons import ComparisonRecord
+from yearling.store.chats.comparisons import ComparisonRecord, DecidedSamples
 from yearling.store.chats.conversations import MESSAGE_BLOB_KIND, UNCHANGED, DeletedContent
 from yearling.store.chats.folders import Folder
 from yearling.store.chats.history import HistoryEntry, HistoryPage
@@ -103,6 +103,7 @@ __all__ = [
     "ChainVerification",
     "ComparisonRecord",
     "ConsensusRun",
+    "DecidedSamples",
     "DeletedContent",
     "EventEntry",
     "EventLogHead",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -41,6 +41,18 @@ class ComparisonRecord:
 
 
 ComparisonRecords = list[ComparisonRecord]
+
+
+class DecidedSamples(NamedTuple):
+    """A decided comparison by the samples that were shown: no words and no person."""
+
+    comparison_id: str
+    left: str
+    right: str
+    outcome: str
+
+
+DecidedSampleRecords = list[DecidedSamples]
 
 
 class ComparisonStore:
@@ -123,6 +135,20 @@ class ComparisonStore:
         )
         with self._database.read() as connection:
             return {frozenset(row) for row in connection.execute(query) if None not in row}
+
+    def list_decided_samples(self) -> DecidedSampleRecords:
+        """The sample ids of every decided comparison of two stored answers, of all people, oldest first."""
+        left, right = messages.alias(), messages.alias()
+        query = (
+            sa.select(comparisons.c.id, left.c.sample_id, right.c.sample_id, comparisons.c.outcome)
+            .select_from(comparisons)
+            .join(left, left.c.id == comparisons.c.left_id)
+            .join(right, right.c.id == comparisons.c.right_id)
+            .where(comparisons.c.event_id.is_not(None), left.c.sample_id.is_not(None), right.c.sample_id.is_not(None))
+            .order_by(comparisons.c.id)
+        )
+        with self._database.read() as connection:
+            return [DecidedSamples(*row) for row in connection.execute(query)]
 
     def claim(self, comparison_id: str, *, person_id: str) -> ComparisonRecord:
         """Claim an open comparison, so that one of two concurrent choices counts. Raises NotFound, Conflict if it is not open."""

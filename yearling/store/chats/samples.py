@@ -26,6 +26,7 @@ from yearling.store.learning.offers import withdraw_orphaned_offers
 Retention = Literal["full", "metadata", "none"]
 SampleRecords = list[Sample]
 SampleInsertResults = list[bool | Exception]
+SampleIds = list[str]
 
 
 class SampleStore:
@@ -89,6 +90,25 @@ class SampleStore:
                 rows = connection.execute(sa.select(samples).where(samples.c.id.in_(batch)))
                 stored.update((row.id, sample_from_row(row)) for row in rows)
         return stored
+
+    def ids_to_replay(
+        self, *, model: str | None = None, model_hash: str | None = None, adapter_hash: str | None = None, limit: int = 2000
+    ) -> SampleIds:
+        """The newest complete, unconstrained answers of a model whose words are kept, of all people, by id.
+
+        The model is that of a name (`model`), an adapter, or weights without an adapter. For measurements, never to be shown.
+        """
+        conditions = [samples.c.kept == "full", samples.c.finish_reason.in_(("stop", "length")), samples.c.grammar == ""]
+        conditions.append(samples.c.choice == 0)
+        if model is not None:
+            conditions.append(samples.c.model == model)
+        if adapter_hash is not None:
+            conditions.append(samples.c.adapter_hash == adapter_hash)
+        if model_hash is not None:
+            conditions.append(sa.and_(samples.c.model_hash == model_hash, samples.c.adapter_hash.is_(None)))
+        query = sa.select(samples.c.id).where(*conditions).order_by(samples.c.id.desc()).limit(limit)
+        with self._database.read() as connection:
+            return list(connection.scalars(query))
 
     def owned_ids(self, ids: Sequence[str], *, person_id: str) -> set[str]:
         """The subset of these ids that are samples of a person."""

@@ -1,0 +1,215 @@
+"""Reports on canaries: what counts as a pair, which monitor stops, and what a canary could have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.feedback.people import open_feedback_log
+from tests.store.examples import make_sample
+from yearling.errors import Conflict
+from yearling.feedback import FeedbackLog
+from yearling.loop import CanaryReport, assess_canary, collect_comparisons, stop_canary_if_due
+from yearling.loop.canary import MONITOR_SHARES, MonitorReport
+from yearling.store import CanaryArm, CanaryObservation, CanarySource, Store, new_release
+
+
+@dataclass
+class State:
+    champion: int | None
+    challenger: int | None
+
+
+class Switch:
+    """Remembers what was stopped, as the real one does in a file."""
+
+    def __init__(self) -> None:
+        self.stopped: dict[str | None, tuple[str, str]] = {}
+
+    def stop(self, model: str | None, *, actor: str, reason: str) -> object:
+        self.stopped[model] = (actor, reason)
+        return None
+
+    def reason(self, model: str) -> str:
+        return self.stopped.get(model, ("", ""))[1]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[FeedbackLog]:
+    with open_feedback_log(tmp_path / "data") as log:
+        yield log
+
+
+@pytest.fixture
+def store(log: FeedbackLog) -> Store:
+    return log.store
+
+
+@pytest.fixture
+def state(store: Store) -> State:
+    numbers = [
+        store.releases.create(
+            new_release(created_by="yearling", title=name, kind="adapter", model=name, model_hash=name * 32, program_version="0")
+        ).number
+        for name in ("aa", "bb")
+    ]
+    return State(*numbers)
+
+
+def observe(
+    store: Store,
+    state: State,
+    champion: Sequence[tuple[str, ...]],
+    challenger: Sequence[tuple[str, ...]],
+    source: CanarySource = "replay",
+    latencies: tuple[float | None, float | None] = (None, None),
+) -> list[CanaryObservation]:
+    number = state.challenger or 0
+    observations = []
+    for place, flags in enumerate(zip(champion, challenger, strict=True)):
+        for arm, latency, found in zip(("champion", "challenger"), latencies, flags, strict=True):
+            observations.append(
+                CanaryObservation(
+                    release=number, arm=arm, source=source, flags=found, latency_ms=latency,  # type: ignore[arg-type]
+                    pair=None if source == "live" else f"{source} {place}", sample_id=None,
+                )
+            )  # fmt: skip
+    store.canaries.add(observations)
+    return observations
+
+
+def monitor(report: CanaryReport, name: str) -> MonitorReport:
+    return next(each for each in report.monitors if each.name == name)
+
+
+def test_without_observations_nothing_is_claimed(store: Store, state: State) -> None:
+    report = assess_canary(store, state)
+    assert (report.decision, report.percent, report.pairs, report.num_people) == ("continue", 1, 0, 1)
+    assert (
+        report.seen == "With 0 pairs of answers the canary could not have seen 10 % of bad answers against 1 % with 80 % power."
+    )
+    assert "This installation has 1 person" in report.plan.sentence
+    assert not any(claim.is_seen for claim in report.claims)
+    with pytest.raises(Conflict, match="no canary"):
+        assess_canary(store, State(0, None))
+
+
+def test_good_answers_advance_the_canary_by_what_would_have_been_seen(store: Store, state: State) -> None:
+    percents = []
+    for _ in range(3):
+        observe(store, state, [()] * 130, [()] * 130)
+        report = assess_canary(store, state)
+        percents.append(report.percent)
+    assert percents == [5, 5, 5], "a pair counts once, however often it is replayed"
+    number = state.challenger or 0
+    more = [
+        CanaryObservation(release=number, arm=arm, source="replay", pair=f"more {place}")
+        for place in range(200)
+        for arm in ("champion", "challenger")
+    ]
+    store.canaries.add(more)
+    report = assess_canary(store, state)
+    assert (report.pairs, report.percent, report.replayed_pairs, report.live_pairs) == (330, 25, 330, 0)
+    assert report.seen == (
+        "With 330 pairs of answers, 6 % of bad answers against 1 % would have been seen with 80 % power; 3 % against 1 % not."
+    )
+    assert report.decision == "continue"
+
+
+@pytest.mark.parametrize(
+    ("flag", "name"), [("empty", "bad_answers"), ("cut", "bad_answers"), ("refusal", "refusals"), ("spec", "spec")]
+)
+def test_each_flag_stops_by_its_monitor(store: Store, state: State, flag: str, name: str) -> None:
+    observe(store, state, [()] * 30, [(flag,)] * 30)
+    report = assess_canary(store, state)
+    assert (report.decision, report.percent) == ("stop", 0)
+    assert [each.name for each in report.monitors if each.stopped_at] == [name]
+    assert report.reason.startswith("The challenger has more ")
+    assert report.reason.endswith(": 30 against 0 of the champion.")
+
+
+def test_faults_of_the_champion_or_of_both_never_stop(store: Store, state: State) -> None:
+    observe(store, state, [("empty", "refusal")] * 40 + [("cut",)] * 40, [()] * 40 + [("cut",)] * 40)
+    report = assess_canary(store, state)
+    assert report.decision == "continue"
+    assert (monitor(report, "bad_answers").discordant, monitor(report, "bad_answers").challenger_only) == (40, 0)
+
+
+def test_live_answers_are_paired_by_their_number(store: Store, state: State) -> None:
+    observe(store, state, [()] * 10, [()] * 10, "live", (100.0, 100.0))
+    number = state.challenger or 0
+    store.canaries.add([CanaryObservation(release=number, arm="champion", source="live", flags=("empty",)) for _ in range(500)])
+    report = assess_canary(store, state)
+    assert (report.live_pairs, monitor(report, "bad_answers").discordant) == (10, 0)
+
+
+def test_late_answers_stop_the_canary_and_an_idle_replay_says_nothing_of_time(store: Store, state: State) -> None:
+    observe(store, state, [()] * 40, [()] * 40, "replay", (100.0, 900.0))
+    assert monitor(assess_canary(store, state), "latency").discordant == 0
+    observe(store, state, [()] * 40, [()] * 40, "live", (100.0, 140.0))
+    assert monitor(assess_canary(store, state), "latency").discordant == 0
+    observe(store, state, [()] * 40, [()] * 40, "live", (100.0, 400.0))
+    report = assess_canary(store, state)
+    assert report.decision == "stop"
+    assert "late first tokens: 40 against 0" in report.reason
+
+
+def test_thumbs_down_on_live_answers_stop_in_the_order_in_which_they_came(log: FeedbackLog, state: State) -> None:
+    store, owner = log.store, log.store.people.owner().id
+    arms: tuple[CanaryArm, ...] = ("champion", "challenger")
+    for _ in range(12):
+        for arm in arms:
+            sample = make_sample(owner)
+            store.samples.add(sample)
+            store.canaries.add([CanaryObservation(release=state.challenger or 0, arm=arm, source="live", sample_id=sample.id)])
+            rating = log.rate(owner, sample.id, 0.0 if arm == "challenger" else 1.0)
+    assert monitor(assess_canary(store, state), "thumbs").challenger_only == 12
+    assert assess_canary(store, state).decision == "stop"
+    log.retract(owner, rating.id)
+    log.rate(owner, sample.id, 1.0)
+    assert monitor(assess_canary(store, state, events=log.index), "thumbs").challenger_only == 11
+
+
+def test_choices_between_both_models_are_collected_once(store: Store, state: State) -> None:
+    owner = store.people.owner().id
+    conversation = store.conversations.create(owner, "Compared")
+    for outcome, second in (("left", "bb"), ("right", "bb"), ("tie", "bb"), ("left", "cc")):
+        question = store.conversations.add_message(conversation.id, person_id=owner, role="user", content="Which?")
+        samples = [make_sample(owner, model_hash="base", adapter_hash=name * 32) for name in ("aa", second)]
+        store.samples.add_many(samples)
+        shown = [
+            store.conversations.add_message(
+                conversation.id, person_id=owner, role="assistant", content="x", parent_id=question.id, sample_id=sample.id
+            )
+            for sample in samples
+        ]
+        record = store.comparisons.add(
+            person_id=owner, conversation_id=conversation.id, question_id=question.id, left_id=shown[0].id,
+            right_id=shown[1].id, offered=False,
+        )  # fmt: skip
+        store.comparisons.resolve(record.id, person_id=owner, state="decided", outcome=outcome, event_id=f"e{outcome}{second}")
+    assert collect_comparisons(store, state) == 3
+    assert collect_comparisons(store, state) == 0
+    report = assess_canary(store, state)
+    preference = monitor(report, "preference")
+    assert (preference.pairs, preference.discordant, preference.challenger_only) == (3, 2, 1)
+    assert (report.replayed_pairs, report.live_pairs) == (0, 0), "a choice is no answer to a replayed prompt"
+
+
+def test_automatic_stop_happens_once_and_is_in_the_audit_log(store: Store, state: State) -> None:
+    switch = Switch()
+    assert not stop_canary_if_due(store, switch, assess_canary(store, state))
+    observe(store, state, [()] * 30, [("empty",)] * 30)
+    report = assess_canary(store, state)
+    assert stop_canary_if_due(store, switch, report)
+    assert not stop_canary_if_due(store, switch, report)
+    assert switch.stopped == {"bb": ("yearling", report.reason)}
+    entry = store.audit.entries()[-1]
+    assert (entry.actor, entry.action, entry.subject) == ("yearling", "canary.stop", str(state.challenger))
+
+
+def test_monitors_share_one_budget() -> None:
+    assert sum(MONITOR_SHARES.values()) == pytest.approx(1.0)
