@@ -25,6 +25,7 @@ from yearling.cli.feedback import app as feedback_app
 from yearling.cli.lessons import app as lessons_app
 from yearling.cli.model import app as model_app
 from yearling.cli.people import app as people_app
+from yearling.cli.releases.audit import app as audit_app
 from yearling.cli.releases.lineage import lineage
 from yearling.cli.releases.release import app as release_app
 from yearling.cli.serve import serve
@@ -61,7 +62,11 @@ app.add_typer(lessons_app, name="lessons")
 app.add_typer(train_app, name="train")
 app.add_typer(spec_app, name="spec")
 app.add_typer(exam_app, name="exam")
+<<<<<<< HEAD
 app.add_typer(release_app, name="release")
+=======
+app.add_typer(audit_app, name="audit")
+>>>>>>> audit
 app.add_typer(bench_app, name="bench")
 
 

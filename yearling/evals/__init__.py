@@ -2,18 +2,18 @@
 
 from yearling.evals.answer_flags import ANSWER_FLAGS, AnswerFlag, flag_answer
 from yearling.evals.blind_preference import blind_preference_test, bradley_terry_strengths, count_blind_wins
-from yearling.evals.case import (
-    Case,
-    Exam,
-    ExamMetric,
-    Grader,
-    GraderCard,
-    SubjectResponse,
-    SummarisingGrader,
-    Verdict,
-)
+from yearling.evals.case import Case, Exam, ExamMetric, Grader, GraderCard, SubjectResponse, SummarisingGrader, Verdict
 from yearling.evals.comparison import CasePair, ExamComparison, compare_runs, find_gating_objection, last_user_text
 from yearling.evals.drift import DRIFT_EXAM, DriftModels, DriftSubject, build_drift_exam
+from yearling.evals.exam_archive import (
+    SampleRegrade,
+    exam_from_json,
+    exam_to_json,
+    rebuild_exam,
+    regrade_samples,
+    regrade_spec_run,
+    summarise_again,
+)
 from yearling.evals.exams.catalogue import ExamEntry, exam_entries, open_exam
 from yearling.evals.exams.fingerprints import fingerprint_exams
 from yearling.evals.exams.incidents import INCIDENT_EXAM, build_incident_exam, parse_incident_case
@@ -81,6 +81,7 @@ __all__ = [
     "PairedTestResult",
     "PreferenceCorrelation",
     "RegradeResult",
+    "SampleRegrade",
     "SourceFile",
     "SpecLevelComparison",
     "SpecReport",
@@ -110,6 +111,8 @@ __all__ = [
     "difference_interval",
     "exam_downloads",
     "exam_entries",
+    "exam_from_json",
+    "exam_to_json",
     "find_gating_objection",
     "find_leaks",
     "find_stop",
@@ -125,8 +128,11 @@ __all__ = [
     "paired_test_from_counts",
     "paired_test_from_scores",
     "parse_incident_case",
+    "rebuild_exam",
     "regrade_run",
+    "regrade_samples",
     "regrade_spec_outputs",
+    "regrade_spec_run",
     "render_comparison_page",
     "render_model_card_markdown",
     "render_model_card_page",
@@ -136,6 +142,7 @@ __all__ = [
     "run_spec",
     "score_options",
     "smallest_detectable_rate",
+    "summarise_again",
     "validate_answers",
     "validate_refusals",
     "wilson_interval",

@@ -1,4 +1,4 @@
-"""The conductor: comparison of exam runs, evidence of gates, lineage, and the audit by an outside referee. The cycle itself is planned."""
+"""The conductor: exam comparisons, evidence of gates, lineage, an outside referee's audit. The cycle is planned."""
 
 from yearling.loop.canary import (
     FAILED_ANSWER,
@@ -39,10 +39,17 @@ from yearling.loop.lineage import (
     trace_model,
     trace_person,
 )
+from yearling.loop.referee.export import WrittenExport, write_audit_export
+from yearling.loop.referee.log_checks import AuditFault
+from yearling.loop.referee.recheck import RecheckedFigure, RefereeReport, check_audit_export
+from yearling.loop.referee.verification import AuditCheck, AuditReport, verify_audit
 from yearling.loop.training_history import find_training_history
 
 __all__ = [
     "FAILED_ANSWER",
+    "AuditCheck",
+    "AuditFault",
+    "AuditReport",
     "CanaryReport",
     "CanaryState",
     "CanaryStopSwitch",
@@ -60,10 +67,14 @@ __all__ = [
     "NextLessonSet",
     "PersonLineage",
     "PersonModel",
+    "RecheckedFigure",
+    "RefereeReport",
     "StageOf",
     "TracedModel",
+    "WrittenExport",
     "accept_incident",
     "assess_canary",
+    "check_audit_export",
     "check_incidents",
     "collect_comparisons",
     "compare_exam_runs",
@@ -81,4 +92,6 @@ __all__ = [
     "stop_canary_if_due",
     "trace_model",
     "trace_person",
+    "verify_audit",
+    "write_audit_export",
 ]

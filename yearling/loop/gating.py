@@ -103,6 +103,40 @@ def replay_gate(rules: GateRules, record: GateRecord) -> GateVerdict:
     return verdict
 
 
+def recompute_evidence(store: Store, rules: GateRules, record: GateRecord) -> tuple[GateEvidence, dict[str, str]]:
+    """The evidence of a recorded gate again, from stored runs, and why it could not be computed for some rules.
+
+    `store` has the runs that the record names and no other ones. What people preferred blind, the divergence that a training run
+    recorded, and whether an exam has lost its power to gate, rest on records that such a store lacks: they are taken from the
+    record. Raises KeyError, TypeError or AttributeError for a record without evidence.
+    """
+    stored: Mapping[str, Any] = record.body["evidence"]  # type: ignore[assignment]
+    recorded = {rule_id: _evidence_from_json(found) for rule_id, found in stored.items()}
+    findings: Sequence[Mapping[str, Any]] = record.body["findings"]  # type: ignore[assignment]
+    display = {finding["rule"]: dict(finding) for finding in findings}
+    collector = _Collector(store, rules, record.champion, record.challenger, "")
+    by_rule: dict[str, RuleEvidence] = {}
+    taken: dict[str, str] = {}
+    for rule in rules.rules:
+        known = recorded[rule.id]
+        if isinstance(known, MissingEvidence):
+            by_rule[rule.id] = known
+            taken[rule.id] = "nothing was measured"
+        elif rule.kind == "preference" and isinstance(known, PairedEvidence):
+            by_rule[rule.id] = replace(known, p_better=display[rule.id]["paired"]["p_better"])
+            taken[rule.id] = "it rests on who compared which answers blind"
+        elif isinstance(known, MeasuredEvidence) and rule.kind == "kl" and not known.source.startswith("measured"):
+            by_rule[rule.id] = known
+            taken[rule.id] = "it rests on the metrics of a training run"
+        else:
+            found = collector._find(rule)
+            if isinstance(found, PairedEvidence) and isinstance(known, PairedEvidence):
+                found = replace(found, no_power=known.no_power)
+            by_rule[rule.id] = found
+    corrected = _correct_targets(rules, by_rule, {rule.id: {} for rule in rules.rules})
+    return GateEvidence(champion=record.champion, challenger=record.challenger, by_rule=corrected), taken
+
+
 def resolve_model_hash(store: Store, name: str) -> str:
     """The hash of a model: `name` itself if exam or spec runs record it, else that of the newest run on a model of that name.
 

@@ -69,6 +69,7 @@ from yearling.store.releases.releases import (
     release_from_bytes,
 )
 from yearling.store.store import Store
+from yearling.store.transfer.audit_rows import AuditRow, AuditTableName, load_audit_rows, read_audit_rows
 from yearling.store.transfer.exporter import export_person_data
 from yearling.store.transfer.import_locks import IMPORT_POLL_INTERVAL_S, ImportLocks
 from yearling.store.transfer.importer import import_person_data
@@ -96,6 +97,8 @@ __all__ = [
     "ApiKey",
     "AppendResult",
     "Attachment",
+    "AuditRow",
+    "AuditTableName",
     "BackupManifest",
     "CanaryArm",
     "CanaryObservation",
@@ -162,11 +165,13 @@ __all__ = [
     "is_shown",
     "judgement_subject",
     "latest_judgements",
+    "load_audit_rows",
     "make_text",
     "new_release",
     "new_token",
     "normalise_name",
     "rateable_samples",
+    "read_audit_rows",
     "release_bytes",
     "release_from_bytes",
     "restore",

@@ -6,6 +6,7 @@ from yearling.training.distributed import is_main_process, process_group, world_
 from yearling.training.export import export_adapter, export_model
 from yearling.training.loop import TrainingOutcome, TrainingProgress, TrainOptions, train
 from yearling.training.methods.protocol import Method, TrainedPolicy
+from yearling.training.provenance import describe_code
 from yearling.training.read_only_run import run_for_this_process
 from yearling.training.run import RunFolder, find_run, list_runs
 from yearling.training.seeding import step_generator
@@ -29,6 +30,7 @@ __all__ = [
     "choose_dtype",
     "config_class",
     "create_run",
+    "describe_code",
     "export_adapter",
     "export_model",
     "find_run",

@@ -12,7 +12,7 @@ import typer
 from yearling.cli.console import err, out, print_json
 from yearling.cli.options import AS_JSON, DATA_DIR
 from yearling.config import Settings, load_settings
-from yearling.errors import BadInput, NotFound
+from yearling.errors import BadInput, NotFound, Untrusted
 
 if TYPE_CHECKING:
     from yearling.loop import LineageRelease, ModelLineage, NextLessonSet, PersonLineage, StageOf, TracedModel
@@ -50,8 +50,17 @@ def lineage(
 
 
 def read_stages(settings: Settings, store: Store) -> StageOf | None:
-    """The stage of each release in the signed metadata, or None if nothing is signed here yet."""
-    return None
+    """The stage of each release in the signed metadata, or None if nothing is signed here or it cannot be verified."""
+    from yearling.release import ReleaseAuthority
+
+    authority = ReleaseAuthority(settings.data_dir / "release", store)
+    if not authority.exists():
+        return None
+    try:
+        return authority.state().stage
+    except Untrusted as error:
+        err.print(error.message, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        return None
 
 
 def _traced_models(settings: Settings, store: Store) -> list[TracedModel]:

@@ -178,8 +178,8 @@ class ExamStore:
             raise Conflict(f"Several exam runs begin with {run_id!r}.", advice="Give more characters of the id.")
         return _run_from_row(rows[0])
 
-    def list(self, *, exam: str | None = None, model_hash: str | None = None, limit: int = 100) -> ExamRunRecords:
-        """Runs, newest first, unfinished ones included."""
+    def list(self, *, exam: str | None = None, model_hash: str | None = None, limit: int | None = 100) -> ExamRunRecords:
+        """The newest `limit` runs, or all, newest first, unfinished ones included."""
         query = sa.select(exam_runs)
         if exam is not None:
             query = query.where(exam_runs.c.exam == exam)
