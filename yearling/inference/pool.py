@@ -139,7 +139,7 @@ class EnginePool:
         model = await self._local_chat_model(self._default.partition("+")[0])
         if model is not None:
             await self._calibrate(model)
-        await self.get(None)
+        await self._find()
 
     def models(self, installed: Sequence[LocalModel] | None = None) -> list[ListedModel]:
         """The default model first, then local models, adapters on them, and the remote models that are known so far.
@@ -241,8 +241,11 @@ class EnginePool:
     async def get(self, name: str | None = None) -> ServedModel:
         """The model of that name, or the default, ready to answer.
 
-        Raises NotFound, which lists the available models, Unavailable, and Untrusted if its files may not be loaded.
+        Raises NotFound, which lists the available models, ModelStopped, Unavailable, and Untrusted for files that may not be
+        loaded.
         """
+        if self._stop_watch is not None:
+            self._stop_watch.check(name or self._default)
         return self._guard(await self._find(name))
 
     def _guard(self, served: ServedModel) -> ServedModel:

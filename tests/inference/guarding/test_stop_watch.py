@@ -42,9 +42,10 @@ async def read(served: ServedModel, request: GenerationRequest = REQUEST) -> lis
 async def test_stopped_model_starts_nothing() -> None:
     engine, stops = FakeEngine(["Hello"]), Stops()
     pool = pool_of(engine, stops)
-    stops.reasons["m"] = "Ada stopped it: wrong doses."
     served = await pool.get()
+    stops.reasons["m"] = "Ada stopped it: wrong doses."
     calls = (
+        pool.get,
         lambda: read(served),
         lambda: served.engine.generate(REQUEST),
         lambda: served.engine.score([((1,), (2,))]),

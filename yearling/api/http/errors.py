@@ -108,8 +108,11 @@ def _from_user_error(error: UserError) -> ApiError:
         if isinstance(error, error_class):
             if isinstance(error, NotFound) and error.param == "model":
                 code = "model_not_found"
-            retry_after_s = 1 if status == 503 else None
             message = hide_local_paths(str(error))
+            if isinstance(error, ModelStopped):  # OpenAI's clients repeat a 503 unless this header tells them not to
+                headers = {"x-should-retry": "false"}
+                return ApiError(status, message, kind=kind, param=error.param, code=code, headers=headers)
+            retry_after_s = 1 if status == 503 else None
             return ApiError(status, message, kind=kind, param=error.param, code=code, retry_after_s=retry_after_s)
     return ApiError(400, hide_local_paths(str(error)), param=error.param)
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from yearling.api.release.drafts import draft_release
 from yearling.config import Settings
-
-if TYPE_CHECKING:
-    from yearling.release import Change, PendingChange, ReleaseAuthority, ReleaseState
-    from yearling.store import Release, Store
+from yearling.release import Change, PendingChange, ReleaseAuthority, ReleaseState, find_decision, store_draft
+from yearling.store import Release, Store
 
 CHOSEN_IN_SETTINGS = "chosen in the settings"
 CHOSEN_BY_OWNER = "chosen by its owner without proof"
@@ -44,8 +41,6 @@ def propose_default(
     A model that was released with the same content is not released twice. Hashes files and blocks on the disk. Raises what
     `draft_release` and `ReleaseAuthority.propose` raise, and Conflict if the gate found a fault that nobody can override.
     """
-    from yearling.release import store_draft
-
     state = authority.state()
     draft = draft_release(settings, store, name, created_by=actor, endpoint_url=endpoint_url, parent=state.champion)
     return authority.propose(_promotion(store, state, store_draft(store, draft, state), reason), actor=actor)
@@ -53,8 +48,6 @@ def propose_default(
 
 def _promotion(store: Store, state: ReleaseState, release: Release, reason: str) -> Change:
     """The change that makes a release the champion: a rollback if it was the champion before."""
-    from yearling.release import Change, find_decision
-
     if release.number in state.champions:
         return Change(kind="rollback", release=release.number, reason=reason)
     champion = state.releases.get(state.champion) if state.champion is not None else None

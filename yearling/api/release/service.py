@@ -25,7 +25,7 @@ from yearling.api.release.drafts import draft_release
 from yearling.api.release.marks import ReleaseMark, mark_model
 from yearling.chat import CHALLENGER, CHAMPION, get_personal_settings
 from yearling.config import Settings, load_settings
-from yearling.errors import Conflict, NotFound, Unavailable, Untrusted, UserError
+from yearling.errors import Conflict, ModelStopped, NotFound, Unavailable, Untrusted, UserError
 from yearling.inference import ListedModel, ServedModel, save_default_model
 from yearling.records import Person
 from yearling.release import ReleaseAuthority, ServingChecks, release_name
@@ -170,18 +170,16 @@ class ReleaseService:
         """What people should know when the server starts: a champion that is refused, a stop, metadata to renew, a setting that
         is not in force.
         """
-        champion = self.champion()
-        stopped = self.is_stopped(champion.model) if champion else ""
-        stop = []
-        if champion and stopped:
-            stop = [f"{champion.model} does not answer. {stopped} `yearling release resume` lifts the stop."]
-        return [*self._notices, *self.problems(), *stop, *self._metadata_problems()]
+        return [*self._notices, *self.problems(), *self._metadata_problems()]
 
     def problems(self) -> list[str]:
-        """Why the champion cannot be served, and what to do; empty if it can."""
+        """Why the champion does not answer, and what to do; empty if it does."""
         champion = self.champion()
-        problem = self._problems.get(champion.number, "") if champion else ""
-        return [problem] if problem else []
+        if champion is None:
+            return []
+        stopped = self.is_stopped(champion.model)
+        stop = f"{champion.model} does not answer. {stopped} `yearling release resume` lifts the stop." if stopped else ""
+        return [problem for problem in (self._problems.get(champion.number, ""), stop) if problem]
 
     def champion(self) -> Release | None:
         """The release that answers requests that name no model."""
@@ -388,6 +386,8 @@ class ReleaseService:
             served = await self._started_pool().get(release.model)
             self._require_endpoint(release)
             _require_same_content(release, served)
+        except ModelStopped:
+            return  # whoever asks is told
         except UserError as error:
             self._report(release, error)
         except Exception as error:
