@@ -62,11 +62,8 @@ app.add_typer(lessons_app, name="lessons")
 app.add_typer(train_app, name="train")
 app.add_typer(spec_app, name="spec")
 app.add_typer(exam_app, name="exam")
-<<<<<<< HEAD
 app.add_typer(release_app, name="release")
-=======
 app.add_typer(audit_app, name="audit")
->>>>>>> audit
 app.add_typer(bench_app, name="bench")
 
 

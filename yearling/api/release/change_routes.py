@@ -13,7 +13,7 @@ from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc_offset
 from yearling.api.people.schemas import DeletedObject
-from yearling.api.release import schemas
+from yearling.api.release import change_schemas, schemas
 from yearling.api.release.access import (
     ChangeId,
     KeyIdPath,
@@ -22,6 +22,7 @@ from yearling.api.release.access import (
     require_holder_or_owner,
     require_releases,
 )
+from yearling.api.release.canary_view import canary_view
 from yearling.api.release.views import Names, holder_view, stop_view
 from yearling.api.services import get_services
 from yearling.errors import BadInput, Conflict, NotAllowed, NotFound
@@ -35,7 +36,9 @@ router = ApiRouter(dependencies=[require_role("member", scope="admin")])
 _REQUIRE_MAINTAINER = [require_role("maintainer")]
 
 
-@router.get("/v1/releases/changes/{change_id}/payload", operation_id="get_signing_payload", response_model=schemas.SigningPayload)
+@router.get(
+    "/v1/releases/changes/{change_id}/payload", operation_id="get_signing_payload", response_model=change_schemas.SigningPayload
+)
 async def get_signing_payload(request: Request, change_id: ChangeId) -> JsonResponse:
     """Return what a key-holder signs with a key that is kept elsewhere."""
     payloads = await in_authority(request, lambda authority: authority.signing_bytes(change_id).split(b"\n"))
@@ -44,7 +47,7 @@ async def get_signing_payload(request: Request, change_id: ChangeId) -> JsonResp
 
 
 @router.post("/v1/releases/changes/{change_id}/signatures", operation_id="sign_change", response_model=schemas.ReleaseChangeView)
-async def sign_change(request: Request, change_id: ChangeId, body: JsonBody[schemas.SignatureRequest]) -> JsonResponse:
+async def sign_change(request: Request, change_id: ChangeId, body: JsonBody[change_schemas.SignatureRequest]) -> JsonResponse:
     """Sign a change with the caller's key on this machine, or add a signature that was made elsewhere.
 
     The last signature that is needed puts the change in force. A key counts once, however often it signs.
@@ -69,8 +72,20 @@ async def cancel_change(request: Request, change_id: ChangeId) -> JsonResponse:
     return JsonResponse({"object": "deleted", "id": change_id})
 
 
+@router.get(
+    "/v1/releases/canary",
+    operation_id="get_canary",
+    dependencies=[require_role("reader", scope="read")],
+    response_model=schemas.CanaryView,
+)
+async def get_canary(request: Request) -> JsonResponse:
+    """Return what the canary shows now: who gets the challenger, what is watched, and what it could and could not have seen."""
+    services = get_services(request)
+    return JsonResponse(await in_authority(request, lambda authority: canary_view(services.store, authority.state())))
+
+
 @router.post("/v1/releases/stop", operation_id="stop_models", response_model=schemas.StopView)
-async def stop_models(request: Request, body: JsonBody[schemas.StopRequest]) -> JsonResponse:
+async def stop_models(request: Request, body: JsonBody[change_schemas.StopRequest]) -> JsonResponse:
     """Stop a model, or all of them, at once and in the middle of answers. Only signatures lift a stop. Key-holders and owners."""
     services, person = get_services(request), current_person(request)
     releases = require_releases(services)
@@ -84,7 +99,7 @@ async def stop_models(request: Request, body: JsonBody[schemas.StopRequest]) -> 
 
 
 @router.post("/v1/releases/resume", operation_id="resume_models", response_model=schemas.ReleaseChangeView)
-async def resume_models(request: Request, body: JsonBody[schemas.ResumeRequest]) -> JsonResponse:
+async def resume_models(request: Request, body: JsonBody[change_schemas.ResumeRequest]) -> JsonResponse:
     """Propose to lift stops. As many key-holders as for any release have to sign it. Key-holders and owners."""
 
     def resume(authority: ReleaseAuthority, person: Person) -> PendingChange:
@@ -105,7 +120,7 @@ async def resume_models(request: Request, body: JsonBody[schemas.ResumeRequest])
     dependencies=_REQUIRE_MAINTAINER,
     response_model=schemas.ReleaseChangeView,
 )
-async def renew_release_metadata(request: Request, body: JsonBody[schemas.ReleaseReason]) -> JsonResponse:
+async def renew_release_metadata(request: Request, body: JsonBody[change_schemas.ReleaseReason]) -> JsonResponse:
     """Propose new dates of expiry for what the key-holders signed. Maintainers only."""
 
     def renew(authority: ReleaseAuthority, person: Person) -> PendingChange:
@@ -120,7 +135,7 @@ async def renew_release_metadata(request: Request, body: JsonBody[schemas.Releas
     "/v1/releases/keys",
     operation_id="list_release_keys",
     dependencies=[require_role("reader", scope="read")],
-    response_model=schemas.ReleaseKeysView,
+    response_model=change_schemas.ReleaseKeysView,
 )
 async def list_release_keys(request: Request) -> JsonResponse:
     """List the key-holders, and the keys on this machine that have no vote yet."""
@@ -152,7 +167,7 @@ async def list_release_keys(request: Request) -> JsonResponse:
 
 
 @router.post("/v1/releases/keys", operation_id="create_release_key", response_model=schemas.KeyHolderView)
-async def create_release_key(request: Request, body: JsonBody[schemas.NewKeyRequest]) -> JsonResponse:
+async def create_release_key(request: Request, body: JsonBody[change_schemas.NewKeyRequest]) -> JsonResponse:
     """Make a key for the caller on this machine. It has no vote before the key-holders have signed that it gets one."""
     person = current_person(request)
 
@@ -172,7 +187,7 @@ async def create_release_key(request: Request, body: JsonBody[schemas.NewKeyRequ
     dependencies=_REQUIRE_MAINTAINER,
     response_model=schemas.ReleaseChangeView,
 )
-async def add_key_holder(request: Request, body: JsonBody[schemas.NewHolderRequest]) -> JsonResponse:
+async def add_key_holder(request: Request, body: JsonBody[change_schemas.NewHolderRequest]) -> JsonResponse:
     """Propose that a key gets a vote. A person has one key: a new one replaces theirs. Maintainers only."""
     store = get_services(request).store
 
@@ -199,7 +214,7 @@ async def add_key_holder(request: Request, body: JsonBody[schemas.NewHolderReque
     dependencies=_REQUIRE_MAINTAINER,
     response_model=schemas.ReleaseChangeView,
 )
-async def set_release_threshold(request: Request, body: JsonBody[schemas.ThresholdRequest]) -> JsonResponse:
+async def set_release_threshold(request: Request, body: JsonBody[change_schemas.ThresholdRequest]) -> JsonResponse:
     """Propose how many key-holders have to sign a change. Maintainers only."""
 
     def change(authority: ReleaseAuthority, person: Person) -> PendingChange:
@@ -211,7 +226,9 @@ async def set_release_threshold(request: Request, body: JsonBody[schemas.Thresho
 
 
 @router.post("/v1/releases/keys/{key_id}/protect", operation_id="protect_release_key", response_model=schemas.KeyHolderView)
-async def protect_release_key(request: Request, key_id: KeyIdPath, body: JsonBody[schemas.ProtectKeyRequest]) -> JsonResponse:
+async def protect_release_key(
+    request: Request, key_id: KeyIdPath, body: JsonBody[change_schemas.ProtectKeyRequest]
+) -> JsonResponse:
     """Protect the caller's own key on this machine with a passphrase, or change the passphrase. Nobody can recover it."""
     person = current_person(request)
 
@@ -229,7 +246,9 @@ async def protect_release_key(request: Request, key_id: KeyIdPath, body: JsonBod
     dependencies=_REQUIRE_MAINTAINER,
     response_model=schemas.ReleaseChangeView,
 )
-async def revoke_release_key(request: Request, key_id: KeyIdPath, body: JsonBody[schemas.RevokeKeyRequest]) -> JsonResponse:
+async def revoke_release_key(
+    request: Request, key_id: KeyIdPath, body: JsonBody[change_schemas.RevokeKeyRequest]
+) -> JsonResponse:
     """Propose that a key loses its vote. Maintainers only."""
 
     def revoke(authority: ReleaseAuthority, person: Person) -> PendingChange:

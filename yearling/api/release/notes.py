@@ -5,8 +5,8 @@ Everything here blocks on the store, and comparing exam runs takes a fraction of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from yearling.api.http.json_response import JsonObject
 from yearling.api.release.proofs import find_proof
@@ -14,13 +14,31 @@ from yearling.errors import NotFound, Untrusted, UserError
 from yearling.loop import compare_exam_runs
 
 if TYPE_CHECKING:
-    from yearling.evals import CasePair, ExamComparison
     from yearling.store import ExamRun, GateRecord, Release, Store
 
 MAX_EXAMS = 5
 MAX_RUNS_SEARCHED = 200
 MAX_SHOWN_CHARS = 2000
 _SERVED = "assistant"
+
+
+class ComparedCase(Protocol):
+    """One case of an exam that both models answered, with their mean scores and first answers."""
+
+    @property
+    def champion(self) -> float: ...
+
+    @property
+    def challenger(self) -> float: ...
+
+    @property
+    def champion_text(self) -> str: ...
+
+    @property
+    def challenger_text(self) -> str: ...
+
+    @property
+    def prompt(self) -> str: ...
 
 
 def learnt_view(store: Store, release: Release) -> JsonObject | None:
@@ -53,7 +71,18 @@ def behaviour_views(store: Store, release: Release, before: Release | None) -> l
         except UserError:
             continue  # runs that do not pair up, or were deleted
         if comparison.exam not in found:
-            found[comparison.exam] = _behaviour_view(comparison)
+            better = comparison.most_changed(better=True, limit=len(comparison.pairs))
+            worse = comparison.most_changed(better=False, limit=len(comparison.pairs))
+            found[comparison.exam] = {
+                "exam": comparison.exam,
+                "title": str(comparison.challenger.settings.get("title", comparison.exam)),
+                "num_questions": len(comparison.pairs),
+                "num_better": len(better),
+                "num_worse": len(worse),
+                "champion_run": comparison.champion.id,
+                "challenger_run": comparison.challenger.id,
+                "flipped": flipped_views([*better, *reversed(worse)]),
+            }
         if len(found) == MAX_EXAMS:
             break
     return list(found.values())
@@ -90,24 +119,8 @@ def _served_runs(store: Store, model_hash: str) -> list[ExamRun]:
     ]
 
 
-def _behaviour_view(comparison: ExamComparison) -> JsonObject:
-    better = comparison.most_changed(better=True, limit=len(comparison.pairs))
-    worse = comparison.most_changed(better=False, limit=len(comparison.pairs))
-    ordered = [*better, *reversed(worse)]  # from the largest gain to the largest loss
-    return {
-        "exam": comparison.exam,
-        "title": str(comparison.challenger.settings.get("title", comparison.exam)),
-        "num_questions": len(comparison.pairs),
-        "num_better": len(better),
-        "num_worse": len(worse),
-        "champion_run": comparison.champion.id,
-        "challenger_run": comparison.challenger.id,
-        "flipped": _flipped(ordered),
-    }
-
-
-def _flipped(ordered: list[CasePair]) -> list[JsonObject]:
-    """The best, the median and the worst of the changed answers, each once."""
+def flipped_views(ordered: Sequence[ComparedCase]) -> list[JsonObject]:
+    """The best, median and worst changed answer, each once. `ordered` runs from the largest gain to the largest loss."""
     if not ordered:
         return []
     chosen = {0: "best", len(ordered) - 1: "worst"} if len(ordered) > 1 else {0: "best" if _gain(ordered[0]) > 0 else "worst"}
@@ -115,11 +128,11 @@ def _flipped(ordered: list[CasePair]) -> list[JsonObject]:
     return [_flip_view(ordered[position], kind) for position, kind in sorted(chosen.items())]
 
 
-def _gain(pair: CasePair) -> float:
+def _gain(pair: ComparedCase) -> float:
     return pair.challenger - pair.champion
 
 
-def _flip_view(pair: CasePair, kind: str) -> JsonObject:
+def _flip_view(pair: ComparedCase, kind: str) -> JsonObject:
     return {
         "kind": kind,
         "question": pair.prompt[:MAX_SHOWN_CHARS],

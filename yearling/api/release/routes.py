@@ -14,7 +14,7 @@ from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc_offset
-from yearling.api.release import schemas
+from yearling.api.release import change_schemas, schemas
 from yearling.api.release.access import ReleaseNumber, propose, require_releases
 from yearling.api.release.drafts import draft_release
 from yearling.api.release.notes import behaviour_views, learnt_view
@@ -29,7 +29,7 @@ from yearling.api.release.views import (
     status_view,
 )
 from yearling.api.services import Services, get_services
-from yearling.errors import Conflict, NotFound, Untrusted, UserError
+from yearling.errors import NotFound, Untrusted, UserError
 from yearling.inference import ListedModel
 from yearling.models import AdapterLibrary, ModelLibrary
 from yearling.records import Person, role_rank
@@ -61,7 +61,7 @@ async def get_release_status(request: Request) -> JsonResponse:
 
 
 @router.post("/v1/releases", operation_id="create_release", dependencies=_REQUIRE_MAINTAINER, response_model=schemas.ReleaseView)
-async def create_release(request: Request, body: JsonBody[schemas.ReleaseDraftRequest]) -> JsonResponse:
+async def create_release(request: Request, body: JsonBody[change_schemas.ReleaseDraftRequest]) -> JsonResponse:
     """Make a draft of a release: a model with the hashes of all of its files. Nothing is signed, and nothing else is served.
 
     Returns the release that exists if the same content was released before. Maintainers only.
@@ -92,7 +92,7 @@ async def get_release(request: Request, number: ReleaseNumber) -> JsonResponse:
     dependencies=_REQUIRE_MAINTAINER,
     response_model=schemas.ReleaseChangeView,
 )
-async def promote_release(request: Request, number: ReleaseNumber, body: JsonBody[schemas.PromoteRequest]) -> JsonResponse:
+async def promote_release(request: Request, number: ReleaseNumber, body: JsonBody[change_schemas.PromoteRequest]) -> JsonResponse:
     """Propose that a release becomes the champion. Where the caller decides alone, it is in force on return.
 
     Needs a gate that allows it, or `without_proof`, which the signed metadata says for ever. A release that broke a limit is
@@ -120,7 +120,9 @@ async def promote_release(request: Request, number: ReleaseNumber, body: JsonBod
     dependencies=_REQUIRE_MAINTAINER,
     response_model=schemas.ReleaseChangeView,
 )
-async def roll_back_release(request: Request, number: ReleaseNumber, body: JsonBody[schemas.ReleaseReason]) -> JsonResponse:
+async def roll_back_release(
+    request: Request, number: ReleaseNumber, body: JsonBody[change_schemas.ReleaseReason]
+) -> JsonResponse:
     """Propose to go back to a release that was the champion before. Maintainers only."""
     return await _propose_simple(request, "rollback", number, body.reason)
 
@@ -131,7 +133,7 @@ async def roll_back_release(request: Request, number: ReleaseNumber, body: JsonB
     dependencies=_REQUIRE_MAINTAINER,
     response_model=schemas.ReleaseChangeView,
 )
-async def withdraw_release(request: Request, number: ReleaseNumber, body: JsonBody[schemas.ReleaseReason]) -> JsonResponse:
+async def withdraw_release(request: Request, number: ReleaseNumber, body: JsonBody[change_schemas.ReleaseReason]) -> JsonResponse:
     """Propose to withdraw a release for ever: its files are not loaded any more. Maintainers only."""
     return await _propose_simple(request, "withdraw", number, body.reason)
 
@@ -142,7 +144,7 @@ async def withdraw_release(request: Request, number: ReleaseNumber, body: JsonBo
     dependencies=_REQUIRE_MAINTAINER,
     response_model=schemas.ReleaseChangeView,
 )
-async def start_canary(request: Request, number: ReleaseNumber, body: JsonBody[schemas.ReleaseReason]) -> JsonResponse:
+async def start_canary(request: Request, number: ReleaseNumber, body: JsonBody[change_schemas.ReleaseReason]) -> JsonResponse:
     """Propose that a release answers a few people first. Maintainers only."""
     return await _propose_simple(request, "start_canary", number, body.reason)
 
@@ -153,7 +155,7 @@ async def start_canary(request: Request, number: ReleaseNumber, body: JsonBody[s
     dependencies=_REQUIRE_MAINTAINER,
     response_model=schemas.ReleaseChangeView,
 )
-async def end_canary(request: Request, number: ReleaseNumber, body: JsonBody[schemas.ReleaseReason]) -> JsonResponse:
+async def end_canary(request: Request, number: ReleaseNumber, body: JsonBody[change_schemas.ReleaseReason]) -> JsonResponse:
     """Propose that the canary of a release ends: everybody gets the champion again. Maintainers only."""
     return await _propose_simple(request, "end_canary", number, body.reason)
 
@@ -267,12 +269,10 @@ def _no_status(*, is_enabled: bool, problem: str) -> JsonObject:
 
 def _rollback_target(state: ReleaseState) -> int | None:
     """The champion before the present one that was not withdrawn."""
-    from yearling.release import rollback_target
-
-    try:
-        return rollback_target(state.champion, state.champions, state.withdrawn)
-    except Conflict:
-        return None
+    for number in reversed(state.champions):
+        if number != state.champion and number not in state.withdrawn:
+            return number
+    return None
 
 
 def _release_view(services: Services, state: ReleaseState, release: Release) -> JsonObject:

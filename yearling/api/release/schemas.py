@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from yearling.api.http.schemas import ResponseModel, StrictModel
+from yearling.api.http.schemas import ResponseModel
 
 Stage = Literal["draft", "proposed", "signed", "canary", "champion", "retired", "withdrawn"]
 ProofStatus = Literal["proven", "unproven", "refused"]
 ChangeName = Literal["start_canary", "end_canary", "promote", "rollback", "withdraw", "rules", "resume", "keys", "renew"]
-
-Reason = Annotated[str, Field(max_length=500)]
-ModelName = Annotated[str, Field(min_length=1, max_length=300)]
-Title = Annotated[str, Field(max_length=200)]
-Passphrase = Annotated[str, Field(max_length=1024)]
-KeyId = Annotated[str, Field(max_length=64, pattern="^[0-9a-f]*$")]
 
 
 class FindingView(ResponseModel):
@@ -352,132 +344,62 @@ class ReleaseDetail(ReleaseView):
     """What happened to the release, newest first."""
 
 
-class ReleaseDraftRequest(StrictModel):
-    """Body of `POST /v1/releases`."""
+class CanaryMonitorView(ResponseModel):
+    """One thing that is watched in a canary."""
 
-    model: ModelName
-    """Name of an installed model, of an adapter on one (`MODEL+DIGITS`), or of a model that an endpoint serves."""
-    title: Title = ""
-    """What was changed, in a few words. Default: what the model learnt."""
-
-
-class PromoteRequest(StrictModel):
-    """Body of `POST /v1/releases/{number}/promote`."""
-
-    without_proof: bool = False
-    """Use the release although nothing proves it. The signed metadata says so for ever."""
-    reason: Reason = ""
-    """Why; stays visible."""
+    name: str
+    """`bad_answers`, `refusals`, `spec`, `thumbs`, `latency` or `preference`."""
+    pairs: int
+    """Number of pairs of answers that it compares."""
+    discordant: int
+    """Number of pairs in which exactly one answer is flagged."""
+    challenger_only: int
+    """Number of those in which the challenger's answer is flagged."""
+    stopped_at: int | None
+    """The pair after which it stopped the canary; null if it did not."""
 
 
-class ReleaseReason(StrictModel):
-    """Body of requests that take a reason."""
+class CanaryClaimView(ResponseModel):
+    """Whether a share of bad answers would have been seen by now."""
 
-    reason: Reason = ""
-    """Why; stays visible."""
-
-
-class StopRequest(StrictModel):
-    """Body of `POST /v1/releases/stop`."""
-
-    model: ModelName | None = None
-    """Name of the model to stop; null stops everything."""
-    reason: Reason = ""
-    """Why; everybody sees it."""
+    champion_rate: float
+    """Share of bad answers of the champion."""
+    challenger_rate: float
+    """Share of bad answers of the challenger."""
+    probability: float
+    """Probability that the canary would have been stopped by now."""
+    is_seen: bool
+    """Whether that is probable enough to rely on."""
 
 
-class ResumeRequest(StrictModel):
-    """Body of `POST /v1/releases/resume`."""
+class CanaryView(ResponseModel):
+    """The canary of the challenger, live."""
 
-    stops: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=50)] = Field(default_factory=list)
-    """IDs of the stops to lift; empty lifts all."""
-    reason: Reason = ""
-    """Why; stays visible."""
-
-
-class SignatureRequest(StrictModel):
-    """Body of `POST /v1/releases/changes/{change_id}/signatures`."""
-
-    passphrase: Passphrase = ""
-    """The passphrase of the caller's key on this machine."""
-    key_id: KeyId = ""
-    """ID of the key. Default: the caller's key on this machine."""
-    signature: Annotated[str, Field(max_length=1000)] = ""
-    """A signature that was made elsewhere, in hexadecimal; two for a change of keys, joined by a colon. Takes `key_id`."""
-
-
-class SigningPayload(ResponseModel):
-    """What a key-holder signs with a key that is kept elsewhere."""
-
-    object: Literal["release.payload"]
-    """Always `release.payload`."""
-    change: str
-    """ID of the change."""
-    payloads: list[str]
-    """What to sign, each by itself, in base64: one payload, or two for a change of keys."""
-
-
-class NewKeyRequest(StrictModel):
-    """Body of `POST /v1/releases/keys`."""
-
-    passphrase: Passphrase = ""
-    """Protects the key. Needed once several people decide; nobody can recover it."""
-
-
-class NewHolderRequest(StrictModel):
-    """Body of `POST /v1/releases/keys/holders`. Either `key_id`, or `public` and `person`."""
-
-    key_id: KeyId = ""
-    """ID of a key on this machine."""
-    public: Annotated[str, Field(max_length=64, pattern="^([0-9a-f]{64})?$")] = ""
-    """Public part of a key that is kept elsewhere, in hexadecimal."""
-    person: Annotated[str, Field(max_length=64)] = ""
-    """ID of the person whose key `public` is."""
-    threshold: Annotated[int, Field(ge=1, le=50)] | None = None
-    """How many key-holders have to sign from then on; default: as before."""
-    reason: Reason = ""
-    """Why; stays visible."""
-
-
-class ProtectKeyRequest(StrictModel):
-    """Body of `POST /v1/releases/keys/{key_id}/protect`."""
-
-    passphrase: Passphrase
-    """The new passphrase."""
-    old_passphrase: Passphrase = ""
-    """The present passphrase, if there is one."""
-
-
-class RevokeKeyRequest(StrictModel):
-    """Body of `POST /v1/releases/keys/{key_id}/revoke`."""
-
-    threshold: Annotated[int, Field(ge=1, le=50)] | None = None
-    """How many key-holders have to sign from then on; default: as before."""
-    reason: Reason = ""
-    """Why; stays visible."""
-
-
-class ThresholdRequest(StrictModel):
-    """Body of `POST /v1/releases/keys/threshold`."""
-
-    threshold: Annotated[int, Field(ge=1, le=50)]
-    """How many key-holders have to sign."""
-    reason: Reason = ""
-    """Why; stays visible."""
-
-
-class ReleaseKeysView(ResponseModel):
-    """The key-holders, and keys on this machine that have no vote yet."""
-
-    object: Literal["release_keys"]
-    """Always `release_keys`."""
-    threshold: int
-    """How many key-holders have to sign."""
-    holders: list[KeyHolderView]
-    """The key-holders."""
-    unused: list[KeyHolderView]
-    """Keys on this machine that have no vote."""
-    expires_utc: dict[str, str]
-    """When the signatures of each role expire, ISO 8601 in UTC."""
-    needs_renewal: bool
-    """Whether the key-holders' signatures expire within 60 days."""
+    object: Literal["canary"]
+    """Always `canary`."""
+    release: int | None
+    """Number of the release in the canary; null without one, and then nothing else is said."""
+    release_name: str
+    """Name of the release for people."""
+    decision: Literal["stop", "continue", "ready", ""]
+    """`stop`: it was stopped. `ready`: nothing stopped it, and enough was seen."""
+    percent: int
+    """Percentage of the people who get the challenger now."""
+    num_people: int
+    """Number of people on this installation."""
+    expected_people: float
+    """How many of them are expected to get it."""
+    live_pairs: int
+    """Number of pairs from people's conversations."""
+    replayed_pairs: int
+    """Number of pairs from stored questions that the challenger answered again."""
+    monitors: list[CanaryMonitorView]
+    """What is watched."""
+    claims: list[CanaryClaimView]
+    """What would have been seen by now."""
+    reason: str
+    """Why it stopped; empty if it goes on."""
+    seen: str
+    """What the canary could have seen and what not, in a sentence."""
+    plan: str
+    """Why not more people get it yet, in a sentence; empty if everybody may."""

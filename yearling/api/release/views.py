@@ -1,4 +1,4 @@
-"""Releases, changes, key-holders and stops as JSON data. Everything here blocks on the store or on files: call it from a thread."""
+"""Releases, changes, key-holders and stops as JSON data. Everything here blocks on the store or on files."""
 
 from __future__ import annotations
 
