@@ -5,6 +5,7 @@ import { OFFERS } from './strings-offers';
 import { PEOPLE } from './strings-people';
 import { ROUNDS } from './strings-rounds';
 import { RATE } from './strings-rate';
+import { RELEASES } from './strings-releases';
 
 const CHAT = {
   add: ['Add', '添加'],
@@ -269,6 +270,7 @@ export const STRINGS = {
   ...OFFERS,
   ...PEOPLE,
   ...RATE,
+  ...RELEASES,
   ...ROUNDS,
 } as const satisfies Record<string, readonly [string, string]>;
 export type TranslationKey = keyof typeof STRINGS;

@@ -31,13 +31,17 @@ from yearling.records import Person
 if TYPE_CHECKING:
     from yearling.release import HolderKey, KeyHolder, PendingChange, ReleaseAuthority
 
-router = ApiRouter(dependencies=[require_role("member", scope="admin")])
+router = ApiRouter(dependencies=[require_role("reader")])
 
+_REQUIRE_MEMBER = [require_role("member", scope="admin")]
 _REQUIRE_MAINTAINER = [require_role("maintainer")]
 
 
 @router.get(
-    "/v1/releases/changes/{change_id}/payload", operation_id="get_signing_payload", response_model=change_schemas.SigningPayload
+    "/v1/releases/changes/{change_id}/payload",
+    operation_id="get_signing_payload",
+    dependencies=_REQUIRE_MEMBER,
+    response_model=change_schemas.SigningPayload,
 )
 async def get_signing_payload(request: Request, change_id: ChangeId) -> JsonResponse:
     """Return what a key-holder signs with a key that is kept elsewhere."""
@@ -46,7 +50,12 @@ async def get_signing_payload(request: Request, change_id: ChangeId) -> JsonResp
     return JsonResponse({"object": "release.payload", "change": change_id, "payloads": encoded})
 
 
-@router.post("/v1/releases/changes/{change_id}/signatures", operation_id="sign_change", response_model=schemas.ReleaseChangeView)
+@router.post(
+    "/v1/releases/changes/{change_id}/signatures",
+    operation_id="sign_change",
+    dependencies=_REQUIRE_MEMBER,
+    response_model=schemas.ReleaseChangeView,
+)
 async def sign_change(request: Request, change_id: ChangeId, body: JsonBody[change_schemas.SignatureRequest]) -> JsonResponse:
     """Sign a change with the caller's key on this machine, or add a signature that was made elsewhere.
 
@@ -64,7 +73,9 @@ async def sign_change(request: Request, change_id: ChangeId, body: JsonBody[chan
     return await propose(request, sign)
 
 
-@router.delete("/v1/releases/changes/{change_id}", operation_id="cancel_change", response_model=DeletedObject)
+@router.delete(
+    "/v1/releases/changes/{change_id}", operation_id="cancel_change", dependencies=_REQUIRE_MEMBER, response_model=DeletedObject
+)
 async def cancel_change(request: Request, change_id: ChangeId) -> JsonResponse:
     """Drop a change that is not in force yet. Those who proposed it and key-holders may."""
     person = current_person(request)
@@ -75,7 +86,6 @@ async def cancel_change(request: Request, change_id: ChangeId) -> JsonResponse:
 @router.get(
     "/v1/releases/canary",
     operation_id="get_canary",
-    dependencies=[require_role("reader", scope="read")],
     response_model=schemas.CanaryView,
 )
 async def get_canary(request: Request) -> JsonResponse:
@@ -84,7 +94,7 @@ async def get_canary(request: Request) -> JsonResponse:
     return JsonResponse(await in_authority(request, lambda authority: canary_view(services.store, authority.state())))
 
 
-@router.post("/v1/releases/stop", operation_id="stop_models", response_model=schemas.StopView)
+@router.post("/v1/releases/stop", operation_id="stop_models", dependencies=_REQUIRE_MEMBER, response_model=schemas.StopView)
 async def stop_models(request: Request, body: JsonBody[change_schemas.StopRequest]) -> JsonResponse:
     """Stop a model, or all of them, at once and in the middle of answers. Only signatures lift a stop. Key-holders and owners."""
     services, person = get_services(request), current_person(request)
@@ -98,7 +108,9 @@ async def stop_models(request: Request, body: JsonBody[change_schemas.StopReques
     return JsonResponse(await in_authority(request, stop))
 
 
-@router.post("/v1/releases/resume", operation_id="resume_models", response_model=schemas.ReleaseChangeView)
+@router.post(
+    "/v1/releases/resume", operation_id="resume_models", dependencies=_REQUIRE_MEMBER, response_model=schemas.ReleaseChangeView
+)
 async def resume_models(request: Request, body: JsonBody[change_schemas.ResumeRequest]) -> JsonResponse:
     """Propose to lift stops. As many key-holders as for any release have to sign it. Key-holders and owners."""
 
@@ -134,7 +146,6 @@ async def renew_release_metadata(request: Request, body: JsonBody[change_schemas
 @router.get(
     "/v1/releases/keys",
     operation_id="list_release_keys",
-    dependencies=[require_role("reader", scope="read")],
     response_model=change_schemas.ReleaseKeysView,
 )
 async def list_release_keys(request: Request) -> JsonResponse:
@@ -166,7 +177,9 @@ async def list_release_keys(request: Request) -> JsonResponse:
     return JsonResponse(await in_authority(request, view))
 
 
-@router.post("/v1/releases/keys", operation_id="create_release_key", response_model=schemas.KeyHolderView)
+@router.post(
+    "/v1/releases/keys", operation_id="create_release_key", dependencies=_REQUIRE_MEMBER, response_model=schemas.KeyHolderView
+)
 async def create_release_key(request: Request, body: JsonBody[change_schemas.NewKeyRequest]) -> JsonResponse:
     """Make a key for the caller on this machine. It has no vote before the key-holders have signed that it gets one."""
     person = current_person(request)
@@ -225,7 +238,12 @@ async def set_release_threshold(request: Request, body: JsonBody[change_schemas.
     return await propose(request, change)
 
 
-@router.post("/v1/releases/keys/{key_id}/protect", operation_id="protect_release_key", response_model=schemas.KeyHolderView)
+@router.post(
+    "/v1/releases/keys/{key_id}/protect",
+    operation_id="protect_release_key",
+    dependencies=_REQUIRE_MEMBER,
+    response_model=schemas.KeyHolderView,
+)
 async def protect_release_key(
     request: Request, key_id: KeyIdPath, body: JsonBody[change_schemas.ProtectKeyRequest]
 ) -> JsonResponse:
