@@ -11,6 +11,7 @@ import {
   LogOut,
   Menu as MenuIcon,
   Monitor,
+  OctagonX,
   Moon,
   PanelLeft,
   Search,
@@ -23,9 +24,12 @@ import {
 import { lazy, type ReactNode, Suspense, useCallback, useEffect, useRef, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { meQuery } from './api/queries';
+import { releaseStatusQuery } from './api/release-queries';
 import { signOut } from './api/session';
 import { ChatList } from './features/chat/chat-list';
 import { Folders } from './features/chat/folders';
+import { ReleaseBanner } from './features/releases/release-banner';
+import { openStopDialog, StopDialogHost } from './features/releases/stop-dialog';
 import { isLearningPage, useWaiting } from './features/learning/learning-tabs';
 import { type TranslationKey, language, useTranslation } from './i18n';
 import { persistedStore, useStore } from './store';
@@ -127,12 +131,14 @@ export function Shell({ children }: { children: ReactNode }) {
         {!sidebarOpen && (
           <IconButton icon={PanelLeft} label={t('nav.show')} className="show-side large" onClick={() => sidebarState.set('open')} />
         )}
+        <ReleaseBanner />
         {children}
       </main>
       <Suspense fallback={null}>
         {dialog === 'search' && <SearchDialog onClose={() => setDialog(null)} />}
         {dialog === 'keys' && <ShortcutsDialog onClose={() => setDialog(null)} />}
       </Suspense>
+      <StopDialogHost />
     </div>
   );
 }
@@ -177,6 +183,7 @@ function NavItem({
 function Account({ onKeys }: { onKeys: () => void }) {
   const t = useTranslation();
   const me = useQuery(meQuery).data;
+  const canStop = useQuery(releaseStatusQuery).data?.can_stop;
   const currentTheme = useStore(theme);
   const icons = { system: Monitor, light: Sun, dark: Moon };
   const items = (): MenuItem[] => [
@@ -186,6 +193,7 @@ function Account({ onKeys }: { onKeys: () => void }) {
     { label: t('nav.models'), icon: Boxes, href: '/models' },
     { label: t('nav.people'), icon: Users, href: '/people' },
     { label: t('nav.keys'), icon: Keyboard, onSelect: onKeys },
+    ...(canStop ? (['separator', { label: t('stop.menu'), icon: OctagonX, danger: true, onSelect: openStopDialog }] as MenuItem[]) : []),
     'separator',
     { heading: t('theme') },
     ...THEMES.map((one) => ({

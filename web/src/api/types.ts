@@ -70,3 +70,4 @@ export type ReleaseKeyHolder = Schemas['KeyHolderView'];
 export type ReleaseProof = Schemas['ProofView'];
 export type Releases = Schemas['ReleasesView'];
 export type ReleaseStatus = Schemas['ReleaseStatusView'];
+export type Model = Schemas['ModelObject'];

@@ -9,6 +9,7 @@ import { useStore } from '../../store';
 import { Menu, type MenuItem } from '../../ui/menu';
 import { chooseModel, useAnswerMode, useAnswerModel } from './answer-options';
 import type { Chat } from './chat';
+import { modelMarks, togglePin } from './model-marks';
 import { modeName } from './modes';
 
 const ModelDialog = lazy(() => import('./model-dialog'));
@@ -19,10 +20,11 @@ const MOST_LISTED = 6;
 export function AnswerOptionsMenu({ chat, allowCompare, onChosen }: { chat: Chat; allowCompare: boolean; onChosen: () => void }) {
   const t = useTranslation();
   const options = useStore(chat.options);
-  const { id: model, missing } = useAnswerModel(chat);
+  const { id: model, isChosen, missing } = useAnswerModel(chat);
   const models = useQuery(modelsQuery).data?.data ?? [];
   const modes = useQuery(modesQuery).data?.data ?? [];
-  const ownMode = useQuery(settingsQuery).data?.mode;
+  const settings = useQuery(settingsQuery).data;
+  const ownMode = settings?.mode;
   const [searching, setSearching] = useState(false);
   const chosenMode = useAnswerMode(chat) ?? ownMode;
   const mode = modes.find((one) => one.name === chosenMode);
@@ -35,11 +37,19 @@ export function AnswerOptionsMenu({ chat, allowCompare, onChosen }: { chat: Chat
     const list: MenuItem[] = [{ heading: t('chat.model') }];
     const current = models.find((one) => one.id === model);
     const listed = models.length > MOST_LISTED ? [...(current ? [current] : []), ...models.filter((one) => one !== current)] : models;
-    for (const one of listed.slice(0, MOST_LISTED))
+    const champion = models.find((one) => one.release_status === 'champion');
+    if (champion)
       list.push({
-        label: modelName(one.id),
-        hint: one.id,
-        checked: one.id === model,
+        label: t('chat.released'),
+        hint: champion.release_name,
+        checked: !isChosen,
+        onSelect: chose(() => chooseModel(chat, null)),
+      });
+    for (const one of listed.filter((each) => each !== champion).slice(0, MOST_LISTED))
+      list.push({
+        label: one.release_name || modelName(one.id),
+        hint: modelMarks(one).map((key) => t(key)).join(' · ') || one.id,
+        checked: one.id === model && (isChosen || !champion),
         onSelect: chose(() => chooseModel(chat, one.id)),
       });
     if (models.length > MOST_LISTED)
@@ -54,6 +64,13 @@ export function AnswerOptionsMenu({ chat, allowCompare, onChosen }: { chat: Chat
           onSelect: chose(() => chat.options.set({ ...chat.options.get(), mode: one.name })),
         });
     }
+    if (models.some((one) => one.release_status === 'challenger'))
+      list.push('separator', {
+        label: t('settings.pin'),
+        hint: t('settings.pinHint'),
+        checked: settings?.pin_champion ?? false,
+        onSelect: chose(() => void togglePin(!settings?.pin_champion)),
+      });
     if (allowCompare)
       list.push('separator', {
         label: t('chat.compareNext'),

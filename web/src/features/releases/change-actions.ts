@@ -1,0 +1,36 @@
+/** Changes of releases, as buttons ask for them. Whoever decides alone is done with one click; others sign afterwards. */
+import { api } from '../../api/client';
+import { refreshReleases } from '../../api/release-queries';
+import type { ReleaseChange } from '../../api/types';
+import { t } from '../../i18n';
+import { toast, toastError } from '../../ui/toast';
+
+/** Makes a draft of a model that was never released. Returns its number. */
+export async function draftRelease(model: string): Promise<number> {
+  return (await api.post('/v1/releases', { body: { model } })).number;
+}
+
+export const promote = (number: number, withoutProof: boolean, reason = ''): Promise<ReleaseChange> =>
+  api.post('/v1/releases/{number}/promote', { params: { path: { number } }, body: { without_proof: withoutProof, reason } });
+
+export const rollBack = (number: number): Promise<ReleaseChange> =>
+  api.post('/v1/releases/{number}/rollback', { params: { path: { number } }, body: {} });
+
+/** Runs a change and says what became of it. Returns the change, or null if it was refused. */
+export async function runChange(
+  act: () => Promise<ReleaseChange>,
+  done: string,
+  undo?: { label: string; run: () => void },
+): Promise<ReleaseChange | null> {
+  try {
+    const change = await act();
+    if (change.is_published) toast(done, undo);
+    else if (!change.can_sign) toast(t('releases.proposed', { n: change.num_missing }));
+    return change;
+  } catch (error) {
+    toastError(error);
+    return null;
+  } finally {
+    await refreshReleases();
+  }
+}

@@ -1,0 +1,66 @@
+/** What the pages say about releases and changes: pure functions from records to words. */
+import type { Incident, Release, ReleaseChange, ReleaseProof, ReleaseStatus } from '../../api/types';
+import { formatDate, type TranslationKey, type TranslationValues } from '../../i18n';
+
+export interface Phrase {
+  key: TranslationKey;
+  values?: TranslationValues;
+}
+
+export type Tone = 'good' | 'warn' | 'bad' | '';
+
+const STAGE_TONES: Readonly<Record<Release['stage'], Tone>> = {
+  champion: 'good',
+  canary: 'warn',
+  proposed: 'warn',
+  draft: '',
+  signed: '',
+  retired: '',
+  withdrawn: 'bad',
+};
+
+export const stageTone = (stage: Release['stage']): Tone => STAGE_TONES[stage];
+
+export const PROOF_TONES: Readonly<Record<ReleaseProof['status'], Tone>> = { proven: 'good', unproven: 'warn', refused: 'bad' };
+
+/** The button that puts a model in use: none if a limit is broken; it says so if nothing proves the model. */
+export function useButton(proof: ReleaseProof, signsAlone: boolean): TranslationKey | null {
+  if (proof.status === 'refused') return null;
+  if (proof.status === 'proven') return signsAlone ? 'releases.use' : 'releases.propose';
+  return signsAlone ? 'releases.useUnproven' : 'releases.proposeUnproven';
+}
+
+/** What a change does, in one line. */
+export function changeTitle(change: Pick<ReleaseChange, 'kind' | 'release_name'>): Phrase {
+  return { key: `changes.${change.kind}`, values: { name: change.release_name } };
+}
+
+/** A line of a change of keys: `+ Ann`, `- Ann` or `= 2`. */
+export function keyDetail(detail: string): Phrase {
+  const [sign, rest] = [detail[0], detail.slice(2)];
+  if (sign === '=') return { key: 'changes.threshold', values: { n: Number(rest) } };
+  return { key: sign === '+' ? 'changes.add' : 'changes.remove', values: { name: rest } };
+}
+
+/** Whether an incident ever came back, in one sentence. */
+export function incidentOutcome(incident: Pick<Incident, 'checks' | 'repaired_utc' | 'recurrences'>): Phrase {
+  const n = incident.checks.length;
+  if (!n) return { key: 'incidents.unchecked' };
+  if (incident.repaired_utc === null) return { key: 'incidents.failing', values: { n } };
+  const last = incident.recurrences.at(-1);
+  if (!last) return { key: 'incidents.never', values: { date: formatDate(incident.repaired_utc, 'date'), n } };
+  return {
+    key: 'incidents.cameBack',
+    values: { date: formatDate(last.created_utc, 'date'), where: last.releases.length ? `#${last.releases.join(', #')}` : last.model },
+  };
+}
+
+/** Whether something is stopped, so that every page says so. */
+export const isStopped = (status: ReleaseStatus): boolean => status.stops.length > 0 || status.stop_problem !== '';
+
+/** One word or phrase a line, without empty lines. */
+export const lines = (text: string): string[] =>
+  text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(Boolean);

@@ -1,0 +1,70 @@
+/** The one click that puts a model in use, or that goes back to an earlier release. Several key-holders sign afterwards. */
+import { RotateCcw } from 'lucide-react';
+import { useState } from 'react';
+import type { Release, ReleaseCandidate, ReleaseChange, Releases } from '../../api/types';
+import { useTranslation } from '../../i18n';
+import { modelName } from '../../i18n/model-names';
+import { Button } from '../../ui/button';
+import { ApproveDialog } from './approve-dialog';
+import { draftRelease, promote, rollBack, runChange } from './change-actions';
+import { useButton } from './release-words';
+
+type Target = Release | ReleaseCandidate;
+
+/** `releases` tells which release the person comes back to with "Back". */
+export function UseButton({ target, releases }: { target: Target; releases: Releases }) {
+  const t = useTranslation();
+  const [busy, setBusy] = useState(false);
+  const [toSign, setToSign] = useState<ReleaseChange | null>(null);
+  const label = target.proof && useButton(target.proof, releases.status.signs_alone);
+  if (!label) return null;
+  const name = 'number' in target ? target.name : modelName(target.model);
+  const act = async () => {
+    setBusy(true);
+    const before = releases.champion;
+    const change = await runChange(
+      async () => promote('number' in target ? target.number : await draftRelease(target.model), target.proof?.status !== 'proven'),
+      t('releases.isUsed', { name }),
+      before === null
+        ? undefined
+        : { label: t('releases.undo'), run: () => void runChange(() => rollBack(before), t('changes.done')) },
+    );
+    setBusy(false);
+    if (change && !change.is_published && change.can_sign) setToSign(change);
+  };
+  return (
+    <>
+      <Button kind="primary" busy={busy} disabled={releases.pending.length > 0} onClick={() => void act()}>
+        {t(label)}
+      </Button>
+      {toSign && <ApproveDialog change={toSign} onClose={() => setToSign(null)} />}
+    </>
+  );
+}
+
+export function RollbackButton({ number, releases, primary = false }: { number: number; releases: Releases; primary?: boolean }) {
+  const t = useTranslation();
+  const [busy, setBusy] = useState(false);
+  const [toSign, setToSign] = useState<ReleaseChange | null>(null);
+  const name = releases.data.find((one) => one.number === number)?.name ?? `${number}`;
+  const act = async () => {
+    setBusy(true);
+    const change = await runChange(() => rollBack(number), t('releases.isUsed', { name }));
+    setBusy(false);
+    if (change && !change.is_published && change.can_sign) setToSign(change);
+  };
+  return (
+    <>
+      <Button
+        icon={RotateCcw}
+        kind={primary ? 'primary' : ''}
+        busy={busy}
+        disabled={releases.pending.length > 0}
+        onClick={() => void act()}
+      >
+        {t(releases.status.signs_alone ? 'releases.back' : 'releases.proposeBack', { n: number })}
+      </Button>
+      {toSign && <ApproveDialog change={toSign} onClose={() => setToSign(null)} />}
+    </>
+  );
+}
