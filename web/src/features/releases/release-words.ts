@@ -24,7 +24,7 @@ export const stageTone = (stage: Release['stage']): Tone => STAGE_TONES[stage];
 export const PROOF_TONES: Readonly<Record<ReleaseProof['status'], Tone>> = { proven: 'good', unproven: 'warn', refused: 'bad' };
 
 /** The button that puts a model in use: none if a limit is broken; it says so if nothing proves the model. */
-export function useButton(proof: ReleaseProof, signsAlone: boolean): TranslationKey | null {
+export function labelOfUse(proof: ReleaseProof, signsAlone: boolean): TranslationKey | null {
   if (proof.status === 'refused') return null;
   if (proof.status === 'proven') return signsAlone ? 'releases.use' : 'releases.propose';
   return signsAlone ? 'releases.useUnproven' : 'releases.proposeUnproven';

@@ -7,7 +7,7 @@ import { modelName } from '../../i18n/model-names';
 import { Button } from '../../ui/button';
 import { ApproveDialog } from './approve-dialog';
 import { draftRelease, promote, rollBack, runChange } from './change-actions';
-import { useButton } from './release-words';
+import { labelOfUse } from './release-words';
 
 type Target = Release | ReleaseCandidate;
 
@@ -16,7 +16,7 @@ export function UseButton({ target, releases }: { target: Target; releases: Rele
   const t = useTranslation();
   const [busy, setBusy] = useState(false);
   const [toSign, setToSign] = useState<ReleaseChange | null>(null);
-  const label = target.proof && useButton(target.proof, releases.status.signs_alone);
+  const label = target.proof && labelOfUse(target.proof, releases.status.signs_alone);
   if (!label) return null;
   const name = 'number' in target ? target.name : modelName(target.model);
   const act = async () => {
