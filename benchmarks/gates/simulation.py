@@ -6,19 +6,37 @@ its guarantee, so that `yearling bench gates` can fail. Nothing here is tuned: a
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.gates.sequential import false_stop_probability, find_stopping_pairs
 from yearling.evals.paired_tests import PairedTestLevels, PairedTestResult, paired_test_from_counts
+from yearling.evals.sequential import detection_probability
 from yearling.evals.statistics import holm_adjust, mcnemar_test
-from yearling.release.gate_rules import GateRule, GateRules
-from yearling.release.gates import GateEvidence, PairedEvidence, decide
+from yearling.loop.canary import MONITOR_SHARES
+from yearling.release import (
+    BoundEvidence,
+    CanaryRules,
+    ClauseBugs,
+    GateEvidence,
+    GateRule,
+    GateRules,
+    IncidentEvidence,
+    MeasuredEvidence,
+    PairedEvidence,
+    RuleEvidence,
+    decide,
+    default_rules_text,
+    parse_rules,
+)
 
 NUM_PAIRS = 541
+CANARY_PAIRS = 2000
 LEVELS = PairedTestLevels()
 DISCORDANT_FRACTION = 0.2
 
@@ -50,12 +68,15 @@ def check_guarantees(*, gates: int = 1000, seed: int = 0) -> Iterator[GuaranteeC
         yield _check_bound(f"{what}, one target: ALLOW, exact", allow_probability(difference), bound, at_most, 0)
     several = sum(_simulate_gate(rng, [0.0] * 5, []) == "ALLOW" for _ in range(gates)) / gates
     yield _check_bound(f"A/A, five targets, Holm: ALLOW (n = {NUM_PAIRS})", several, 0.05, True, gates)
-    yield from _check_canaries(rng, gates)
+    yield from _check_default_rules(rng, gates)
+    yield from check_canaries(rng, gates)
 
 
-def _check_bound(what: str, found: float, bound: float, at_most: bool, gates: int, unit: str = "") -> GuaranteeCheck:
-    promised = f"{'≤' if at_most else '≥'} {bound:g}{unit}"
-    return GuaranteeCheck(what, found, promised, found <= bound if at_most else found >= bound, gates)
+def _check_bound(what: str, found: float, bound: float, at_most: bool, gates: int) -> GuaranteeCheck:
+    """A simulated rate may miss its bound by two standard errors of the simulation, which the exact rows show to be chance."""
+    error = 2 * math.sqrt(bound * (1 - bound) / gates) if gates and bound < 1 else 0.0
+    promised = f"{'≤' if at_most else '≥'} {bound:g}{f' ± {error:.3f}' if error else ''}"
+    return GuaranteeCheck(what, found, promised, found <= bound + error if at_most else found >= bound - error, gates)
 
 
 def allow_probability(
@@ -114,22 +135,83 @@ def _evidence(test: PairedTestResult, p_better: float) -> PairedEvidence:
     )
 
 
-def _check_canaries(rng: np.random.Generator, gates: int) -> Iterator[GuaranteeCheck]:
-    num_pairs = 5000
+def _check_default_rules(rng: np.random.Generator, gates: int) -> Iterator[GuaranteeCheck]:
+    """The rules that Yearling brings, with blind comparisons of two sizes. Everything that is no test of a difference passes."""
+    rules = parse_rules(default_rules_text())
+    for judgements in (30, 300):
+        name = f"default rules, {NUM_PAIRS} instructions and {judgements} judgements"
+        for gain, bound, at_most in ((0.0, 0.05, True), (0.05, None, True), (0.10, None, True)):
+            allowed = sum(_simulate_default_gate(rng, rules, gain, judgements) == "ALLOW" for _ in range(gates)) / gates
+            what = f"{'A/A' if not gain else f'+{100 * gain:g} points on both'}, {name}: ALLOW"
+            yield (
+                GuaranteeCheck(what, allowed, "for comparison", True, gates)
+                if bound is None
+                else _check_bound(what, allowed, bound, at_most, gates)
+            )
 
-    def draw_flags(rate: float, pairs: int) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+
+def _simulate_default_gate(rng: np.random.Generator, rules: GateRules, gain: float, judgements: int) -> str:
+    """People prefer the better model in (1 + gain)/2 of the comparisons, and both sides agree on each."""
+    instructions = _draw_pair_counts(rng, gain)
+    wins = int(rng.binomial(judgements, (1 + gain) / 2))
+    preference = paired_test_from_counts(wins, judgements - wins, judgements, LEVELS)
+    gained = paired_test_from_counts(*instructions, NUM_PAIRS, LEVELS)
+    kept = paired_test_from_counts(*instructions, NUM_PAIRS, PairedTestLevels(margin=0.05))
+    adjusted = holm_adjust({"preference": preference.p_better, "instructions": gained.p_better})
+    passed = MeasuredEvidence(value=0.99, n=10_000, source="simulated")
+    by_rule: dict[str, RuleEvidence] = {
+        "preference": _evidence(preference, adjusted["preference"]),
+        "instructions": _evidence(gained, adjusted["instructions"]),
+        "forgetting": _evidence(kept, kept.p_better),
+        "bounds": BoundEvidence(clauses=(ClauseBugs("any", 112, 0, 0),), p_more=1.0),
+        "worst-case": passed,
+        "answers": passed,
+        "incidents": IncidentEvidence(num_passed=0, failed=()),
+        "kl": MeasuredEvidence(value=0.01, n=10_000, source="simulated"),
+        "parity": MeasuredEvidence(value=0.01, n=10_000, source="simulated"),
+    }
+    return decide(rules, GateEvidence(champion="a", challenger="b", by_rule=by_rule)).decision
+
+
+def check_canaries(rng: np.random.Generator, gates: int) -> Iterator[GuaranteeCheck]:
+    """Champion with 1 % bad answers; both models answer the same prompts; evaluated after every pair."""
+
+    def draw_flags(rate: float, pairs: int = CANARY_PAIRS) -> NDArray[np.bool_]:
         return rng.random((gates, pairs), dtype=np.float32) < rate
 
-    champion, challenger = draw_flags(0.02, num_pairs), draw_flags(0.02, num_pairs)
-    stopped = float((find_stopping_pairs(champion, challenger) > 0).mean())
-    yield _check_bound(f"canary 2 % and 2 %, evaluated after each of {num_pairs} pairs: false stop", stopped, 0.05, True, gates)
-    mixture = float((find_stopping_pairs(champion, challenger, mixture=True) > 0).mean())
-    yield _check_bound("the same by a mixture SPRT: false stop", mixture, 0.05, True, gates)
+    champion, challenger = draw_flags(0.01), draw_flags(0.01)
+    what = f"canary 1 % and 1 %, evaluated after each of {CANARY_PAIRS} pairs"
+    for mixture in (False, True):
+        stopped = float((find_stopping_pairs(champion, challenger, mixture=mixture) > 0).mean())
+        yield _check_bound(f"{what}{', mixture SPRT' if mixture else ''}: false stop", stopped, 0.05, True, gates)
+    yield _check_bound(f"{what}: false stop, exact", detection_probability(CANARY_PAIRS, 0.01, 0.01), 0.05, True, 0)
     yield _check_bound("false stop, exact, however long", false_stop_probability(), 0.05, True, 0)
-    champion, challenger = draw_flags(0.02, 2000), draw_flags(0.06, 2000)
-    stops = find_stopping_pairs(champion, challenger)
-    median = float(np.median(np.where(stops > 0, stops, np.inf)))
-    yield _check_bound("canary 2 % → 6 %: median pairs until it stops", median, 200, True, gates)
-    slow = find_stopping_pairs(champion, challenger, mixture=True)
+    yield _check_bound(f"{what}, all monitors: false stop", _false_stops_of_all_monitors(draw_flags), 0.05, True, gates)
+    alpha = CanaryRules().alpha * MONITOR_SHARES["bad_answers"]
+    for rate, bound in ((0.02, None), (0.03, None), (0.06, 200.0), (0.10, None)):
+        challenger = draw_flags(rate)
+        for level, name in ((0.05, "alone"), (alpha, "as one of all monitors")):
+            stops = find_stopping_pairs(champion, challenger, alpha=level)
+            median = float(np.median(np.where(stops > 0, stops, np.inf)))
+            what = f"canary 1 % → {100 * rate:g} %, {name}"
+            if bound is None and np.isinf(median):
+                pass  # fewer than half of the canaries stop
+            elif bound is None:
+                yield GuaranteeCheck(f"{what}: median pairs until it stops", median, "for comparison", True, gates)
+            else:
+                yield _check_bound(f"{what}: median pairs until it stops", median, bound, True, gates)
+            seen = float((stops > 0).mean())
+            yield GuaranteeCheck(f"{what}: stopped within {CANARY_PAIRS} pairs", seen, "for comparison", True, gates)
+    slow = find_stopping_pairs(champion, draw_flags(0.06), mixture=True)
     slow_median = float(np.median(np.where(slow > 0, slow, np.inf)))
-    yield GuaranteeCheck("the same by a mixture SPRT: median pairs", slow_median, "for comparison", True, gates)
+    yield GuaranteeCheck("canary 1 % → 6 %, mixture SPRT: median pairs", slow_median, "for comparison", True, gates)
+
+
+def _false_stops_of_all_monitors(draw_flags: Callable[[float], NDArray[np.bool_]]) -> float:
+    """The share of canaries without a difference that any monitor stops; monitors are flagged at very different rates."""
+    rates = {"bad_answers": 0.01, "refusals": 0.06, "spec": 0.02, "thumbs": 0.05, "latency": 0.15, "preference": 0.4}
+    stopped: NDArray[np.bool_] | None = None
+    for name, share in MONITOR_SHARES.items():
+        own = find_stopping_pairs(draw_flags(rates[name]), draw_flags(rates[name]), alpha=CanaryRules().alpha * share) > 0
+        stopped = own if stopped is None else stopped | own
+    return float(stopped.mean()) if stopped is not None else 0.0

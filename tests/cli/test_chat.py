@@ -22,8 +22,10 @@ from yearling.chat import SPEC_SYSTEM_MESSAGE, change_personal_settings, define_
 from yearling.cli import assistant_runtime
 from yearling.cli.chat_session import ChatSession
 from yearling.cli.chat_terminal import run_terminal_chat
-from yearling.inference import EnginePool, FakeEngine, fake_served_model
+from yearling.errors import ModelStopped, NotFound
+from yearling.inference import EnginePool, FakeEngine, IsStopped, fake_served_model
 from yearling.models import LocalModel
+from yearling.release import ReleaseAuthority, new_draft
 from yearling.store import Store
 
 TypeLines = Callable[..., Awaitable[None]]
@@ -36,8 +38,14 @@ ANSWER_S = 60.0
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """A scripted engine in place of the installed models."""
     engine = FakeEngine(["Soup."])
-    served = fake_served_model("fake-model", engine)
-    monkeypatch.setattr(assistant_runtime, "EnginePool", lambda *_: EnginePool.from_open_models([served]))
+    released = FakeEngine(["Cake."])
+    models = [fake_served_model("fake-model", engine), fake_served_model("released", released)]
+
+    def open_pool(*_: object, is_stopped: IsStopped, may_load: object) -> EnginePool:
+        engine.closed = released.closed = False  # by the command before
+        return EnginePool.from_open_models(models, is_stopped=is_stopped)
+
+    monkeypatch.setattr(assistant_runtime, "EnginePool", open_pool)
     return engine
 
 
@@ -72,6 +80,40 @@ def sources(store: Store) -> list[list[str | None]]:
     """The sources of the system messages of each stored sample, oldest first."""
     samples = reversed(store.samples.list(store.people.owner().id))
     return [[message.get("source") for message in sample.messages if message["role"] == "system"] for sample in samples]
+
+
+@pytest.fixture
+def authority(store: Store) -> ReleaseAuthority:
+    """The release authority of the data folder, whose champion is the model `released`."""
+    data_dir = store.settings.data_dir
+    authority = ReleaseAuthority(data_dir / "release", store)
+    first = new_draft(
+        kind="endpoint",
+        model="released",
+        model_hash="",
+        files={},
+        data_dir=data_dir,
+        created_by="yearling",
+        endpoint_url="http://127.0.0.1:1/v1",
+    )
+    authority.bootstrap(first, store.people.owner())
+    return authority
+
+
+def test_champion_answers_unless_another_model_is_named(run: Run, store: Store, authority: ReleaseAuthority) -> None:
+    assert run("What shall I cook?").stdout == "Cake.\n"
+    assert run("What shall I cook?", "--model", "champion").stdout == "Cake.\n"
+    assert run("What shall I cook?", "--model", "fake-model").stdout == "Soup.\n"
+    assert {sample.model for sample in store.samples.list(store.people.owner().id)} == {"released", "fake-model"}
+    with pytest.raises(NotFound, match="No model is in a canary now"):
+        run("What shall I cook?", "--model", "challenger")
+
+
+def test_stopped_model_does_not_answer_in_the_terminal(run: Run, store: Store, authority: ReleaseAuthority) -> None:
+    authority.stop("released", actor=store.people.add("Ann").id, reason="wrong doses")
+    with pytest.raises(ModelStopped, match=r"The model released is stopped. Ann stopped it on .* UTC: wrong doses."):
+        run("What shall I cook?")
+    assert run("What shall I cook?", "--model", "fake-model").stdout == "Soup.\n"
 
 
 def test_one_shot_question_is_personalised(run: Run, engine: FakeEngine, store: Store, owner: str) -> None:

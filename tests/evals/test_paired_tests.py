@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from benchmarks.gates.simulation import allow_probability, check_guarantees
+from benchmarks.gates.simulation import allow_probability, check_canaries, check_guarantees
 from yearling.errors import BadInput
 from yearling.evals.paired_tests import (
     PairedTestLevels,
@@ -42,10 +43,17 @@ def test_impossible_levels_and_missing_pairs_are_rejected() -> None:
         paired_test_from_scores([], [], [])
 
 
-@pytest.mark.slow
-def test_a_thousand_simulated_gates_keep_every_guarantee() -> None:
-    broken = [line for line in check_guarantees() if not line.kept]
+@pytest.mark.drill
+def test_two_thousand_simulated_gates_and_canaries_keep_every_guarantee() -> None:
+    broken = [check for check in check_guarantees(gates=2000) if not check.kept]
     assert broken == []
+
+
+@pytest.mark.slow
+def test_three_hundred_simulated_canaries_keep_every_guarantee() -> None:
+    checks = list(check_canaries(np.random.default_rng(2), 300))
+    assert [check for check in checks if not check.kept] == []
+    assert sum("≤" in check.promised for check in checks) == 7
 
 
 @pytest.mark.slow

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import IS_PATCHED
 from yearling.config import Settings
+from yearling.files import sync
 from yearling.records import Person
 from yearling.release import Change, PendingChange, ReleaseAuthority, ReleaseDecision, ReleaseState, new_draft
 from yearling.store import Release, Store
@@ -113,23 +117,56 @@ class Installation:
         return [entry.action for entry in self.store.audit.entries()]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def unsynced_files() -> Iterator[None]:
+    """Files do not wait for the disk: killing a process needs no sync, and no test cuts the power."""
+    if not IS_PATCHED:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sync, "_sync", lambda path, flags: None)
+        yield
+
+
+@contextmanager
+def opened(data_dir: Path, on_step: Callable[[str], None] = lambda step: None) -> Iterator[Installation]:
+    """The installation in a data folder."""
+    with Store.open(Settings(data_dir=data_dir)) as store:
+        yield Installation(store, on_step)
+
+
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
-    with Store.open(Settings(data_dir=tmp_path / "data")) as store:
-        yield Installation(store)
+    with opened(tmp_path / "data") as installation:
+        yield installation
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the data folders `alone` and `quorum`, to be copied: making keys and signing takes a while."""
+    folder = tmp_path_factory.mktemp("releases")
+    with opened(folder / "alone") as installation:
+        installation.bootstrap()
+    shutil.copytree(folder / "alone", folder / "quorum", symlinks=True)
+    with opened(folder / "quorum") as installation:
+        installation.add_holder("Ann")
+        installation.add_holder("Bea")
+        state = installation.authority.state()
+        assert (state.threshold, len(state.holders)) == (2, 3)
+    return folder
 
 
 @pytest.fixture
-def alone(installation: Installation) -> Installation:
+def alone(made_once: Path, tmp_path: Path) -> Iterator[Installation]:
     """One key-holder, k = n = 1, with release 0 as the champion."""
-    installation.bootstrap()
-    return installation
+    shutil.copytree(made_once / "alone", tmp_path / "data", symlinks=True)
+    with opened(tmp_path / "data") as installation:
+        yield installation
 
 
 @pytest.fixture
-def quorum(alone: Installation) -> Installation:
+def quorum(made_once: Path, tmp_path: Path) -> Iterator[Installation]:
     """Three key-holders, of whom two decide: `owner`, `Ann` and `Bea`."""
-    alone.add_holder("Ann")
-    alone.add_holder("Bea")
-    assert (alone.authority.state().threshold, len(alone.authority.state().holders)) == (2, 3)
-    return alone
+    shutil.copytree(made_once / "quorum", tmp_path / "data", symlinks=True)
+    with opened(tmp_path / "data") as installation:
+        yield installation

@@ -352,21 +352,36 @@ def test_release_whose_file_is_missing_or_changed_is_not_promoted(alone: Install
         alone.change("promote", number)
 
 
-def test_twenty_rollbacks_are_quick_and_name_the_same_bytes(alone: Installation) -> None:
-    first = alone.store.releases.get(0)
-    number = alone.release("learnt")
-    alone.change("promote", number)
-    for turn in range(6):
-        start = time.monotonic()
-        alone.change("rollback")
-        state = alone.reopen().state()
-        assert time.monotonic() - start < 30
-        champion = state.releases[state.champion or 0]
+def check_rollbacks(installation: Installation, count: int) -> float:
+    """Go back and forth. Returns the longest time in seconds until a restarted process serves the other release."""
+    first, number = installation.store.releases.get(0), installation.release("learnt")
+    content = installation.weights("tiny").read_bytes()
+    installation.change("promote", number)
+    longest_s = 0.0
+    for turn in range(count):
+        start_s = time.monotonic()
+        installation.change("rollback")
+        state = installation.reopen().state()
+        longest_s = max(longest_s, time.monotonic() - start_s)
         assert state.champion == (0 if turn % 2 == 0 else number)
+        champion = state.releases[state.champion]
         if turn % 2 == 0:
             assert release_bytes(champion) == release_bytes(first)
+            assert installation.weights("tiny").read_bytes() == content
         file = champion.files[0]
-        alone.authority.may_load(alone.data_dir / file.path, file.sha256)
+        installation.authority.may_load(installation.data_dir / file.path, file.sha256)
+    return longest_s
+
+
+def test_rollbacks_are_quick_and_name_the_same_bytes(alone: Installation) -> None:
+    assert check_rollbacks(alone, 4) < 30
+
+
+@pytest.mark.drill
+def test_twenty_rollbacks(alone: Installation) -> None:
+    longest_s = check_rollbacks(alone, 20)
+    print(f"the longest of 20 rollbacks took {longest_s:.2f} s")
+    assert longest_s < 30
 
 
 def test_several_processes_see_each_others_changes(alone: Installation) -> None:
@@ -403,3 +418,68 @@ def test_key_id_is_that_of_the_specification() -> None:
 
     key = CryptoSigner.generate_ed25519().public_key
     assert HolderKey(public=key.keyval["public"], name="Ann", person_id="1").key_id == key.keyid
+
+
+def test_lost_online_key_refuses_the_last_signature_and_is_replaced(quorum: Installation) -> None:
+    pending = quorum.sign(quorum.change("promote", quorum.release("learnt")), "Ann")
+    for path in (quorum.folder / "keys").glob("*.pem"):
+        path.unlink()
+    with pytest.raises(NotFound, match="online key"):
+        quorum.sign(pending, "Bea")
+    with pytest.raises(NotFound, match="online key"):
+        quorum.authority.renew_online(is_forced=True)
+    assert (quorum.reopen().state().champion, quorum.authority.state().problem) == (0, "")
+    quorum.authority.cancel(pending.id, actor=quorum.owner.id)
+    quorum.clock.advance(days=8)
+    assert quorum.authority.state().problem
+    pending = quorum.change("keys", online=quorum.authority.new_online_key())
+    assert quorum.sign(quorum.sign(pending, "Ann"), "Bea").is_published
+    assert quorum.reopen().state().problem == ""
+
+
+def test_change_that_cannot_be_published_now_does_not_stop_the_server(
+    quorum: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    from yearling.errors import StorageFailed
+    from yearling.release.publication import Repository
+
+    def is_full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    number = quorum.release("learnt")
+    pending = quorum.sign(quorum.change("promote", number), "Ann")
+    monkeypatch.setattr(Repository, "write_targets", is_full)
+    with pytest.raises(StorageFailed, match="is full"):
+        quorum.sign(pending, "Bea")
+    assert quorum.reopen().state().champion == 0
+    monkeypatch.undo()
+    assert quorum.reopen().state().champion == number
+
+
+@pytest.mark.parametrize("name", ["pending", "keys"])
+@pytest.mark.parametrize("content", [b"", b"[" * 100_000, b"{}", b"\xff", b"null"])
+def test_damaged_files_of_changes_and_keys_stop_nothing(quorum: Installation, name: str, content: bytes) -> None:
+    pending = quorum.change("promote", quorum.release("learnt"))
+    path = quorum.folder / name / f"{pending.id if name == 'pending' else quorum.key_of('Ann')}.json"
+    path.write_bytes(content)
+    assert quorum.reopen().state().champion == 0
+    if name == "pending":
+        with pytest.raises(Untrusted, match=f"release cancel {pending.id}"):
+            quorum.authority.pending()
+        quorum.authority.cancel(pending.id, actor=quorum.owner.id)
+    else:
+        with pytest.raises(Untrusted, match="key file"):
+            quorum.authority.keys.get(path.stem)
+        assert {holder.name for holder in quorum.authority.state().holders if holder.is_stored} == {"owner", "Bea"}
+
+
+def test_importing_the_room_is_light() -> None:
+    """Signatures take a fifth of a second to import, which a server start and `yearling --help` should not pay for."""
+    import subprocess
+    import sys
+
+    code = "import sys, yearling.release, yearling.cli.main; print(sorted({'tuf', 'cryptography'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -147,6 +147,8 @@ def test_sentence_claims_nothing_about_checks_that_were_not_made() -> None:
     assert "got worse" not in result.summary
     open_guard = paired(difference=-0.02, p_tolerable=0.2, p_worse=0.2)
     assert verdict(maths=None, polite=open_guard).summary.endswith("; no loss is shown, but one is possible by polite.")
+    alone = RULES[: RULES.index('[[rule]]\nid = "maths"')]
+    assert verdict(alone).summary.endswith("; nothing else was checked.")
     nothing = verdict(maths=None, preference=None)
     assert nothing.summary.startswith("Not proven: nothing that could show a gain was measured")
 

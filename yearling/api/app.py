@@ -119,10 +119,12 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool, *, release
         # Read the feedback log now, so that the first request for feedback does not have to wait for it.
         await asyncio.to_thread(services.start_consensus)
         services.start_round_answering(owner_id)
+        services.start_canary_replay()
         try:
             yield
         finally:
             services.turns = None
+            await services.close_canary_replay()
             await services.close_round_answering()
             services.pulls.close()
             await running_turns.close()

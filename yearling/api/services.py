@@ -22,6 +22,7 @@ from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.metrics import ServerMetrics
 from yearling.api.learning.lesson_progress import LessonProgress
 from yearling.api.model_library.pulls import ModelPulls
+from yearling.api.release.canary_replay import CanaryReplay
 from yearling.api.release.marks import ReleaseMark, mark_model
 from yearling.api.release.service import ReleaseService
 from yearling.chat import CHAMPION, Assistant, ConversationTurns, DirectRouter, ModelRouter, PreparedTurn
@@ -113,6 +114,7 @@ class Services:
     _consensus: LiveConsensus | None = None
     _picker: JudgementPicker | None = None
     _round_answering: RoundAnswering | None = None
+    _canary_replay: CanaryReplay | None = None
 
     @property
     def running_assistant(self) -> Assistant:
@@ -168,6 +170,18 @@ class Services:
         answering, self._round_answering = self._round_answering, None
         if answering is not None:
             await answering.close()
+
+    def start_canary_replay(self) -> None:
+        """Let the challenger of a canary answer stored prompts while nobody generates."""
+        if self.releases is not None:
+            self._canary_replay = CanaryReplay(self.store, self.pool, self.admission, self.releases.canary_state)
+            self._canary_replay.start()
+
+    async def close_canary_replay(self) -> None:
+        """Stop replaying. The prompt in progress is answered after the next start."""
+        replay, self._canary_replay = self._canary_replay, None
+        if replay is not None:
+            await replay.close()
 
     def start_consensus(self) -> None:
         """Follow the feedback log, and run the consensus in the background whenever it grows."""

@@ -48,7 +48,7 @@ def gates(
 ) -> None:
     """Check the error rates of gates and canaries by simulation.
 
-    Real gates use the same functions. Yearling runs no canaries yet.
+    Real gates and canaries use the same functions.
 
     Exit code 1 if a guarantee does not hold. Needs the source checkout."""
     load_benchmark("gates.command").run(

@@ -108,7 +108,8 @@ def resolve_exam(
 
 
 def _open_exam(name: str, settings: Settings, data: Path | None) -> Exam:
-    from yearling.evals import INCIDENT_EXAM, open_exam
+    from yearling.evals import open_exam
+    from yearling.store import INCIDENT_EXAM
 
     if name != INCIDENT_EXAM:
         return open_exam(name, exam_data_sources(settings, data))

@@ -26,6 +26,7 @@ from yearling.cli.lessons import app as lessons_app
 from yearling.cli.model import app as model_app
 from yearling.cli.people import app as people_app
 from yearling.cli.releases.audit import app as audit_app
+from yearling.cli.releases.incidents import app as incident_app
 from yearling.cli.releases.lineage import lineage
 from yearling.cli.releases.release import app as release_app
 from yearling.cli.serve import serve
@@ -64,6 +65,7 @@ app.add_typer(spec_app, name="spec")
 app.add_typer(exam_app, name="exam")
 app.add_typer(release_app, name="release")
 app.add_typer(audit_app, name="audit")
+app.add_typer(incident_app, name="incident")
 app.add_typer(bench_app, name="bench")
 
 

@@ -16,7 +16,7 @@ from yearling.evals.exam_archive import (
 )
 from yearling.evals.exams.catalogue import ExamEntry, exam_entries, open_exam
 from yearling.evals.exams.fingerprints import fingerprint_exams
-from yearling.evals.exams.incidents import INCIDENT_EXAM, build_incident_exam, parse_incident_case
+from yearling.evals.exams.incidents import build_incident_exam, parse_incident_case
 from yearling.evals.exams.sources import ExamDataFolders, ExamDownload, SourceFile, exam_downloads
 from yearling.evals.graders.answers import validate_answers
 from yearling.evals.graders.judge import LLMBarPair, build_judge_card, build_judge_exam, load_llmbar_pairs
@@ -55,7 +55,6 @@ from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, is_
 __all__ = [
     "ANSWER_FLAGS",
     "DRIFT_EXAM",
-    "INCIDENT_EXAM",
     "AnswerFlag",
     "AssistantSubject",
     "CanaryResult",

@@ -31,7 +31,7 @@ from yearling.release import (
     RuleEvidence,
     decide,
 )
-from yearling.store import ExamRun, GateRecord, Store
+from yearling.store import INCIDENT_EXAM, ExamRun, GateRecord, Store
 
 if TYPE_CHECKING:
     from yearling.evals import ExamComparison, PairedTestLevels, PairedTestResult, PreferenceCorrelation
@@ -173,7 +173,8 @@ def decide_what_if(
     for role, pairs in (("target", targets), ("guard", guards)):
         for old, new in pairs:
             found = compare_runs(store, old, new, levels)
-            rule_id = f"{role} {found.exam} {len(rules)}"
+            rule_id = f"{found.exam} ({role})" if found.exam in by_rule else found.exam
+            rule_id = f"{rule_id} {len(rules) + 1}" if rule_id in by_rule else rule_id
             rules.append(GateRule(id=rule_id, version=1, kind="exam", role=role, exam=found.exam, margin=margin))  # type: ignore[arg-type]
             objection = find_gating_objection(found, correlations)
             by_rule[rule_id] = _paired_evidence(found.paired, runs=(old, new), no_power=objection)
@@ -307,7 +308,7 @@ class _Collector:
         return BoundEvidence(clauses=clauses, p_more=found.p_more, runs=(found.champion.id, found.challenger.id))
 
     def _read_incidents(self) -> RuleEvidence:
-        from yearling.evals import INCIDENT_EXAM, build_incident_exam
+        from yearling.evals import build_incident_exam
 
         exam = build_incident_exam(self._store.incidents.list(state={"accepted"}))
         if exam is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from yearling.errors import BadInput, NotFound
-from yearling.store import ExamRun, GradedSample, Incident, IncidentCheck, Store
+from yearling.store import INCIDENT_EXAM, ExamRun, GradedSample, Incident, IncidentCheck, Store
 
 if TYPE_CHECKING:
     from yearling.evals import Exam, Subject
@@ -63,8 +63,6 @@ def record_incident_results(store: Store, run: ExamRun) -> list[IncidentCaseResu
 
     An incident whose answer is missing is not recorded. Raises BadInput for a run of another exam or an unfinished one.
     """
-    from yearling.evals import INCIDENT_EXAM
-
     if run.exam != INCIDENT_EXAM or run.finished_utc is None:
         raise BadInput(f"The run {run.id} is no finished run of the exam {INCIDENT_EXAM}.")
     results = incident_results(store.exams.list_samples(run.id))

@@ -1,4 +1,5 @@
 """Releases: what may be served, who decides it by signatures, gates as rules, and the stop switch. It runs no exams."""
+"""Releases: what may be served and who decides it by signatures, the stop switch, gates, canaries, incidents."""
 
 from yearling.release.audit_trail import logged_change
 from yearling.release.authority import ReleaseAuthority

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from yearling.release.verification import Verified
     from yearling.store import Store
 
-PUBLISH, RENEW, RESUME, STOP = "release.publish", "release.renew", "release.resume", "release.stop"
+PROPOSE, PUBLISH, RENEW = "release.propose", "release.publish", "release.renew"
+RESUME, STOP = "release.resume", "release.stop"
 _MAX_LOGGED_CHARS = 4000
 
 
@@ -37,7 +38,22 @@ class AuditTrail:
 
     def propose(self, actor: str, proposal_id: str, change: Change) -> AuditEntry:
         """Record a proposal. The signed metadata names this entry as the head of the log."""
+<<<<<<< HEAD
         return self.append(actor, "release.propose", proposal_id, logged_change(change))
+=======
+        return self.append(actor, PROPOSE, proposal_id, _logged(change))
+
+    def require_proposed(self, proposal: Proposal) -> None:
+        """Raises Untrusted unless the entry that the proposal names as the head of the log is that of the proposal."""
+        state = proposal.state
+        entry = next(iter(self._log.entries(after=state.audit_sequence - 1, limit=1)), None)
+        proposed = (state.audit_hash, state.proposed_by, PROPOSE, proposal.id, _logged(state.change))
+        if entry is None or (entry.hash, entry.actor, entry.action, entry.subject, entry.detail) != proposed:
+            raise Untrusted(
+                "The pending change is not the one that was proposed, by the audit log.",
+                advice=f"Run `yearling release cancel {proposal.id}`, then propose it again.",
+            )
+>>>>>>> serving
 
     def publish(self, proposal: Proposal, verified: Verified) -> None:
         """Record that a change is in force, once, with who signed it."""
@@ -99,6 +115,11 @@ class AuditTrail:
         """SHA-256 of the newest root that was published."""
         found = self._newest("root_sha256")
         return None if found is None else str(found)
+
+    def knows_root_of(self, verified: Verified) -> bool:
+        """Whether the newest root of the log is among the verified ones; also if the log knows none, as in a new database."""
+        known = self.newest_root()
+        return known is None or known in {hashlib.sha256(root).hexdigest() for root in verified.roots}
 
     def lost_quorum(self) -> int:
         """How many people had to sign according to the newest publication; 0 if one or none."""

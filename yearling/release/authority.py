@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yearling.clock import new_id, now_utc
-from yearling.errors import Conflict, NotAllowed, NotFound, Unavailable, Untrusted
+from yearling.errors import Conflict, NotAllowed, NotFound, Unavailable, Untrusted, UserError
 from yearling.files.disk import translate_disk_errors
 from yearling.files.locks import LockHeldError, exclusive_lock
 from yearling.files.sync import make_directory
@@ -30,8 +30,8 @@ from yearling.records import Person
 from yearling.release.audit_trail import AuditTrail
 from yearling.release.changes import rollback_target
 from yearling.release.file_rules import check_loading
-from yearling.release.key_files import KeyFolder, StoredKey, open_private_key, read_key_bytes, signer_of
-from yearling.release.local_checks import check_locally
+from yearling.release.key_files import KeyFolder, open_private_key, read_key_bytes, signer_of
+from yearling.release.local_checks import check_locally, sole_key
 from yearling.release.state import (
     Change,
     HolderKey,
@@ -100,6 +100,7 @@ class ReleaseAuthority:
                         f"The signed metadata in {self.folder} is gone, but the audit log says that {lost} people had to sign.",
                         advice="Restore the folder from a copy, or run `yearling release init --anew`, which the log will show.",
                     )
+                self._audit.mend_stops(self.stops, self._audit.lifted_stops())  # a stop file first: without one, all is stopped
                 write_first_version(
                     first,
                     owner,
@@ -115,12 +116,12 @@ class ReleaseAuthority:
 
     def state(self) -> ReleaseState:
         """The verified state. Raises NotFound if no release was ever signed here, Untrusted if nothing can be verified."""
-        with self._lock:
-            if self._cached is not None:
-                fingerprint, state = self._cached
-                is_current = state.problem or self._now() < min(state.expires.values())
-                if is_current and fingerprint == self._fingerprint():
-                    return state
+        cached = self._cached  # without the lock, which a publication holds for a while
+        if cached is not None:
+            fingerprint, state = cached
+            is_current = state.problem or self._now() < min(state.expires.values())
+            if is_current and fingerprint == self._fingerprint():
+                return state
         return self.refresh()
 
     def refresh(self) -> ReleaseState:
@@ -156,20 +157,19 @@ class ReleaseAuthority:
             entry = self._audit.propose(actor, proposal_id, change)
             origin = replace(origin, audit_sequence=entry.sequence, audit_hash=entry.hash)
             proposal = make_proposal(proposal_id, verified, change, files, origin)
+            self._on_step("propose")
             self._pending().write(proposal)
-            if (key := self._sole_key(state, actor)) and proposal.missing(verified.root) == 1:
+            if (key := sole_key(state, actor)) and proposal.missing(verified.root) == 1:
                 return self._sign(proposal, verified, key.key_id, self.keys.signer(key.key_id, ""), actor)
             return proposal.describe(verified.root)
 
     def pending(self) -> list[PendingChange]:
         """The changes that wait for signatures. Raises Untrusted if one is damaged or would do something else than it says."""
-        from yearling.release.proposals import check_proposal
-
         with self._locked():
             verified, _ = self._open()
             proposals = [self._pending().read(proposal_id) for proposal_id in self._pending().ids()]
             for proposal in proposals:
-                check_proposal(proposal, verified)
+                self._check(proposal, verified)
             return [proposal.describe(verified.root) for proposal in proposals]
 
     def signing_bytes(self, proposal_id: str) -> bytes:
@@ -235,7 +235,7 @@ class ReleaseAuthority:
             stored = self.keys.create(name=person.name, person_id=person.id, passphrase=passphrase)
             self._audit.append(person.id, "key.create", stored.key_id, {"person": person.id, "is_protected": bool(passphrase)})
             self._cached = None
-            return _holder(stored)
+            return stored.holder
 
     def protect_key(self, key_id: str, *, passphrase: str, old_passphrase: str = "", actor: str) -> KeyHolder:
         """Encrypt a stored key, or change its passphrase. Raises NotFound, NotAllowed, BadInput."""
@@ -243,7 +243,7 @@ class ReleaseAuthority:
             stored = self.keys.protect(key_id, passphrase, old_passphrase=old_passphrase)
             self._audit.append(actor, "key.protect", key_id, {"person": stored.person_id})
             self._cached = None
-            return _holder(stored)
+            return stored.holder
 
     def holder_key(self, key_id: str) -> HolderKey:
         """A stored key as a change adds it. Raises NotFound."""
@@ -313,11 +313,20 @@ class ReleaseAuthority:
             if (root := self._find_root()) is None:
                 raise NotFound("No release is signed here yet.", advice="Start the server once, or run `yearling release init`.")
             trusted.begin(root)
+        verified = trusted.verify(self._now(), find_root=self._find_root)
+        if self._audit.knows_root_of(verified):
+            return verified
+        if (root := self._find_root()) is None:
+            raise Untrusted(
+                f"The trusted root in {trusted.folder} is not the one that the audit log names.",
+                advice="Restore the folder `release` from a copy.",
+            )
+        trusted.begin(root)
         return trusted.verify(self._now(), find_root=self._find_root)
 
     def _recover(self, proposal_id: str, verified: Verified) -> Verified:
         """Complete the publication of a proposal that has all its signatures; drop one that is in force already."""
-        from yearling.release.proposals import check_proposal
+        from yearling.release.proposals import base_of
 
         pending = self._pending()
         try:
@@ -330,18 +339,29 @@ class ReleaseAuthority:
             else:
                 pending.remove(proposal_id)  # another change was published in its place
             return verified
+        base = base_of(proposal, verified)
         try:
-            check_proposal(proposal, verified)
+            self._check(proposal, base)
         except Untrusted:
             return verified
-        return self._publish(proposal, verified) if proposal.missing(verified.root) == 0 else verified
+        if proposal.missing(base.root) > 0:
+            return verified
+        try:
+            return self._publish(proposal, base)
+        except UserError:  # the disk is full, or the server's key is gone: the present state goes on being served
+            return self._verify()
 
-    def _open_proposal(self, proposal_id: str) -> tuple[Proposal, Verified, ReleaseState]:
+    def _check(self, proposal: Proposal, verified: Verified) -> None:
+        """Raises Untrusted unless the proposal does what it says, and is the one in the audit log."""
         from yearling.release.proposals import check_proposal
 
+        check_proposal(proposal, verified)
+        self._audit.require_proposed(proposal)
+
+    def _open_proposal(self, proposal_id: str) -> tuple[Proposal, Verified, ReleaseState]:
         verified, state = self._open()
         proposal = self._pending().read(proposal_id)
-        check_proposal(proposal, verified)
+        self._check(proposal, verified)
         self._require_usable(state, proposal.change)
         return proposal, verified, state
 
@@ -354,19 +374,20 @@ class ReleaseAuthority:
         from yearling.release.proposals import add_signatures
 
         add_signatures(proposal, verified, key_id, signatures)
-        self._audit.append(actor, "release.sign", proposal.id, {"key": key_id})
-        self._pending().write(proposal)
         is_complete = proposal.missing(verified.root) == 0
+        if is_complete:
+            self._online_signer(proposal, verified)  # raises before the last signature is stored, if it could not be published
+        self._audit.append(actor, "release.sign", proposal.id, {"key": key_id})
+        self._on_step("sign")
+        self._pending().write(proposal)
         if is_complete:
             self._publish(proposal, verified)
             self._refresh()
         return proposal.describe(verified.root, is_published=is_complete)
 
     def _publish(self, proposal: Proposal, before: Verified) -> Verified:
-        from yearling.release.metadata import online_key_id
-
         root = proposal.root.signed if proposal.root else before.root
-        signer = self.keys.online_signer(online_key_id(root))
+        signer = self._online_signer(proposal, before)
         repository, targets = self._repository(), proposal.targets.signed
         with translate_disk_errors(self.folder, all_errors=True):
             self._on_step("signed")
@@ -385,6 +406,11 @@ class ReleaseAuthority:
                 raise Untrusted(f"The change was signed but cannot be verified: {verified.problem}")
             self._finish(proposal, verified)
         return verified
+
+    def _online_signer(self, proposal: Proposal, before: Verified) -> CryptoSigner:
+        from yearling.release.metadata import online_key_id
+
+        return self.keys.online_signer(online_key_id(proposal.root.signed if proposal.root else before.root))
 
     def _finish(self, proposal: Proposal, verified: Verified) -> None:
         """What follows the commit point. Every step may be repeated."""
@@ -418,13 +444,6 @@ class ReleaseAuthority:
             if hashlib.sha256(content).hexdigest() == known:
                 return content
         return None
-
-    def _sole_key(self, state: ReleaseState, actor: str) -> KeyHolder | None:
-        """The key that signs at once: of the one holder, who is the actor, and not encrypted."""
-        if len(state.holders) != 1:
-            return None
-        holder = state.holders[0]
-        return holder if holder.is_stored and not holder.is_protected and holder.person_id == actor else None
 
     def _require_usable(self, state: ReleaseState, change: Change) -> None:
         if state.problem and change.kind not in _RENEWALS:
@@ -470,16 +489,6 @@ class ReleaseAuthority:
                 raise Unavailable(
                     f"Another process has held the releases for {LOCK_TIMEOUT_S:.0f} seconds.", advice="Try again in a moment."
                 ) from None
-
-
-def _holder(stored: StoredKey) -> KeyHolder:
-    return KeyHolder(
-        key_id=stored.key_id,
-        name=stored.name,
-        person_id=stored.person_id,
-        is_stored=True,
-        is_protected=stored.is_protected,
-    )
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:

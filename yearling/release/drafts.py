@@ -12,6 +12,7 @@ from pathlib import Path
 from yearling import __version__
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, Untrusted
+from yearling.release.file_rules import path_in_data_folder
 from yearling.release.state import ReleaseState
 from yearling.store import Release, ReleasedFile, ReleaseKind, Store
 
@@ -122,9 +123,9 @@ def _released_files(files: Mapping[Path, str], data_dir: Path) -> tuple[Released
 
 
 def _released_file(path: Path, sha256: str, data_dir: Path) -> ReleasedFile:
-    resolved, folder = path.resolve(), data_dir.resolve()
-    if not resolved.is_relative_to(folder):
+    relative = path_in_data_folder(path, data_dir)
+    if Path(relative).is_absolute():
         raise BadInput(f"{path} lies outside the data folder {data_dir}.", advice="Use `yearling model import`.")
-    if not resolved.is_file():
+    if not path.is_file():
         raise NotFound(f"The file {path} is missing.", advice="Install the model again.")
-    return ReleasedFile(path=resolved.relative_to(folder).as_posix(), sha256=sha256, size_bytes=resolved.stat().st_size)
+    return ReleasedFile(path=relative, sha256=sha256, size_bytes=path.stat().st_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from yearling.errors import NotFound, Untrusted
@@ -15,7 +16,7 @@ def check_loading(state: ReleaseState, data_dir: Path, path: Path, sha256: str) 
 
     Weights of a withdrawn release are refused wherever they lie; its other files, such as a tokenizer, by their path.
     """
-    relative = _relative(path, data_dir)
+    relative = path_in_data_folder(path, data_dir)
     named, withdrawn_by, is_allowed = [], [], False
     for number, release in state.releases.items():
         hashes = {file.sha256 for file in release.files if file.path == relative}
@@ -59,7 +60,12 @@ def check_files(release: Release, data_dir: Path) -> None:
             )
 
 
-def _relative(path: Path, data_dir: Path) -> str:
-    """The path below the data folder, links followed; the path itself if it lies elsewhere."""
-    resolved, folder = path.resolve(), data_dir.resolve()
-    return resolved.relative_to(folder).as_posix() if resolved.is_relative_to(folder) else resolved.as_posix()
+def path_in_data_folder(path: Path, data_dir: Path) -> str:
+    """The path below the data folder, with forward slashes; the absolute path of a file that lies elsewhere.
+
+    Links inside the data folder are not followed: a model's name stands for one path there, wherever its bytes lie.
+    """
+    absolute, folder = Path(os.path.abspath(path)), Path(os.path.abspath(data_dir))
+    if not absolute.is_relative_to(folder):
+        absolute, folder = path.resolve(), data_dir.resolve()
+    return absolute.relative_to(folder).as_posix() if absolute.is_relative_to(folder) else absolute.as_posix()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from yearling.release.gate_rules import GateRule, GateRuleRole, GateRules
+from yearling.store import INCIDENT_EXAM
 
 GateDecision = Literal["ALLOW", "REJECT", "INCONCLUSIVE"]
 
@@ -20,6 +21,7 @@ _TIE = 1e-9
 """Two numbers this close, relative to the larger, are equal: rounding alone moves a p-value or a mean by less."""
 
 _ROLE_ORDER: Mapping[GateRuleRole, int] = {"target": 0, "guard": 1, "report": 2}
+_EXAMS_OF_KINDS = {"bounds": "spec", "incidents": INCIDENT_EXAM}
 _STATISTICS = {"mean": "mean score", "worst": "mean of the worst answers", "answered": "share of cases with an answer"}
 
 
@@ -198,7 +200,7 @@ def _assess(rule: GateRule, evidence: RuleEvidence) -> GateFinding:
         rule_version=rule.version,
         kind=rule.kind,
         role=rule.role,
-        exam=rule.exam,
+        exam=rule.exam or _EXAMS_OF_KINDS.get(rule.kind, ""),
         decision=decision,
         why=why,
         overridable=lifts,
@@ -229,7 +231,8 @@ def _find_invalid_number(evidence: RuleEvidence) -> str:
 
 def _assess_paired(rule: GateRule, found: PairedEvidence) -> tuple[GateDecision, str]:
     subject = "in blind comparisons" if rule.kind == "preference" else f"on {rule.exam}"
-    numbers = f"{100 * found.difference:+.1f} points over {_count(found.n, found.unit)}"
+    difference = f"{100 * found.difference:+.1f} points"
+    numbers = f"{difference} over {_count(found.n, found.unit)}"
     if found.no_power:
         return "INCONCLUSIVE", f"The result {subject} ({numbers}) decides nothing, because {found.no_power}."
     if found.n < rule.min_cases:
@@ -240,7 +243,7 @@ def _assess_paired(rule: GateRule, found: PairedEvidence) -> tuple[GateDecision,
             return "ALLOW", f"Better {subject}: {numbers} (p = {found.p_better:.4f})."
         if _at_most(found.p_worse, rule.alpha):
             return "REJECT", worse
-        return "INCONCLUSIVE", f"No proven difference {subject}: {numbers}, and {_can_show(found)}."
+        return "INCONCLUSIVE", f"No proven difference {subject}: {difference}, and {_can_show(found)}."
     is_budget = rule.kind == "forgetting"
     margin = rule.budget if is_budget else rule.margin
     limit = f"{100 * margin:.3g} points"
@@ -248,7 +251,7 @@ def _assess_paired(rule: GateRule, found: PairedEvidence) -> tuple[GateDecision,
         return "ALLOW", f"Not worse {subject} by {limit} or more: {numbers} (p = {found.p_tolerable:.4f})."
     if _at_most(found.p_worse, rule.alpha) and not (is_budget and _at_most(-found.difference, margin)):
         return "REJECT", worse
-    return "INCONCLUSIVE", f"A loss of {limit} {subject} is possible: {numbers}, and {_can_show(found)}."
+    return "INCONCLUSIVE", f"A loss of {limit} {subject} is possible: {difference}, and {_can_show(found, 'difference')}."
 
 
 def _assess_measured(rule: GateRule, found: MeasuredEvidence) -> tuple[GateDecision, str]:
@@ -291,11 +294,11 @@ def _summarise(decision: GateDecision, findings: Sequence[GateFinding], evidence
     deciding = [finding for finding in findings if finding.role != "report"]
     if decision == "REJECT":
         return " ".join(finding.why for finding in deciding if finding.decision == "REJECT")
-    gained = _gained(deciding)
+    gained, guards = _gained(deciding), [finding for finding in deciding if finding.role == "guard"]
     if decision == "ALLOW":
-        return f"Proven: better by {join_names(gained)}; nothing that we check got worse."
+        return f"Proven: better by {join_names(gained)}; {_guards_sentence(guards)}."
     gain = f"Better by {join_names(gained)}, but not everything is proven" if gained else _gain_sentence(deciding, evidence)
-    return f"{gain}; {_guards_sentence([finding for finding in deciding if finding.role == 'guard'])}."
+    return f"{gain}; {_guards_sentence(guards)}."
 
 
 def _gain_sentence(findings: Sequence[GateFinding], evidence: GateEvidence) -> str:
@@ -307,6 +310,8 @@ def _gain_sentence(findings: Sequence[GateFinding], evidence: GateEvidence) -> s
 
 
 def _guards_sentence(guards: Sequence[GateFinding]) -> str:
+    if not guards:
+        return "nothing else was checked"
     if missing := [finding.rule for finding in guards if not finding.is_measured]:
         return f"{join_names(missing)} {'was' if len(missing) == 1 else 'were'} not measured"
     if undecided := [finding.rule for finding in guards if finding.decision != "ALLOW"]:
@@ -314,12 +319,12 @@ def _guards_sentence(guards: Sequence[GateFinding]) -> str:
     return "nothing that we check got worse"
 
 
-def _can_show(found: PairedEvidence) -> str:
+def _can_show(found: PairedEvidence, what: str = "gain") -> str:
     """`12 judgements can show only a gain of 40 points`."""
     units = _count(found.n, found.unit)
     if not found.detectable <= 1:
-        return f"{units} {'is' if found.n == 1 else 'are'} too few to show any gain"
-    return f"{units} can show only a gain of {100 * found.detectable:.3g} points"
+        return f"{units} {'is' if found.n == 1 else 'are'} too few to show any {what}"
+    return f"{units} can show only a {what} of {100 * found.detectable:.3g} points"
 
 
 def _at_most(value: float, limit: float) -> bool:

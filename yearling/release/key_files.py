@@ -9,7 +9,6 @@ A key that is not encrypted is made only for an installation with one person. A 
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,8 @@ from yearling.files.atomic import atomic_write_bytes, atomic_write_json
 from yearling.files.disk import translate_disk_errors
 from yearling.files.reading import open_regular_file
 from yearling.files.sync import make_directory
+from yearling.release.json_reading import read_json
+from yearling.release.state import KeyHolder
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -42,6 +43,17 @@ class StoredKey:
     person_id: str
     is_protected: bool
     pem: str
+
+    @property
+    def holder(self) -> KeyHolder:
+        """Whose key it is."""
+        return KeyHolder(
+            key_id=self.key_id,
+            name=self.name,
+            person_id=self.person_id,
+            is_stored=True,
+            is_protected=self.is_protected,
+        )
 
 
 class KeyFolder:
@@ -82,10 +94,6 @@ class KeyFolder:
     def signer(self, key_id: str, passphrase: str) -> CryptoSigner:
         """The signer of a stored key. Raises NotFound, NotAllowed for a wrong passphrase."""
         return signer_of(open_private_key(self.get(key_id).pem.encode(), passphrase))
-
-    def remove(self, key_id: str) -> None:
-        """Delete a private key from this machine, for a key that was revoked."""
-        (self.folder / f"{key_id}.json").unlink(missing_ok=True)
 
     def create_online_key(self) -> str:
         """Make and store a key for the server. Returns its public part in hexadecimal."""
@@ -204,7 +212,7 @@ def _identify(private: Ed25519PrivateKey) -> tuple[str, str]:
 def _read(path: Path) -> StoredKey:
     with malformed_as_untrusted(f"The key file {path}"):
         try:
-            fields = json.loads(read_key_bytes(path))
+            fields = read_json(read_key_bytes(path))
         except (NotFound, BadInput) as error:
             raise ValueError(error.message) from None
         stored = StoredKey(key_id=path.stem, **fields)

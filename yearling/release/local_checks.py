@@ -7,7 +7,7 @@ from pathlib import Path
 from yearling.errors import Conflict, NotFound
 from yearling.release.decisions import check_decision
 from yearling.release.file_rules import check_files
-from yearling.release.state import Change, ReleaseState
+from yearling.release.state import Change, KeyHolder, ReleaseState
 from yearling.release.stop import StopSwitch
 from yearling.store import Store
 
@@ -30,3 +30,11 @@ def check_locally(change: Change, state: ReleaseState, store: Store, data_dir: P
             "A key on this machine is not protected, so whoever runs the machine could sign for its holder.",
             advice="Run `yearling release key protect` first.",
         )
+
+
+def sole_key(state: ReleaseState, actor: str) -> KeyHolder | None:
+    """The key that signs at once: of the one holder, who is the actor, and not encrypted."""
+    if len(state.holders) != 1:
+        return None
+    holder = state.holders[0]
+    return holder if holder.is_stored and not holder.is_protected and holder.person_id == actor else None

@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from securesystemslib.signer import CryptoSigner, Key, Signature, SSlibKey
-from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 from tuf.api.serialization import DeserializationError
 
@@ -225,14 +224,6 @@ def is_valid_signature(key: Key, signature: Signature, payload: bytes) -> bool:
     except (UnverifiedSignatureError, ValueError):
         return False
     return True
-
-
-def require_signed(root: Root, role: str, metadata: Metadata[Any]) -> None:
-    """Raises Untrusted unless enough holders signed the metadata."""
-    try:
-        root.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
-    except RepositoryError as error:
-        raise Untrusted(f"The {role} metadata lacks signatures ({error}).") from None
 
 
 def _revoke(root: Root, key_id: str) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from yearling.files.atomic import atomic_write_bytes
 from yearling.files.reading import open_regular_file
 from yearling.files.sync import make_directory, sync_directory
 from yearling.release.changes import apply_change
+from yearling.release.json_reading import read_json
 from yearling.release.metadata import (
     LIFETIMES,
     RULES_TARGET,
@@ -180,6 +181,14 @@ def check_proposal(proposal: Proposal, verified: Verified) -> None:
             raise Untrusted("The pending change would do something else than it says.", advice=_cancel(proposal))
 
 
+def base_of(proposal: Proposal, verified: Verified) -> Verified:
+    """What a proposal was made on. A kill between the new root and the new timestamp leaves the new root in force already."""
+    root = proposal.root
+    if root is None or root.signed.version != verified.root.version or len(verified.roots) < 2:
+        return verified
+    return replace(verified, root=parse_metadata(verified.roots[-2], Root).signed)
+
+
 def add_signatures(proposal: Proposal, verified: Verified, key_id: str, signatures: tuple[str, ...]) -> None:
     """Add a holder's signatures, one per payload. Raises BadInput for a key that has no vote or a signature that is not valid."""
     root = proposal.root.signed if proposal.root else verified.root
@@ -235,7 +244,7 @@ def _to_bytes(proposal: Proposal) -> bytes:
 
 def _from_bytes(proposal_id: str, content: bytes) -> Proposal:
     with malformed_as_untrusted("The file of the change"):
-        value = json.loads(content)
+        value = read_json(content)
         root = value["root"]
         return Proposal(
             id=proposal_id,

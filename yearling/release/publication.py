@@ -22,6 +22,8 @@ from yearling.release.verification import Verified
 OnStep = Callable[[str], None]
 
 PUBLICATION_STEPS = (
+    "propose",
+    "sign",
     "signed",
     "target files",
     "targets",
@@ -34,7 +36,7 @@ PUBLICATION_STEPS = (
     "pending",
     "done",
 )
-"""Names that a publication reports, each before the step of that name: `signed` once the last signature is stored."""
+"""Names that a change reports, each before the step of that name; `signed` comes once the last signature is stored."""
 
 _KEPT_SNAPSHOTS = 3
 

@@ -9,17 +9,19 @@ Both may be called from any thread. They allow everything before the first relea
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from yearling.errors import NotFound, Untrusted
 from yearling.release.authority import ReleaseAuthority
+from yearling.release.file_rules import path_in_data_folder
 from yearling.release.state import ReleaseState
 
 if TYPE_CHECKING:
     from yearling.records import Person
 
-_MANIFEST = "model.json"
+_MODELS, _MANIFEST = "models", "model.json"
+"""Each folder in the folder of models is one model. Its manifest is named by releases that the server has made."""
 
 
 class ServingChecks:
@@ -29,7 +31,7 @@ class ServingChecks:
         self._authority = authority
         self._get_person = get_person
         self._data_dir = data_dir
-        self._names: dict[str, str] = {}
+        self._names = {"yearling": "The server"}
 
     def may_load(self, path: Path, sha256: str) -> None:
         """Raises Untrusted for a file that differs from a signed release, that was withdrawn, or that was added to a released
@@ -59,10 +61,10 @@ class ServingChecks:
         return f"{self._name(notice.actor)} stopped {what} on {notice.created_utc:%Y-%m-%d %H:%M} UTC: {reason}."
 
     def _require_named(self, path: Path, state: ReleaseState) -> None:
-        path, data_dir = path.resolve(), self._data_dir.resolve()
-        released = {data_dir / file.path for release in state.releases.values() for file in release.files}
-        folders = {file.parent for file in released if file.name == _MANIFEST}
-        if path not in released and any(path.is_relative_to(folder) for folder in folders):
+        name = PurePosixPath(path_in_data_folder(path, self._data_dir))
+        released = {PurePosixPath(file.path) for release in state.releases.values() for file in release.files}
+        folders = {file.parts[:2] for file in released if file.parts[0] == _MODELS}
+        if name not in released and name.name != _MANIFEST and name.parts[:2] in folders:
             raise Untrusted(
                 f"{path} was added to a released model: no release names it.",
                 advice="Remove the file, or install the changed model under another name.",

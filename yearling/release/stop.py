@@ -8,7 +8,6 @@ writes it anew from the audit log.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import threading
 from collections.abc import Collection, Iterable
@@ -24,6 +23,7 @@ from yearling.files.disk import translate_disk_errors
 from yearling.files.locks import exclusive_lock
 from yearling.files.reading import open_regular_file
 from yearling.files.sync import make_directory
+from yearling.release.json_reading import read_json
 
 STOP_FILENAME = "stop.json"
 MAX_STOP_BYTES = 1_000_000
@@ -153,7 +153,7 @@ def _read(path: Path) -> Notices:
 def parse_stops(content: bytes, path: Path) -> Notices:
     """The stops in the content of a stop file. Raises Untrusted if it is damaged."""
     with malformed_as_untrusted(f"The stop file {path}"):
-        value = json.loads(content)
+        value = read_json(content)
         rows = value["notices"]
         if set(value) != {"notices", "sha256"} or value["sha256"] != _hash(rows):
             raise ValueError("its checksum does not fit")

@@ -123,9 +123,8 @@ class TrustedFolder:
         return generations[-1] if generations else None
 
     def begin(self, root: bytes) -> None:
-        """Trust the first root, without verifying against anything before. Refused once there is a generation."""
-        if self.exists():
-            raise RuntimeError("trust begins once")
+        """Trust a root without verifying it against anything before; what was trusted before is deleted."""
+        shutil.rmtree(self.folder, ignore_errors=True)
         with staging_directory(self._staging) as staging:
             _write_root(staging, root)
             self._publish(staging, 1)
@@ -146,12 +145,11 @@ class TrustedFolder:
         try:
             return self._attempt(generation, trust, self._repository, now, "")
         except ExpiredMetadataError as error:
-            problem = _expiry_problem(str(error))
-        except _FAILURES as error:
-            problem = _damage_problem(error, self._repository)
-        try:
-            if "expired" in problem:
-                return self._attempt(generation, trust, self._repository, _BEGINNING, problem)
+            expired = _expiry_problem(str(error))
+            try:
+                return self._attempt(generation, trust, self._repository, _BEGINNING, expired)
+            except _FAILURES as failure:
+                problem = _damage_problem(failure, self._repository)
         except _FAILURES as error:
             problem = _damage_problem(error, self._repository)
         try:

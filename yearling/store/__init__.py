@@ -55,6 +55,7 @@ from yearling.store.learning.texts import TextRecord, make_text
 from yearling.store.learning.training_runs import TrainingRunStore
 from yearling.store.releases.canary_observations import CanaryArm, CanaryObservation, CanarySource
 from yearling.store.releases.incidents import (
+    INCIDENT_EXAM,
     MAX_INCIDENT_REASON_CHARS,
     Incident,
     IncidentCheck,
@@ -81,6 +82,7 @@ __all__ = [
     "BINARY_MEDIA_TYPE",
     "GENESIS_HASH",
     "IMPORT_POLL_INTERVAL_S",
+    "INCIDENT_EXAM",
     "IRREVOCABLE_KINDS",
     "MAX_CONVERSATION_ITEMS",
     "MAX_INCIDENT_REASON_CHARS",

@@ -128,7 +128,10 @@ class Site:
 
     def service(self, **fields: Any) -> ReleaseService:
         return ReleaseService(
-            self.settings, canary_percent=lambda release: self.percent, is_in_canary=lambda *args: self.in_canary(*args), **fields
+            self.settings,
+            canary_percent=lambda store, authority, state: self.percent,
+            is_in_canary=lambda *args: self.in_canary(*args),
+            **fields,
         )
 
     @asynccontextmanager

@@ -6,14 +6,18 @@ import asyncio
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.api.release.releasing import Site
 from tests.api.turn_client import exchange, text_of
+from yearling.api import ReleaseService
+from yearling.api.release import running_canary
 from yearling.errors import StorageFailed, UserError
-from yearling.release import Change, ReleaseAuthority
+from yearling.inference import FakeEngine
+from yearling.release import Change, ReleaseAuthority, ReleaseState, is_in_canary
 from yearling.store import Store
 
 
@@ -116,7 +120,7 @@ async def test_changed_setting_is_no_change_where_several_decide(site: Site) -> 
             assert await server.model_asked() == "first"
             (message,) = server.service.start_messages()
             assert "The settings name second, but the released champion first is served." in message
-            assert "`yearling release propose second`: 2 key-holders sign it" in message
+            assert "`yearling release propose second --as champion`: 2 key-holders sign it" in message
             assert not site.authority().pending()
 
 
@@ -173,6 +177,18 @@ async def test_withdrawn_model_is_refused_by_name(site: Site) -> None:
         assert refused.status_code == 500
         assert "belongs to release 1, which was withdrawn" in refused.text
         assert await server.model_asked() == "first"
+
+
+async def test_engine_that_loaded_something_else_than_the_champion_is_refused(site: Site) -> None:
+    """Whatever the files say: the engine reports the hash of what it has loaded."""
+    async with site.serving():
+        pass
+    site.engines["first"] = FakeEngine(model_hash="0" * 64)
+    async with site.serving() as server:
+        await server.eventually(lambda: bool(server.service.problems()))
+        refused = await server.ask()
+        assert (refused.status_code, refused.json()["error"]["code"]) == (500, "untrusted")
+        assert "The hash of first is 000000000000, but release 0 names " in refused.text
 
 
 # Following
@@ -362,6 +378,45 @@ async def test_champion_answers_in_place_of_a_challenger_that_cannot(site: Site,
             assert problem.startswith(f"Release {number}, ")
             assert "the champion answers in its place" in problem
             assert not server.service.problems(), "the champion is well"
+
+
+async def test_canary_reaches_the_people_of_its_buckets(site: Site) -> None:
+    """The measured stage and the sticky buckets, as a server uses them."""
+    async with site.serving(ReleaseService(site.settings)) as server:
+        number = await start_canary(site)
+        await server.service.refresh()
+        assert server.service._percent == 1.0
+        expected = "second" if is_in_canary(site.owner.id, number, 1.0) else "first"
+        assert await server.model_asked() == expected
+
+
+async def test_monitor_stops_the_challenger_everywhere(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def assess(store: Store, state: ReleaseState) -> SimpleNamespace:
+        return SimpleNamespace(decision="stop", model="second", release=1, percent=0, pairs=40, reason="6 % of bad answers")
+
+    monkeypatch.setattr(running_canary, "assess_canary", assess)
+    async with site.serving(ReleaseService(site.settings, is_in_canary=lambda *_: True)) as server:
+        await start_canary(site)
+        await server.service.refresh()
+        assert await server.model_asked() == "first"
+        refused = await server.ask(model="second")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "model_stopped")
+        assert "The server stopped it on " in refused.text
+        assert "6 % of bad answers" in refused.text
+        assert len(site.authority().stops.notices()) == 1, "looking again stops nothing anew"
+        await server.service.refresh()
+        assert len(site.authority().stops.notices()) == 1
+
+
+async def test_canary_that_cannot_be_assessed_reaches_nobody(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(*_: object) -> float:
+        raise RuntimeError("a fault")
+
+    async with site.serving(ReleaseService(site.settings, canary_percent=fail, is_in_canary=lambda *_: True)) as server:
+        await start_canary(site)
+        await server.service.refresh()
+        assert await server.model_asked() == "first"
+        assert "canary_not_assessed" in capsys.readouterr().out
 
 
 # Renewal

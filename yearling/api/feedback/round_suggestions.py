@@ -13,7 +13,7 @@ from yearling.api.http.json_response import JsonObject
 from yearling.api.http.times import format_utc
 from yearling.chat import load_spec
 from yearling.feedback import MAX_ROUND_QUESTION_CHARS
-from yearling.store import Store
+from yearling.store import INCIDENT_EXAM, Store
 from yearling.tasks import find_leaked_exam, fingerprint_exam
 
 OWN_EXAM_GRADER = "checks@"
@@ -57,7 +57,7 @@ def _from_spec() -> Iterator[JsonObject]:
 def _from_exams(store: Store) -> tuple[list[JsonObject], int]:
     """The questions in the newest run of each own exam, and how many were left out."""
     gates = store.gates.list(limit=_MAX_GATES)
-    gating = {str(finding["exam"]) for gate in gates for finding in _findings(gate.body)}
+    gating = {INCIDENT_EXAM} | {str(finding["exam"]) for gate in gates for finding in _findings(gate.body)}
     newest = {run.exam: run for run in reversed(store.exams.list(limit=1000)) if run.grader.startswith(OWN_EXAM_GRADER)}
     found: list[JsonObject] = []
     left_out = 0

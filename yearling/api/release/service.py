@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,12 +24,14 @@ from yearling.api.release.default_changes import CHOSEN_BY_OWNER, CHOSEN_IN_SETT
 from yearling.api.release.default_setting import DefaultSetting
 from yearling.api.release.drafts import draft_release
 from yearling.api.release.marks import ReleaseMark, mark_model
+from yearling.api.release.running_canary import check_canary
+from yearling.api.release.served_content import require_endpoint, require_not_withdrawn, require_same_content
 from yearling.chat import CHALLENGER, CHAMPION, get_personal_settings
 from yearling.config import Settings, load_settings
 from yearling.errors import Conflict, ModelStopped, NotFound, Unavailable, Untrusted, UserError
 from yearling.inference import ListedModel, ServedModel, save_default_model
 from yearling.records import Person
-from yearling.release import ReleaseAuthority, ServingChecks, release_name
+from yearling.release import ReleaseAuthority, ServingChecks, default_rules_text, is_in_canary, release_name
 from yearling.tracebacks import describe_exception
 
 if TYPE_CHECKING:
@@ -41,6 +44,8 @@ FOLLOW_S = 0.5
 """How often the server looks for changes that other processes published, in seconds."""
 RETRY_S = 5.0
 """How often a champion or challenger that cannot be served is tried again, in seconds."""
+CANARY_CHECK_S = 30.0
+"""How often the monitors of a canary are looked at, in seconds."""
 RENEWAL_CHECK_S = 3600.0
 """How often the server asks for the renewal of its signatures, which the authority makes once a day."""
 
@@ -86,12 +91,12 @@ class ReleaseService:
         self,
         settings: Settings,
         *,
-        canary_percent: Callable[[int], float] = lambda release: 0.0,
-        is_in_canary: Callable[[str, int, float], bool] = lambda person_id, release, percent: False,
+        canary_percent: Callable[[Store, ReleaseAuthority, ReleaseState], float] = check_canary,
+        is_in_canary: Callable[[str, int, float], bool] = is_in_canary,
         open_authority: Callable[[Path, Store], ReleaseAuthority] = ReleaseAuthority,
     ) -> None:
-        """`canary_percent` returns the share of people, in percent, that the canary of a release reaches now; it may read the
-        store. `is_in_canary` tells whether a person is among that share.
+        """`canary_percent` returns the share of people, in percent, that the challenger of a state reaches now; it blocks.
+        `is_in_canary` tells whether a person is among that share.
         """
         self._settings = settings
         self._setting = DefaultSetting(settings.data_dir / RELEASE_FOLDER / "default_setting.json")
@@ -104,6 +109,7 @@ class ReleaseService:
         self._pool: ReleasedPool | None = None
         self._state: ReleaseState | None = None
         self._percent = 0.0
+        self._canary_due_s = 0.0
         self._notices: list[str] = []
         self._problems: dict[int, str] = {}
         """Why a champion or challenger cannot be served, by release."""
@@ -153,7 +159,7 @@ class ReleaseService:
         else:
             await pool.start()
             first = await asyncio.to_thread(self._first_release, pool.default())
-            self._state = await asyncio.to_thread(authority.bootstrap, first, store.people.owner())
+            self._state = await asyncio.to_thread(authority.bootstrap, first, store.people.owner(), rules=default_rules_text())
         await asyncio.to_thread(self._remember_setting)
         await self._update()
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._renew())]
@@ -190,12 +196,20 @@ class ReleaseService:
         state = self._state
         return self._release(state.challenger if state and not state.problem else None)
 
+    def canary_state(self) -> ReleaseState:
+        """The state whose challenger is compared with its champion; without a challenger if the metadata is not in order."""
+        state = self._state
+        if state is None:
+            raise Unavailable("The server is starting.")
+        return replace(state, challenger=state.served_challenger)
+
     def mark(self, listed: ListedModel) -> ReleaseMark:
         """What the signed releases say of a model."""
         return mark_model(self._state, listed, self.is_stopped(listed.name))
 
     async def refresh(self) -> None:
-        """Serve by the newest signed state from now on. Call it after a change that this process has published."""
+        """Serve by the newest signed state, and look at the canary, now. Call it after a change that this process has made."""
+        self._canary_due_s = 0.0
         await self._update(await asyncio.to_thread(self.authority.state))
 
     # Routing
@@ -213,7 +227,7 @@ class ReleaseService:
         if requested == CHAMPION:
             return self._champion_model()
         name = self.resolve(requested)
-        self._require_not_withdrawn(name)
+        require_not_withdrawn(self._state, name, self._started_pool().endpoint_url(name))
         return name
 
     def resolve(self, name: str) -> str:
@@ -305,7 +319,7 @@ class ReleaseService:
                 return
             self._notices.append(
                 f"The settings name {wanted}, but the released champion {champion.model} is served. To release {wanted}, run "
-                f"`yearling release propose {wanted}`: {self._threshold()} key-holders sign it."
+                f"`yearling release propose {wanted} --as champion`: {self._threshold()} key-holders sign it."
             )
         pool.use_default(champion.model)
         try:
@@ -360,10 +374,10 @@ class ReleaseService:
         before, pool = self._state, self._started_pool()
         if state is not None:
             self._state = state
+        has_changed = before is None or self._state is None or before.version != self._state.version
         challenger = self.challenger()
         if challenger is not None:
-            self._percent = await asyncio.to_thread(self._canary_percent, challenger.number)
-        has_changed = before is None or self._state is None or before.version != self._state.version
+            await self._check_canary(challenger, is_due=has_changed or state is None)
         if state is not None and has_changed:
             self._problems.clear()
             self._refusals.clear()
@@ -375,6 +389,18 @@ class ReleaseService:
             if release is not None and (state is None or has_changed or (is_retry and release.number in self._problems)):
                 self._open(release)
 
+    async def _check_canary(self, challenger: Release, *, is_due: bool) -> None:
+        """Look at the canary, now or if that is some time ago. While it cannot be assessed, it reaches nobody."""
+        now_s = asyncio.get_running_loop().time()
+        if self._state is None or not (is_due or now_s >= self._canary_due_s):
+            return
+        self._canary_due_s, percent = now_s + CANARY_CHECK_S, 0.0
+        try:
+            percent = await asyncio.to_thread(self._canary_percent, self._started_store(), self.authority, self._state)
+        except Exception as error:
+            _log.error("canary_not_assessed", release=challenger.number, **describe_exception(error))
+        self._percent = percent
+
     def _open(self, release: Release) -> None:
         """Open a release's model in the background, so that the first request does not wait for it."""
         running = self._openings.get(release.number)
@@ -385,7 +411,7 @@ class ReleaseService:
         try:
             served = await self._started_pool().get(release.model)
             self._require_endpoint(release)
-            _require_same_content(release, served)
+            require_same_content(release, served)
         except ModelStopped:
             return  # whoever asks is told
         except UserError as error:
@@ -440,26 +466,7 @@ class ReleaseService:
     # Helpers
 
     def _require_endpoint(self, release: Release) -> None:
-        """Raises Untrusted if a release of a remote model is served from another address than the signed one."""
-        url = self._started_pool().endpoint_url(release.model)
-        if release.kind == "endpoint" and url != release.endpoint_url:
-            where = f"comes from {url}" if url else "is not served by an endpoint now"
-            raise Untrusted(
-                f"The release names {release.model} at {release.endpoint_url}, but the model {where}.",
-                advice="Correct the address of the endpoint, or release the model again.",
-                param="model",
-            )
-
-    def _require_not_withdrawn(self, name: str) -> None:
-        """Raises Untrusted for a remote model all of whose releases were withdrawn. `may_load` refuses the files of others."""
-        state, url = self._state, self._started_pool().endpoint_url(name)
-        if state is None or not url:
-            return
-        numbers = {number for number, each in state.releases.items() if (each.model, each.endpoint_url) == (name, url)}
-        if numbers and numbers <= state.withdrawn:
-            raise Untrusted(
-                f"Release {max(numbers)}, the model {name} at {url}, was withdrawn.", advice="Use another model.", param="model"
-            )
+        require_endpoint(release, self._started_pool().endpoint_url(release.model))
 
     def _release(self, number: int | None) -> Release | None:
         return self._state.releases.get(number) if self._state is not None and number is not None else None
@@ -473,13 +480,3 @@ class ReleaseService:
         if self._store is None:
             raise RuntimeError("the releases have not started")
         return self._store
-
-
-def _require_same_content(release: Release, served: ServedModel) -> None:
-    """Raises Untrusted if the engine has loaded something else than what was signed."""
-    loaded = {"model": served.engine.model_hash, "adapter": served.adapter_hash or "", "endpoint": ""}[release.kind]
-    if loaded != release.model_hash:
-        raise Untrusted(
-            f"The hash of {release.model} is {loaded[:12]}, but release {release.number} names {release.model_hash[:12]}.",
-            advice="Install the released model again.",
-        )

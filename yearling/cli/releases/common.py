@@ -158,9 +158,10 @@ def describe_change(opened: OpenReleases, change: Change) -> str:
         case "renew":
             return "The signatures of the key-holders are renewed"
         case "keys":
-            names = {holder.key_id: holder.name for holder in opened.authority.state().holders}
+            names = {key.key_id: f" of {key.name}" for key in opened.authority.keys.list()}
+            names |= {holder.key_id: f" of {holder.name}" for holder in opened.authority.state().holders}
             added = [f"{key.name} signs with the key {key.key_id[:12]}" for key in change.add]
-            revoked = [f"the key {key_id[:12]} of {names.get(key_id, 'nobody')} is revoked" for key_id in change.revoke]
+            revoked = [f"the key {key_id[:12]}{names.get(key_id, '')} is revoked" for key_id in change.revoke]
             threshold = [] if change.threshold is None else [f"the threshold is {change.threshold}"]
             online = ["the server has a new key"] if change.online else []
             text = "; ".join([*added, *revoked, *threshold, *online])

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from yearling.errors import NotFound
+from yearling.errors import NotFound, Untrusted
 
 if TYPE_CHECKING:
     from yearling.cli.releases.common import OpenReleases
@@ -37,6 +37,11 @@ def find_draft(opened: OpenReleases, name: str, *, created_by: str, title: str =
         return draft(kind="endpoint", model=served, model_hash="", files={}, endpoint_url=endpoint.url)
     adapter = adapters.verify(_find_adapter(adapters, name).sha256)
     base = library.verify(name.rpartition("+")[0] or adapter.base)
+    if not adapter.fits(base):
+        raise Untrusted(
+            f"The adapter {adapter.sha256[:12]} was trained on other weights than those of {base.name}.",
+            advice="`yearling model adapters` shows the models that an adapter fits.",
+        )
     return draft(
         kind="adapter",
         model=adapter.served_name(base.name),

@@ -93,9 +93,7 @@ def show(
         print_json(facts)
         return
     out.print(release_name(release), highlight=False, markup=False)
-    for key, label in _LABELS.items():
-        if facts[key] not in ("", None):
-            out.print(f"  {label + ':':<24}{facts[key]}", **_PLAIN)
+    _print_facts({label: facts[key] for key, label in _LABELS.items()})
     print_table(("File", "SHA-256", "Bytes>"), [(file.path, file.sha256, f"{file.size_bytes:,}") for file in release.files])
 
 
@@ -238,17 +236,16 @@ def list_pending(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> N
     if not rows:
         err.print("No change waits for signatures.")
         return
-    cells = [
-        (
-            row["id"],
-            row["what"],
-            ", ".join(part for part in (row["reason"], row["override"] and f"without proof: {row['override']}") if part),
-            f"{len(row['signed_by'])} of {row['threshold']}",
-            ", ".join(signer["name"] or signer["key"][:12] for signer in row["signed_by"]),
-        )
-        for row in rows
-    ]
-    print_table(("Id", "What it does", "Reason", "Signatures>", "Signed by"), cells)
+    for row in rows:
+        signers = ", ".join(signer["name"] or signer["key"][:12] for signer in row["signed_by"])
+        out.print(row["what"], **_PLAIN)
+        lines = {
+            "Id": row["id"],
+            "Reason": row["reason"],
+            "Without proof": row["override"],
+            "Signatures": f"{len(row['signed_by'])} of {row['threshold']}" + (f" ({signers})" if signers else ""),
+        }
+        _print_facts(lines)
 
 
 @app.command("cancel")
@@ -341,6 +338,12 @@ _LABELS = {
     "program_version": "Version of Yearling",
 }
 _PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
+
+
+def _print_facts(facts: dict[str, Any]) -> None:
+    for label, value in facts.items():
+        if value not in ("", None):
+            out.print(f"  {label + ':':<24}{value}", **_PLAIN)
 
 
 def _find_release(opened: OpenReleases, name: str, title: str) -> Release:

@@ -12,9 +12,8 @@ from typing import Any
 from yearling.errors import BadInput
 from yearling.evals.case import Case, Exam
 from yearling.evals.exams.custom import CustomExamGrader, parse_custom_case
-from yearling.store import Incident
+from yearling.store import INCIDENT_EXAM, Incident
 
-INCIDENT_EXAM = "incidents"
 DEFAULT_DRAWS = 5
 """Answers per incident: at the temperature of chat, one good answer is no proof."""
 MAX_DRAWS = 100

@@ -25,6 +25,9 @@ from yearling.store.database.schema import TableRow
 IncidentState = Literal["open", "accepted", "dismissed"]
 """`open`: waits for a review. `accepted`: its case is part of every release's exam. `dismissed`: a reviewer found no fault."""
 
+INCIDENT_EXAM = "incidents"
+"""The name of the exam of all accepted incidents. It decides about releases, so nothing is learnt from its questions."""
+
 MAX_INCIDENT_REASON_CHARS = 4000
 MAX_OPEN_INCIDENTS_PER_PERSON = 100
 
