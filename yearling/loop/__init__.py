@@ -1,4 +1,4 @@
-"""The conductor: exam comparisons, evidence of gates, lineage, an outside referee's audit. The cycle is planned."""
+"""Conducts what needs several rooms: exam comparisons, gates, canaries, incidents, lineage, audits. The cycle is planned."""
 
 from yearling.loop.canary import (
     FAILED_ANSWER,
@@ -14,7 +14,15 @@ from yearling.loop.canary import (
     stop_canary_if_due,
 )
 from yearling.loop.exam_comparison import compare_exam_runs
-from yearling.loop.gating import GateOutcome, decide_what_if, gate_challenger, hash_gate_body, replay_gate, resolve_model_hash
+from yearling.loop.gating import (
+    GateOutcome,
+    decide_what_if,
+    gate_challenger,
+    hash_gate_body,
+    recompute_evidence,
+    replay_gate,
+    resolve_model_hash,
+)
 from yearling.loop.incidents import (
     IncidentCaseResult,
     accept_incident,
@@ -86,6 +94,7 @@ __all__ = [
     "is_sample_of_release",
     "list_traced_models",
     "open_incident_exam",
+    "recompute_evidence",
     "record_incident_results",
     "replay_gate",
     "resolve_model_hash",

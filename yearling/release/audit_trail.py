@@ -39,21 +39,28 @@ class AuditTrail:
     def propose(self, actor: str, proposal_id: str, change: Change) -> AuditEntry:
         """Record a proposal. The signed metadata names this entry as the head of the log."""
 <<<<<<< HEAD
+<<<<<<< HEAD
         return self.append(actor, "release.propose", proposal_id, logged_change(change))
 =======
         return self.append(actor, PROPOSE, proposal_id, _logged(change))
+=======
+        return self.append(actor, PROPOSE, proposal_id, logged_change(change))
+>>>>>>> audit
 
     def require_proposed(self, proposal: Proposal) -> None:
         """Raises Untrusted unless the entry that the proposal names as the head of the log is that of the proposal."""
         state = proposal.state
         entry = next(iter(self._log.entries(after=state.audit_sequence - 1, limit=1)), None)
-        proposed = (state.audit_hash, state.proposed_by, PROPOSE, proposal.id, _logged(state.change))
+        proposed = (state.audit_hash, state.proposed_by, PROPOSE, proposal.id, logged_change(state.change))
         if entry is None or (entry.hash, entry.actor, entry.action, entry.subject, entry.detail) != proposed:
             raise Untrusted(
                 "The pending change is not the one that was proposed, by the audit log.",
                 advice=f"Run `yearling release cancel {proposal.id}`, then propose it again.",
             )
+<<<<<<< HEAD
 >>>>>>> serving
+=======
+>>>>>>> audit
 
     def publish(self, proposal: Proposal, verified: Verified) -> None:
         """Record that a change is in force, once, with who signed it."""

@@ -220,17 +220,17 @@ def _check_online(
     from tuf.api.exceptions import RepositoryError
     from tuf.api.metadata import Snapshot, Timestamp
 
-    from yearling.release.metadata import parse_metadata, require_signed
+    from yearling.release.metadata import parse_metadata
 
     try:
         content = read("timestamp.json")
         timestamp = parse_metadata(content or b"", Timestamp)
-        require_signed(root, "timestamp", timestamp)
+        root.verify_delegate("timestamp", timestamp.signed_bytes, timestamp.signatures)
         meta = timestamp.signed.snapshot_meta
         content = read(f"{meta.version}.snapshot.json") or b""
         meta.verify_length_and_hashes(content)
         snapshot = parse_metadata(content, Snapshot)
-        require_signed(root, "snapshot", snapshot)
+        root.verify_delegate("snapshot", snapshot.signed_bytes, snapshot.signatures)
         named = snapshot.signed.meta["targets.json"]
         if named.version not in targets:
             raise ValueError(f"it names version {named.version} of the releases, which is missing or not valid")

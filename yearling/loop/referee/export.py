@@ -33,6 +33,7 @@ from yearling.files.atomic import atomic_path
 from yearling.files.disk import DiskAdvice, translate_disk_errors
 from yearling.files.reading import open_regular_file
 from yearling.loop.referee.archive import MAX_EXPORT_BYTES, ExportWriter
+from yearling.loop.referee.log_checks import CHECKED_ACTIONS
 from yearling.loop.referee.verification import repository_files
 from yearling.release import MAX_METADATA_BYTES
 from yearling.store import AuditRow, GateRecord, Release, Store, read_audit_rows
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 WITHHELD = "withheld_sha256"
 SALT_SECRET = "audit words"
 MAX_GATES = 10_000
+_ENTRIES_AT_ONCE = 5000
+_MAX_ATTEMPTS = 3
 _ADVICE = DiskAdvice(full="Free some space, or choose another path.", not_writable="Choose another path.")
 
 
@@ -77,14 +80,21 @@ def write_audit_export(
     """
     if path.exists():
         raise Conflict(f"{path} exists already.", advice="Name a new file.")
-    with translate_disk_errors(path, advice=_ADVICE, all_errors=True), atomic_path(path) as temporary:
-        writer = ExportWriter(temporary, max_bytes=max_bytes)
-        try:
-            facts = _Exporter(store, folder, writer, folders).write()
-        except BaseException:
-            writer.abandon()
-            raise
-        writer.close({"created_utc": now_utc().isoformat(), "program": _program_facts()})
+    for _ in range(_MAX_ATTEMPTS):
+        last = store.audit.latest_sequence()
+        with translate_disk_errors(path, advice=_ADVICE, all_errors=True), atomic_path(path) as temporary:
+            writer = ExportWriter(temporary, max_bytes=max_bytes)
+            try:
+                facts = _Exporter(store, folder, writer, folders, last).write()
+            except BaseException:
+                writer.abandon()
+                raise
+            writer.close({"created_utc": now_utc().isoformat(), "program": _program_facts()})
+        if not store.audit.entries(after=last, actions=CHECKED_ACTIONS, limit=1):
+            break
+        path.unlink()  # somebody released, signed or stopped meanwhile: log and records do not belong together
+    else:
+        raise Conflict("Releases kept changing while they were exported.", advice="Try again in a moment.")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return WrittenExport(size_bytes=path.stat().st_size, sha256=digest, **facts)
@@ -99,8 +109,10 @@ def _program_facts() -> dict[str, Any]:
 class _Exporter:
     """One export while it is written."""
 
-    def __init__(self, store: Store, folder: Path, writer: ExportWriter, folders: ExamDataFolders | None) -> None:
-        self._store, self._folder, self._writer, self._folders = store, folder, writer, folders
+    def __init__(self, store: Store, folder: Path, writer: ExportWriter, folders: ExamDataFolders | None, last: int) -> None:
+        """`last` is the newest entry of the log that belongs into the export."""
+        self._store, self._folder, self._writer, self._folders, self._last = store, folder, writer, folders, last
+        self._head = ""
         self._salt = store.secrets.get_or_create(SALT_SECRET)
         self._num_withheld = 0
 
@@ -126,7 +138,7 @@ class _Exporter:
         writer.add_lines("lesson_sets.jsonl", self._lesson_sets({release.lesson_set for release in releases}))
         return {
             "entries": num_entries,
-            "head": entries[-1].hash if entries else "",
+            "head": self._head,
             "releases": num_releases,
             "gates": num_gates,
             "exam_runs": num_exams,
@@ -135,6 +147,17 @@ class _Exporter:
             "has_consensus": self._write_consensus(),
             "withheld": self._num_withheld,
         }
+
+    def _entries(self) -> Iterator[dict[str, object]]:
+        """The log up to the last entry of the export, a part of it at a time."""
+        after = 0
+        while after < self._last:
+            entries = self._store.audit.entries(after=after, limit=min(_ENTRIES_AT_ONCE, self._last - after))
+            if not entries:
+                raise Untrusted("The audit log has a gap.", advice="Run `yearling audit verify`.")
+            for entry in entries:
+                yield {**asdict(entry), "created_utc": entry.created_utc.isoformat()}
+            after, self._head = entries[-1].sequence, entries[-1].hash
 
     def _rows(self, table: Any, *, where: str = "", values: Collection[str] = ()) -> Iterator[AuditRow]:
         return read_audit_rows(self._store.database, table, where=where, values=values)
@@ -181,8 +204,14 @@ class _Exporter:
             yield row
 
     def _offered_samples(self, sample_ids: Sequence[str]) -> set[str]:
+        """The samples whose words everybody here may read as they are stored: offered, not withdrawn and not edited before."""
+        offers = self._store.offers
         owners = {sample.person_id for sample in self._store.samples.get_many(sample_ids).values()}
-        return {sample_id for owner in owners for sample_id in self._store.offers.live_ids_by_sample(sample_ids, person_id=owner)}
+        live: dict[str, str] = {}
+        for owner in owners:
+            live |= offers.live_ids_by_sample(sample_ids, person_id=owner)
+        records = offers.get_many(sorted(live.values()))
+        return {sample_id for sample_id, offer_id in live.items() if not records[offer_id].edited}
 
     def _incidents(self) -> Iterator[AuditRow]:
         """Incidents without the words of who opened them. The case and the review are the reviewer's."""

@@ -8,11 +8,13 @@ they saw.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from yearling.canonical import canonical_json
 from yearling.records import AuditEntry
 from yearling.store import GateRecord, Incident, IncidentCheck, Release
 
@@ -89,6 +91,8 @@ def check_gates(log: LogIndex, gates: Sequence[GateRecord]) -> list[AuditFault]:
     for gate in gates:
         expected = {"champion": gate.champion, "challenger": gate.challenger, "decision": gate.decision}
         entries = log.find("gate.decide", gate.id)
+        if entries and "body_sha256" in entries[0].detail:  # earlier versions logged the decision alone
+            expected["body_sha256"] = hashlib.sha256(canonical_json(gate.body)).hexdigest()
         if not entries:
             faults.append(_fault("gates", f"The gate decision {gate.id} is not in the log."))
         elif any(entries[0].detail.get(name) != value for name, value in expected.items()):
@@ -106,6 +110,9 @@ def check_incidents(log: LogIndex, incidents: Sequence[Incident], checks: Sequen
             faults.append(_fault("incidents", f"The incident {incident.id} is not in the log."))
         if incident.state != "open" and not log.find(f"incident.{incident.state}", incident.id):
             faults.append(_fault("incidents", f"The review of the incident {incident.id} is not in the log."))
+        for entry in log.find("incident.accepted", incident.id):
+            if entry.detail.get("case") != canonical_json(incident.case or {}).decode():
+                faults.append(_fault("incidents", f"The case of the incident {incident.id} is not as it was accepted.", entry))
         reviews = log.find("incident.accepted", incident.id) + log.find("incident.dismissed", incident.id)
         if incident.state == "open" and reviews:
             faults.append(_fault("incidents", f"The incident {incident.id} was reviewed, but is open again.", reviews[0]))

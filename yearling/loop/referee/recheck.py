@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,9 +20,11 @@ from yearling.errors import Untrusted, UserError
 from yearling.feedback import ReplayReport, replay_publication
 from yearling.loop.gating import recompute_evidence, replay_gate
 from yearling.loop.referee.archive import OpenExport, open_export
+from yearling.loop.referee.canary_checks import CANARY_STOP, check_canaries
 from yearling.loop.referee.differences import find_difference, readable_row
 from yearling.loop.referee.export import evidence_runs
 from yearling.loop.referee.log_checks import (
+    CHECKED_ACTIONS,
     AuditFault,
     LogIndex,
     check_gates,
@@ -128,22 +130,26 @@ class _Recheck:
     def run(self) -> RefereeReport:
         """Check everything, in the order in which a figure rests on another."""
         export = self._export
-        entries = [_entry_from_json(value) for value in export.lines("audit.jsonl")]
-        self._on_status(f"Verifying {len(entries)} entries of the log")
-        chain = verify_audit_entries(entries)
+        self._on_status("Verifying the log")
+        entries: list[AuditEntry] = []
+        hashes: dict[int, str] = {}
+        chain = verify_audit_entries(self._read_log(entries, hashes))
         broken = "" if chain.broken_at is None else f"Entry {chain.broken_at} breaks the chain: {chain.reason}."
         self._add("log", "chain", broken)
         self._on_status("Verifying signatures")
         history = self._read_history()
         releases = [release_from_bytes(str(row["record"]).encode()) for row in export.lines("releases.jsonl")]
         gates = {gate.id: gate for gate in map(_gate_from_row, export.lines("gates.jsonl"))}
-        self._check_log(entries, history, releases, list(gates.values()))
+        log = LogIndex(entries, hashes)
+        self._check_log(log, history, releases, list(gates.values()))
         with Store.open(Settings(data_dir=self._scratch / "all")) as store:
             self._load(store, None)
             runs = RunChecks(store, export, self._folders, self._on_status)
             for subject, name, difference, skipped in runs.check():
                 self._add(subject, name, difference, skipped=skipped)
-            self._check_canaries(store, entries)
+        self._on_status("Following the canaries again")
+        for number, difference, skipped in check_canaries(export, history, entries, self._scratch):
+            self._add(f"release {number}", "canary", difference, skipped=skipped)
         self._check_consensus(releases)
         decided = self._signed_decisions(history, gates)
         for gate in decided:
@@ -170,11 +176,17 @@ class _Recheck:
         names = sorted(name.removeprefix(prefix) for name in self._export.names if name.startswith(prefix))
         return read_history(names, lambda name: self._export.read(f"{prefix}{name}", max_bytes=MAX_METADATA_BYTES))
 
-    def _check_log(
-        self, entries: list[AuditEntry], history: MetadataHistory, releases: list[Release], gates: list[GateRecord]
-    ) -> None:
+    def _read_log(self, kept: list[AuditEntry], hashes: dict[int, str]) -> Iterator[AuditEntry]:
+        """The entries one by one; those that later checks look at are kept, and of the others the hash."""
+        for value in self._export.lines("audit.jsonl"):
+            entry = _entry_from_json(value)
+            hashes[entry.sequence] = entry.hash
+            if entry.action in CHECKED_ACTIONS or entry.action == CANARY_STOP:
+                kept.append(entry)
+            yield entry
+
+    def _check_log(self, log: LogIndex, history: MetadataHistory, releases: list[Release], gates: list[GateRecord]) -> None:
         """What must be in the log is in it: as `yearling audit verify` checks on the installation itself."""
-        log = LogIndex(entries, {entry.sequence: entry.hash for entry in entries})
         with Store.open(Settings(data_dir=self._scratch / "incidents")) as store:
             self._load_table(store, "incidents")
             self._load_table(store, "incident_checks")
@@ -206,7 +218,6 @@ class _Recheck:
         self._load_table(store, "incidents", "id", None if run_ids is None else tested)
         if run_ids is None:
             self._load_table(store, "incident_checks")
-            self._load_table(store, "canary_observations")
 
     def _load_table(self, store: Store, table: AuditTableName, key: str = "", wanted: Collection[str] | None = None) -> None:
         """Insert the rows of a table, or those whose column `key` has a wanted value."""
@@ -236,29 +247,6 @@ class _Recheck:
         for snapshot, number in named.items():
             missing = "" if snapshot in runs else f"No run of the consensus has the snapshot {snapshot}."
             self._add(f"release {number}", "consensus", missing or ("" if only_other_code else first))
-
-    def _check_canaries(self, store: Store, entries: Iterable[AuditEntry]) -> None:
-        """Follow the observations of every canary again, and compare with what the log says of it."""
-        from yearling.evals import run_canary_test
-
-        by_release: dict[int, list[str]] = {}
-        for row in self._export.lines("canary_observations.jsonl"):
-            by_release.setdefault(int(row["release"]), []).append(row["id"])
-        stopped = {entry.subject: entry for entry in entries if entry.action == "canary.stop"}
-        for release in sorted(by_release):
-            pairs: dict[str, dict[str, bool]] = {}
-            for seen in store.canaries.list(release):
-                if seen.pair is not None:
-                    pairs.setdefault(seen.pair, {})[seen.arm] = bool(seen.flags)
-            complete = [pair for pair in pairs.values() if len(pair) == 2]
-            result = run_canary_test([pair["champion"] for pair in complete], [pair["challenger"] for pair in complete])
-            detail = f"{result.decision} after {result.num_pairs} pairs"
-            if str(release) in stopped and result.decision != "stop":
-                self._add(f"release {release}", "canary", f"The log says that it was stopped; the pairs say: {detail}.")
-            elif result.decision == "stop" and str(release) not in stopped:
-                self._add(f"release {release}", "canary", f"The pairs say: {detail}; the log has no stop of it.")
-            else:
-                self._add(f"release {release}", "canary")
 
     def _signed_decisions(self, history: MetadataHistory, gates: Mapping[str, GateRecord]) -> list[GateRecord]:
         """The gate decisions that signed states name."""
@@ -317,6 +305,8 @@ class _Recheck:
             self._add(subject, "decision", f"The gate {decision.gate} is not in the export.")
         elif gate_record_sha256(gate) != decision.gate_sha256 or gate.decision != decision.decision:
             self._add(subject, "decision", f"The gate {decision.gate} is not the one that was signed.")
+        elif gate.decision != "ALLOW" and gate.body.get("overridable") is False:
+            self._add(subject, "decision", f"The gate said {gate.decision} because of a limit that nobody can override.")
         elif gate.decision != "ALLOW" and not decision.override:
             self._add(subject, "decision", f"The gate said {gate.decision}, and nobody signed an override.")
         else:

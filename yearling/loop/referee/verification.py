@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from yearling.errors import BadInput, NotFound, Untrusted
+from yearling.errors import BadInput, NotFound, Untrusted, UserError
 from yearling.files.reading import open_regular_file
 from yearling.loop.referee.log_checks import (
     CHECKED_ACTIONS,
@@ -21,7 +22,10 @@ from yearling.loop.referee.log_checks import (
 from yearling.release import MAX_METADATA_BYTES, MetadataHistory, StopSwitch, read_history
 from yearling.store import Store
 
+T = TypeVar("T")
+
 MAX_REPOSITORY_FILES = 300_000
+_MAX_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +59,18 @@ class AuditReport:
 def verify_audit(store: Store, folder: Path) -> AuditReport:
     """Verify the audit log of a store against its records and against the signed metadata in `folder` (`data_dir/release`).
 
-    A record that cannot be read is a fault. Raises StorageFailed, and Untrusted if the log itself cannot be read.
+    A record that cannot be read is a fault. If something was released or signed meanwhile, everything is read again. Raises
+    StorageFailed, and Untrusted if the log itself cannot be read.
     """
+    for _ in range(_MAX_ATTEMPTS):
+        last = store.audit.latest_sequence()
+        report = _verify_once(store, folder)
+        if report.ok or not store.audit.entries(after=last, actions=CHECKED_ACTIONS, limit=1):
+            break
+    return report
+
+
+def _verify_once(store: Store, folder: Path) -> AuditReport:
     chain = store.audit.verify()
     broken = [] if chain.broken_at is None else [
         AuditFault(check="chain", sentence=f"Entry {chain.broken_at} breaks the chain: {chain.reason}.", entry=chain.broken_at)
@@ -70,20 +84,21 @@ def verify_audit(store: Store, folder: Path) -> AuditReport:
 
 
 def _check_records(store: Store, log: LogIndex) -> list[AuditCheck]:
-    try:
-        releases = store.releases.list()
-    except Untrusted as error:
-        fault = AuditFault(check="releases", sentence=error.message)
-        found = AuditCheck(name="releases", count=0, faults=(fault,))
-    else:
-        found = _check("releases", len(releases), check_releases(log, releases))
-    gates = store.gates.list(limit=None)
-    incidents, incident_checks = store.incidents.list(), store.incidents.checks()
     return [
-        found,
-        _check("gates", len(gates), check_gates(log, gates)),
-        _check("incidents", len(incidents), check_incidents(log, incidents, incident_checks)),
+        _read_and_check("releases", store.releases.list, lambda found: check_releases(log, found)),
+        _read_and_check("gates", lambda: store.gates.list(limit=None), lambda found: check_gates(log, found)),
+        _read_and_check("incidents", store.incidents.list, lambda found: check_incidents(log, found, store.incidents.checks())),
     ]
+
+
+def _read_and_check(name: str, read: Callable[[], list[T]], check: Callable[[list[T]], Sequence[AuditFault]]) -> AuditCheck:
+    """Read records and check them. Records that cannot be read are a fault."""
+    try:
+        records = read()
+        return _check(name, len(records), check(records))
+    except (UserError, ValueError, TypeError) as error:  # the last two for a column whose bytes make no value
+        reason = error.message if isinstance(error, UserError) else str(error)
+        return _check(name, 0, [AuditFault(check=name, sentence=f"The {name} cannot be read: {reason[:300]}")])
 
 
 def _check_signed(folder: Path, log: LogIndex) -> list[AuditCheck]:

@@ -65,7 +65,8 @@ def _translate_sqlite_error(error: sqlite3.Error, label: str, directory: Path | 
     name: str = getattr(error, "sqlite_errorname", "")
     if name == "SQLITE_FULL":
         return disk_full_error(label, advice=_ADVICE)
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+    # The driver's own error for a text column whose bytes are no UTF-8; it has no code.
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or str(error).startswith("Could not decode to UTF-8"):
         return damaged_error(label, str(error))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
         return StorageFailed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,10 +48,11 @@ class GateStore:
             decision=decision,
             body=json.loads(pack_canonical_json(body)),
         )
-        values = record_values(record)
+        values, packed = record_values(record), pack_canonical_json(body)
         with self._database.write() as connection:
-            connection.execute(gates.insert().values({**values, "body": pack_canonical_json(body)}))
-            detail = {"champion": champion, "challenger": challenger, "decision": decision}
+            connection.execute(gates.insert().values({**values, "body": packed}))
+            digest = hashlib.sha256(packed.encode()).hexdigest()
+            detail = {"champion": champion, "challenger": challenger, "decision": decision, "body_sha256": digest}
             append_audit_entry(connection, actor, "gate.decide", record.id, detail)
         return record
 
