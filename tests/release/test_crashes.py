@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.release.conftest import Installation, opened
+from yearling.release import ReleaseAuthority
 from yearling.release.publication import PUBLICATION_STEPS
 
 ROOT = Path(__file__).parents[2]
@@ -56,10 +58,23 @@ def make_change(installation: Installation, kind: str) -> None:
             installation.change(kind)
 
 
+def check_published(installation: Installation, version: int, where: str) -> None:
+    """What lies on the disk is consistent by itself, before anybody completes it: `timestamp.json` is the commit point."""
+    copy = installation.data_dir / "unrepaired" / "release"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(installation.folder, copy, symlinks=True)
+    shutil.rmtree(copy / "pending", ignore_errors=True)
+    state = ReleaseAuthority(copy, installation.store, now=installation.clock).state()
+    assert state.problem == "", where
+    assert state.version in (version, version + 1), where
+
+
 def check_after(installation: Installation, kind: str, step: str, version: int) -> None:
     """The state before or after the change, nothing between; complete once the last signature was stored."""
     is_signed = PUBLICATION_STEPS.index(step) >= PUBLICATION_STEPS.index("signed")
     where = f"{kind} at {step}"
+    if kind not in ("threshold", "online"):
+        check_published(installation, version, where)
     state = installation.reopen().state()
     assert state.problem == "", where
     assert state.version == version + is_signed, where
@@ -84,8 +99,6 @@ def check_after(installation: Installation, kind: str, step: str, version: int) 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_crash_at_every_step(alone: Installation, tmp_path: Path, kind: str) -> None:
-    import shutil
-
     prepare(alone)
     version = alone.authority.state().version
     alone.store.close()
@@ -145,8 +158,6 @@ def test_crash_of_the_first_start_is_repeated(installation: Installation, monkey
 @pytest.mark.timeout(3600)
 def test_kill_at_every_step(alone: Installation, tmp_path: Path) -> None:
     """SIGKILL at every named step, of every kind of change, at least a hundred times."""
-    import shutil
-
     prepare(alone)
     version = alone.authority.state().version
     alone.store.close()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, print_json
+from yearling.cli.releases.draft_lookup import find_draft
 from yearling.cli.standard_streams import read_piped_text
 from yearling.config import Settings, load_settings
 from yearling.errors import BadInput, Conflict
@@ -56,10 +57,11 @@ def open_releases(data_dir: Path | None, *, sign_first: bool = False) -> Iterato
 
 def start_releases(opened: OpenReleases, *, anew: bool = False) -> None:
     """Sign the default model as the first release."""
-    from yearling.cli.releases.draft_lookup import find_draft
+    from yearling.release import default_rules_text
 
-    draft = find_draft(opened, opened.settings.model, created_by="yearling", title="the model of the first start")
-    opened.authority.bootstrap(draft, opened.owner, anew=anew)
+    model = opened.settings.model
+    draft = find_draft(opened.settings, opened.store, model, created_by="yearling", title="the model of the first start")
+    opened.authority.bootstrap(draft, opened.owner, rules=default_rules_text(), anew=anew)
     err.print(f"The model {draft.model} is signed as the first release.", highlight=False)
 
 

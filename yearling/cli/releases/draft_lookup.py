@@ -7,15 +7,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from yearling.config import Settings
 from yearling.errors import NotFound, Untrusted
 
 if TYPE_CHECKING:
-    from yearling.cli.releases.common import OpenReleases
     from yearling.models import AdapterLibrary, PublishedAdapter
-    from yearling.store import Release
+    from yearling.store import Release, Store
 
 
-def find_draft(opened: OpenReleases, name: str, *, created_by: str, title: str = "") -> Release:
+def find_draft(
+    settings: Settings, store: Store, name: str, *, created_by: str, title: str = "", parent: int | None = None
+) -> Release:
     """A draft of a release of `name`. All of its files are hashed.
 
     `name` is an installed model, a published adapter, a training run whose newest adapter is meant, or `ENDPOINT/MODEL`. Raises
@@ -24,9 +26,7 @@ def find_draft(opened: OpenReleases, name: str, *, created_by: str, title: str =
     from yearling.models import AdapterLibrary, ModelLibrary
     from yearling.release import find_lineage, new_draft
 
-    settings, store = opened.settings, opened.store
     library, adapters = ModelLibrary(settings.models_dir), AdapterLibrary(settings.adapters_dir)
-    parent = opened.authority.state().champion if opened.authority.exists() else None
     draft = partial(new_draft, data_dir=settings.data_dir, created_by=created_by, title=title, parent=parent)
     if name in library.names():
         model = library.verify(name)

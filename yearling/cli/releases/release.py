@@ -352,8 +352,9 @@ def _find_release(opened: OpenReleases, name: str, title: str) -> Release:
 
     if name.isascii() and name.isdecimal():
         return opened.store.releases.get(int(name))
-    draft = find_draft(opened, name, created_by=opened.owner.id, title=title)
-    return store_draft(opened.store, draft, opened.authority.state())
+    state = opened.authority.state()
+    draft = find_draft(opened.settings, opened.store, name, created_by=opened.owner.id, title=title, parent=state.champion)
+    return store_draft(opened.store, draft, state)
 
 
 def _print_pending_hint(opened: OpenReleases) -> None:
