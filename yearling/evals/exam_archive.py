@@ -20,7 +20,7 @@ from yearling.evals.exams.constraints import EnvironmentGrader
 from yearling.evals.exams.custom import CustomExamGrader
 from yearling.evals.exams.gsm8k import NumberGrader
 from yearling.evals.exams.ifeval import IFEvalGrader
-from yearling.evals.exams.incidents import INCIDENT_EXAM, build_incident_exam
+from yearling.evals.exams.incidents import build_incident_exam
 from yearling.evals.exams.persistbench import MemoryUseGrader
 from yearling.evals.exams.question_answering import ChineseAnswerGrader, ConfidenceGrader, ShortAnswerGrader
 from yearling.evals.exams.sources import ExamDataFolders
@@ -30,7 +30,7 @@ from yearling.evals.graders.judge import JudgeAccuracyGrader
 from yearling.evals.runner import close_grader, grade_response, response_from_sample, verdict_to_json
 from yearling.evals.spec.run import SpecReport, TriageGrader, regrade_spec_outputs
 from yearling.evals.summary import summarise
-from yearling.store import ExamRun, GradedSample, Incident, SpecOutput, SpecRun
+from yearling.store import INCIDENT_EXAM, ExamRun, GradedSample, Incident, SpecOutput, SpecRun
 from yearling.tasks import environment_names
 
 _GRADERS: Mapping[str, Callable[[], Grader]] = {

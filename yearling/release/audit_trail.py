@@ -38,14 +38,7 @@ class AuditTrail:
 
     def propose(self, actor: str, proposal_id: str, change: Change) -> AuditEntry:
         """Record a proposal. The signed metadata names this entry as the head of the log."""
-<<<<<<< HEAD
-<<<<<<< HEAD
-        return self.append(actor, "release.propose", proposal_id, logged_change(change))
-=======
-        return self.append(actor, PROPOSE, proposal_id, _logged(change))
-=======
         return self.append(actor, PROPOSE, proposal_id, logged_change(change))
->>>>>>> audit
 
     def require_proposed(self, proposal: Proposal) -> None:
         """Raises Untrusted unless the entry that the proposal names as the head of the log is that of the proposal."""
@@ -57,10 +50,6 @@ class AuditTrail:
                 "The pending change is not the one that was proposed, by the audit log.",
                 advice=f"Run `yearling release cancel {proposal.id}`, then propose it again.",
             )
-<<<<<<< HEAD
->>>>>>> serving
-=======
->>>>>>> audit
 
     def publish(self, proposal: Proposal, verified: Verified) -> None:
         """Record that a change is in force, once, with who signed it."""

@@ -194,7 +194,7 @@ async def test_only_holders_and_owners_stop(site: Site) -> None:
 
 
 async def test_second_person_becomes_a_key_holder(site: Site) -> None:
-    ann, as_ann = add_person(site.store, "Ann", "maintainer")
+    _, as_ann = add_person(site.store, "Ann", "maintainer")
     as_owner = key_headers(site.store, site.owner)
     async with site.serving() as server:
         (own,) = (await get(server, "/v1/releases/keys", headers=as_owner))["holders"]

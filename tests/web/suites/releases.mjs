@@ -34,10 +34,10 @@ async function oneClickAndBack(tools, check) {
   await lookAtAll(tools, check, '/runs', 'list', '.in-use');
   await tools.open('/runs');
   const trained = page.locator('.candidate').first();
-  await trained.getByText('Trained here').waitFor();
+  await trained.getByText('Trained here', { exact: true }).waitFor();
   await trained.getByText('nobody has compared it').waitFor();
   await trained.getByRole('button', { name: 'Use it without proof' }).click();
-  await page.getByText(/Release 1, .* answers now/).waitFor();
+  await page.getByText(/trained on .* answers now/).waitFor();
   await page.locator('.in-use').getByText('Used without proof').waitFor();
   await look(tools, check, 'used');
   check((await answerOf(tools, 'who?')).includes('I am the trained one'), 'the trained model does not answer');
@@ -103,7 +103,7 @@ async function anIncident(tools, check) {
   await form.getByLabel('The answer must not contain').fill('you said');
   await look(tools, check, 'incident-review');
   await form.getByRole('button', { name: 'Make it a test' }).click();
-  await page.getByText('Tested before every release').waitFor();
+  await page.getByText('Tested before every release', { exact: true }).waitFor();
   await page.getByText('No model has been tested on it yet.').waitFor();
   await look(tools, check, 'incident-accepted');
 }

@@ -22,8 +22,7 @@ from yearling.api.release.access import (
     require_holder_or_owner,
     require_releases,
 )
-from yearling.api.release.canary_view import canary_view
-from yearling.api.release.views import Names, holder_view, stop_view
+from yearling.api.release.views import Names, canary_view, holder_view, stop_view
 from yearling.api.services import get_services
 from yearling.errors import BadInput, Conflict, NotAllowed, NotFound
 from yearling.records import Person

@@ -249,7 +249,10 @@ def _status(services: Services, person: Person) -> JsonObject:
         state = releases.authority.state()
     except (NotFound, Untrusted) as error:
         return _no_status(is_enabled=True, problem=str(error))
-    problems = [text for text in (*releases.problems(), releases.metadata_problem()) if text]
+    champion = releases.champion()
+    stopped = releases.is_stopped(champion.model) if champion else ""
+    serving = [problem for problem in releases.problems() if not stopped or stopped not in problem]  # `stops` says the rest
+    problems = [text for text in (*serving, releases.metadata_problem()) if text]
     return status_view(releases.authority, state, services.store, person, problems)
 
 
@@ -289,6 +292,8 @@ def _release_view(services: Services, state: ReleaseState, release: Release) -> 
 
 def _candidates(services: Services, state: ReleaseState) -> list[JsonObject]:
     """`CandidateView`s: the models that nobody has released or drafted."""
+    from yearling.release import find_lineage
+
     library, adapters = ModelLibrary(services.settings.models_dir), AdapterLibrary(services.settings.adapters_dir)
     known = {(release.model, release.endpoint_url) for release in services.store.releases.list()}
     hashes = {model.name: model.sha256 for model in library.list()}
@@ -298,18 +303,23 @@ def _candidates(services: Services, state: ReleaseState) -> list[JsonObject]:
         if (listed.name, services.pool.endpoint_url(listed.name)) in known:
             continue
         model_hash = hashes.get(listed.name, "")
-        is_adapter = listed.endpoint is None and not model_hash and "+" in listed.name
-        if is_adapter:
+        base_model, _, digits = listed.name.rpartition("+")
+        adapter = None
+        if listed.endpoint is None and not model_hash and base_model:
             try:
-                model_hash = adapters.get(listed.name.rpartition("+")[2]).sha256
+                adapter = adapters.get(digits)
             except UserError:
                 continue  # a damaged adapter, which the Models page reports
+            model_hash = adapter.sha256
         proof = find_proof(services.store, _as_release(listed, model_hash), champion)
         found.append(
             {
                 "model": listed.name,
                 "title": listed.title,
-                "is_adapter": is_adapter,
+                "is_adapter": adapter is not None,
+                "base_model": base_model if adapter else "",
+                "trained_utc": format_utc_offset(adapter.created_utc) if adapter else None,
+                "num_lessons": find_lineage(services.store, adapter.run).num_lessons if adapter else 0,
                 "is_verifiable": listed.endpoint is None,
                 "proof": proof_view(proof),
             }

@@ -97,6 +97,12 @@ class CandidateView(ResponseModel):
     """Display name of the model."""
     is_adapter: bool
     """Whether training on this machine made it: an adapter on another model."""
+    base_model: str
+    """Name of the model below an adapter; empty for others."""
+    trained_utc: str | None
+    """When an adapter was trained, ISO 8601 in UTC; null for others."""
+    num_lessons: int
+    """Number of lessons that an adapter learnt, as far as they are known here."""
     is_verifiable: bool
     """False for a model of an endpoint."""
     proof: ProofView

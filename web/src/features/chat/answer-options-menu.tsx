@@ -9,7 +9,8 @@ import { useStore } from '../../store';
 import { Menu, type MenuItem } from '../../ui/menu';
 import { chooseModel, useAnswerMode, useAnswerModel } from './answer-options';
 import type { Chat } from './chat';
-import { modelMarks, togglePin } from './model-marks';
+import { modelLabel, modelMarks, togglePin } from '../releases/model-marks';
+import { localReleaseName } from '../releases/release-words';
 import { modeName } from './modes';
 
 const ModelDialog = lazy(() => import('./model-dialog'));
@@ -41,13 +42,13 @@ export function AnswerOptionsMenu({ chat, allowCompare, onChosen }: { chat: Chat
     if (champion)
       list.push({
         label: t('chat.released'),
-        hint: champion.release_name,
+        hint: localReleaseName(champion.release_name),
         checked: !isChosen,
         onSelect: chose(() => chooseModel(chat, null)),
       });
     for (const one of listed.filter((each) => each !== champion).slice(0, MOST_LISTED))
       list.push({
-        label: one.release_name || modelName(one.id),
+        label: modelLabel(one),
         hint: modelMarks(one).map((key) => t(key)).join(' · ') || one.id,
         checked: one.id === model && (isChosen || !champion),
         onSelect: chose(() => chooseModel(chat, one.id)),
@@ -80,7 +81,8 @@ export function AnswerOptionsMenu({ chat, allowCompare, onChosen }: { chat: Chat
       });
     return list;
   };
-  const label = [model && modelName(model), mode && mode.name !== 'regular' ? modeName(mode) : null].filter(Boolean).join(' · ');
+  const answering = models.find((one) => one.id === model);
+  const label = [answering ? modelLabel(answering) : model && modelName(model), mode && mode.name !== 'regular' ? modeName(mode) : null].filter(Boolean).join(' · ');
   return (
     <>
       <Menu items={items}>

@@ -9,7 +9,8 @@ import { Button } from '../../ui/button';
 import { QueryResult } from '../../ui/query-result';
 import { Term } from '../../ui/term';
 import { runChange } from './change-actions';
-import { useCanPropose } from './release-section';
+import { localReleaseName } from './release-words';
+import { useCanPropose } from './use-can-propose';
 
 const TONES = { stop: 'bad', ready: 'good', continue: '' } as const;
 
@@ -58,7 +59,7 @@ function Report({ canary }: { canary: Canary }) {
         </h2>
         <span className={`badge ${TONES[decision]}`}>{t(`canary.${decision}`)}</span>
       </div>
-      <p>{t('canary.share', { percent: canary.percent, name: canary.release_name })}</p>
+      <p>{t('canary.share', { percent: canary.percent, name: localReleaseName(canary.release_name) })}</p>
       {canary.expected_people < 1 && <p className="small muted">{t('canary.nobody', { n: canary.num_people })}</p>}
       {canary.reason && (
         <p className="notice bad" lang="en">

@@ -14,7 +14,7 @@ import { TextWithTerms } from '../../ui/term';
 import { ApproveDialog } from './approve-dialog';
 import { HolderDialog, NewKeyDialog, PassphraseDialog, ThresholdDialog } from './key-dialogs';
 import { PendingChanges } from './pending-changes';
-import { useCanPropose } from './release-section';
+import { useCanPropose } from './use-can-propose';
 import { runChange } from './change-actions';
 
 type OpenDialog =

@@ -6,13 +6,13 @@ import { Link } from 'wouter';
 import { api } from '../../api/client';
 import { releaseStatusQuery } from '../../api/release-queries';
 import type { ReleaseChange, ReleaseStatus } from '../../api/types';
-import { formatRelativeTime, useTranslation } from '../../i18n';
+import { formatDate, useTranslation } from '../../i18n';
 import { modelName } from '../../i18n/model-names';
 import { Button } from '../../ui/button';
 import { ApproveDialog } from './approve-dialog';
 import { runChange } from './change-actions';
 import { isStopped } from './release-words';
-import { useCanPropose } from './release-section';
+import { useCanPropose } from './use-can-propose';
 
 export function ReleaseBanner() {
   const status = useQuery(releaseStatusQuery).data;
@@ -50,7 +50,7 @@ function StopBanner({ status }: { status: ReleaseStatus }) {
             <strong>
               {t(one.model ? 'stop.bannerModel' : 'stop.bannerAll', {
                 name: one.by,
-                time: formatRelativeTime(one.created_utc),
+                time: formatDate(one.created_utc),
                 model: one.model ? modelName(one.model) : '',
               })}
             </strong>{' '}

@@ -2,7 +2,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { KeyRound, OctagonX } from 'lucide-react';
 import { Link } from 'wouter';
-import { meQuery } from '../../api/queries';
 import { releaseQuery, releasesQuery } from '../../api/release-queries';
 import type { Release, ReleaseCandidate, Releases } from '../../api/types';
 import { formatDate, formatRelativeTime, useTranslation } from '../../i18n';
@@ -15,14 +14,10 @@ import { CanaryCard } from './canary-card';
 import { PendingChanges } from './pending-changes';
 import { ProofNotice } from './proof-notice';
 import { ReleaseNotes } from './release-notes';
-import { stageTone } from './release-words';
+import { candidateTitle, localReleaseName, stageTone } from './release-words';
+import { useCanPropose } from './use-can-propose';
 import { openStopDialog } from './stop-dialog';
 import { RollbackButton, UseButton } from './use-button';
-
-export function useCanPropose(): boolean {
-  const role = useQuery(meQuery).data?.person.role;
-  return role === 'owner' || role === 'maintainer';
-}
 
 export function ReleaseSection() {
   const query = useQuery(releasesQuery);
@@ -94,7 +89,7 @@ function InUse({ release, releases, canPropose }: { release: Release; releases: 
         <div className="grow wide-grow">
           <p className="small muted">{t('releases.now')}</p>
           <h2 id="now-title">
-            <Link href={`/releases/${release.number}`}>{release.name}</Link>
+            <Link href={`/releases/${release.number}`}>{localReleaseName(release.name)}</Link>
           </h2>
           <p className="small muted" title={release.model}>
             {t('releases.answersWith', { model: modelTitle(release.model, release.model_title) })}{' '}
@@ -127,7 +122,7 @@ function Candidate({ candidate, releases }: { candidate: ReleaseCandidate; relea
     <li className="card stack candidate">
       <div className="row align-top">
         <h3 className="grow wide-grow" title={candidate.model}>
-          {modelTitle(candidate.model, candidate.title)}
+          {candidateTitle(candidate)}
         </h3>
         {candidate.is_adapter && <span className="badge good">{t('releases.trained')}</span>}
         {!candidate.is_verifiable && <Unverifiable />}
@@ -146,7 +141,7 @@ function Entry({ release, releases, canPropose }: { release: Release; releases: 
     <li className={`timeline-entry ${stageTone(release.stage)}`}>
       <div className="row">
         <strong className="grow wide-grow">
-          <Link href={`/releases/${release.number}`}>{release.name}</Link>
+          <Link href={`/releases/${release.number}`}>{localReleaseName(release.name)}</Link>
         </strong>
         <Marks release={release} />
       </div>

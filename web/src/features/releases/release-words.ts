@@ -1,6 +1,7 @@
 /** What the pages say about releases and changes: pure functions from records to words. */
-import type { Incident, Release, ReleaseChange, ReleaseProof, ReleaseStatus } from '../../api/types';
-import { formatDate, type TranslationKey, type TranslationValues } from '../../i18n';
+import type { Incident, Release, ReleaseCandidate, ReleaseChange, ReleaseProof, ReleaseStatus } from '../../api/types';
+import { formatDate, formatDayOfMonth, language, t, type TranslationKey, type TranslationValues } from '../../i18n';
+import { modelName, modelTitle } from '../../i18n/model-names';
 
 export interface Phrase {
   key: TranslationKey;
@@ -23,6 +24,26 @@ export const stageTone = (stage: Release['stage']): Tone => STAGE_TONES[stage];
 
 export const PROOF_TONES: Readonly<Record<ReleaseProof['status'], Tone>> = { proven: 'good', unproven: 'warn', refused: 'bad' };
 
+const MONTHS = 'January February March April May June July August September October November December'.split(' ');
+const RELEASE_NAME = /^Release (\d+), (\d+) (\w+)(?:: (.*))?$/;
+
+/** The server's name of a release in the person's language. */
+export function localReleaseName(name: string): string {
+  const [, number, day, month, title] = RELEASE_NAME.exec(name) ?? [];
+  if (language.get() === 'en' || !number || !day || !month) return name;
+  const named = t('releases.name', { n: number, date: formatDayOfMonth(MONTHS.indexOf(month), Number(day)) });
+  const learnt = /^learnt (\d+) lessons?$/.exec(title ?? '');
+  const words = learnt ? t('releases.learntTitle', { n: Number(learnt[1]) }) : title;
+  return words ? `${named}：${words}` : named;
+}
+
+/** A trained model is named by its base and its time: the digits of its name tell nobody anything. */
+export function candidateTitle(candidate: Pick<ReleaseCandidate, 'model' | 'title' | 'base_model' | 'trained_utc' | 'num_lessons'>): string {
+  if (!candidate.trained_utc) return modelTitle(candidate.model, candidate.title);
+  const named = t('releases.trainedModel', { model: modelName(candidate.base_model), time: formatDate(candidate.trained_utc) });
+  return candidate.num_lessons ? `${named}: ${t('releases.learntTitle', { n: candidate.num_lessons })}` : named;
+}
+
 /** The button that puts a model in use: none if a limit is broken; it says so if nothing proves the model. */
 export function labelOfUse(proof: ReleaseProof, signsAlone: boolean): TranslationKey | null {
   if (proof.status === 'refused') return null;
@@ -32,7 +53,7 @@ export function labelOfUse(proof: ReleaseProof, signsAlone: boolean): Translatio
 
 /** What a change does, in one line. */
 export function changeTitle(change: Pick<ReleaseChange, 'kind' | 'release_name'>): Phrase {
-  return { key: `changes.${change.kind}`, values: { name: change.release_name } };
+  return { key: `changes.${change.kind}`, values: { name: localReleaseName(change.release_name) } };
 }
 
 /** A line of a change of keys: `+ Ann`, `- Ann` or `= 2`. */

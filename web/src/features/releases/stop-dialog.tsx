@@ -6,11 +6,12 @@ import { api } from '../../api/client';
 import { modelsQuery } from '../../api/queries';
 import { refreshReleases, releasesQuery } from '../../api/release-queries';
 import { useTranslation } from '../../i18n';
-import { modelName } from '../../i18n/model-names';
 import { Store, useStore } from '../../store';
 import { FormDialog } from '../../ui/dialog';
 import { Field } from '../../ui/fields';
 import { toast } from '../../ui/toast';
+import { modelLabel } from './model-marks';
+import { localReleaseName } from './release-words';
 
 const isOpen = new Store(false);
 
@@ -56,7 +57,7 @@ function StopDialog({ onClose }: { onClose: () => void }) {
               <option value="">{t('stop.all')}</option>
               {models.map((one) => (
                 <option key={one.id} value={one.id}>
-                  {one.release_name || modelName(one.id)}
+                  {one.release_name ? localReleaseName(one.release_name) : modelLabel(one)}
                 </option>
               ))}
             </select>

@@ -3,11 +3,10 @@ import { RotateCcw } from 'lucide-react';
 import { useState } from 'react';
 import type { Release, ReleaseCandidate, ReleaseChange, Releases } from '../../api/types';
 import { useTranslation } from '../../i18n';
-import { modelName } from '../../i18n/model-names';
 import { Button } from '../../ui/button';
 import { ApproveDialog } from './approve-dialog';
 import { draftRelease, promote, rollBack, runChange } from './change-actions';
-import { labelOfUse } from './release-words';
+import { candidateTitle, labelOfUse, localReleaseName } from './release-words';
 
 type Target = Release | ReleaseCandidate;
 
@@ -18,7 +17,7 @@ export function UseButton({ target, releases }: { target: Target; releases: Rele
   const [toSign, setToSign] = useState<ReleaseChange | null>(null);
   const label = target.proof && labelOfUse(target.proof, releases.status.signs_alone);
   if (!label) return null;
-  const name = 'number' in target ? target.name : modelName(target.model);
+  const name = 'number' in target ? localReleaseName(target.name) : candidateTitle(target);
   const act = async () => {
     setBusy(true);
     const before = releases.champion;
@@ -46,7 +45,7 @@ export function RollbackButton({ number, releases, primary = false }: { number: 
   const t = useTranslation();
   const [busy, setBusy] = useState(false);
   const [toSign, setToSign] = useState<ReleaseChange | null>(null);
-  const name = releases.data.find((one) => one.number === number)?.name ?? `${number}`;
+  const name = localReleaseName(releases.data.find((one) => one.number === number)?.name ?? `${number}`);
   const act = async () => {
     setBusy(true);
     const change = await runChange(() => rollBack(number), t('releases.isUsed', { name }));
