@@ -1,7 +1,7 @@
 """A server that releases models: an installed model as Release 0, a trained adapter, and an exam of both.
 
-    python -m tests.web.release_site          # prints its address; stop with Ctrl-C
-    python -m tests.web.release_site several  # with three people who hold keys and passwords
+python -m tests.web.release_site          # prints its address; stop with Ctrl-C
+python -m tests.web.release_site several  # with three people who hold keys and passwords
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,7 @@ def serve_releases(folder: Path, *, several: bool = False) -> Iterator[ReleaseSi
         _examine(store, hashes[BASE], f"{hashes[BASE]}+{adapter.sha256}")
         service = ReleaseService(settings)
         pool = open_pool(settings, engines, may_load=service.may_load, is_stopped=service.is_stopped)
+        pool._open_models[name].served = replace(pool._open_models[name].served, adapter_hash=adapter.sha256)
         app = create_app(settings, store, pool, releases=service)
         start_app = app.router.lifespan_context
 

@@ -184,6 +184,8 @@ def _draft(services: Services, state: ReleaseState, name: str, title: str, perso
         endpoint_url=services.pool.endpoint_url(name),
         parent=state.champion,
     )
+    if draft.kind == "adapter" and not draft.num_lessons:  # the default would be the digits of the adapter
+        title = title or f"trained from {services.pool.title(draft.base_model)}"
     return store_draft(services.store, replace(draft, title=title or draft.title), state)
 
 

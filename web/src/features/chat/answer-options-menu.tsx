@@ -49,7 +49,7 @@ export function AnswerOptionsMenu({ chat, allowCompare, onChosen }: { chat: Chat
     for (const one of listed.filter((each) => each !== champion).slice(0, MOST_LISTED))
       list.push({
         label: modelLabel(one),
-        hint: modelMarks(one).map((key) => t(key)).join(' · ') || one.id,
+        hint: modelMarks(one).map((key) => t(key)).join(' · ') || (one.id.includes('+') ? undefined : one.id),
         checked: one.id === model && (isChosen || !champion),
         onSelect: chose(() => chooseModel(chat, one.id)),
       });
