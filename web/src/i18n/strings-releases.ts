@@ -28,6 +28,12 @@ export const RELEASES = {
     'The audit log has one entry for every release, signature, stop and report. Each entry contains a fingerprint of the one before, so a changed or missing entry shows.',
     '审计日志为每次发布、签名、停用和报告各记一条。每条都含有前一条的指纹，因此改动或缺失都会显现。',
   ],
+  'releases.trainedTitle': ['trained from {model}', '由 {model} 训练而来'],
+  'releases.adapterOn': ['{model}, trained further here', '{model}，在此继续训练'],
+  'releases.learntUnknown': [
+    'It was trained, but there is no record here of what it learnt.',
+    '它经过训练，但这里没有其学习内容的记录。',
+  ],
   'releases.title': ['Releases', '发布'],
   'releases.name': ['Release {n}, {date}', '发布 {n}，{date}'],
   'releases.learntTitle': ['learnt {n} {n|lesson|lessons}', '学习了 {n} 条课程'],

@@ -65,7 +65,7 @@ class ReleaseView(ResponseModel):
     model: str
     """Name of the model, as requests name it."""
     model_title: str
-    """Display name of the model."""
+    """Display name of the model; for an adapter that of the model below it."""
     kind: Literal["model", "adapter", "endpoint"]
     """What was released."""
     stage: Stage

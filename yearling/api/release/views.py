@@ -127,7 +127,7 @@ def release_view(
         "name": release_name(release),
         "title": release.title,
         "model": release.model,
-        "model_title": title_of(release.model),
+        "model_title": title_of(release.base_model or release.model),
         "kind": release.kind,
         "stage": stage,
         "created_utc": format_utc_offset(release.created_utc),

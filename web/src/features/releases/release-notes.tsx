@@ -16,7 +16,7 @@ export function ReleaseNotes({ release, flips = false }: { release: ReleaseDetai
               judgements: learnt.num_judgements,
               people: learnt.num_people,
             })
-          : t('releases.learntNothing')}
+          : t(release.kind === 'adapter' ? 'releases.learntUnknown' : 'releases.learntNothing')}
       </p>
       {release.behaviour.map((change) => (
         <Behaviour key={change.exam} change={change} before={before} flips={flips} />

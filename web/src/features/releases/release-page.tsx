@@ -20,7 +20,7 @@ import { KeysPage } from './keys-page';
 import { PendingChanges } from './pending-changes';
 import { FindingList, ProofNotice } from './proof-notice';
 import { ReleaseNotes } from './release-notes';
-import { localReleaseName } from './release-words';
+import { localReleaseName, releaseModel } from './release-words';
 import { Marks, Override } from './release-section';
 import { useCanPropose } from './use-can-propose';
 import { RollbackButton, UseButton } from './use-button';
@@ -47,7 +47,7 @@ function Release({ release, releases }: { release: ReleaseDetails; releases: Rel
   const waits = ['draft', 'signed', 'canary'].includes(release.stage);
   const pending = releases.pending.filter((one) => one.release === release.number);
   return (
-    <Page title={localReleaseName(release.name)} lead={modelTitle(release.model, release.model_title)} actions={<Marks release={release} />}>
+    <Page title={localReleaseName(release.name)} lead={releaseModel(release)} actions={<Marks release={release} />}>
       <Link href="/runs" className="row back">
         <ArrowLeft size={16} aria-hidden="true" /> {t('nav.runs')}
       </Link>

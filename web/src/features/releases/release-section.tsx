@@ -5,7 +5,6 @@ import { Link } from 'wouter';
 import { releaseQuery, releasesQuery } from '../../api/release-queries';
 import type { Release, ReleaseCandidate, Releases } from '../../api/types';
 import { formatDate, formatRelativeTime, useTranslation } from '../../i18n';
-import { modelTitle } from '../../i18n/model-names';
 import { Button } from '../../ui/button';
 import { QueryResult } from '../../ui/query-result';
 import { Term, TextWithTerms } from '../../ui/term';
@@ -14,7 +13,7 @@ import { CanaryCard } from './canary-card';
 import { PendingChanges } from './pending-changes';
 import { ProofNotice } from './proof-notice';
 import { ReleaseNotes } from './release-notes';
-import { candidateTitle, localReleaseName, stageTone } from './release-words';
+import { candidateTitle, localReleaseName, releaseModel, stageTone } from './release-words';
 import { useCanPropose } from './use-can-propose';
 import { openStopDialog } from './stop-dialog';
 import { RollbackButton, UseButton } from './use-button';
@@ -92,7 +91,7 @@ function InUse({ release, releases, canPropose }: { release: Release; releases: 
             <Link href={`/releases/${release.number}`}>{localReleaseName(release.name)}</Link>
           </h2>
           <p className="small muted" title={release.model}>
-            {t('releases.answersWith', { model: modelTitle(release.model, release.model_title) })}{' '}
+            {t('releases.answersWith', { model: releaseModel(release) })}{' '}
             {since && t('releases.since', { time: formatDate(since) })}
           </p>
         </div>
@@ -146,7 +145,7 @@ function Entry({ release, releases, canPropose }: { release: Release; releases: 
         <Marks release={release} />
       </div>
       <p className="small muted" title={release.model}>
-        {modelTitle(release.model, release.model_title)} · {formatRelativeTime(release.created_utc)}
+        {releaseModel(release)} · {formatRelativeTime(release.created_utc)}
       </p>
       <Override release={release} />
       {canPropose && (

@@ -33,8 +33,16 @@ export function localReleaseName(name: string): string {
   if (language.get() === 'en' || !number || !day || !month) return name;
   const named = t('releases.name', { n: number, date: formatDayOfMonth(MONTHS.indexOf(month), Number(day)) });
   const learnt = /^learnt (\d+) lessons?$/.exec(title ?? '');
+  const trained = /^trained from (.+)$/.exec(title ?? '');
+  if (trained) return `${named}：${t('releases.trainedTitle', { model: trained[1]! })}`;
   const words = learnt ? t('releases.learntTitle', { n: Number(learnt[1]) }) : title;
   return words ? `${named}：${words}` : named;
+}
+
+/** The model of a release; for a trained one the model below it. */
+export function releaseModel(release: Pick<Release, 'kind' | 'model' | 'model_title'>): string {
+  if (release.kind === 'adapter') return t('releases.adapterOn', { model: release.model_title });
+  return modelTitle(release.model, release.model_title);
 }
 
 /** A trained model is named by its base and its time: the digits of its name tell nobody anything. */
