@@ -28,6 +28,7 @@ import { releaseStatusQuery } from './api/release-queries';
 import { signOut } from './api/session';
 import { ChatList } from './features/chat/chat-list';
 import { Folders } from './features/chat/folders';
+import { ApproveDialogHost } from './features/releases/approve-dialog';
 import { ReleaseBanner } from './features/releases/release-banner';
 import { openStopDialog, StopDialogHost } from './features/releases/stop-dialog';
 import { isLearningPage, useWaiting } from './features/learning/learning-tabs';
@@ -139,6 +140,7 @@ export function Shell({ children }: { children: ReactNode }) {
         {dialog === 'keys' && <ShortcutsDialog onClose={() => setDialog(null)} />}
       </Suspense>
       <StopDialogHost />
+      <ApproveDialogHost />
     </div>
   );
 }

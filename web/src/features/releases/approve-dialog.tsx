@@ -4,12 +4,19 @@ import { api } from '../../api/client';
 import { refreshReleases } from '../../api/release-queries';
 import type { ReleaseChange } from '../../api/types';
 import { useTranslation } from '../../i18n';
+import { useStore } from '../../store';
 import { FormDialog } from '../../ui/dialog';
 import { Field } from '../../ui/fields';
 import { toast } from '../../ui/toast';
+import { changeToSign } from './change-actions';
 import { changeTitle } from './release-words';
 
-export function ApproveDialog({ change, onClose }: { change: ReleaseChange; onClose: () => void }) {
+export function ApproveDialogHost() {
+  const change = useStore(changeToSign);
+  return change && <ApproveDialog key={change.id} change={change} onClose={() => changeToSign.set(null)} />;
+}
+
+function ApproveDialog({ change, onClose }: { change: ReleaseChange; onClose: () => void }) {
   const t = useTranslation();
   const [passphrase, setPassphrase] = useState('');
   const { key, values } = changeTitle(change);

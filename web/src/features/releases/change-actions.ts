@@ -3,6 +3,7 @@ import { api } from '../../api/client';
 import { refreshReleases } from '../../api/release-queries';
 import type { ReleaseChange } from '../../api/types';
 import { t } from '../../i18n';
+import { Store } from '../../store';
 import { toast, toastError } from '../../ui/toast';
 
 /** Makes a draft of a model that was never released. Returns its number. */
@@ -16,20 +17,24 @@ export const promote = (number: number, withoutProof: boolean, reason = ''): Pro
 export const rollBack = (number: number): Promise<ReleaseChange> =>
   api.post('/v1/releases/{number}/rollback', { params: { path: { number } }, body: {} });
 
-/** Runs a change and says what became of it. Returns the change, or null if it was refused. */
+/** The change that the person is asked to sign now. Kept here: what proposed it may be gone from the page by then. */
+export const changeToSign = new Store<ReleaseChange | null>(null);
+
+/** Runs a change, says what became of it, and asks for the signature if one is needed. Returns whether it was accepted. */
 export async function runChange(
   act: () => Promise<ReleaseChange>,
   done: string,
   undo?: { label: string; run: () => void },
-): Promise<ReleaseChange | null> {
+): Promise<boolean> {
   try {
     const change = await act();
     if (change.is_published) toast(done, undo);
-    else if (!change.can_sign) toast(t('releases.proposed', { n: change.num_missing }));
-    return change;
+    else if (change.can_sign) changeToSign.set(change);
+    else toast(t('releases.proposed', { n: change.num_missing }));
+    return true;
   } catch (error) {
     toastError(error);
-    return null;
+    return false;
   } finally {
     await refreshReleases();
   }

@@ -11,7 +11,6 @@ import { Button } from '../../ui/button';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
 import { TextWithTerms } from '../../ui/term';
-import { ApproveDialog } from './approve-dialog';
 import { HolderDialog, NewKeyDialog, PassphraseDialog, ThresholdDialog } from './key-dialogs';
 import { PendingChanges } from './pending-changes';
 import { useCanPropose } from './use-can-propose';
@@ -27,12 +26,8 @@ export function KeysPage() {
   const pending = useQuery(releasesQuery).data?.pending ?? [];
   const canPropose = useCanPropose();
   const [dialog, setDialog] = useState<OpenDialog | null>(null);
-  const [toSign, setToSign] = useState<ReleaseChange | null>(null);
   const propose = async (act: () => Promise<ReleaseChange>) => {
-    const change = await runChange(act, t('changes.done'));
-    if (!change) return;
-    setDialog(null);
-    if (!change.is_published && change.can_sign) setToSign(change);
+    if (await runChange(act, t('changes.done'))) setDialog(null);
   };
   return (
     <Page title={t('holders.title')} lead={<TextWithTerms text={t('holders.lead')} />}>
@@ -168,7 +163,6 @@ export function KeysPage() {
           );
         }}
       </QueryResult>
-      {toSign && <ApproveDialog change={toSign} onClose={() => setToSign(null)} />}
     </Page>
   );
 }

@@ -1,12 +1,11 @@
 /** The changes that wait for signatures: who has signed, who is missing, and the buttons to approve or to cancel. */
-import { useState } from 'react';
 import { api } from '../../api/client';
 import { refreshReleases } from '../../api/release-queries';
 import type { ReleaseChange } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
 import { toast, toastError } from '../../ui/toast';
-import { ApproveDialog } from './approve-dialog';
+import { changeToSign } from './change-actions';
 import { changeTitle, keyDetail } from './release-words';
 
 export function PendingChanges({ changes }: { changes: readonly ReleaseChange[] }) {
@@ -26,7 +25,6 @@ export function PendingChanges({ changes }: { changes: readonly ReleaseChange[] 
 
 function PendingChange({ change }: { change: ReleaseChange }) {
   const t = useTranslation();
-  const [isOpen, setIsOpen] = useState(false);
   const { key, values } = changeTitle(change);
   const cancel = async () => {
     try {
@@ -61,13 +59,12 @@ function PendingChange({ change }: { change: ReleaseChange }) {
       </p>
       <div className="row">
         {change.can_sign && (
-          <Button kind="primary" onClick={() => setIsOpen(true)}>
+          <Button kind="primary" onClick={() => changeToSign.set(change)}>
             {t('changes.approve')}
           </Button>
         )}
         {change.can_cancel && <Button onClick={() => void cancel()}>{t('changes.cancel')}</Button>}
       </div>
-      {isOpen && <ApproveDialog change={change} onClose={() => setIsOpen(false)} />}
     </li>
   );
 }

@@ -5,11 +5,10 @@ import { useState } from 'react';
 import { Link } from 'wouter';
 import { api } from '../../api/client';
 import { releaseStatusQuery } from '../../api/release-queries';
-import type { ReleaseChange, ReleaseStatus } from '../../api/types';
+import type { ReleaseStatus } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
 import { modelName } from '../../i18n/model-names';
 import { Button } from '../../ui/button';
-import { ApproveDialog } from './approve-dialog';
 import { runChange } from './change-actions';
 import { isStopped } from './release-words';
 import { useCanPropose } from './use-can-propose';
@@ -29,12 +28,10 @@ export function ReleaseBanner() {
 function StopBanner({ status }: { status: ReleaseStatus }) {
   const t = useTranslation();
   const [busy, setBusy] = useState(false);
-  const [toSign, setToSign] = useState<ReleaseChange | null>(null);
   const resume = async () => {
     setBusy(true);
-    const change = await runChange(() => api.post('/v1/releases/resume', { body: {} }), t('stop.resumed'));
+    await runChange(() => api.post('/v1/releases/resume', { body: {} }), t('stop.resumed'));
     setBusy(false);
-    if (change && !change.is_published && change.can_sign) setToSign(change);
   };
   return (
     <div className="banner bad">
@@ -63,7 +60,6 @@ function StopBanner({ status }: { status: ReleaseStatus }) {
           {t('stop.resume')}
         </Button>
       )}
-      {toSign && <ApproveDialog change={toSign} onClose={() => setToSign(null)} />}
     </div>
   );
 }
@@ -71,10 +67,8 @@ function StopBanner({ status }: { status: ReleaseStatus }) {
 function ProblemBanner({ status }: { status: ReleaseStatus }) {
   const t = useTranslation();
   const canPropose = useCanPropose();
-  const [toSign, setToSign] = useState<ReleaseChange | null>(null);
   const renew = async () => {
-    const change = await runChange(() => api.post('/v1/releases/renew', { body: {} }), t('banner.renewed'));
-    if (change && !change.is_published && change.can_sign) setToSign(change);
+    await runChange(() => api.post('/v1/releases/renew', { body: {} }), t('banner.renewed'));
   };
   return (
     <div className="banner warn">
@@ -87,7 +81,6 @@ function ProblemBanner({ status }: { status: ReleaseStatus }) {
           {t('banner.renew')}
         </Button>
       )}
-      {toSign && <ApproveDialog change={toSign} onClose={() => setToSign(null)} />}
     </div>
   );
 }

@@ -1,10 +1,9 @@
 /** The one click that puts a model in use, or that goes back to an earlier release. Several key-holders sign afterwards. */
 import { RotateCcw } from 'lucide-react';
 import { useState } from 'react';
-import type { Release, ReleaseCandidate, ReleaseChange, Releases } from '../../api/types';
+import type { Release, ReleaseCandidate, Releases } from '../../api/types';
 import { useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
-import { ApproveDialog } from './approve-dialog';
 import { draftRelease, promote, rollBack, runChange } from './change-actions';
 import { candidateTitle, labelOfUse, localReleaseName } from './release-words';
 
@@ -14,14 +13,13 @@ type Target = Release | ReleaseCandidate;
 export function UseButton({ target, releases }: { target: Target; releases: Releases }) {
   const t = useTranslation();
   const [busy, setBusy] = useState(false);
-  const [toSign, setToSign] = useState<ReleaseChange | null>(null);
   const label = target.proof && labelOfUse(target.proof, releases.status.signs_alone);
   if (!label) return null;
   const name = 'number' in target ? localReleaseName(target.name) : candidateTitle(target);
   const act = async () => {
     setBusy(true);
     const before = releases.champion;
-    const change = await runChange(
+    await runChange(
       async () => promote('number' in target ? target.number : await draftRelease(target.model), target.proof?.status !== 'proven'),
       t('releases.isUsed', { name }),
       before === null
@@ -29,41 +27,32 @@ export function UseButton({ target, releases }: { target: Target; releases: Rele
         : { label: t('releases.undo'), run: () => void runChange(() => rollBack(before), t('changes.done')) },
     );
     setBusy(false);
-    if (change && !change.is_published && change.can_sign) setToSign(change);
   };
   return (
-    <>
-      <Button kind="primary" busy={busy} disabled={releases.pending.length > 0} onClick={() => void act()}>
-        {t(label)}
-      </Button>
-      {toSign && <ApproveDialog change={toSign} onClose={() => setToSign(null)} />}
-    </>
+    <Button kind="primary" busy={busy} disabled={releases.pending.length > 0} onClick={() => void act()}>
+      {t(label)}
+    </Button>
   );
 }
 
 export function RollbackButton({ number, releases, primary = false }: { number: number; releases: Releases; primary?: boolean }) {
   const t = useTranslation();
   const [busy, setBusy] = useState(false);
-  const [toSign, setToSign] = useState<ReleaseChange | null>(null);
   const name = localReleaseName(releases.data.find((one) => one.number === number)?.name ?? `${number}`);
   const act = async () => {
     setBusy(true);
-    const change = await runChange(() => rollBack(number), t('releases.isUsed', { name }));
+    await runChange(() => rollBack(number), t('releases.isUsed', { name }));
     setBusy(false);
-    if (change && !change.is_published && change.can_sign) setToSign(change);
   };
   return (
-    <>
-      <Button
-        icon={RotateCcw}
-        kind={primary ? 'primary' : ''}
-        busy={busy}
-        disabled={releases.pending.length > 0}
-        onClick={() => void act()}
-      >
-        {t(releases.status.signs_alone ? 'releases.back' : 'releases.proposeBack', { n: number })}
-      </Button>
-      {toSign && <ApproveDialog change={toSign} onClose={() => setToSign(null)} />}
-    </>
+    <Button
+      icon={RotateCcw}
+      kind={primary ? 'primary' : ''}
+      busy={busy}
+      disabled={releases.pending.length > 0}
+      onClick={() => void act()}
+    >
+      {t(releases.status.signs_alone ? 'releases.back' : 'releases.proposeBack', { n: number })}
+    </Button>
   );
 }
