@@ -49,7 +49,8 @@ export function AnswerOptionsMenu({ chat, allowCompare, onChosen }: { chat: Chat
     for (const one of listed.filter((each) => each !== champion).slice(0, MOST_LISTED))
       list.push({
         label: modelLabel(one),
-        hint: modelMarks(one).map((key) => t(key)).join(' · ') || (one.id.includes('+') ? undefined : one.id),
+        // Without releases nothing is signed, so there is nothing to say about it.
+        hint: (champion && modelMarks(one).map((key) => t(key)).join(' · ')) || (one.id.includes('+') ? undefined : one.id),
         checked: one.id === model && (isChosen || !champion),
         onSelect: chose(() => chooseModel(chat, one.id)),
       });

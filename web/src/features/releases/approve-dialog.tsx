@@ -9,7 +9,7 @@ import { FormDialog } from '../../ui/dialog';
 import { Field } from '../../ui/fields';
 import { toast } from '../../ui/toast';
 import { changeToSign } from './change-actions';
-import { changeTitle } from './release-words';
+import { changeTitle, overridePhrase } from './release-words';
 
 export function ApproveDialogHost() {
   const change = useStore(changeToSign);
@@ -20,6 +20,7 @@ function ApproveDialog({ change, onClose }: { change: ReleaseChange; onClose: ()
   const t = useTranslation();
   const [passphrase, setPassphrase] = useState('');
   const { key, values } = changeTitle(change);
+  const override = overridePhrase(change.override);
   const sign = async () => {
     const signed = await api.post('/v1/releases/changes/{change_id}/signatures', {
       params: { path: { change_id: change.id } },
@@ -38,7 +39,7 @@ function ApproveDialog({ change, onClose }: { change: ReleaseChange; onClose: ()
       onClose={onClose}
     >
       <p className="muted small">{t('changes.approveText')}</p>
-      {change.override && <p className="notice warn">{t('releases.override', { reason: change.override })}</p>}
+      {change.override && <p className="notice warn">{t(override.key, override.values)}</p>}
       {change.needs_passphrase && (
         <Field label={t('changes.passphrase')} hint={t('changes.passphraseHint')}>
           {(field) => (

@@ -6,7 +6,7 @@ import { formatRelativeTime, useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
 import { toast, toastError } from '../../ui/toast';
 import { changeToSign } from './change-actions';
-import { changeTitle, keyDetail } from './release-words';
+import { changeTitle, keyDetail, overridePhrase } from './release-words';
 
 export function PendingChanges({ changes }: { changes: readonly ReleaseChange[] }) {
   const t = useTranslation();
@@ -26,6 +26,7 @@ export function PendingChanges({ changes }: { changes: readonly ReleaseChange[] 
 function PendingChange({ change }: { change: ReleaseChange }) {
   const t = useTranslation();
   const { key, values } = changeTitle(change);
+  const override = overridePhrase(change.override);
   const cancel = async () => {
     try {
       await api.delete('/v1/releases/changes/{change_id}', { params: { path: { change_id: change.id } } });
@@ -41,7 +42,7 @@ function PendingChange({ change }: { change: ReleaseChange }) {
       <h3>{t(key, values)}</h3>
       <p className="small muted">{t('changes.by', { name: change.proposed_by, time: formatRelativeTime(change.proposed_utc) })}</p>
       {change.reason && <p>“{change.reason}”</p>}
-      {change.override && <p className="small warn-text">{t('releases.override', { reason: change.override })}</p>}
+      {change.override && <p className="small warn-text">{t(override.key, override.values)}</p>}
       {change.details.map((detail) => {
         const line = keyDetail(detail);
         return <p key={detail}>{t(line.key, line.values)}</p>;

@@ -13,7 +13,7 @@ import { CanaryCard } from './canary-card';
 import { PendingChanges } from './pending-changes';
 import { ProofNotice } from './proof-notice';
 import { ReleaseNotes } from './release-notes';
-import { candidateTitle, localReleaseName, releaseModel, stageTone } from './release-words';
+import { candidateTitle, localReleaseName, overridePhrase, releaseModel, stageTone } from './release-words';
 import { useCanPropose } from './use-can-propose';
 import { openStopDialog } from './stop-dialog';
 import { RollbackButton, UseButton } from './use-button';
@@ -192,8 +192,6 @@ export function Override({ release }: { release: Release }) {
   const t = useTranslation();
   const reason = release.decision?.override;
   if (!reason) return null;
-  const isDefault = reason === 'used without proof' || reason === 'chosen by its owner without proof';
-  return (
-    <p className="small warn-text">{isDefault ? t('releases.overrideDefault') : t('releases.override', { reason })}</p>
-  );
+  const { key, values } = overridePhrase(reason);
+  return <p className="small warn-text">{t(key, values)}</p>;
 }

@@ -64,6 +64,12 @@ export function changeTitle(change: Pick<ReleaseChange, 'kind' | 'release_name'>
   return { key: `changes.${change.kind}`, values: { name: localReleaseName(change.release_name) } };
 }
 
+/** Why a release is used without proof. Reasons that a button gave say nothing more. */
+export function overridePhrase(reason: string): Phrase {
+  const isDefault = reason === 'used without proof' || reason === 'chosen by its owner without proof';
+  return isDefault ? { key: 'releases.overrideDefault' } : { key: 'releases.override', values: { reason } };
+}
+
 /** A line of a change of keys: `+ Ann`, `- Ann` or `= 2`. */
 export function keyDetail(detail: string): Phrase {
   const [sign, rest] = [detail[0], detail.slice(2)];
@@ -80,7 +86,7 @@ export function incidentOutcome(incident: Pick<Incident, 'checks' | 'repaired_ut
   if (!last) return { key: 'incidents.never', values: { date: formatDate(incident.repaired_utc, 'date'), n } };
   return {
     key: 'incidents.cameBack',
-    values: { date: formatDate(last.created_utc, 'date'), where: last.releases.length ? `#${last.releases.join(', #')}` : last.model },
+    values: { date: formatDate(last.created_utc, 'date'), where: last.releases.map((n) => t('incidents.inRelease', { n })).join(', ') || last.model },
   };
 }
 
