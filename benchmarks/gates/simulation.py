@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ from yearling.release import (
 
 NUM_PAIRS = 541
 CANARY_PAIRS = 2000
+NUM_CLAUSES, ANSWERS_PER_CLAUSE = 14, 8
 LEVELS = PairedTestLevels()
 DISCORDANT_FRACTION = 0.2
 
@@ -69,6 +70,7 @@ def check_guarantees(*, gates: int = 1000, seed: int = 0) -> Iterator[GuaranteeC
     several = sum(_simulate_gate(rng, [0.0] * 5, []) == "ALLOW" for _ in range(gates)) / gates
     yield _check_bound(f"A/A, five targets, Holm: ALLOW (n = {NUM_PAIRS})", several, 0.05, True, gates)
     yield from _check_default_rules(rng, gates)
+    yield from _check_bounds(rng, gates)
     yield from check_canaries(rng, gates)
 
 
@@ -215,3 +217,33 @@ def _false_stops_of_all_monitors(draw_flags: Callable[[float], NDArray[np.bool_]
         own = find_stopping_pairs(draw_flags(rates[name]), draw_flags(rates[name]), alpha=CanaryRules().alpha * share) > 0
         stopped = own if stopped is None else stopped | own
     return float(stopped.mean()) if stopped is not None else 0.0
+
+
+def _check_bounds(rng: np.random.Generator, gates: int) -> Iterator[GuaranteeCheck]:
+    """The rule `bounds` where a challenger is no worse, but answers some cases anew: how often chance alone breaks a bound."""
+    (rule,) = (rule for rule in parse_rules(default_rules_text()).rules if rule.kind == "bounds")
+    for changed in (0.05, 0.3):
+        for doubtful in (0, rule.doubtful_bugs):
+            chosen = replace(rule, doubtful_bugs=doubtful)
+            for is_worse in (False, True):
+                rejected = sum(_simulate_bounds(rng, chosen, changed, is_worse) == "REJECT" for _ in range(gates)) / gates
+                who = "one clause half broken" if is_worse else "no worse"
+                what = f"bounds, {who}, {100 * changed:g} % of answers anew, {doubtful} doubtful bugs: REJECT"
+                yield GuaranteeCheck(what, rejected, "for comparison", True, gates)
+
+
+def _simulate_bounds(rng: np.random.Generator, rule: GateRule, changed: float, is_worse: bool) -> str:
+    """14 clauses of 8 answers; the rates of bugs spread as those of the default model do (50 of 112 answers)."""
+    rates = np.repeat(rng.beta(0.6, 0.9, NUM_CLAUSES), ANSWERS_PER_CLAUSE)
+    old = rng.random(rates.size) < rates
+    new = np.where(rng.random(rates.size) < changed, rng.random(rates.size) < rates, old)
+    by_clause = old.reshape(NUM_CLAUSES, ANSWERS_PER_CLAUSE)
+    clean = np.flatnonzero(~by_clause.any(axis=1))
+    if is_worse and len(clean):
+        new.reshape(NUM_CLAUSES, ANSWERS_PER_CLAUSE)[rng.choice(clean)] = rng.random(ANSWERS_PER_CLAUSE) < 0.5
+    bugs = zip(by_clause.sum(axis=1), new.reshape(NUM_CLAUSES, ANSWERS_PER_CLAUSE).sum(axis=1), strict=True)
+    clauses = tuple(ClauseBugs(str(at), ANSWERS_PER_CLAUSE, int(a), int(b)) for at, (a, b) in enumerate(bugs))
+    evidence = BoundEvidence(clauses=clauses, p_more=mcnemar_test(int((new & ~old).sum()), int((old & ~new).sum())))
+    target = GateRule(id="target", version=1, kind="preference", role="target")
+    rules = GateRules(version=1, rules=(rule, target), sha256="")
+    return decide(rules, GateEvidence(champion="a", challenger="b", by_rule={rule.id: evidence})).decision

@@ -9,7 +9,18 @@ import pytest
 
 from tests.api.openapi_responses import check_response
 
-MODEL: dict[str, Any] = {"id": "m", "object": "model", "created": 1, "owned_by": "o", "title": "M"}
+MODEL: dict[str, Any] = {
+    "id": "m",
+    "object": "model",
+    "created": 1,
+    "owned_by": "o",
+    "title": "M",
+    "release_status": "unreleased",
+    "release": None,
+    "release_name": "",
+    "is_verifiable": True,
+    "stopped": "",
+}
 
 
 def response(body: dict[str, Any], path: str = "/v1/models/m", status: int = 200) -> httpx.Response:

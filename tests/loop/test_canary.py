@@ -169,6 +169,7 @@ def test_thumbs_down_on_live_answers_stop_in_the_order_in_which_they_came(log: F
     assert monitor(assess_canary(store, state), "thumbs").challenger_only == 12
     assert assess_canary(store, state).decision == "stop"
     log.retract(owner, rating.id)
+    assert monitor(assess_canary(store, state), "thumbs").challenger_only == 11
     log.rate(owner, sample.id, 1.0)
     assert monitor(assess_canary(store, state, events=log.index), "thumbs").challenger_only == 11
 
@@ -193,6 +194,8 @@ def test_choices_between_both_models_are_collected_once(store: Store, state: Sta
         store.comparisons.resolve(record.id, person_id=owner, state="decided", outcome=outcome, event_id=f"e{outcome}{second}")
     assert collect_comparisons(store, state) == 3
     assert collect_comparisons(store, state) == 0
+    flags = [observation.flags for observation in store.canaries.list(state.challenger or 0)]
+    assert flags.count(("not_preferred",)) == 2, "a tie is nobody's loss"
     report = assess_canary(store, state)
     preference = monitor(report, "preference")
     assert (preference.pairs, preference.discordant, preference.challenger_only) == (3, 2, 1)

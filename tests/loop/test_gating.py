@@ -170,6 +170,9 @@ def add_spec_run(store: Store, model_hash: str, *bugs: int, cases: int | None = 
 
 
 def test_bounds_compare_whole_runs_of_the_present_spec(store: Store) -> None:
+    for model in (OLD_HASH, NEW_HASH):
+        add_spec_run(store, model, cases=5)
+    assert "no comparable runs of the whole behaviour spec" in reason(gate(store, BOUNDS), "bounds")
     add_spec_run(store, OLD_HASH, 0)
     incomplete: tuple[dict[str, Any], ...] = ({"cases": 5}, {"cases_hash": "old"})
     for missing in incomplete:
@@ -225,6 +228,9 @@ async def test_what_if_decides_by_the_same_rules_and_records_nothing(store: Stor
     (other,) = await take(store, make_exam(60), wrong_on())
     with pytest.raises(BadInput, match="same two models"):
         decide_what_if(store, [(champion.id, challenger.id)], [(champion.id, other.id)], margin=0.04)
+    unproven = await take(store, make_exam(60, name="unproven", grader=UnprovenContains()), OLD, NEW)
+    verdict, _ = decide_what_if(store, [(unproven[0].id, unproven[1].id)], [], margin=0.04)
+    assert verdict.decision == "INCONCLUSIVE"
     with pytest.raises(BadInput, match="target"):
         decide_what_if(store, [], [(champion.id, challenger.id)], margin=0.04)
 

@@ -201,6 +201,7 @@ def test_fast_forward_by_the_servers_key_does_not_last(attacked: Installation) -
     assert attacked.reopen().state().problem == ""
 
 
+@pytest.mark.slow
 def test_indefinite_freeze(attacked: Installation) -> None:
     before = attacked.authority.state()
     frozen = (attacked.folder / "repository" / "timestamp.json").read_bytes()

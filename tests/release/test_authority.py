@@ -249,6 +249,7 @@ def test_online_key_is_rotated(alone: Installation) -> None:
     assert alone.reopen().state().problem == ""
 
 
+@pytest.mark.slow
 def test_server_renews_its_own_roles_daily_and_the_log_stays_quiet(alone: Installation) -> None:
     before, actions = alone.authority.state().expires, alone.actions()
     alone.authority.renew_online()
@@ -475,6 +476,7 @@ def test_damaged_files_of_changes_and_keys_stop_nothing(quorum: Installation, na
         assert {holder.name for holder in quorum.authority.state().holders if holder.is_stored} == {"owner", "Bea"}
 
 
+@pytest.mark.slow
 def test_importing_the_room_is_light() -> None:
     """Signatures take a fifth of a second to import, which a server start and `yearling --help` should not pay for."""
     import subprocess

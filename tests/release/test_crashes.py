@@ -97,6 +97,7 @@ def check_after(installation: Installation, kind: str, step: str, version: int) 
     assert installation.reopen().state().rules == "version = 1", where
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_crash_at_every_step(alone: Installation, tmp_path: Path, kind: str) -> None:
     prepare(alone)
@@ -112,6 +113,7 @@ def test_crash_at_every_step(alone: Installation, tmp_path: Path, kind: str) -> 
             check_after(installation, kind, step, version)
 
 
+@pytest.mark.slow
 def test_crash_during_the_completion_is_completed_too(alone: Installation) -> None:
     prepare(alone)
     with opened(alone.data_dir, on_step=crash_at("targets")) as first, pytest.raises(Crash):
@@ -124,6 +126,7 @@ def test_crash_during_the_completion_is_completed_too(alone: Installation) -> No
     assert alone.reopen().state().champion == 2
 
 
+@pytest.mark.slow
 def test_crash_of_the_first_start_is_repeated(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     from yearling.files import atomic
 

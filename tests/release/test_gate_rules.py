@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from yearling.errors import BadInput
@@ -115,3 +117,17 @@ def test_invalid_canary_rules_are_refused(line: str, problem: str) -> None:
     with pytest.raises(BadInput, match=problem):
         parse_rules(f"{line}\n{file_of()}")
     assert parse_rules(f"canary = {{alpha = 0.01}}\n{file_of()}").canary.alpha == 0.01
+
+
+def test_damaged_files_are_read_or_refused_but_never_crash() -> None:
+    rng = random.Random(1)
+    text = default_rules_text()
+    refused = 0
+    for _ in range(150):
+        place = rng.randrange(len(text))
+        damaged = text[:place] + chr(rng.choice([0, 10, 34, 48, 91, 0xD800, 0x10FFFF])) + text[place + rng.randrange(40) :]
+        try:
+            parse_rules(damaged)
+        except BadInput:
+            refused += 1
+    assert 50 < refused < 150

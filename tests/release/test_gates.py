@@ -216,6 +216,16 @@ def test_known_bugs_of_the_champion_are_tolerated_only_where_the_rule_says_so() 
     assert verdict(bounds=BoundEvidence(clauses=(), p_more=1.0)).decision == "INCONCLUSIVE"
 
 
+def test_doubtful_bugs_neither_break_a_bound_nor_permit_a_release() -> None:
+    doubtful = RULES.replace('kind = "bounds"', 'kind = "bounds"\nknown = "tolerate"\ndoubtful_bugs = 1')
+    once, twice = verdict(doubtful, bounds=bounds(0, 1)), verdict(doubtful, bounds=bounds(0, 2))
+    assert (once.decision, once.overridable) == ("INCONCLUSIVE", True)
+    assert "may be broken, or chance alone did it: no-feelings (1 of 50 answers)" in reason(once, "bounds")
+    assert (twice.decision, twice.overridable) == ("REJECT", False)
+    assert verdict(doubtful, bounds=bounds(0, 0)).decision == "ALLOW"
+    assert verdict(doubtful, bounds=bounds(3, 4)).decision == "ALLOW"
+
+
 def test_rule_whose_dependency_failed_says_so() -> None:
     result = verdict(parity=None)
     assert result.decision == "INCONCLUSIVE"

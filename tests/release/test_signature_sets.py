@@ -100,6 +100,7 @@ def check_sets(quorum: Installation, count: int, seed: int) -> tuple[int, int]:
     return accepted, refused
 
 
+@pytest.mark.slow
 def test_random_signature_sets(quorum: Installation) -> None:
     accepted, refused = check_sets(quorum, 60, seed=1)
     assert accepted > 3

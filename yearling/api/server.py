@@ -65,8 +65,9 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM, and end within ten seconds of it, if need be by ending the process.
 
-    Calls `announce(address, model)` with the default model once the server accepts requests, and then `warn` with each thing that
-    needs attention. With `releases`, whose callables the pool must have, the default model is the released one.
+    Calls `announce(address, model)` with the default model, or an empty name if it cannot answer, once the server accepts
+    requests, and then `warn` with each thing that needs attention. With `releases`, whose callables the pool must have, the
+    default model is the released one.
 
     Raises BadInput for a host that other machines could use without signing in, Conflict for a port in use, and what opening the
     store and starting the engines raise.
@@ -88,7 +89,8 @@ async def _serve(
     warn: Callable[[str], None],
 ) -> None:
     def on_started() -> None:
-        announce(_server_url(listener, settings), settings.model if releases is None else pool.default())
+        default = settings.model if releases is None else "" if releases.problems() else pool.default()
+        announce(_server_url(listener, settings), default)
         for message in releases.start_messages() if releases is not None else ():
             warn(message)
 

@@ -174,7 +174,9 @@ class Services:
     def start_canary_replay(self) -> None:
         """Let the challenger of a canary answer stored prompts while nobody generates."""
         if self.releases is not None:
-            self._canary_replay = CanaryReplay(self.store, self.pool, self.admission, self.releases.canary_state)
+            self._canary_replay = CanaryReplay(
+                self.store, self.pool, self.admission, self.releases.canary_state, is_stopped=self.releases.is_stopped
+            )
             self._canary_replay.start()
 
     async def close_canary_replay(self) -> None:

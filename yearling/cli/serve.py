@@ -58,8 +58,9 @@ def _warn(message: str) -> None:
 
 def _announce(address: str, model: str) -> None:
     """Print the address of the page, and a first request to the API."""
+    chat = f" to chat with [bold]{model}[/]" if model else ""
     err.print(
-        f"\nOpen [bold green]{address}[/] in your browser to chat with [bold]{model}[/].  (Ctrl-C stops the server)\n",
+        f"\nOpen [bold green]{address}[/] in your browser{chat}.  (Ctrl-C stops the server)\n",
         highlight=False,
         soft_wrap=True,
     )

@@ -7,14 +7,12 @@ or by that of an adapter alone.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from yearling import __version__
-from yearling.canonical import canonical_json
 from yearling.errors import BadInput, NotFound, Untrusted
 from yearling.loop.incidents import incident_results
 from yearling.release import (
@@ -30,6 +28,7 @@ from yearling.release import (
     PairedEvidence,
     RuleEvidence,
     decide,
+    gate_record_sha256,
 )
 from yearling.store import INCIDENT_EXAM, ExamRun, GateRecord, Store
 
@@ -49,7 +48,7 @@ _EVIDENCE_TYPES: Mapping[str, type[Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class GateOutcome:
-    """A verdict and its record. `sha256` is that of the record's body as canonical JSON: what a signed decision names."""
+    """A verdict and its record. `sha256` is that by which signed metadata names the record."""
 
     verdict: GateVerdict
     record: GateRecord
@@ -63,6 +62,15 @@ def gate_challenger(
 
     `run_id` is the training run behind the challenger, if there is one. Raises what reading the store raises.
     """
+    verdict, body = preview_gate(store, rules, champion=champion, challenger=challenger, run_id=run_id)
+    record = store.gates.record(champion=champion, challenger=challenger, decision=verdict.decision, body=body, actor=actor)
+    return GateOutcome(verdict, record, gate_record_sha256(record))
+
+
+def preview_gate(
+    store: Store, rules: GateRules, *, champion: str, challenger: str, run_id: str = ""
+) -> tuple[GateVerdict, dict[str, Any]]:
+    """What `gate_challenger` would decide and record, without a record: also by rules that nobody signed."""
     collector = _Collector(store, rules, champion, challenger, run_id)
     evidence = collector.collect()
     verdict = decide(rules, evidence)
@@ -76,13 +84,7 @@ def gate_challenger(
         "findings": [{**asdict(finding), **collector.display.get(finding.rule, {})} for finding in verdict.findings],
         "evidence": {rule_id: _evidence_to_json(found) for rule_id, found in evidence.by_rule.items()},
     }
-    record = store.gates.record(champion=champion, challenger=challenger, decision=verdict.decision, body=body, actor=actor)
-    return GateOutcome(verdict, record, hash_gate_body(record.body))
-
-
-def hash_gate_body(body: Mapping[str, Any]) -> str:
-    """SHA-256 of a recorded decision."""
-    return hashlib.sha256(canonical_json(dict(body))).hexdigest()
+    return verdict, body
 
 
 def replay_gate(rules: GateRules, record: GateRecord) -> GateVerdict:

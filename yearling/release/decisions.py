@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from yearling.store import Store
 
 ALLOW = "ALLOW"
+MAX_DECISIONS_SEARCHED = 1000
 
 
 def gate_record_sha256(record: GateRecord) -> str:
@@ -62,11 +63,18 @@ def check_decision(store: Store, release: Release, champion: Release | None, dec
 
 
 def _newest(store: Store, release: Release, champion: Release | None) -> GateRecord | None:
-    if not release.model_hash:
+    if champion is None:
         return None
-    records = store.gates.list(challenger=release.model_hash)
-    against = champion.model_hash if champion else ""
-    return next((record for record in records if record.champion == against), None)
+    records = store.gates.list(limit=MAX_DECISIONS_SEARCHED)
+    return next(
+        (record for record in records if _is_model(record.challenger, release) and _is_model(record.champion, champion)), None
+    )
+
+
+def _is_model(recorded: str, release: Release) -> bool:
+    """Whether a gate's record is about the model of a release: an adapter is recorded alone, or after the hash of its base."""
+    model_hash = release.model_hash
+    return bool(model_hash) and (recorded == model_hash or (release.kind == "adapter" and recorded.endswith(f"+{model_hash}")))
 
 
 def _require_overridable(record: GateRecord, release: Release) -> None:

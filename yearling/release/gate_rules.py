@@ -53,7 +53,7 @@ _KIND_KEYS: Mapping[str, frozenset[str]] = {
     "preference": _TEST_KEYS | {"margin"},
     "forgetting": _TEST_KEYS | {"exam", "budget", "min_cases"},
     "floor": frozenset({"exam", "statistic", "min", "min_cases"}),
-    "bounds": frozenset({"level", "known", "alpha"}),
+    "bounds": frozenset({"level", "known", "doubtful_bugs", "alpha"}),
     "kl": frozenset({"max", "min_tokens"}),
     "parity": frozenset({"max", "min_tokens"}),
     "incidents": frozenset(),
@@ -99,6 +99,8 @@ class GateRule:
     """The level of the clauses on which the challenger may have no bug."""
     known: KnownBugs = "forbid"
     """What about a clause on which the champion has bugs already: `forbid` any bug, or `tolerate` as many as now."""
+    doubtful_bugs: int = 0
+    """So many bugs on one clause do not break it yet: sampling alone gives them. They are no permission either."""
 
     @property
     def never_overridden(self) -> bool:
@@ -249,6 +251,7 @@ def _parse_rule(row: object, number: int) -> GateRule:
         min_tokens=_read_integer(row, "min_tokens", place, low=1, default=1),
         level=_read_choice(row, "level", place, ("bound", "default", "guideline"), default="bound"),
         known=_read_choice(row, "known", place, get_args(KnownBugs), default="forbid"),
+        doubtful_bugs=_read_integer(row, "doubtful_bugs", place, low=0, default=0),
     )
 
 

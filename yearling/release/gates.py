@@ -272,14 +272,19 @@ def _assess_bounds(rule: GateRule, found: BoundEvidence) -> tuple[GateDecision, 
     total = sum(clause.outputs for clause in found.clauses)
     broken = [clause for clause in found.clauses if clause.challenger]
     new = broken if rule.known == "forbid" else [clause for clause in broken if not clause.champion]
-    if new:
-        names = join_names([f"{clause.clause} ({clause.challenger} of {clause.outputs} answers)" for clause in new])
-        return "REJECT", f"The level {rule.level} of the behaviour spec is broken: {names}."
+    if shown := [clause for clause in new if clause.challenger > rule.doubtful_bugs]:
+        return "REJECT", f"The level {rule.level} of the behaviour spec is broken: {_list_bugs(shown)}."
     before, now = (sum(getattr(clause, arm) for clause in found.clauses) for arm in ("champion", "challenger"))
     counts = f"{now} of {total} answers break the level {rule.level} of the behaviour spec, {before} of the champion's"
     if now > before and _at_most(found.p_more, rule.alpha):
         return "REJECT", f"{counts} (p = {found.p_more:.4f})."
+    if new:
+        return "INCONCLUSIVE", f"A clause of the level {rule.level} may be broken, or chance alone did it: {_list_bugs(new)}."
     return "ALLOW", f"{counts}; no clause is broken that the champion keeps." if now else f"{counts}."
+
+
+def _list_bugs(clauses: Sequence[ClauseBugs]) -> str:
+    return join_names([f"{clause.clause} ({clause.challenger} of {_count(clause.outputs, 'answer')})" for clause in clauses])
 
 
 def _assess_incidents(found: IncidentEvidence) -> tuple[GateDecision, str]:

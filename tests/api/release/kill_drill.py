@@ -111,8 +111,31 @@ def run(rounds: int, data_dir: Path, source: Path, *, seed: int = 0) -> int:
     return total
 
 
+def run_first_starts(rounds: int, folder: Path, source: Path, *, seed: int = 0) -> None:
+    """Kill the first start of new installations, which makes the keys and signs Release 0, at random moments."""
+    rng = random.Random(seed)
+    for number in range(rounds):
+        data_dir = folder / str(number)
+        settings = load_settings(data_dir=data_dir)
+        names = install_twice(source, settings.models_dir)
+        server = Server(data_dir)
+        time.sleep(rng.uniform(1.0, 6.0))
+        server.kill()
+        signed = (data_dir / "release" / "trusted").exists()
+        server = Server(data_dir)
+        server.wait()
+        try:
+            if faults := faults_of(settings, server.address, names, []):
+                raise AssertionError(f"first start {number} (seed {seed}): {'; '.join(faults)}")
+        finally:
+            server.kill()
+        when = "after" if signed else "before"
+        print(f"first start {number}: killed {when} the first signature, consistent after the next start", file=sys.stderr)
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(dir=Path.home()) as folder:
         source_folder = Path.home() / ".cache" / "yearling-tests" / load_settings().model
+        run_first_starts(max(1, int(sys.argv[1]) // 2), Path(folder), source_folder)
         number_of_changes = run(int(sys.argv[1]), Path(folder) / "data", source_folder)
         print(f"{sys.argv[1]} kills, {number_of_changes} releases acknowledged, the signed state served after each")

@@ -6,6 +6,8 @@ import asyncio
 import io
 import zipfile
 
+import pytest
+
 from tests.api.auth_headers import add_person
 from tests.api.release import test_routes
 from tests.api.release.releasing import Site
@@ -13,6 +15,7 @@ from yearling.api.release import audit_routes
 from yearling.store.database.schema import audit_log
 
 
+@pytest.mark.slow
 async def test_log_is_verified_and_a_change_of_it_is_found(site: Site) -> None:
     _, as_reader = add_person(site.store, "Ren", "reader")
     async with site.serving() as server:

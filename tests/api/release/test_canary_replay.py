@@ -246,3 +246,42 @@ async def test_number_of_replayed_prompts_has_a_ceiling(store: Store, state: Sta
         await answered(store, state, 2)
         await asyncio.sleep(0.1)
     assert len(engine.requests) == 2
+
+
+async def test_request_that_comes_while_a_prompt_is_prepared_goes_first(store: Store, state: State) -> None:
+    """Somebody asks between the look for quiet and the answer, and stays for a while."""
+
+    class Activity:
+        quiet_s = 10.0
+        looks = 0
+
+        @property
+        def num_answers(self) -> int:
+            self.looks += 1
+            return int(1 < self.looks < 8)
+
+        def on_request(self, callback: Callable[[], None]) -> None:
+            pass
+
+    add_sample(store, "One?")
+    activity, seen = Activity(), []
+    engine = FakeEngine(lambda *_: seen.append(activity.looks) or "Fine.")  # type: ignore[func-returns-value]
+    pool = EnginePool.from_open_models([fake_served_model("new", engine)])
+    task = CanaryReplay(store, pool, activity, lambda: state, quiet_s=0.0, retry_pause_s=0.0)
+    task.start()
+    await answered(store, state, 1)
+    await task.close()
+    assert len(seen) == 1
+    assert seen[0] >= 8
+
+
+async def test_stopped_challenger_is_left_alone(store: Store, state: State) -> None:
+    add_sample(store, "One?")
+    stopped = {"new": "Too many refusals."}
+    engine = FakeEngine(["Fine."])
+    async with replaying(store, engine, state, is_stopped=lambda model: stopped.get(model, "")) as (task, _):
+        await asyncio.sleep(0.1)
+        assert (engine.requests, store.canaries.list(state.challenger or 0)) == ([], [])
+        stopped.clear()
+        task.wake()
+        await answered(store, state, 1)

@@ -23,4 +23,5 @@ def test_stops_end_every_answer_within_two_seconds(tmp_path: Path, default_model
 def test_server_that_is_killed_while_it_releases_serves_the_signed_state(tmp_path: Path, default_model: LocalModel) -> None:
     source = tmp_path / "source" / default_model.name
     shutil.copytree(default_model.folder, source)  # the drill links the files, which may be on another disk
+    kill_drill.run_first_starts(2, tmp_path / "first", source)
     assert kill_drill.run(5, tmp_path / "data", source) > 0

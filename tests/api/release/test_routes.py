@@ -101,6 +101,7 @@ async def test_broken_limit_is_refused_whatever_the_override(site: Site) -> None
         assert (found["decision"]["decision"], found["decision"]["override"]) == ("ALLOW", "")
 
 
+@pytest.mark.slow
 async def test_canary_is_started_reported_and_ended(site: Site) -> None:
     async with site.serving() as server:
         assert (await get(server, "/v1/releases/canary"))["release"] is None
@@ -115,6 +116,7 @@ async def test_canary_is_started_reported_and_ended(site: Site) -> None:
         assert (await get(server, f"/v1/releases/{number}"))["stage"] == "withdrawn"
 
 
+@pytest.mark.slow
 async def test_several_holders_sign_before_anything_changes(site: Site) -> None:
     async with site.serving():
         pass  # the first start signs release 0
@@ -143,6 +145,7 @@ async def test_several_holders_sign_before_anything_changes(site: Site) -> None:
         assert sorted(signed) == ["Ann", "owner"]
 
 
+@pytest.mark.slow
 async def test_change_is_cancelled_by_proposer_or_holder_alone(site: Site) -> None:
     async with site.serving():
         pass
@@ -193,6 +196,7 @@ async def test_only_holders_and_owners_stop(site: Site) -> None:
         await post(server, "/v1/releases/resume", 403, headers=as_max)
 
 
+@pytest.mark.slow
 async def test_second_person_becomes_a_key_holder(site: Site) -> None:
     _, as_ann = add_person(site.store, "Ann", "maintainer")
     as_owner = key_headers(site.store, site.owner)

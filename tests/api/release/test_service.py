@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,10 +16,13 @@ from tests.api.release.releasing import Site
 from tests.api.turn_client import exchange, text_of
 from yearling.api import ReleaseService
 from yearling.api.release import running_canary
+from yearling.clock import now_utc
 from yearling.errors import StorageFailed, UserError
 from yearling.inference import FakeEngine
 from yearling.release import Change, ReleaseAuthority, ReleaseState, is_in_canary
 from yearling.store import Store
+
+pytestmark = pytest.mark.slow  # each test signs metadata
 
 
 def named(site: Site, model: str) -> Site:
@@ -133,7 +137,7 @@ async def test_changed_champion_is_refused_and_others_answer_by_name(site: Site)
     site.weights("first").write_text("fiRst")
     async with site.serving() as server:
         (message,) = server.service.start_messages()
-        assert "The champion, Release 0, " in message
+        assert message.startswith("The champion first (release 0) is not served. ")
         assert "model.gguf was changed" in message
         assert "yearling release rollback" in message
         ready = await server.client.get("/readyz")
@@ -189,6 +193,22 @@ async def test_engine_that_loaded_something_else_than_the_champion_is_refused(si
         refused = await server.ask()
         assert (refused.status_code, refused.json()["error"]["code"]) == (500, "untrusted")
         assert "The hash of first is 000000000000, but release 0 names " in refused.text
+
+
+async def test_expired_metadata_serves_the_champion_and_says_what_to_renew(site: Site) -> None:
+    async with site.serving():
+        await start_canary(site)
+
+    def in_two_years(folder: Path, store: Store) -> ReleaseAuthority:
+        return ReleaseAuthority(folder, store, now=lambda: now_utc() + timedelta(days=730))
+
+    later = named(site, "third")
+    async with later.serving(later.service(open_authority=in_two_years)) as server:
+        messages = server.service.start_messages()
+        assert messages[0].startswith("The settings name third, but it was not released. Nothing can be changed now: ")
+        assert "expired" in messages[1]
+        assert await server.model_asked() == "first", "no challenger, and no other champion"
+        assert (await server.client.get("/v1/model-library")).json()["release_problem"]
 
 
 # Following
@@ -375,8 +395,8 @@ async def test_champion_answers_in_place_of_a_challenger_that_cannot(site: Site,
         assert await server.model_asked() == "first"
         if fault in ("changed", "broken"):
             (problem,) = server.service._problems.values()
-            assert problem.startswith(f"Release {number}, ")
-            assert "the champion answers in its place" in problem
+            assert problem.startswith("The challenger second is not served, and the champion answers in its place. ")
+            assert server.service._problems.keys() == {number}
             assert not server.service.problems(), "the champion is well"
 
 

@@ -13,6 +13,8 @@ from tests.api.release.releasing import Serving, Site
 from tests.api.turn_client import events_of, exchange, get_tree, start_turn, text_of
 from yearling.inference import FakeEngine, ScriptedAnswer
 
+pytestmark = pytest.mark.slow  # each test signs metadata
+
 ENDLESS = ScriptedAnswer("word ", delay_s=0.01, end_of_turn=False)
 
 

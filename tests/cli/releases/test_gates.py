@@ -17,7 +17,8 @@ from yearling.config import Settings
 from yearling.errors import BadInput, NotFound
 from yearling.evals import AssistantSubject, run_exam
 from yearling.inference import EnginePool, FakeEngine, fake_served_model
-from yearling.store import ExamRun, Store
+from yearling.release import ReleaseAuthority, default_rules_text, parse_rules
+from yearling.store import ExamRun, Store, new_release
 
 RULES = 'version = 1\n[[rule]]\nid = "numbers"\nversion = 1\nkind = "exam"\nrole = "target"\nexam = "numbers"\n'
 
@@ -43,22 +44,33 @@ def recorded(tmp_path: Path) -> list[Any]:
         return [gate.body for gate in store.gates.list()]
 
 
-def test_gate_by_rules_is_recorded(runs: list[ExamRun], tmp_path: Path) -> None:
+def test_gate_by_signed_rules_is_recorded(runs: list[ExamRun], tmp_path: Path) -> None:
+    old, new = (each.model_hash for each in runs)
+    default = run("gate", old, new)
+    assert default.exit_code == 1
+    assert "The quorum cannot release it without proof." in default.stderr
+    assert recorded(tmp_path)[0]["rules_sha256"] == parse_rules(default_rules_text()).sha256
+    with Store.open(Settings(data_dir=tmp_path)) as store:
+        first = new_release(created_by="y", title="", kind="model", model="old", model_hash="ab" * 32, program_version="0")
+        ReleaseAuthority(tmp_path / "release", store).bootstrap(first, store.people.owner(), rules=RULES)
+    result = run("gate", old, new, "--json")
+    assert result.exit_code == 0
+    printed, body = json.loads(result.stdout), recorded(tmp_path)[0]
+    assert printed["recorded"] is True
+    assert body["rules_sha256"] == parse_rules(RULES).sha256
+    assert {key: printed[key] for key in body} == body
+
+
+def test_other_rules_are_a_what_if(runs: list[ExamRun], tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text(RULES)
     old, new = (each.model_hash for each in runs)
     result = run("gate", old, new, "--rules", str(tmp_path / "rules.toml"))
     assert result.exit_code == 0
     assert "Proven: better by numbers; nothing else was checked." in result.stdout
-    again = json.loads(run("gate", old, new, "--rules", str(tmp_path / "rules.toml"), "--json").stdout)
-    bodies = recorded(tmp_path)
-    assert len(bodies) == 2
-    assert again["recorded"] is True
-    assert {key: again[key] for key in ("decision", "summary", "findings")} == {
-        key: bodies[0][key] for key in ("decision", "summary", "findings")
-    }
-    default = run("gate", old, new)
-    assert default.exit_code == 1
-    assert "The quorum cannot release it without proof." in default.stderr
+    assert "nothing was recorded" in result.stderr
+    printed = json.loads(run("gate", old, new, "--rules", str(tmp_path / "rules.toml"), "--json").stdout)
+    assert (printed["recorded"], printed["findings"][0]["paired"]["wins"]) == (False, 12)
+    assert recorded(tmp_path) == []
 
 
 def test_what_if_is_not_recorded(runs: list[ExamRun], tmp_path: Path) -> None:
@@ -77,7 +89,14 @@ def test_what_if_is_not_recorded(runs: list[ExamRun], tmp_path: Path) -> None:
 def test_mixed_missing_or_invalid_arguments_are_refused(runs: list[ExamRun], tmp_path: Path) -> None:
     old, new = (each.model_hash for each in runs)
     pair = f"{runs[0].id}:{runs[1].id}"
-    for arguments in ((), (old,), (old, new, "--target", pair), ("--guard", pair), ("--target", runs[0].id)):
+    for arguments in (
+        (),
+        (old,),
+        (old, new, "--target", pair),
+        ("--guard", pair),
+        ("--target", runs[0].id),
+        ("--target", pair, "--rules", "x"),
+    ):
         assert isinstance(run("gate", *arguments).exception, BadInput), arguments
     (tmp_path / "bad.toml").write_text("version = 1")
     for path in (tmp_path / "bad.toml", tmp_path / "missing.toml"):

@@ -135,6 +135,21 @@ def test_allowed_release_needs_no_override(run: Run, store: Store, tmp_path: Pat
     assert json.loads(run("show", "1", "--json").stdout)["decision"] == "ALLOW"
 
 
+def test_decision_about_an_adapter_on_its_base_counts(run: Run, store: Store, tmp_path: Path, base: LocalModel) -> None:
+    """Exams record an adapter after the hash of its base."""
+    adapter = install_adapter(tmp_path / "data", base, "run-1", 1)
+    served = f"{base.sha256}+{adapter}"
+    store.gates.record(champion=base.sha256, challenger="ab" * 32 + adapter, decision="ALLOW", body={}, actor="test")
+    with pytest.raises(Conflict, match="Not proven"):
+        run("promote", "run-1")
+    store.gates.record(champion=base.sha256, challenger=served, decision="ALLOW", body={}, actor="test")
+    assert "becomes the champion" in run("promote", "run-1").stderr
+    newer = install_adapter(tmp_path / "data", base, "run-2", 1)
+    store.gates.record(champion=served, challenger=newer, decision="ALLOW", body={}, actor="test")
+    assert "becomes the champion" in run("promote", "run-2").stderr
+
+
+@pytest.mark.slow
 def test_same_model_is_one_release_until_it_is_withdrawn(run: Run, tmp_path: Path, listed: Callable[[], dict[int, str]]) -> None:
     install_model(tmp_path / "data", "other")
     run("propose", "other")
@@ -195,6 +210,7 @@ def add_ann(run: Run, store: Store) -> None:
     assert "Done" in run("sign", "--stdin", typed=SECRET).stderr
 
 
+@pytest.mark.slow
 def test_two_people_decide_together(run: Run, store: Store, tmp_path: Path, listed: Callable[[], dict[int, str]]) -> None:
     add_ann(run, store)
     assert "2 of 2 key-holders decide" in run("key", "list").stderr
@@ -220,6 +236,7 @@ def test_two_people_decide_together(run: Run, store: Store, tmp_path: Path, list
             run(command)
 
 
+@pytest.mark.slow
 def test_key_that_is_kept_elsewhere_signs(run: Run, store: Store, tmp_path: Path) -> None:
     add_ann(run, store)
     store.people.add("Bea")

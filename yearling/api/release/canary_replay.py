@@ -75,17 +75,20 @@ class CanaryReplay:
         activity: GenerationActivity,
         state: Callable[[], CanaryState],
         *,
+        is_stopped: Callable[[str], str] = lambda model: "",
         after_pair: Callable[[], object] = lambda: None,
         quiet_s: float = 2.0,
         retry_pause_s: float = 5.0,
         idle_poll_s: float = 30.0,
     ) -> None:
-        """`state` names the releases that are compared now, and `after_pair` looks at the canary; both block, and run in threads.
+        """`state` names the releases that are compared now, `is_stopped` says why a model may not generate, and `after_pair`
+        looks at the canary. All three may block, and run in threads.
 
         `quiet_s`: how long nobody may have generated before an answer starts. `retry_pause_s`: pause after a failed attempt.
         `idle_poll_s`: how often to look for a new canary or new prompts.
         """
-        self._store, self._activity, self._state, self._after_pair = store, activity, state, after_pair
+        self._store, self._activity, self._state = store, activity, state
+        self._is_stopped, self._after_pair = is_stopped, after_pair
         self._latest = _LatestSample()
         self._assistant = Assistant(pool, self._latest, "canary")
         self.quiet_s, self.retry_pause_s, self.idle_poll_s = quiet_s, retry_pause_s, idle_poll_s
@@ -148,6 +151,8 @@ class CanaryReplay:
         if state.champion is None or state.challenger is None:
             return None
         champion, challenger = self._store.releases.get(state.champion), self._store.releases.get(state.challenger)
+        if self._is_stopped(challenger.model):
+            return None
         compared = (champion.number, challenger.number)
         if self._waiting[0] != compared or not self._waiting[1]:
             self._waiting = (compared, self._list_waiting(champion, challenger))

@@ -31,7 +31,7 @@ from yearling.config import Settings, load_settings
 from yearling.errors import Conflict, ModelStopped, NotFound, Unavailable, Untrusted, UserError
 from yearling.inference import ListedModel, ServedModel, save_default_model
 from yearling.records import Person
-from yearling.release import ReleaseAuthority, ServingChecks, default_rules_text, is_in_canary, release_name
+from yearling.release import ReleaseAuthority, ServingChecks, default_rules_text, is_in_canary
 from yearling.tracebacks import describe_exception
 
 if TYPE_CHECKING:
@@ -428,11 +428,11 @@ class ReleaseService:
         state = self._state
         if state is not None and release.number == state.champion:
             problem = (
-                f"The champion, {release_name(release)}, is not served. {error} Repair it, or go back with "
+                f"The champion {release.model} (release {release.number}) is not served. {error} Or go back with "
                 "`yearling release rollback`. Other models answer when they are asked for by name."
             )
         else:
-            problem = f"{release_name(release)} is not served, and the champion answers in its place. {error}"
+            problem = f"The challenger {release.model} is not served, and the champion answers in its place. {error}"
         if self._problems.get(release.number) != problem:
             _log.error("release_not_served", release=release.number, model=release.model, error=str(error))
         self._problems[release.number] = problem

@@ -17,7 +17,7 @@ from yearling.errors import BadInput
 
 if TYPE_CHECKING:
     from yearling.config import Settings
-    from yearling.release import GateRules, GateVerdict
+    from yearling.release import GateVerdict
     from yearling.store import ExamRun, Store
 
 CHAMPION = typer.Argument(None, help="Name or hash of the model that is served now.")
@@ -27,7 +27,7 @@ CHALLENGER = typer.Argument(None, help="Name or hash of the model that may repla
 def gate(
     champion: str | None = CHAMPION,
     challenger: str | None = CHALLENGER,
-    rules: Path | None = typer.Option(None, "--rules", help="File of rules; default: the rules that Yearling brings."),
+    rules: Path | None = typer.Option(None, "--rules", help="What-if: a file of other rules than the signed ones."),
     run: str = typer.Option("", "--run", help="Id of the training run behind the challenger, which may have recorded its KL."),
     target: list[str] = typer.Option(
         [],
@@ -47,39 +47,43 @@ def gate(
 ) -> None:
     """Decide by the rules whether a challenger may replace the champion, and record the decision.
 
-    The rules name the exams; the newest comparable runs of both models count, and a missing one is named with its command. With
-    `--target` and `--guard` the command decides over these runs instead and records nothing. The decision is ALLOW, REJECT or
-    INCONCLUSIVE. Exit code 1 unless it is ALLOW."""
-    from yearling.loop import decide_what_if, gate_challenger, resolve_model_hash
+    The rules are those that the key-holders signed, or Yearling's own. They name the exams; the newest comparable runs of both
+    models count, and a missing one is named with its command. With `--rules`, or with `--target` and `--guard`, the command says
+    what other rules or these runs would decide, and records nothing. The decision is ALLOW, REJECT or INCONCLUSIVE. Exit code 1
+    unless it is ALLOW."""
+    from yearling.loop import decide_what_if, gate_challenger, preview_gate, resolve_model_hash
+    from yearling.release import parse_rules
     from yearling.store import Store
 
-    is_what_if = bool(target or guard)
-    if is_what_if == bool(champion or challenger) or bool(champion) != bool(challenger):
+    names_runs = bool(target or guard)
+    if names_runs == bool(champion or challenger) or bool(champion) != bool(challenger) or (names_runs and rules):
         raise BadInput(
             "Name the champion and the challenger, or pairs of runs.",
             advice="Use `yearling exam gate CHAMPION CHALLENGER`, or `yearling exam gate --target RUN1:RUN2` for a what-if.",
         )
-    with Store.open(load_settings(data_dir=data_dir)) as store:
-        if is_what_if:
+    settings = load_settings(data_dir=data_dir)
+    details: dict[str, Any] = {"recorded": False}
+    display: dict[str, dict[str, object]] = {}
+    with Store.open(settings) as store:
+        if names_runs:
             pairs = [[_find_run_pair(store, pair) for pair in chosen] for chosen in (target, guard)]
             verdict, display = decide_what_if(store, *pairs, margin=margin)
-            details: dict[str, Any] = {"recorded": False}
         else:
-            outcome = gate_challenger(
-                store,
-                _read_rules(rules),
-                champion=resolve_model_hash(store, champion or ""),
-                challenger=resolve_model_hash(store, challenger or ""),
-                actor=store.people.owner().id,
-                run_id=run,
-            )
-            verdict, display = outcome.verdict, {}
-            details = {"recorded": True, "id": outcome.record.id, "sha256": outcome.sha256, **outcome.record.body}
+            models = {"champion": champion or "", "challenger": challenger or ""}
+            hashes = {role: resolve_model_hash(store, name) for role, name in models.items()}
+            if rules is not None:
+                verdict, body = preview_gate(store, parse_rules(_read_file(rules)), run_id=run, **hashes)
+                details |= body
+            else:
+                signed = parse_rules(_signed_rules_text(settings, store))
+                outcome = gate_challenger(store, signed, actor=store.people.owner().id, run_id=run, **hashes)
+                verdict = outcome.verdict
+                details = {"recorded": True, "id": outcome.record.id, "sha256": outcome.sha256, **outcome.record.body}
     if as_json:
         findings = [{**asdict(finding), **display.get(finding.rule, {})} for finding in verdict.findings]
         print_json({**asdict(verdict), "findings": findings, **details})
     else:
-        _print_verdict(verdict, is_what_if)
+        _print_verdict(verdict, is_what_if=not details["recorded"])
     raise typer.Exit(0 if verdict.decision == "ALLOW" else 1)
 
 
@@ -134,18 +138,22 @@ async def _run_drift(settings: Settings, challenger: str | None, champion: str, 
             await trained_pool.close()
 
 
-def _read_rules(path: Path | None) -> GateRules:
-    from yearling.release import default_rules_text, parse_rules
+def _signed_rules_text(settings: Settings, store: Store) -> str:
+    """The rules that the quorum signed, or Yearling's own where nothing is signed yet."""
+    from yearling.release import ReleaseAuthority, default_rules_text
 
-    if path is None:
-        return parse_rules(default_rules_text())
+    authority = ReleaseAuthority(settings.data_dir / "release", store)
+    return (authority.state().rules if authority.exists() else "") or default_rules_text()
+
+
+def _read_file(path: Path) -> str:
     try:
-        return parse_rules(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} cannot be read: {error}.", advice="Name a TOML file of rules.", param="rules") from None
 
 
-def _print_verdict(verdict: GateVerdict, is_what_if: bool) -> None:
+def _print_verdict(verdict: GateVerdict, *, is_what_if: bool) -> None:
     out.print(verdict.decision, style="bold")
     out.print(verdict.summary, markup=False, highlight=False, soft_wrap=True)
     print_table(
