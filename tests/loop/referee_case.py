@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,10 +104,16 @@ async def add_spec_run(store: Store, sample_id: str | None = None) -> str:
     return run.id
 
 
-def rewrite(path: Path, target: Path, changes: dict[str, Callable[[bytes], bytes | None]]) -> Path:
+def rewrite(
+    path: Path,
+    target: Path,
+    changes: Mapping[str, Callable[[bytes], bytes | None]],
+    *,
+    change_manifest: Callable[[bytes], dict[str, Any]] = json.loads,
+) -> Path:
     """A copy of an export with changed members and a manifest that fits them: what a dishonest installation could hand out."""
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w") as copy:
-        manifest = json.loads(source.read("manifest.json"))
+        manifest = change_manifest(source.read("manifest.json"))
         for name in list(manifest["files"]):
             content: bytes | None = source.read(name)
             if name in changes:

@@ -14,6 +14,7 @@ from yearling.errors import Conflict
 from yearling.feedback import FeedbackLog
 from yearling.loop import CanaryReport, assess_canary, collect_comparisons, stop_canary_if_due
 from yearling.loop.canary import MONITOR_SHARES, MonitorReport
+from yearling.release import StopSwitch
 from yearling.store import CanaryArm, CanaryObservation, CanarySource, Store, new_release
 
 
@@ -21,20 +22,6 @@ from yearling.store import CanaryArm, CanaryObservation, CanarySource, Store, ne
 class State:
     champion: int | None
     challenger: int | None
-
-
-class Switch:
-    """Remembers what was stopped, as the real one does in a file."""
-
-    def __init__(self) -> None:
-        self.stopped: dict[str | None, tuple[str, str]] = {}
-
-    def stop(self, model: str | None, *, actor: str, reason: str) -> object:
-        self.stopped[model] = (actor, reason)
-        return None
-
-    def reason(self, model: str) -> str:
-        return self.stopped.get(model, ("", ""))[1]
 
 
 @pytest.fixture
@@ -202,14 +189,15 @@ def test_choices_between_both_models_are_collected_once(store: Store, state: Sta
     assert (report.replayed_pairs, report.live_pairs) == (0, 0), "a choice is no answer to a replayed prompt"
 
 
-def test_automatic_stop_happens_once_and_is_in_the_audit_log(store: Store, state: State) -> None:
-    switch = Switch()
+def test_automatic_stop_happens_once_and_is_in_the_audit_log(store: Store, state: State, tmp_path: Path) -> None:
+    switch = StopSwitch(tmp_path)
     assert not stop_canary_if_due(store, switch, assess_canary(store, state))
     observe(store, state, [()] * 30, [("empty",)] * 30)
     report = assess_canary(store, state)
     assert stop_canary_if_due(store, switch, report)
     assert not stop_canary_if_due(store, switch, report)
-    assert switch.stopped == {"bb": ("yearling", report.reason)}
+    (notice,) = switch.notices()
+    assert (notice.model, notice.reason) == ("bb", report.reason)
     entry = store.audit.entries()[-1]
     assert (entry.actor, entry.action, entry.subject) == ("yearling", "canary.stop", str(state.challenger))
 

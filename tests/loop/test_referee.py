@@ -196,6 +196,15 @@ def test_damaged_files_are_refused(exported: Exported, tmp_path: Path) -> None:
             check_audit_export(tmp_path / "bad.zip")
 
 
+def test_a_member_that_is_not_the_one_of_the_manifest_is_refused(exported: Exported, tmp_path: Path) -> None:
+    with zipfile.ZipFile(exported.path) as source, zipfile.ZipFile(tmp_path / "other.zip", "w") as copy:
+        for name in source.namelist():
+            content = source.read(name)
+            copy.writestr(name, content.replace(b"release.create", b"release.delete") if name == "audit.jsonl" else content)
+    with pytest.raises(Untrusted, match=r"audit\.jsonl is not the file that the manifest lists"):
+        check_audit_export(tmp_path / "other.zip")
+
+
 def test_names_that_leave_the_folder_and_bombs_are_refused(tmp_path: Path) -> None:
     for number, (name, size) in enumerate({"../out.txt": 3, "/etc/x": 3, "a" * 300: 3, "bomb.jsonl": 4 << 30}.items()):
         path = tmp_path / f"{number}.zip"
@@ -214,3 +223,72 @@ def test_an_export_has_a_ceiling_and_replaces_nothing(exported: Exported, tmp_pa
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(Conflict, match="exists already"):
         write_audit_export(exported.store, exported.installation.folder, exported.path)
+
+
+def test_other_code_that_wrote_the_export_is_named_when_something_differs(exported: Exported, tmp_path: Path) -> None:
+    def other_code(content: bytes) -> dict[str, Any]:
+        manifest: dict[str, Any] = json.loads(content)
+        manifest["program"]["code"] = {"sha256": "00" * 32, "commit": "ab" * 20, "version": "0.1.0"}
+        return manifest
+
+    for name, changes in {"same": {}, "other": {"audit.jsonl": edit_line(3, actor="somebody")}}.items():
+        path = rewrite(exported.path, tmp_path / f"{name}.zip", changes, change_manifest=other_code)
+        programs = check_audit_export(path).programs
+        assert (programs == ()) == (name == "same")
+        assert all(f"git worktree add ../yearling-0.1.0-{'ab' * 6} {'ab' * 20} &&" in sentence for sentence in programs)
+    path = rewrite(exported.path, tmp_path / "evil.zip", changes, change_manifest=lambda content: {
+        **other_code(content), "program": {"version": "0.1.0", "code": {"commit": "$(rm -rf ~)", "sha256": "1"}}
+    })  # fmt: skip
+    assert check_audit_export(path).programs == ("Other code wrote the export, and it does not say which.",)
+
+
+JUNK: tuple[Any, ...] = (None, -1, 10**30, "x", "../../x", [], {}, [[]], 0.5, True, "\x00", "\ud800")
+
+
+def put_junk(value: Any, rng: random.Random) -> Any:
+    """The JSON value with one value in it replaced, texts that hold JSON included."""
+    if isinstance(value, dict) and value and rng.random() < 0.9:
+        key = rng.choice(sorted(value))
+        return {**value, key: put_junk(value[key], rng)}
+    if isinstance(value, list) and value and rng.random() < 0.8:
+        index = rng.randrange(len(value))
+        return [*value[:index], put_junk(value[index], rng), *value[index + 1 :]]
+    if isinstance(value, str) and value[:1] in ("{", "[") and rng.random() < 0.7:
+        return json.dumps(put_junk(json.loads(value), rng))
+    return rng.choice(JUNK)
+
+
+def check_junk(exported: Exported, folder: Path, count: int, seed: int) -> None:
+    """Replace a value somewhere in the records `count` times: each export is refused with advice or checked to its end."""
+    rng, found = random.Random(seed), 0
+    before = sorted(path.name for path in folder.parent.iterdir())
+    names = [name for name in exported.names() if name.endswith((".jsonl", ".json")) and name != "manifest.json"]
+    for number in range(count):
+        name = rng.choice(names)
+
+        def change(content: bytes) -> bytes:
+            lines = content.splitlines()
+            if not lines:
+                return b"[]\n"
+            index = rng.randrange(len(lines))
+            lines[index] = json.dumps(put_junk(json.loads(lines[index]), rng)).encode()
+            return b"\n".join(lines) + b"\n"
+
+        path = rewrite(exported.path, folder / f"{number}.zip", {name: change})
+        try:
+            found += not check_audit_export(path).ok
+        except UserError:
+            found += 1
+        path.unlink()
+    print(f"{found} of {count} were refused or reported")
+    assert found > count / 3  # the others are in fields on which no figure rests, such as the time that an answer took
+    assert sorted(path.name for path in folder.parent.iterdir()) == before
+
+
+def test_junk_in_the_records_is_refused_or_reported(exported: Exported, tmp_path: Path) -> None:
+    check_junk(exported, tmp_path, 12, seed=1)
+
+
+@pytest.mark.drill
+def test_much_junk_in_the_records_is_refused_or_reported(exported: Exported, tmp_path: Path) -> None:
+    check_junk(exported, tmp_path, 300, seed=2)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.evals.sample_exams import make_exam
-from tests.loop.referee_case import add_spec_run, served
+from tests.loop.referee_case import RULES, add_spec_run, served
 from tests.release.conftest import Installation
 from tests.tasks.records import add_answer
 from yearling.cli.releases.lineage import read_stages
@@ -63,7 +63,7 @@ def test_the_reason_of_an_incident_is_withheld_and_its_case_is_not(alone: Instal
     store, owner = alone.store, alone.owner.id
     opened = store.incidents.open(owner, sample_id="s", model="m", model_hash="h", reason="It insulted Zoequux")
     store.incidents.dismiss(opened.id, reviewed_by=owner, review="No fault.")
-    alone.authority.propose(Change(kind="rules", rules="version = 1"), actor=owner)
+    alone.authority.propose(Change(kind="rules", rules=RULES), actor=owner)
     written = write_audit_export(store, alone.folder, tmp_path / "audit.zip")
     assert (written.withheld, written.has_consensus) == (1, False)
     with zipfile.ZipFile(tmp_path / "audit.zip") as archive:

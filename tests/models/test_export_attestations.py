@@ -105,6 +105,8 @@ def test_a_changed_byte_in_any_file_is_found(export: Path, name: str, key: Path,
     result = verify_export(export, public_key=tmp_path / "own.pem")
     assert not result.ok
     assert any(name in fault or "signature" in fault for fault in result.faults)
+    is_listed = name in ("adapter.gguf", "system-card.md")
+    assert (f"{name} is not the file that model.cdx.json lists." in result.faults) == is_listed
 
 
 def test_added_removed_and_linked_files_are_found(export: Path) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.release.conftest import PASSPHRASE, UNPROVEN, Installation
+from tests.release.conftest import UNPROVEN, Installation
 from yearling.errors import BadInput, Conflict, NotAllowed, NotFound, Untrusted
-from yearling.release import Change, ReleaseAuthority, write_key_file
-from yearling.release.key_files import open_private_key, signer_of
+from yearling.release import Change, ReleaseAuthority, default_rules_text
 from yearling.store import release_bytes
 
 
@@ -130,125 +130,6 @@ def test_only_one_change_is_pending_and_its_proposer_or_a_holder_cancels_it(quor
     quorum.authority.cancel(pending.id, actor=quorum.owner.id)
 
 
-def test_passphrase_and_person_guard_a_stored_key(alone: Installation) -> None:
-    guest = alone.store.people.add("Guest").id
-    pending = alone.change("promote", alone.release("learnt"), actor=guest)
-    assert not pending.is_published, "another person's proposal is not signed for the holder"
-    with pytest.raises(NotAllowed, match="Only owner"):
-        alone.authority.sign_with_stored_key(pending.id, alone.key_of("owner"), passphrase="", actor=guest)
-    alone.authority.protect_key(alone.key_of("owner"), passphrase=PASSPHRASE, actor=alone.owner.id)
-    for wrong in ("", "wrong horse battery staple"):
-        with pytest.raises(NotAllowed):
-            alone.authority.sign_with_stored_key(pending.id, alone.key_of("owner"), passphrase=wrong, actor=alone.owner.id)
-    assert alone.sign(pending, "owner").is_published
-
-
-def test_signature_that_was_made_elsewhere_counts(quorum: Installation, tmp_path: Path) -> None:
-    person = quorum.store.people.add("Cleo")
-    public = write_key_file(tmp_path / "cleo.pem", PASSPHRASE)
-    assert b"ENCRYPTED" in (tmp_path / "cleo.pem").read_bytes()
-    with pytest.raises(Conflict, match="exists already"):
-        write_key_file(tmp_path / "cleo.pem", PASSPHRASE)
-    from yearling.release import HolderKey
-
-    pending = quorum.change("keys", add=(HolderKey(public=public, name="Cleo", person_id=person.id),))
-    pending = quorum.sign(quorum.sign(pending, "Ann"), "Bea")
-    assert pending.is_published
-    cleo = next(holder for holder in quorum.authority.state().holders if holder.name == "Cleo")
-    assert (cleo.is_stored, cleo.person_id) == (False, person.id)
-
-    pending = quorum.change("promote", quorum.release("learnt"))
-    signer = signer_of(open_private_key((tmp_path / "cleo.pem").read_bytes(), PASSPHRASE))
-    payload = quorum.authority.signing_bytes(pending.id)
-    signature = signer.sign(payload).signature
-    for wrong in ("00" * 64, "xyz", "", signature + ":" + signature, signature[:-2]):
-        with pytest.raises(BadInput):
-            quorum.authority.add_signature(pending.id, cleo.key_id, wrong, actor=person.id)
-    with pytest.raises(BadInput, match="none of a key-holder"):
-        quorum.authority.add_signature(pending.id, "ab" * 32, signature, actor=person.id)
-    assert quorum.authority.add_signature(pending.id, cleo.key_id, signature, actor=person.id).signed_by == (cleo.key_id,)
-    assert quorum.sign(pending, "Ann").is_published
-
-
-def test_key_file_signs_a_change_of_keys_with_both_of_its_parts(alone: Installation, tmp_path: Path) -> None:
-    from yearling.release import HolderKey
-
-    public = write_key_file(tmp_path / "new.pem", PASSPHRASE)
-    replacement = HolderKey(public=public, name="owner", person_id=alone.owner.id)
-    pending = alone.change("keys", add=(replacement,))  # rotation: the person's old key goes
-    assert (pending.is_published, pending.role) == (False, "root"), "the new key has to sign as well"
-    assert alone.authority.signing_bytes(pending.id).count(b"\n") == 1
-    done = alone.authority.sign_with_key_file(pending.id, tmp_path / "new.pem", passphrase=PASSPHRASE)
-    assert done.is_published or alone.sign(pending, "owner").is_published
-    (holder,) = alone.authority.state().holders
-    assert not holder.is_stored
-
-
-def test_revoked_key_no_longer_counts(quorum: Installation) -> None:
-    revoked = quorum.key_of("Bea")
-    pending = quorum.change("keys", revoke=(revoked,))
-    quorum.sign(quorum.sign(pending, "Ann"), "owner")
-    assert {holder.name for holder in quorum.authority.state().holders} == {"Ann", "owner"}
-    assert "key.revoke" in quorum.actions()
-    pending = quorum.sign(quorum.change("promote", quorum.release("learnt")), "Ann")
-    with pytest.raises(BadInput, match="none of a key-holder"):
-        quorum.sign(pending, "Bea")
-    assert quorum.authority.pending()[0].signed_by == (quorum.key_of("Ann"),)
-    assert quorum.sign(pending, "owner").is_published
-
-
-def test_new_threshold_needs_the_old_quorum_and_its_own(quorum: Installation) -> None:
-    pending = quorum.change("keys", threshold=3)
-    pending = quorum.sign(quorum.sign(pending, "Ann"), "Bea")
-    assert (pending.is_published, pending.threshold) == (False, 3)
-    assert quorum.sign(pending, "owner").is_published
-    assert quorum.authority.state().threshold == 3
-    pending = quorum.change("keys", threshold=1)
-    assert not quorum.sign(quorum.sign(pending, "Ann"), "Bea").is_published, "the old quorum is three"
-    assert quorum.sign(pending, "owner").is_published
-
-
-@pytest.mark.parametrize("threshold", [0, 2, -1])
-def test_impossible_threshold_is_refused(alone: Installation, threshold: int) -> None:
-    with pytest.raises(BadInput, match="threshold"):
-        alone.change("keys", threshold=threshold)
-
-
-def test_person_has_one_key(quorum: Installation) -> None:
-    bea = next(holder for holder in quorum.authority.state().holders if holder.name == "Bea")
-    old = quorum.key_of("Bea")
-    (quorum.folder / "keys" / f"{old}.json").rename(quorum.folder / "away.json")
-    second = quorum.authority.create_key(quorum.store.people.get(bea.person_id), passphrase=PASSPHRASE)
-    pending = quorum.change("keys", add=(quorum.authority.holder_key(second.key_id),))
-    assert quorum.sign(quorum.sign(pending, "Ann"), "owner").is_published
-    ids = {holder.key_id for holder in quorum.authority.state().holders}
-    assert second.key_id in ids
-    assert old not in ids
-    assert len(ids) == 3
-
-
-def test_second_holder_needs_protected_keys(alone: Installation) -> None:
-    ann = alone.store.people.add("Ann")
-    with pytest.raises(Conflict, match="each key is protected"):
-        alone.authority.create_key(ann, passphrase="")
-    with pytest.raises(BadInput, match="12 characters"):
-        alone.authority.create_key(ann, passphrase="short")
-    key = alone.authority.create_key(ann, passphrase=PASSPHRASE)
-    with pytest.raises(Conflict, match="not protected"):
-        alone.change("keys", add=(alone.authority.holder_key(key.key_id),))
-
-
-def test_online_key_is_rotated(alone: Installation) -> None:
-    before = sorted(path.name for path in (alone.folder / "keys").glob("*.pem"))
-    assert alone.change("keys", online=alone.authority.new_online_key()).is_published
-    for name in before:
-        (alone.folder / "keys" / name).unlink()
-    alone.clock.advance(days=2)
-    alone.authority.renew_online()
-    alone.change("promote", alone.release("learnt"))
-    assert alone.reopen().state().problem == ""
-
-
 @pytest.mark.slow
 def test_server_renews_its_own_roles_daily_and_the_log_stays_quiet(alone: Installation) -> None:
     before, actions = alone.authority.state().expires, alone.actions()
@@ -289,7 +170,7 @@ def test_expired_signatures_of_holders_are_renewed_by_the_quorum(quorum: Install
     assert "key-holders" in state.problem
     assert state.champion == 0
     with pytest.raises(Conflict, match="Nothing can be changed now"):
-        quorum.change("rules", rules="")
+        quorum.change("rules", rules=default_rules_text())
     pending = quorum.change("renew")
     assert not quorum.sign(pending, "Ann").is_published
     assert quorum.sign(pending, "owner").is_published
@@ -328,10 +209,30 @@ def test_only_proven_releases_are_promoted_without_an_override(alone: Installati
         alone.change("start_canary", number)
 
 
-def test_rules_of_the_gate_are_signed(alone: Installation) -> None:
-    text = "version = 2\n"
+def test_rules_of_the_gate_are_signed_and_decisions_by_others_do_not_count(alone: Installation) -> None:
+    from yearling.release import find_decision
+
+    text = default_rules_text() + "\n# signed\n"
     assert alone.change("rules", rules=text).is_published
-    assert alone.reopen().state().rules == text
+    state = alone.reopen().state()
+    assert state.rules == text
+    for wrong in ("", "version = 1", "[", "x" * 300_000):
+        with pytest.raises(BadInput):
+            alone.change("rules", rules=wrong)
+    release, champion = alone.store.releases.get(alone.release("learnt")), state.releases[0]
+    for rules, is_counted in ((default_rules_text(), False), (text, True)):
+        body = {"rules_sha256": hashlib.sha256(rules.encode()).hexdigest()}
+        alone.store.gates.record(
+            champion=champion.model_hash, challenger=release.model_hash, decision="ALLOW", body=body, actor="test"
+        )
+        if is_counted:
+            decision = find_decision(alone.store, release, champion, rules=state.rules)
+            assert alone.change("promote", release.number, decision=decision).is_published
+        else:
+            with pytest.raises(Conflict, match="Not proven"):
+                find_decision(alone.store, release, champion, rules=state.rules)
+            with pytest.raises(Conflict):
+                alone.change("promote", release.number, decision=find_decision(alone.store, release, champion))
 
 
 def test_audit_head_stands_in_the_signed_state(alone: Installation) -> None:
@@ -412,32 +313,6 @@ def test_lost_folder_of_several_holders_is_not_replaced_silently(quorum: Install
     assert (state.champion, len(state.holders)) == (0, 1)
 
 
-def test_key_id_is_that_of_the_specification() -> None:
-    from securesystemslib.signer import CryptoSigner
-
-    from yearling.release import HolderKey
-
-    key = CryptoSigner.generate_ed25519().public_key
-    assert HolderKey(public=key.keyval["public"], name="Ann", person_id="1").key_id == key.keyid
-
-
-def test_lost_online_key_refuses_the_last_signature_and_is_replaced(quorum: Installation) -> None:
-    pending = quorum.sign(quorum.change("promote", quorum.release("learnt")), "Ann")
-    for path in (quorum.folder / "keys").glob("*.pem"):
-        path.unlink()
-    with pytest.raises(NotFound, match="online key"):
-        quorum.sign(pending, "Bea")
-    with pytest.raises(NotFound, match="online key"):
-        quorum.authority.renew_online(is_forced=True)
-    assert (quorum.reopen().state().champion, quorum.authority.state().problem) == (0, "")
-    quorum.authority.cancel(pending.id, actor=quorum.owner.id)
-    quorum.clock.advance(days=8)
-    assert quorum.authority.state().problem
-    pending = quorum.change("keys", online=quorum.authority.new_online_key())
-    assert quorum.sign(quorum.sign(pending, "Ann"), "Bea").is_published
-    assert quorum.reopen().state().problem == ""
-
-
 def test_change_that_cannot_be_published_now_does_not_stop_the_server(
     quorum: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -485,3 +360,39 @@ def test_importing_the_room_is_light() -> None:
     code = "import sys, yearling.release, yearling.cli.main; print(sorted({'tuf', 'cryptography'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_readers_in_other_threads_see_whole_versions_only(alone: Installation) -> None:
+    number = alone.release("learnt")
+    alone.change("promote", number)
+    is_done = threading.Event()
+    faults: list[object] = []
+    seen: set[tuple[int, int | None]] = set()
+
+    def read(authority: ReleaseAuthority) -> None:
+        last = 0
+        while not is_done.is_set():
+            try:
+                state = authority.state()
+            except Exception as error:
+                faults.append(error)
+                return
+            seen.add((state.version, state.champion))
+            if state.problem or state.version < last:
+                faults.append((state.version, last, state.problem))
+            last = state.version
+
+    others = [ReleaseAuthority(alone.folder, alone.store, now=alone.clock) for _ in range(2)]
+    threads = [threading.Thread(target=read, args=(authority,)) for authority in (*others, alone.authority)]
+    for thread in threads:
+        thread.start()
+    for _ in range(8):
+        alone.change("rollback")
+        alone.authority.renew_online(is_forced=True)
+    is_done.set()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert {champion for version, champion in seen if version % 2 == 0} == {number}
+    assert {champion for version, champion in seen if version % 2 == 1} == {0}

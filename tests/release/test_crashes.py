@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.release.conftest import Installation, opened
-from yearling.release import ReleaseAuthority
+from yearling.release import ReleaseAuthority, default_rules_text
 from yearling.release.publication import PUBLICATION_STEPS
 
 ROOT = Path(__file__).parents[2]
 
+RULES = default_rules_text()
 KINDS = ("promote", "rollback", "resume", "threshold", "online", "rules")
 
 
@@ -53,7 +54,7 @@ def make_change(installation: Installation, kind: str) -> None:
         case "promote":
             installation.change("promote", 2)
         case "rules":
-            installation.change("rules", rules="version = 1")
+            installation.change("rules", rules=RULES)
         case _:
             installation.change(kind)
 
@@ -94,7 +95,7 @@ def check_after(installation: Installation, kind: str, step: str, version: int) 
     for change in installation.authority.pending():
         installation.authority.cancel(change.id, actor=installation.owner.id)
     make_change(installation, "rules")  # everything still works
-    assert installation.reopen().state().rules == "version = 1", where
+    assert installation.reopen().state().rules == RULES, where
 
 
 @pytest.mark.slow

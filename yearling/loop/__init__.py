@@ -18,7 +18,6 @@ from yearling.loop.gating import (
     GateOutcome,
     decide_what_if,
     gate_challenger,
-    hash_gate_body,
     preview_gate,
     recompute_evidence,
     replay_gate,

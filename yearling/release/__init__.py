@@ -3,6 +3,7 @@
 from yearling.release.audit_trail import logged_change
 from yearling.release.authority import ReleaseAuthority
 from yearling.release.canary import CANARY_STAGES, CanaryPlan, is_in_canary, plan_canary
+from yearling.release.changes import rollback_target
 from yearling.release.decisions import check_decision, find_decision, gate_record_sha256
 from yearling.release.drafts import ReleaseLineage, find_lineage, new_draft, release_name, store_draft
 from yearling.release.gate_rules import (
@@ -96,6 +97,7 @@ __all__ = [
     "plan_canary",
     "read_history",
     "release_name",
+    "rollback_target",
     "store_draft",
     "write_key_file",
 ]

@@ -27,12 +27,15 @@ def gate_record_sha256(record: GateRecord) -> str:
     return hashlib.sha256(canonical_json({**asdict(record), "created_utc": record.created_utc.isoformat()})).hexdigest()
 
 
-def find_decision(store: Store, release: Release, champion: Release | None, *, override: str = "") -> ReleaseDecision:
+def find_decision(
+    store: Store, release: Release, champion: Release | None, *, override: str = "", rules: str = ""
+) -> ReleaseDecision:
     """The newest decision of the gate about this release against the champion, as a promotion states it.
 
+    `rules` is the signed text of the rules (`ReleaseState.rules`): a decision by other rules does not count. Without it any does.
     Raises Conflict ("Not proven ...") if it is not ALLOW and no reason for an override is given, or if it cannot be overridden.
     """
-    record = _newest(store, release, champion)
+    record = _newest(store, release, champion, rules)
     if record is None:
         if not override:
             raise _not_proven(release, f"nobody has compared release {release.number} with the champion")
@@ -46,29 +49,34 @@ def find_decision(store: Store, release: Release, champion: Release | None, *, o
     return ReleaseDecision(gate=record.id, gate_sha256=decision.gate_sha256, decision=record.decision, override=override)
 
 
-def check_decision(store: Store, release: Release, champion: Release | None, decision: ReleaseDecision | None) -> None:
+def check_decision(
+    store: Store, release: Release, champion: Release | None, decision: ReleaseDecision | None, *, rules: str
+) -> None:
     """Check a decision against the records. `decision` is None for a canary, which only a final rejection prevents.
 
     Raises Conflict if it does not say what the newest record says, or lacks an override that it needs.
     """
-    record = _newest(store, release, champion)
+    record = _newest(store, release, champion, rules)
     if record is not None and record.decision != ALLOW:
         _require_overridable(record, release)
     if decision is None:
         return
-    if find_decision(store, release, champion, override=decision.override) != decision:
+    if find_decision(store, release, champion, override=decision.override, rules=rules) != decision:
         raise Conflict(
             f"The decision on release {release.number} is not the newest one of the gate.", advice="Propose the change again."
         )
 
 
-def _newest(store: Store, release: Release, champion: Release | None) -> GateRecord | None:
+def _newest(store: Store, release: Release, champion: Release | None, rules: str) -> GateRecord | None:
     if champion is None:
         return None
+    rules_sha256 = hashlib.sha256(rules.encode()).hexdigest()
     records = store.gates.list(limit=MAX_DECISIONS_SEARCHED)
-    return next(
-        (record for record in records if _is_model(record.challenger, release) and _is_model(record.champion, champion)), None
-    )
+    for record in records:
+        is_by_these_rules = not rules or record.body.get("rules_sha256") == rules_sha256
+        if is_by_these_rules and _is_model(record.challenger, release) and _is_model(record.champion, champion):
+            return record
+    return None
 
 
 def _is_model(recorded: str, release: Release) -> bool:

@@ -7,23 +7,26 @@ from pathlib import Path
 from yearling.errors import Conflict, NotFound
 from yearling.release.decisions import check_decision
 from yearling.release.file_rules import check_files
+from yearling.release.gate_rules import parse_rules
 from yearling.release.state import Change, KeyHolder, ReleaseState
 from yearling.release.stop import StopSwitch
 from yearling.store import Store
 
 
 def check_locally(change: Change, state: ReleaseState, store: Store, data_dir: Path, stops: StopSwitch) -> None:
-    """Raises Conflict, NotFound or Untrusted for a change that nobody should sign."""
+    """Raises Conflict, NotFound, BadInput or Untrusted for a change that nobody should sign."""
     if change.kind == "resume":
         known = {notice.id for notice in stops.notices()}
         if unknown := [stop for stop in change.stop_ids if stop not in known]:
             raise NotFound(f"There is no stop {unknown[0]}.", advice="`yearling release list` shows the stops.")
+    if change.kind == "rules":
+        parse_rules(change.rules or "")
     if change.kind in ("promote", "start_canary", "rollback") and change.release is not None:
         release = state.releases.get(change.release) or store.releases.get(change.release)
         check_files(release, data_dir)
         if change.kind != "rollback":
             champion = None if state.champion is None else state.releases[state.champion]
-            check_decision(store, release, champion, change.decision)
+            check_decision(store, release, champion, change.decision, rules=state.rules)
     others = {key.person_id for key in change.add} - {holder.person_id for holder in state.holders}
     if others and any(holder.is_stored and not holder.is_protected for holder in state.holders):
         raise Conflict(

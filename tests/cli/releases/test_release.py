@@ -14,9 +14,11 @@ from tests.cli.conftest import Run
 from yearling.clock import now_utc
 from yearling.errors import BadInput, Conflict, NotAllowed, NotFound, Untrusted, UserError
 from yearling.models.local_model import LocalModel, write_manifest
+from yearling.release import default_rules_text
 from yearling.store import Store
 
 SECRET = "correct horse battery"
+BY_DEFAULT_RULES = {"rules_sha256": hashlib.sha256(default_rules_text().encode()).hexdigest()}
 DEFAULT = "smollm2-135m-instruct"
 
 
@@ -129,7 +131,7 @@ def test_trained_adapter_becomes_champion_with_one_command_and_goes_back_with_on
 
 def test_allowed_release_needs_no_override(run: Run, store: Store, tmp_path: Path, base: LocalModel) -> None:
     model = install_model(tmp_path / "data", "better")
-    store.gates.record(champion=base.sha256, challenger=model.sha256, decision="ALLOW", body={}, actor="test")
+    store.gates.record(champion=base.sha256, challenger=model.sha256, decision="ALLOW", body=BY_DEFAULT_RULES, actor="test")
     assert "becomes the champion" in run("promote", "better", "--title", "learnt 18 corrections").stderr
     assert "learnt 18 corrections" in run("list").stdout
     assert json.loads(run("show", "1", "--json").stdout)["decision"] == "ALLOW"
@@ -139,13 +141,14 @@ def test_decision_about_an_adapter_on_its_base_counts(run: Run, store: Store, tm
     """Exams record an adapter after the hash of its base."""
     adapter = install_adapter(tmp_path / "data", base, "run-1", 1)
     served = f"{base.sha256}+{adapter}"
-    store.gates.record(champion=base.sha256, challenger="ab" * 32 + adapter, decision="ALLOW", body={}, actor="test")
+    other = "ab" * 32 + adapter
+    store.gates.record(champion=base.sha256, challenger=other, decision="ALLOW", body=BY_DEFAULT_RULES, actor="test")
     with pytest.raises(Conflict, match="Not proven"):
         run("promote", "run-1")
-    store.gates.record(champion=base.sha256, challenger=served, decision="ALLOW", body={}, actor="test")
+    store.gates.record(champion=base.sha256, challenger=served, decision="ALLOW", body=BY_DEFAULT_RULES, actor="test")
     assert "becomes the champion" in run("promote", "run-1").stderr
     newer = install_adapter(tmp_path / "data", base, "run-2", 1)
-    store.gates.record(champion=served, challenger=newer, decision="ALLOW", body={}, actor="test")
+    store.gates.record(champion=served, challenger=newer, decision="ALLOW", body=BY_DEFAULT_RULES, actor="test")
     assert "becomes the champion" in run("promote", "run-2").stderr
 
 
@@ -258,6 +261,16 @@ def test_key_that_is_kept_elsewhere_signs(run: Run, store: Store, tmp_path: Path
         run("key", "revoke", "Ann")
     with pytest.raises(BadInput, match="threshold of 5"):
         run("key", "threshold", "5")
+
+
+def test_rules_come_from_a_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "rules.toml").write_text(default_rules_text() + "\n# ours\n")
+    assert "New rules of the gate" in run("rules", "rules.toml").stderr
+    (tmp_path / "rules.toml").write_bytes(b"\xff")
+    with pytest.raises(BadInput, match="no text in UTF-8"):
+        run("rules", "rules.toml")
+    with pytest.raises(NotFound):
+        run("rules", "nothing.toml")
 
 
 def test_renewal_writes_damaged_files_anew(run: Run, tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ from yearling.cli.releases.common import (
 )
 from yearling.cli.releases.draft_lookup import find_draft
 from yearling.cli.releases.keys import app as key_app
-from yearling.errors import Conflict
+from yearling.errors import BadInput, Conflict
+from yearling.files.reading import open_regular_file
 
 if TYPE_CHECKING:
     from yearling.release import ReleaseState
@@ -155,7 +156,7 @@ def promote(
         release = _find_release(opened, name, title)
         state = opened.authority.state()
         champion = None if state.champion is None else state.releases[state.champion]
-        decision = find_decision(opened.store, release, champion, override=without_proof)
+        decision = find_decision(opened.store, release, champion, override=without_proof, rules=state.rules)
         change = Change(kind="promote", release=release.number, reason=reason, decision=decision)
         print_change(opened, propose(opened, change, from_stdin=from_stdin), as_json)
 
@@ -202,6 +203,26 @@ def withdraw(
     with open_releases(data_dir, sign_first=True) as opened:
         change = Change(kind="withdraw", release=number, reason=reason)
         print_change(opened, propose(opened, change, from_stdin=from_stdin), as_json)
+
+
+@app.command("rules")
+def rules(
+    file: Path = typer.Argument(help="TOML file of the new rules."),
+    reason: str = REASON,
+    from_stdin: bool = FROM_STDIN,
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Propose new rules of the gate. Decisions that were made by other rules no longer count."""
+    from yearling.release import Change
+
+    try:
+        with open_regular_file(file) as opened_file:
+            text = opened_file.read(MAX_RULES_FILE_BYTES).decode()
+    except UnicodeDecodeError:
+        raise BadInput(f"{file} is no text in UTF-8.", advice="Name a TOML file of rules.", param="file") from None
+    with open_releases(data_dir, sign_first=True) as opened:
+        print_change(opened, propose(opened, Change(kind="rules", rules=text, reason=reason), from_stdin=from_stdin), as_json)
 
 
 @app.command("sign")
@@ -319,6 +340,7 @@ def renew(from_stdin: bool = FROM_STDIN, data_dir: Path | None = DATA_DIR, as_js
 
 
 _ID_LENGTH = 36
+MAX_RULES_FILE_BYTES = 1_000_000
 _LABELS = {
     "stage": "Stage",
     "model": "Model",

@@ -31,6 +31,21 @@ def describe_program(version: str, exported_by: Mapping[str, Any]) -> str:
     return f"The release was made with version {version}; this is {__version__}. With it: {checkout_command(version, source)}"
 
 
+def describe_exporter(exported_by: Mapping[str, Any]) -> str:
+    """An empty text if this program is the one that wrote the export, to the byte; else which one did, and the command."""
+    from yearling.training import describe_code
+
+    code = exported_by.get("code")
+    if not isinstance(code, Mapping) or code.get("sha256") == describe_code()["sha256"]:
+        return ""
+    version, commit = str(exported_by.get("version", "")), str(code.get("commit", ""))
+    if not _VERSION.fullmatch(version) or not _COMMIT.fullmatch(commit):
+        return "Other code wrote the export, and it does not say which."
+    changes = ", with changes that were not committed" if code.get("dirty") else ""
+    command = checkout_command(f"{version}-{commit[:12]}", commit)
+    return f"Other code of version {version} wrote the export (commit {commit[:12]}{changes}). With it: {command}"
+
+
 def checkout_command(version: str, source: str) -> str:
     """The command that puts a version beside the present checkout. `yearling audit check FILE` is then run in it."""
     folder = shlex.quote(f"../yearling-{version}")

@@ -33,20 +33,23 @@ from yearling.loop.referee.log_checks import (
     check_signatures,
     check_stops,
 )
-from yearling.loop.referee.program import describe_program
+from yearling.loop.referee.program import describe_exporter, describe_program
 from yearling.loop.referee.run_checks import RunChecks
 from yearling.records import AuditEntry
 from yearling.release import (
     MAX_METADATA_BYTES,
     GateRules,
+    GateVerdict,
     MetadataHistory,
     ReleaseDecision,
+    decide,
     default_rules_text,
     gate_record_sha256,
     parse_rules,
     read_history,
 )
 from yearling.store import (
+    INCIDENT_EXAM,
     AuditTableName,
     GateRecord,
     Release,
@@ -110,7 +113,7 @@ def check_audit_export(
         export = open_export(path, Path(scratch) / "export")
         try:
             return _Recheck(export, Path(scratch), path, folders, on_status).run()
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError, ArithmeticError) as error:
             reason = f"{type(error).__name__}: {error}"[:200]
             raise Untrusted(
                 f"This export has a record that is none of Yearling's ({reason}).", advice="Get the file from its source again."
@@ -152,8 +155,8 @@ class _Recheck:
             self._add(f"release {number}", "canary", difference, skipped=skipped)
         self._check_consensus(releases)
         decided = self._signed_decisions(history, gates)
-        for gate in decided:
-            self._check_gate(gate, history)
+        for number, gate in enumerate(decided):
+            self._check_gate(gate, history, self._scratch / f"gate-{number}")
         self._check_releases(history, releases, gates)
         return RefereeReport(
             entries=chain.num_entries,
@@ -164,7 +167,7 @@ class _Recheck:
             samples=runs.num_samples,
             regraded=runs.num_regraded,
             withheld=runs.num_withheld,
-            programs=tuple(dict.fromkeys(filter(None, (self._describe_program(release) for release in releases)))),
+            programs=self._describe_programs(releases),
         )
 
     def _add(self, subject: str, name: str, difference: str = "", *, skipped: str = "") -> None:
@@ -213,7 +216,7 @@ class _Recheck:
         for row in self._export.lines("exam_runs.jsonl"):
             if run_ids is None or row["id"] in run_ids:
                 samples = list(self._export.lines(f"exam_samples/{row['id']}.jsonl"))
-                tested |= {sample["case_key"] for sample in samples} if row["exam"] == "incidents" else set()
+                tested |= {sample["case_key"] for sample in samples} if row["exam"] == INCIDENT_EXAM else set()
                 load_audit_rows(store.database, "exam_samples", samples)
         self._load_table(store, "incidents", "id", None if run_ids is None else tested)
         if run_ids is None:
@@ -253,23 +256,24 @@ class _Recheck:
         names = {decision.gate for version in history.versions for decision in version.state.decisions.values() if decision.gate}
         return [gates[name] for name in sorted(names & gates.keys())]
 
-    def _check_gate(self, gate: GateRecord, history: MetadataHistory) -> None:
-        """Compute the evidence of a gate again from the stored answers, and decide again."""
+    def _check_gate(self, gate: GateRecord, history: MetadataHistory, scratch: Path) -> None:
+        """Compute the evidence of a gate again from the stored answers, and decide again. `scratch` is a new folder."""
         subject = f"gate {gate.id}"
         rules = _find_rules(history, str(gate.body.get("rules_sha256", "")))
         if rules is None:
             self._add(subject, "decision", skipped="Its rules are not in the export: nobody signed them.")
             return
         self._on_status(f"Deciding gate {gate.id} again")
+        with Store.open(Settings(data_dir=scratch)) as store:
+            self._load(store, evidence_runs([gate]))
+            evidence, taken = recompute_evidence(store, rules, gate)
         try:
             replay_gate(rules, gate)
         except Untrusted as error:
-            self._add(subject, "decision", error.message)
-            return
-        self._add(subject, "decision")
-        with Store.open(Settings(data_dir=self._scratch / gate.id)) as store:
-            self._load(store, evidence_runs([gate]))
-            evidence, taken = recompute_evidence(store, rules, gate)
+            difference = _verdict_difference(gate, decide(rules, evidence))
+            self._add(subject, "decision", difference or error.message)
+        else:
+            self._add(subject, "decision")
         stored: Any = gate.body["evidence"]
         for rule_id, found in evidence.by_rule.items():
             recorded = {name: value for name, value in stored[rule_id].items() if name != "type"}
@@ -312,9 +316,22 @@ class _Recheck:
         else:
             self._add(subject, "decision")
 
-    def _describe_program(self, release: Release) -> str:
-        facts = self._export.manifest.get("program")
-        return describe_program(release.program_version, facts if isinstance(facts, Mapping) else {})
+    def _describe_programs(self, releases: Iterable[Release]) -> tuple[str, ...]:
+        """Which other programs made the releases; and the one that wrote the export, if something differs and it is another."""
+        value = self._export.manifest.get("program")
+        facts = value if isinstance(value, Mapping) else {}
+        sentences = [describe_program(release.program_version, facts) for release in releases]
+        if any(figure.state == "differs" for figure in self._figures):
+            sentences.append(describe_exporter(facts))
+        return tuple(dict.fromkeys(filter(None, sentences)))
+
+
+def _verdict_difference(gate: GateRecord, verdict: GateVerdict) -> str:
+    """Where the recorded verdict first differs from the one that the stored answers give."""
+    findings: Any = gate.body["findings"]
+    recorded = {finding["rule"]: {name: finding[name] for name in ("decision", "why")} for finding in findings}
+    computed = {finding.rule: {"decision": finding.decision, "why": finding.why} for finding in verdict.findings}
+    return find_difference({"decision": gate.decision, **recorded}, {"decision": verdict.decision, **computed})
 
 
 def _lesson_difference(release: Release, row: Mapping[str, Any] | None) -> str:

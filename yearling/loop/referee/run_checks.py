@@ -10,7 +10,7 @@ from yearling.errors import UserError
 from yearling.loop.incidents import incident_results
 from yearling.loop.referee.archive import OpenExport
 from yearling.loop.referee.differences import find_difference, is_withheld
-from yearling.store import ExamRun, SpecRun, Store
+from yearling.store import INCIDENT_EXAM, ExamRun, SpecRun, Store
 
 if TYPE_CHECKING:
     from yearling.evals import Exam, ExamDataFolders, SampleRegrade
@@ -77,7 +77,7 @@ class RunChecks:
 
     def _check_incidents(self, run: ExamRun, subject: str) -> Iterator[RunFigure]:
         """What the run says of each incident is what was recorded as its check."""
-        if run.exam != "incidents":
+        if run.exam != INCIDENT_EXAM:
             return
         results = {result.incident_id: result.passed for result in incident_results(self._store.exams.list_samples(run.id))}
         for check in self._store.incidents.checks():

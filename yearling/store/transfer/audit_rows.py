@@ -7,7 +7,6 @@ Unlike a backup, rows can be chosen and words in them withheld. Times are ISO 86
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -75,7 +74,7 @@ def load_audit_rows(database: Database, table: AuditTableName, rows: Iterable[Ma
             try:
                 values = {column.name: _from_json(column, row[column.name]) for column in source.c if column.name not in _PEOPLE}
                 connection.execute(source.insert().values(values))
-            except (KeyError, TypeError, ValueError, binascii.Error, sa.exc.StatementError) as error:
+            except (LookupError, TypeError, ValueError, ArithmeticError, sa.exc.StatementError) as error:
                 reason = f"{type(error).__name__}: {error}"[:200]
                 raise Untrusted(f"A row of {table} in the export does not fit ({reason}).") from None
             count += 1
