@@ -66,13 +66,6 @@ app.add_typer(exam_app, name="exam")
 app.add_typer(release_app, name="release")
 app.add_typer(audit_app, name="audit")
 app.add_typer(incident_app, name="incident")
-app.add_typer(audit_app, name="audit")
-app.add_typer(incident_app, name="incident")
-app.add_typer(release_app, name="release")
-app.add_typer(incident_app, name="incident")
-app.add_typer(audit_app, name="audit")
-app.add_typer(incident_app, name="incident")
-app.add_typer(release_app, name="release")
 app.add_typer(bench_app, name="bench")
 
 
