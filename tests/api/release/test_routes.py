@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.api.auth_headers import add_person, key_headers
 from tests.api.conftest import ApiFactory
 from tests.api.release.releasing import PASSPHRASE, Serving, Site
 from yearling.inference import FakeEngine, ScriptedAnswer
+from yearling.release import default_rules_text
 
 
 async def get(server: Serving, path: str, **headers: Any) -> Any:
@@ -29,7 +31,8 @@ def gate(site: Site, challenger: str, decision: str, *, overridable: bool, summa
     """A decision of the gate about an installed model against the first one."""
     hashes = {name: engine.model_hash for name, engine in site.engines.items()}
     finding = {"rule": "bounds", "role": "guard", "decision": decision, "why": "A bound is broken.", "overridable": overridable}
-    body = {"summary": summary, "overridable": overridable, "findings": [finding]}
+    rules_sha256 = hashlib.sha256(default_rules_text().encode()).hexdigest()
+    body = {"summary": summary, "overridable": overridable, "findings": [finding], "rules_sha256": rules_sha256}
     site.store.gates.record(
         champion=hashes["first"], challenger=hashes[challenger], decision=decision, body=body, actor=site.owner.id
     )

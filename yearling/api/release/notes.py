@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from yearling.api.http.json_response import JsonObject
-from yearling.api.release.proofs import find_proof
+from yearling.api.release.proofs import compared_runs, find_proof
 from yearling.errors import NotFound, Untrusted, UserError
 from yearling.loop import compare_exam_runs
 
 if TYPE_CHECKING:
-    from yearling.store import ExamRun, GateRecord, Release, Store
+    from yearling.release import ReleaseState
+    from yearling.store import ExamRun, Release, Store
 
 MAX_EXAMS = 5
 MAX_RUNS_SEARCHED = 200
@@ -60,12 +61,12 @@ def learnt_view(store: Store, release: Release) -> JsonObject | None:
     }
 
 
-def behaviour_views(store: Store, release: Release, before: Release | None) -> list[JsonObject]:
+def behaviour_views(store: Store, release: Release, before: Release | None, state: ReleaseState) -> list[JsonObject]:
     """`BehaviourChangeView`s against the release before, at most one per exam, those of the gate first."""
     if before is None or not release.model_hash or not before.model_hash:
         return []
     found: dict[str, JsonObject] = {}
-    for champion_run, challenger_run in _run_pairs(store, release, before):
+    for champion_run, challenger_run in _run_pairs(store, release, before, state):
         try:
             comparison = compare_exam_runs(store, champion_run, challenger_run)
         except UserError:
@@ -88,23 +89,15 @@ def behaviour_views(store: Store, release: Release, before: Release | None) -> l
     return list(found.values())
 
 
-def _run_pairs(store: Store, release: Release, before: Release) -> Iterator[tuple[str, str]]:
-    record = find_proof(store, release, before).record
-    if record is not None:
-        yield from _gate_pairs(record)
+def _run_pairs(store: Store, release: Release, before: Release, state: ReleaseState) -> Iterator[tuple[str, str]]:
+    if before.number == state.champion:
+        yield from compared_runs(find_proof(store, release, state).findings)
     newer, older = (_served_runs(store, each.model_hash) for each in (release, before))
     for new in newer:
         for old in older:
             if old.exam_hash == new.exam_hash:
                 yield old.id, new.id
                 break
-
-
-def _gate_pairs(record: GateRecord) -> Iterator[tuple[str, str]]:
-    findings: Any = record.body.get("findings", [])
-    for finding in findings:
-        if finding.get("champion_run") and finding.get("challenger_run"):
-            yield str(finding["champion_run"]), str(finding["challenger_run"])
 
 
 def _served_runs(store: Store, model_hash: str) -> list[ExamRun]:

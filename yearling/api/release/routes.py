@@ -18,7 +18,7 @@ from yearling.api.release import change_schemas, schemas
 from yearling.api.release.access import ReleaseNumber, propose, require_releases
 from yearling.api.release.drafts import draft_release
 from yearling.api.release.notes import behaviour_views, learnt_view
-from yearling.api.release.proofs import find_proof, proof_view
+from yearling.api.release.proofs import find_proof, proof_view, record_decisive_gate
 from yearling.api.release.views import (
     Names,
     champion_since,
@@ -107,7 +107,8 @@ async def promote_release(request: Request, number: ReleaseNumber, body: JsonBod
         state = authority.state()
         release = state.releases.get(number) or services.store.releases.get(number)
         champion = state.releases.get(state.champion) if state.champion is not None else None
-        decision = find_decision(services.store, release, champion, override=override)
+        record_decisive_gate(services.store, release, state, person.id)
+        decision = find_decision(services.store, release, champion, override=override, rules=state.rules)
         change = Change(kind="promote", release=number, reason=body.reason, decision=decision)
         return authority.propose(change, actor=person.id)
 
@@ -299,7 +300,6 @@ def _candidates(services: Services, state: ReleaseState) -> list[JsonObject]:
     library, adapters = ModelLibrary(services.settings.models_dir), AdapterLibrary(services.settings.adapters_dir)
     known = {(release.model, release.endpoint_url) for release in services.store.releases.list()}
     hashes = {model.name: model.sha256 for model in library.list()}
-    champion = state.releases.get(state.champion) if state.champion is not None else None
     found = []
     for listed in services.pool.models():
         if (listed.name, services.pool.endpoint_url(listed.name)) in known:
@@ -313,7 +313,7 @@ def _candidates(services: Services, state: ReleaseState) -> list[JsonObject]:
             except UserError:
                 continue  # a damaged adapter, which the Models page reports
             model_hash = adapter.sha256
-        proof = find_proof(services.store, _as_release(listed, model_hash), champion)
+        proof = find_proof(services.store, _as_release(listed, model_hash, is_adapter=adapter is not None), state)
         found.append(
             {
                 "model": listed.name,
@@ -329,11 +329,12 @@ def _candidates(services: Services, state: ReleaseState) -> list[JsonObject]:
     return found
 
 
-def _as_release(listed: ListedModel, model_hash: str) -> Release:
+def _as_release(listed: ListedModel, model_hash: str, *, is_adapter: bool) -> Release:
     """What the gate knows a model by, before there is a draft."""
-    from yearling.store import new_release
+    from yearling.store import ReleaseKind, new_release
 
-    return new_release(created_by="", title="", kind="model", model=listed.name, model_hash=model_hash, program_version="")
+    kind: ReleaseKind = "endpoint" if listed.endpoint is not None else "adapter" if is_adapter else "model"
+    return new_release(created_by="", title="", kind=kind, model=listed.name, model_hash=model_hash, program_version="")
 
 
 def _detail_view(services: Services, state: ReleaseState, number: int) -> JsonObject:
@@ -344,7 +345,7 @@ def _detail_view(services: Services, state: ReleaseState, number: int) -> JsonOb
     return {
         **_release_view(services, state, release),
         "learnt": learnt_view(store, release),
-        "behaviour": behaviour_views(store, release, before),
+        "behaviour": behaviour_views(store, release, before, state),
         "compared_with": before.number if before else None,
         "parent": release.parent,
         "children": [each.number for each in all_releases if each.parent == number],

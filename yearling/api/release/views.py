@@ -119,7 +119,6 @@ def release_view(
     """A `ReleaseView`."""
     stage = state.stage(release.number)
     decision = state.decisions.get(release.number)
-    champion = state.releases.get(state.champion) if state.champion is not None else None
     has_proof = stage not in ("champion", "withdrawn")
     return {
         "object": "release",
@@ -135,7 +134,7 @@ def release_view(
         "is_verifiable": release.kind != "endpoint",
         "num_lessons": release.num_lessons,
         "decision": decision and {"decision": decision.decision, "gate": decision.gate, "override": decision.override},
-        "proof": proof_view(find_proof(store, release, champion)) if has_proof else None,
+        "proof": proof_view(find_proof(store, release, state)) if has_proof else None,
         "can_roll_back": release.number in state.champions and stage not in ("champion", "withdrawn"),
         "stopped": is_stopped(release.model),
     }

@@ -8,10 +8,10 @@ import { useStore } from '../../store';
 import { FormDialog } from '../../ui/dialog';
 import { Field } from '../../ui/fields';
 import { toast } from '../../ui/toast';
-import { changeToSign } from './change-actions';
+import { changeToSign } from './open-dialogs';
 import { changeTitle, overridePhrase } from './release-words';
 
-export function ApproveDialogHost() {
+export default function ApproveDialogHost() {
   const change = useStore(changeToSign);
   return change && <ApproveDialog key={change.id} change={change} onClose={() => changeToSign.set(null)} />;
 }

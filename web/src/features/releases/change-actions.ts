@@ -3,8 +3,8 @@ import { api } from '../../api/client';
 import { refreshReleases } from '../../api/release-queries';
 import type { ReleaseChange } from '../../api/types';
 import { t } from '../../i18n';
-import { Store } from '../../store';
 import { toast, toastError } from '../../ui/toast';
+import { changeToSign } from './open-dialogs';
 
 /** Makes a draft of a model that was never released. Returns its number. */
 export async function draftRelease(model: string): Promise<number> {
@@ -16,9 +16,6 @@ export const promote = (number: number, withoutProof: boolean, reason = ''): Pro
 
 export const rollBack = (number: number): Promise<ReleaseChange> =>
   api.post('/v1/releases/{number}/rollback', { params: { path: { number } }, body: {} });
-
-/** The change that the person is asked to sign now. Kept here: what proposed it may be gone from the page by then. */
-export const changeToSign = new Store<ReleaseChange | null>(null);
 
 /** Runs a change, says what became of it, and asks for the signature if one is needed. Returns whether it was accepted. */
 export async function runChange(

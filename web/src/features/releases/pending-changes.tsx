@@ -5,7 +5,7 @@ import type { ReleaseChange } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
 import { Button } from '../../ui/button';
 import { toast, toastError } from '../../ui/toast';
-import { changeToSign } from './change-actions';
+import { changeToSign } from './open-dialogs';
 import { changeTitle, keyDetail, overridePhrase } from './release-words';
 
 export function PendingChanges({ changes }: { changes: readonly ReleaseChange[] }) {

@@ -1,10 +1,8 @@
 /** What everybody has to know, on every page: that something is stopped, that signatures ended, that a signature is waited for. */
-import { useQuery } from '@tanstack/react-query';
 import { CircleAlert, OctagonX, PenLine } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'wouter';
 import { api } from '../../api/client';
-import { releaseStatusQuery } from '../../api/release-queries';
 import type { ReleaseStatus } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
 import { modelName } from '../../i18n/model-names';
@@ -13,15 +11,13 @@ import { runChange } from './change-actions';
 import { isStopped } from './release-words';
 import { useCanPropose } from './use-can-propose';
 
-export function ReleaseBanner() {
-  const status = useQuery(releaseStatusQuery).data;
-  if (!status?.is_enabled) return null;
+export default function ReleaseBanner({ status }: { status: ReleaseStatus }) {
   return (
-    <div className="banners" role="status">
+    <>
       {isStopped(status) && <StopBanner status={status} />}
       {status.problem && <ProblemBanner status={status} />}
       {status.num_waiting > 0 && <WaitingBanner count={status.num_waiting} />}
-    </div>
+    </>
   );
 }
 

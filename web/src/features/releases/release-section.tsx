@@ -10,12 +10,12 @@ import { QueryResult } from '../../ui/query-result';
 import { Term, TextWithTerms } from '../../ui/term';
 import { AuditSection } from './audit-section';
 import { CanaryCard } from './canary-card';
+import { stopDialogIsOpen } from './open-dialogs';
 import { PendingChanges } from './pending-changes';
 import { ProofNotice } from './proof-notice';
 import { ReleaseNotes } from './release-notes';
 import { candidateTitle, localReleaseName, overridePhrase, releaseModel, stageTone } from './release-words';
 import { useCanPropose } from './use-can-propose';
-import { openStopDialog } from './stop-dialog';
 import { RollbackButton, UseButton } from './use-button';
 
 export function ReleaseSection() {
@@ -106,7 +106,7 @@ function InUse({ release, releases, canPropose }: { release: Release; releases: 
         {canPropose && target !== null && <RollbackButton number={target} releases={releases} />}
         <span className="grow" />
         {releases.status.can_stop && (
-          <Button kind="danger" icon={OctagonX} onClick={() => openStopDialog()}>
+          <Button kind="danger" icon={OctagonX} onClick={() => stopDialogIsOpen.set(true)}>
             {t('stop.menu')}
           </Button>
         )}

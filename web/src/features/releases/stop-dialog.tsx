@@ -1,4 +1,4 @@
-/** The switch that stops the assistant: one confirmation with a reason. Mounted once, opened from wherever a key-holder is. */
+/** The switch that stops the assistant: one confirmation with a reason. */
 import { useQuery } from '@tanstack/react-query';
 import { OctagonX } from 'lucide-react';
 import { useState } from 'react';
@@ -6,23 +6,16 @@ import { api } from '../../api/client';
 import { modelsQuery } from '../../api/queries';
 import { refreshReleases, releasesQuery } from '../../api/release-queries';
 import { useTranslation } from '../../i18n';
-import { Store, useStore } from '../../store';
 import { FormDialog } from '../../ui/dialog';
 import { Field } from '../../ui/fields';
 import { toast } from '../../ui/toast';
 import { modelLabel } from './model-marks';
+import { stopDialogIsOpen } from './open-dialogs';
 import { localReleaseName } from './release-words';
 
-const isOpen = new Store(false);
-
-export const openStopDialog = (): void => isOpen.set(true);
-
-export function StopDialogHost() {
-  return useStore(isOpen) ? <StopDialog onClose={() => isOpen.set(false)} /> : null;
-}
-
-function StopDialog({ onClose }: { onClose: () => void }) {
+export default function StopDialog() {
   const t = useTranslation();
+  const onClose = () => stopDialogIsOpen.set(false);
   const threshold = useQuery(releasesQuery).data?.threshold ?? 1;
   const models = useQuery(modelsQuery).data?.data ?? [];
   const [model, setModel] = useState('');
