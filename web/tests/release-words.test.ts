@@ -1,3 +1,4 @@
+import '../src/i18n/release-pages';
 import { afterEach, expect, it } from 'vitest';
 import type { Incident, ReleaseProof } from '../src/api/types';
 import {

@@ -1,4 +1,5 @@
 /** Signs a pending change with the person's own key. */
+import '../../i18n/release-pages';
 import { useState } from 'react';
 import { api } from '../../api/client';
 import { refreshReleases } from '../../api/release-queries';

@@ -1,4 +1,5 @@
 /** How to verify what the page says: a check of the audit log, and the export with the one command for a referee. */
+import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { Download, ShieldCheck } from 'lucide-react';
 import { auditQuery } from '../../api/release-queries';

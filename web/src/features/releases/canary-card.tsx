@@ -1,4 +1,5 @@
 /** The trial of a new model, live: who gets it, what is watched, and what it could and could not have seen. */
+import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api } from '../../api/client';

@@ -1,4 +1,5 @@
 /** Reports an answer that must not happen again. */
+import '../../i18n/release-pages';
 import { useState } from 'react';
 import { api } from '../../api/client';
 import { queryClient } from '../../api/queries';

@@ -1,4 +1,5 @@
 /** Answers that must not happen again: what was reported, what a review made of it, and whether it ever came back. */
+import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { ArrowLeft, ShieldAlert } from 'lucide-react';
 import { useState } from 'react';

@@ -1,4 +1,5 @@
 /** The dialogs of the page "Who decides". */
+import '../../i18n/release-pages';
 import { useState } from 'react';
 import { api } from '../../api/client';
 import { refreshReleases } from '../../api/release-queries';

@@ -1,4 +1,5 @@
 /** Who decides about releases: one's own key, the other key-holders, and how many of them have to sign. */
+import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { ArrowLeft, KeyRound } from 'lucide-react';
 import { useState } from 'react';

@@ -1,4 +1,5 @@
 /** The changes that wait for signatures: who has signed, who is missing, and the buttons to approve or to cancel. */
+import '../../i18n/release-pages';
 import { api } from '../../api/client';
 import { refreshReleases } from '../../api/release-queries';
 import type { ReleaseChange } from '../../api/types';

@@ -1,4 +1,5 @@
 /** What proves that a model is better than the one in use, in plain words, with every finding of the gate behind it. */
+import '../../i18n/release-pages';
 import { CircleAlert, CircleCheck, TriangleAlert } from 'lucide-react';
 import type { ReleaseFinding, ReleaseProof } from '../../api/types';
 import { type TranslationKey, useTranslation } from '../../i18n';

@@ -1,4 +1,5 @@
 /** What everybody has to know, on every page: that something is stopped, that signatures ended, that a signature is waited for. */
+import '../../i18n/release-pages';
 import { CircleAlert, OctagonX, PenLine } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'wouter';

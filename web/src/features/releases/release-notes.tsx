@@ -1,4 +1,5 @@
 /** The notes of a release in plain words, written from its records: what it learnt, and which answers changed. */
+import '../../i18n/release-pages';
 import type { BehaviourChange, ReleaseDetails } from '../../api/types';
 import { useTranslation } from '../../i18n';
 

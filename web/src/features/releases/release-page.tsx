@@ -1,4 +1,5 @@
 /** One release: notes, changed answers, what proves it, its trial, where it comes from, and what happened to it. */
+import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { ArrowLeft } from 'lucide-react';
 import { useState } from 'react';

@@ -1,4 +1,5 @@
 /** The releases on "What it learnt": what answers now, new models with one click to use them, and every release on a time line. */
+import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { KeyRound, OctagonX } from 'lucide-react';
 import { Link } from 'wouter';

@@ -1,4 +1,5 @@
 /** The switch that stops the assistant: one confirmation with a reason. */
+import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { OctagonX } from 'lucide-react';
 import { useState } from 'react';

@@ -1,4 +1,5 @@
 /** The one click that puts a model in use, or that goes back to an earlier release. Several key-holders sign afterwards. */
+import '../../i18n/release-pages';
 import { RotateCcw } from 'lucide-react';
 import { useState } from 'react';
 import type { Release, ReleaseCandidate, Releases } from '../../api/types';
