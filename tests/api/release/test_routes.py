@@ -11,7 +11,9 @@ import pytest
 from tests.api.auth_headers import add_person, key_headers
 from tests.api.conftest import ApiFactory
 from tests.api.release.releasing import PASSPHRASE, Serving, Site
+from tests.store.examples import make_graded, make_sample
 from yearling.inference import FakeEngine, ScriptedAnswer
+from yearling.loop import open_incident_exam
 from yearling.release import default_rules_text
 
 
@@ -266,3 +268,40 @@ async def test_candidates_are_for_maintainers(site: Site, role: Any) -> None:
     _, headers = add_person(site.store, "Ren", role)
     async with site.serving() as server:
         assert (await get(server, "/v1/releases", headers=headers))["candidates"] == []
+
+
+@pytest.mark.slow
+async def test_leaving_out_the_gate_is_no_way_around_a_broken_limit(site: Site) -> None:
+    """Stored runs show that an incident came back: the promotion records that verdict, and nobody can override it."""
+    sample = make_sample(site.owner.id)
+    site.store.samples.add(sample)
+    incident = site.store.incidents.open(site.owner.id, sample_id=sample.id, model="first", model_hash="ab" * 32, reason="")
+    site.store.incidents.accept(incident.id, reviewed_by=site.owner.id, review="", case={"user": "x", "contains": ["y"]})
+    exam = open_incident_exam(site.store)
+    run = site.store.exams.start_run(
+        exam=exam.name,
+        exam_hash=exam.hash,
+        subject="assistant",
+        model="second",
+        model_hash=site.engines["second"].model_hash,
+        grader="checks@2",
+        seed=0,
+        num_samples=1,
+        settings={},
+    )
+    site.store.exams.add_samples(run.id, [make_graded(incident.id, score=0.0, label="missed", part="")])
+    site.store.exams.finish_run(run.id, {"cases": 1, "measures": []})
+    async with site.serving() as server:
+        candidates = {each["model"]: each["proof"] for each in (await get(server, "/v1/releases"))["candidates"]}
+        assert candidates["second"]["status"] == "refused"
+        assert "must not happen again" in candidates["second"]["sentence"]
+        assert candidates["third"]["status"] == "unproven"
+        assert candidates["third"]["sentence"].startswith("Not proven")
+        assert site.store.gates.list() == [], "looking records nothing"
+        number = (await post(server, "/v1/releases", model="second"))["number"]
+        refused = await post(server, f"/v1/releases/{number}/promote", 409, without_proof=True)
+        assert "nobody can override" in refused["error"]["message"]
+        (record,) = site.store.gates.list()
+        assert (record.decision, record.challenger) == ("REJECT", site.engines["second"].model_hash)
+        third = (await post(server, "/v1/releases", model="third"))["number"]
+        assert (await post(server, f"/v1/releases/{third}/promote", without_proof=True))["is_published"]
