@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.web.conftest import Suite, list_suite_tests, require_browser
 from tests.web.models_site import serve_models
 from tests.web.payloads import DIAGRAMS, FORMULAS, HTML, PAYLOADS
 from tests.web.rating_site import serve_rating_site
+from tests.web.release_site import serve_releases
 from tests.web.site import Site, serve_site
 from tests.web.stream_drill import drill
 from tests.web.team_site import serve_team
@@ -68,10 +70,12 @@ SITES: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {
     "offers": serve_accounts,
     "rating": serve_rating_site,
     "team": serve_team,
+    "releases": serve_releases,
+    "release_quorum": partial(serve_releases, several=True),
 }
 """Suites with a site of their own."""
 
-DRILLS = ("team",)
+DRILLS = ("team", "release_quorum")
 
 
 @pytest.fixture(scope="module")

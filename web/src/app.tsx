@@ -21,6 +21,7 @@ const Rounds = lazy(() => import('./features/teaching/rounds-page'));
 const Rate = lazy(() => import('./features/teaching/rate-page'));
 const Raters = lazy(() => import('./features/teaching/raters-page'));
 const Runs = lazy(() => import('./features/learning/runs-page'));
+const Releases = lazy(() => import('./features/releases/release-page'));
 const Exams = lazy(() => import('./features/learning/exams-page'));
 const Spec = lazy(() => import('./features/learning/spec-page'));
 const Settings = lazy(() => import('./features/account/settings-page'));
@@ -117,6 +118,10 @@ function Pages() {
           <Route path="/runs/:id">{({ id }) => <Runs key={id} id={id} />}</Route>
           <Route path="/runs">
             <Runs />
+          </Route>
+          <Route path="/releases/:id">{({ id }) => <Releases key={id} id={id} />}</Route>
+          <Route path="/incidents">
+            <Releases id="incidents" />
           </Route>
           <Route path="/exams">
             <Exams />

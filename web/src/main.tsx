@@ -14,6 +14,7 @@ import './styles/chat.css';
 import './styles/markdown.css';
 import './styles/pages.css';
 import './styles/rounds.css';
+import './styles/releases.css';
 import './styles/rate.css';
 import { Toasts } from './ui/toast';
 

@@ -11,6 +11,7 @@ import {
   LogOut,
   Menu as MenuIcon,
   Monitor,
+  OctagonX,
   Moon,
   PanelLeft,
   Search,
@@ -23,9 +24,11 @@ import {
 import { lazy, type ReactNode, Suspense, useCallback, useEffect, useRef, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { meQuery } from './api/queries';
+import { releaseStatusQuery } from './api/release-queries';
 import { signOut } from './api/session';
 import { ChatList } from './features/chat/chat-list';
 import { Folders } from './features/chat/folders';
+import { changeToSign, stopDialogIsOpen } from './features/releases/open-dialogs';
 import { isLearningPage, useWaiting } from './features/learning/learning-tabs';
 import { type TranslationKey, language, useTranslation } from './i18n';
 import { persistedStore, useStore } from './store';
@@ -35,6 +38,9 @@ import { Menu, type MenuItem } from './ui/menu';
 import { toastError } from './ui/toast';
 
 const SearchDialog = lazy(() => import('./features/chat/search-dialog'));
+const ReleaseBanner = lazy(() => import('./features/releases/release-banner'));
+const StopDialog = lazy(() => import('./features/releases/stop-dialog'));
+const ApproveDialog = lazy(() => import('./features/releases/approve-dialog'));
 const ShortcutsDialog = lazy(() => import('./shortcuts-dialog'));
 
 const sidebarState = persistedStore<'open' | 'closed'>('side', 'open', ['open', 'closed']);
@@ -127,13 +133,37 @@ export function Shell({ children }: { children: ReactNode }) {
         {!sidebarOpen && (
           <IconButton icon={PanelLeft} label={t('nav.show')} className="show-side large" onClick={() => sidebarState.set('open')} />
         )}
+        <Banners />
         {children}
       </main>
       <Suspense fallback={null}>
         {dialog === 'search' && <SearchDialog onClose={() => setDialog(null)} />}
         {dialog === 'keys' && <ShortcutsDialog onClose={() => setDialog(null)} />}
       </Suspense>
+      <ReleaseDialogs />
     </div>
+  );
+}
+
+/** What everybody has to know of the releases. Loads when there is something to say. */
+function Banners() {
+  const status = useQuery(releaseStatusQuery).data;
+  const hasNews = status && (status.stops.length > 0 || status.stop_problem || status.problem || status.num_waiting > 0);
+  return (
+    <div className="banners" role="status">
+      <Suspense fallback={null}>{hasNews && <ReleaseBanner status={status} />}</Suspense>
+    </div>
+  );
+}
+
+function ReleaseDialogs() {
+  const stops = useStore(stopDialogIsOpen);
+  const signs = useStore(changeToSign);
+  return (
+    <Suspense fallback={null}>
+      {stops && <StopDialog />}
+      {signs && <ApproveDialog />}
+    </Suspense>
   );
 }
 
@@ -177,6 +207,7 @@ function NavItem({
 function Account({ onKeys }: { onKeys: () => void }) {
   const t = useTranslation();
   const me = useQuery(meQuery).data;
+  const canStop = useQuery(releaseStatusQuery).data?.can_stop;
   const currentTheme = useStore(theme);
   const icons = { system: Monitor, light: Sun, dark: Moon };
   const items = (): MenuItem[] => [
@@ -186,6 +217,7 @@ function Account({ onKeys }: { onKeys: () => void }) {
     { label: t('nav.models'), icon: Boxes, href: '/models' },
     { label: t('nav.people'), icon: Users, href: '/people' },
     { label: t('nav.keys'), icon: Keyboard, onSelect: onKeys },
+    ...(canStop ? (['separator', { label: t('stop.menu'), icon: OctagonX, danger: true, onSelect: () => stopDialogIsOpen.set(true) }] as MenuItem[]) : []),
     'separator',
     { heading: t('theme') },
     ...THEMES.map((one) => ({

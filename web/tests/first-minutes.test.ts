@@ -40,10 +40,10 @@ describe('nameFromId', () => {
 });
 
 it('resolveModel keeps to the conversation and never changes the model in silence', () => {
-  expect(resolveModel(undefined, 'a')).toEqual({ id: 'a', missing: null });
-  expect(resolveModel(['d', 'a'], 'a')).toEqual({ id: 'a', missing: null });
-  expect(resolveModel(['d', 'a'], null)).toEqual({ id: 'd', missing: null });
-  expect(resolveModel(['d', 'a'], 'gone')).toEqual({ id: 'd', missing: 'gone' });
+  expect(resolveModel(undefined, 'a')).toEqual({ id: 'a', isChosen: true, missing: null });
+  expect(resolveModel(['d', 'a'], 'a')).toEqual({ id: 'a', isChosen: true, missing: null });
+  expect(resolveModel(['d', 'a'], null)).toEqual({ id: 'd', isChosen: false, missing: null });
+  expect(resolveModel(['d', 'a'], 'gone')).toEqual({ id: 'd', isChosen: false, missing: 'gone' });
 });
 
 it('matchingModels finds by words of the name or of the identifier', () => {

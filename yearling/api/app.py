@@ -40,6 +40,8 @@ from yearling.api.openai import chat_completions, completions, embeddings, model
 from yearling.api.openai import conversations as api_conversations
 from yearling.api.people import me
 from yearling.api.people import routes as people
+from yearling.api.release import audit_routes, change_routes, incident_routes
+from yearling.api.release import routes as releases_routes
 from yearling.api.release.service import ReleaseService
 from yearling.api.services import AdmissionController, ApiEnginePool, Services
 from yearling.chat import Assistant, ConversationTurns
@@ -79,6 +81,10 @@ _ROUTERS: tuple[APIRouter, ...] = (
     lessons.router,
     spec.router,
     exams.router,
+    change_routes.router,  # before the routes with a release number in their place
+    releases_routes.router,
+    incident_routes.router,
+    audit_routes.router,
     health.router,
     web.router,
 )

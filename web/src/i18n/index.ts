@@ -72,6 +72,11 @@ export function formatDate(utc: string, style: 'date' | 'time' | 'both' = 'both'
   return new Intl.DateTimeFormat(locale(), options).format(new Date(utc));
 }
 
+/** A day without its year; `month` counts from 0. */
+export function formatDayOfMonth(month: number, day: number): string {
+  return new Intl.DateTimeFormat(locale(), { month: 'long', day: 'numeric' }).format(new Date(2024, month, day));
+}
+
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['year', 31_536_000],
   ['month', 2_592_000],

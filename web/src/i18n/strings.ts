@@ -5,6 +5,8 @@ import { OFFERS } from './strings-offers';
 import { PEOPLE } from './strings-people';
 import { ROUNDS } from './strings-rounds';
 import { RATE } from './strings-rate';
+import type { RELEASE_PAGES } from './strings-release-pages';
+import { RELEASES } from './strings-releases';
 
 const CHAT = {
   add: ['Add', '添加'],
@@ -262,13 +264,17 @@ const CHAT = {
   'keys.help': ['Show this list', '显示此列表'],
 } as const;
 
-export const STRINGS = {
+const LOADED = {
   ...CHAT,
   ...EXPLANATIONS,
   ...LEARNING,
   ...OFFERS,
   ...PEOPLE,
   ...RATE,
+  ...RELEASES,
   ...ROUNDS,
 } as const satisfies Record<string, readonly [string, string]>;
+
+/** The strings of the release pages are added when these load (`release-pages.ts`). */
+export const STRINGS = LOADED as typeof LOADED & typeof RELEASE_PAGES;
 export type TranslationKey = keyof typeof STRINGS;

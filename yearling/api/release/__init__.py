@@ -1,1 +1,1 @@
-"""Releases over HTTP: which released model the server answers with, who decides it, and canaries."""
+"""Releases over HTTP: which released model the server answers with, and who decides it."""

@@ -20,6 +20,7 @@ import { ImportExport } from '../chat/import-export';
 import { modeName } from '../chat/modes';
 import { AccountSettings } from './account-settings';
 import { OfferedAnswers } from './offered-answers';
+import { OwnLineage } from './own-lineage';
 
 export default function SettingsPage() {
   const t = useTranslation();
@@ -111,12 +112,22 @@ export default function SettingsPage() {
                 onChange={(comparisons) => update({ comparisons })}
               />
               <Switch
+                label={t('settings.pin')}
+                hint={t('settings.pinHint')}
+                checked={settings.pin_champion}
+                onChange={(pin_champion) => update({ pin_champion })}
+              />
+              <Switch
                 label={t('memory.on')}
                 hint={t('memory.onHint')}
                 checked={settings.memory}
                 onChange={(memory) => update({ memory })}
               />
-              <Link href="/memory">{t('memory.manage')}</Link>
+              <OwnLineage />
+              <p className="row">
+                <Link href="/memory">{t('memory.manage')}</Link>
+                <Link href="/releases/keys">{t('settings.releases')}</Link>
+              </p>
             </section>
           </>
         )}

@@ -7,6 +7,7 @@ import {
   PencilLine,
   RefreshCw,
   Share2,
+  ShieldAlert,
   Sparkles,
   StickyNote,
   ThumbsDown,
@@ -32,9 +33,10 @@ const DetailsDialog = lazy(() => import('./message-dialogs').then((all) => ({ de
 const UsedMemoriesDialog = lazy(() => import('./message-dialogs').then((all) => ({ default: all.UsedMemoriesDialog })));
 const OfferDialog = lazy(() => import('./offer-dialog').then((all) => ({ default: all.OfferDialog })));
 const WithdrawOfferDialog = lazy(() => import('./offer-dialog').then((all) => ({ default: all.WithdrawOfferDialog })));
+const IncidentDialog = lazy(() => import('../releases/incident-dialog'));
 const DeleteMessageDialog = lazy(() => import('./message-dialogs').then((all) => ({ default: all.DeleteMessageDialog })));
 
-type OpenDialog = 'note' | 'details' | 'memories' | 'delete' | 'share' | 'offer' | 'withdraw' | null;
+type OpenDialog = 'note' | 'details' | 'memories' | 'delete' | 'share' | 'offer' | 'withdraw' | 'incident' | null;
 
 export function AnswerActions({
   chat,
@@ -71,6 +73,9 @@ export function AnswerActions({
       : []),
     ...(canOffer
       ? [{ label: t('offer.menu'), hint: t('offer.menuHint'), icon: Users, onSelect: () => setDialog('offer') }]
+      : []),
+    ...(message.sample
+      ? [{ label: t('incident.menu'), hint: t('incident.menuHint'), icon: ShieldAlert, onSelect: () => setDialog('incident') }]
       : []),
     { label: t('chat.compareThis'), icon: Columns2, onSelect: () => void chat.regenerate(message.id, { compare: true }) },
     { label: t('share.from'), icon: Share2, onSelect: () => setDialog('share') },
@@ -152,6 +157,7 @@ export function AnswerActions({
         {dialog === 'withdraw' && message.offer && (
           <WithdrawOfferDialog offer={message.offer} onWithdrawn={() => setOffer(null)} onClose={close} />
         )}
+        {dialog === 'incident' && <IncidentDialog item={message.sample!} onClose={close} />}
         {dialog === 'share' && <ShareDialog conversation={chat.id!} leaf={message.id} onClose={close} />}
       </Suspense>
     </>

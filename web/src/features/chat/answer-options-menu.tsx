@@ -9,6 +9,8 @@ import { useStore } from '../../store';
 import { Menu, type MenuItem } from '../../ui/menu';
 import { chooseModel, useAnswerMode, useAnswerModel } from './answer-options';
 import type { Chat } from './chat';
+import { modelLabel, modelMarks, togglePin } from '../releases/model-marks';
+import { localReleaseName } from '../releases/release-words';
 import { modeName } from './modes';
 
 const ModelDialog = lazy(() => import('./model-dialog'));
@@ -19,10 +21,11 @@ const MOST_LISTED = 6;
 export function AnswerOptionsMenu({ chat, allowCompare, onChosen }: { chat: Chat; allowCompare: boolean; onChosen: () => void }) {
   const t = useTranslation();
   const options = useStore(chat.options);
-  const { id: model, missing } = useAnswerModel(chat);
+  const { id: model, isChosen, missing } = useAnswerModel(chat);
   const models = useQuery(modelsQuery).data?.data ?? [];
   const modes = useQuery(modesQuery).data?.data ?? [];
-  const ownMode = useQuery(settingsQuery).data?.mode;
+  const settings = useQuery(settingsQuery).data;
+  const ownMode = settings?.mode;
   const [searching, setSearching] = useState(false);
   const chosenMode = useAnswerMode(chat) ?? ownMode;
   const mode = modes.find((one) => one.name === chosenMode);
@@ -35,11 +38,20 @@ export function AnswerOptionsMenu({ chat, allowCompare, onChosen }: { chat: Chat
     const list: MenuItem[] = [{ heading: t('chat.model') }];
     const current = models.find((one) => one.id === model);
     const listed = models.length > MOST_LISTED ? [...(current ? [current] : []), ...models.filter((one) => one !== current)] : models;
-    for (const one of listed.slice(0, MOST_LISTED))
+    const champion = models.find((one) => one.release_status === 'champion');
+    if (champion)
       list.push({
-        label: modelName(one.id),
-        hint: one.id,
-        checked: one.id === model,
+        label: t('chat.released'),
+        hint: localReleaseName(champion.release_name),
+        checked: !isChosen,
+        onSelect: chose(() => chooseModel(chat, null)),
+      });
+    for (const one of listed.filter((each) => each !== champion).slice(0, MOST_LISTED))
+      list.push({
+        label: modelLabel(one),
+        // Without releases nothing is signed, so there is nothing to say about it.
+        hint: (champion && modelMarks(one).map((key) => t(key)).join(' · ')) || (one.id.includes('+') ? undefined : one.id),
+        checked: one.id === model && (isChosen || !champion),
         onSelect: chose(() => chooseModel(chat, one.id)),
       });
     if (models.length > MOST_LISTED)
@@ -54,6 +66,13 @@ export function AnswerOptionsMenu({ chat, allowCompare, onChosen }: { chat: Chat
           onSelect: chose(() => chat.options.set({ ...chat.options.get(), mode: one.name })),
         });
     }
+    if (models.some((one) => one.release_status === 'challenger'))
+      list.push('separator', {
+        label: t('settings.pin'),
+        hint: t('settings.pinHint'),
+        checked: settings?.pin_champion ?? false,
+        onSelect: chose(() => void togglePin(!settings?.pin_champion)),
+      });
     if (allowCompare)
       list.push('separator', {
         label: t('chat.compareNext'),
@@ -63,7 +82,8 @@ export function AnswerOptionsMenu({ chat, allowCompare, onChosen }: { chat: Chat
       });
     return list;
   };
-  const label = [model && modelName(model), mode && mode.name !== 'regular' ? modeName(mode) : null].filter(Boolean).join(' · ');
+  const answering = models.find((one) => one.id === model);
+  const label = [answering ? modelLabel(answering) : model && modelName(model), mode && mode.name !== 'regular' ? modeName(mode) : null].filter(Boolean).join(' · ');
   return (
     <>
       <Menu items={items}>

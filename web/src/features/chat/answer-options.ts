@@ -14,15 +14,19 @@ const modelOfNewChats = persistedText('model');
 export interface AnswerModel {
   /** The model that answers; undefined while the list of models is not known. */
   id: string | undefined;
+  /** Whether the person chose it. Otherwise the server decides: the released model answers, or the one on trial. */
+  isChosen: boolean;
   /** The model that the conversation had and that the server no longer has; null if there is none. */
   missing: string | null;
 }
 
 /** Chooses between the model that is wanted and what the server has, the default model first. */
 export function resolveModel(available: readonly string[] | undefined, wanted: string | null | undefined): AnswerModel {
-  if (!available) return { id: wanted ?? undefined, missing: null };
-  if (!wanted) return { id: available[0], missing: null };
-  return available.includes(wanted) ? { id: wanted, missing: null } : { id: available[0], missing: wanted };
+  if (!available) return { id: wanted ?? undefined, isChosen: Boolean(wanted), missing: null };
+  if (!wanted) return { id: available[0], isChosen: false, missing: null };
+  return available.includes(wanted)
+    ? { id: wanted, isChosen: true, missing: null }
+    : { id: available[0], isChosen: false, missing: wanted };
 }
 
 export function useAnswerModel(chat: Chat): AnswerModel {
@@ -56,18 +60,23 @@ function lastMode(state: ChatState): string | null {
 /** Everything that the next turn of a chat asks for. */
 export function useAnswerOptions(chat: Chat): AnswerOptions {
   const options = useStore(chat.options);
-  const { id } = useAnswerModel(chat);
+  const { id, isChosen, missing } = useAnswerModel(chat);
   const mode = useAnswerMode(chat);
-  return { ...options, ...(id ? { model: id } : {}), ...(mode ? { mode } : {}) };
+  // A conversation whose model is gone names the released one; otherwise the server would ask for the missing one.
+  const model = id && (isChosen || missing) ? { model: id } : {};
+  return { ...options, ...model, ...(mode ? { mode } : {}) };
 }
 
-/** Chooses the model of a chat. The server keeps it for a chat that exists, this browser for the next new chat. */
-export function chooseModel(chat: Chat, model: string): void {
-  chat.options.set({ ...chat.options.get(), model });
+/**
+ * Chooses the model of a chat; null follows the releases. The server keeps it for a chat that exists, this browser for the next new
+ * chat.
+ */
+export function chooseModel(chat: Chat, model: string | null): void {
+  chat.options.set({ ...chat.options.get(), model: model ?? undefined });
   const { summary } = chat.state.get();
   if (chat.keepsNothing) return;
   if (!chat.id) {
-    modelOfNewChats.set(model);
+    modelOfNewChats.set(model ?? '');
     return;
   }
   if (summary) chat.change({ summary: { ...summary, model } });

@@ -21,7 +21,7 @@ const PARTS: readonly LearningPart[] = [
     icon: Lightbulb,
     pages: { '/rate': 'teach.rate', '/rounds': 'teach.rounds', '/notes': 'nav.notes' },
   },
-  { href: '/runs', title: 'nav.runs', icon: ChartLine },
+  { href: '/runs', title: 'nav.runs', icon: ChartLine, pages: { '/releases': 'releases.title', '/incidents': 'incidents.title' } },
   { href: '/consensus', title: 'nav.consensus', icon: Scale, pages: { '/raters': 'nav.raters' } },
   { href: '/exams', title: 'nav.exams', icon: GraduationCap },
   { href: '/spec', title: 'nav.spec', icon: BookOpenText },

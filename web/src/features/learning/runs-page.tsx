@@ -8,6 +8,7 @@ import { formatDuration, formatNumber, formatRelativeTime, useTranslation } from
 import { displayName, dropReasonName } from '../../i18n/display-names';
 import { Command } from '../../ui/command';
 import { EmptyState, Page } from '../../ui/page';
+import { ReleaseSection } from '../releases/release-section';
 import { QueryResult } from '../../ui/query-result';
 import { TextWithTerms } from '../../ui/term';
 import { RunDetail } from './run-page';
@@ -30,6 +31,7 @@ export default function RunsPage({ id }: { id?: string }) {
   if (id) return <RunDetail id={id} />;
   return (
     <Page title={t('nav.runs')} lead={<TextWithTerms text={t('runs.lead')} />}>
+      <ReleaseSection />
       <section className="stack">
         <h2>{t('runs.title')}</h2>
         <QueryResult query={runs}>

@@ -10,6 +10,7 @@ import { modelPurpose } from '../../i18n/model-purposes';
 import { Button } from '../../ui/button';
 import { safeAddress } from '../../ui/markdown/links';
 import { toast, toastError } from '../../ui/toast';
+import { localReleaseName } from '../releases/release-words';
 
 export interface SetDefault {
   /** The model that is being opened, if any. */
@@ -25,10 +26,12 @@ export function useSetDefault(): SetDefault {
     setOpening(model);
     try {
       const done = await api.put('/v1/model-library/default', { body: { model } });
-      toast(t(done.is_saved ? 'models.defaultSet' : 'models.defaultSetUnsaved', { model: modelName(done.model) }));
+      if (done.pending_change) toast(t('releases.proposed', { n: done.signatures_missing }));
+      else toast(t(done.is_saved ? 'models.defaultSet' : 'models.defaultSetUnsaved', { model: modelName(done.model) }));
       await Promise.all([
         queryClient.invalidateQueries({ queryKey: ['library'] }),
         queryClient.invalidateQueries({ queryKey: ['models'] }),
+        queryClient.invalidateQueries({ queryKey: ['releases'] }),
       ]);
     } catch (error) {
       toastError(error);
@@ -72,6 +75,9 @@ export function ModelCard({
         <span className="row grow">
           <strong>{title}</strong>
           {model.is_default && <span className="badge good">{t('models.default')}</span>}
+          {model.release_status === 'withdrawn' && <span className="badge bad">{t('releases.stage.withdrawn')}</span>}
+          {model.stopped && <span className="badge bad">{t('releases.stopped')}</span>}
+          {!model.is_verifiable && <span className="badge warn">{t('releases.unverifiable')}</span>}
           {model.fits_memory === false && <span className="badge warn">{t('models.tooBig')}</span>}
           {model.state === 'damaged' && <span className="badge bad">{t('models.damaged')}</span>}
         </span>
@@ -87,6 +93,7 @@ export function ModelCard({
         )}
         {action}
       </div>
+      {model.release_name && <p className="small muted">{localReleaseName(model.release_name)}</p>}
       {purpose && <p className="small">{purpose}</p>}
       {model.problem && (
         <p className="small bad-text" lang="en">

@@ -1,0 +1,60 @@
+/** What proves that a model is better than the one in use, in plain words, with every finding of the gate behind it. */
+import '../../i18n/release-pages';
+import { CircleAlert, CircleCheck, TriangleAlert } from 'lucide-react';
+import type { ReleaseFinding, ReleaseProof } from '../../api/types';
+import { type TranslationKey, useTranslation } from '../../i18n';
+import { TextWithTerms } from '../../ui/term';
+import { PROOF_TONES } from './release-words';
+
+const ICONS = { proven: CircleCheck, unproven: TriangleAlert, refused: CircleAlert };
+const FINDING_TONES: Readonly<Record<string, string>> = { ALLOW: 'good', REJECT: 'bad', INCONCLUSIVE: 'warn' };
+
+export function ProofNotice({ proof }: { proof: ReleaseProof }) {
+  const t = useTranslation();
+  const Icon = ICONS[proof.status];
+  return (
+    <div className={`notice ${PROOF_TONES[proof.status]}`}>
+      <Icon size={18} aria-hidden="true" />
+      <div className="stack tight grow">
+        {proof.sentence ? (
+          <p>
+            <strong>
+              <TextWithTerms text={t(`releases.${proof.status}`)} />.
+            </strong>{' '}
+            <span lang="en">{proof.sentence}</span>
+          </p>
+        ) : (
+          proof.status !== 'refused' && (
+            <p>
+              <TextWithTerms text={t('releases.notCompared')} />
+            </p>
+          )
+        )}
+        {proof.status === 'refused' && <p>{t('releases.refusedText')}</p>}
+        {proof.findings.length > 0 && (
+          <details className="small">
+            <summary>{t('releases.findings')}</summary>
+            <FindingList findings={proof.findings} />
+          </details>
+        )}
+      </div>
+    </div>
+  );
+}
+
+export function FindingList({ findings }: { findings: readonly ReleaseFinding[] }) {
+  const t = useTranslation();
+  return (
+    <ul className="stack tight findings">
+      {findings.map((one) => (
+        <li key={one.rule}>
+          <span className={`badge ${FINDING_TONES[one.decision] ?? ''}`}>
+            {t(`releases.finding.${one.decision}` as TranslationKey)}
+          </span>{' '}
+          <strong>{one.rule}</strong> <span className="muted">({t(`releases.role.${one.role}` as TranslationKey)})</span>{' '}
+          <span lang="en">{one.why}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}

@@ -1,0 +1,101 @@
+/** What the pages say about releases and changes: pure functions from records to words. */
+import type { Incident, Release, ReleaseCandidate, ReleaseChange, ReleaseProof, ReleaseStatus } from '../../api/types';
+import { formatDate, formatDayOfMonth, language, t, type TranslationKey, type TranslationValues } from '../../i18n';
+import { modelName, modelTitle } from '../../i18n/model-names';
+
+export interface Phrase {
+  key: TranslationKey;
+  values?: TranslationValues;
+}
+
+export type Tone = 'good' | 'warn' | 'bad' | '';
+
+const STAGE_TONES: Readonly<Record<Release['stage'], Tone>> = {
+  champion: 'good',
+  canary: 'warn',
+  proposed: 'warn',
+  draft: '',
+  signed: '',
+  retired: '',
+  withdrawn: 'bad',
+};
+
+export const stageTone = (stage: Release['stage']): Tone => STAGE_TONES[stage];
+
+export const PROOF_TONES: Readonly<Record<ReleaseProof['status'], Tone>> = { proven: 'good', unproven: 'warn', refused: 'bad' };
+
+const MONTHS = 'January February March April May June July August September October November December'.split(' ');
+const RELEASE_NAME = /^Release (\d+), (\d+) (\w+)(?:: (.*))?$/;
+
+/** The server's name of a release in the person's language. */
+export function localReleaseName(name: string): string {
+  const [, number, day, month, title] = RELEASE_NAME.exec(name) ?? [];
+  if (language.get() === 'en' || !number || !day || !month) return name;
+  const named = t('releases.name', { n: number, date: formatDayOfMonth(MONTHS.indexOf(month), Number(day)) });
+  const learnt = /^learnt (\d+) lessons?$/.exec(title ?? '');
+  const trained = /^trained from (.+)$/.exec(title ?? '');
+  if (trained) return `${named}：${t('releases.trainedTitle', { model: trained[1]! })}`;
+  const words = learnt ? t('releases.learntTitle', { n: Number(learnt[1]) }) : title;
+  return words ? `${named}：${words}` : named;
+}
+
+/** The model of a release; for a trained one the model below it. */
+export function releaseModel(release: Pick<Release, 'kind' | 'model' | 'model_title'>): string {
+  if (release.kind === 'adapter') return t('releases.adapterOn', { model: release.model_title });
+  return modelTitle(release.model, release.model_title);
+}
+
+/** A trained model is named by its base and its time: the digits of its name tell nobody anything. */
+export function candidateTitle(candidate: Pick<ReleaseCandidate, 'model' | 'title' | 'base_model' | 'trained_utc' | 'num_lessons'>): string {
+  if (!candidate.trained_utc) return modelTitle(candidate.model, candidate.title);
+  const named = t('releases.trainedModel', { model: modelName(candidate.base_model), time: formatDate(candidate.trained_utc) });
+  return candidate.num_lessons ? `${named}: ${t('releases.learntTitle', { n: candidate.num_lessons })}` : named;
+}
+
+/** The button that puts a model in use: none if a limit is broken; it says so if nothing proves the model. */
+export function labelOfUse(proof: ReleaseProof, signsAlone: boolean): TranslationKey | null {
+  if (proof.status === 'refused') return null;
+  if (proof.status === 'proven') return signsAlone ? 'releases.use' : 'releases.propose';
+  return signsAlone ? 'releases.useUnproven' : 'releases.proposeUnproven';
+}
+
+/** What a change does, in one line. */
+export function changeTitle(change: Pick<ReleaseChange, 'kind' | 'release_name'>): Phrase {
+  return { key: `changes.${change.kind}`, values: { name: localReleaseName(change.release_name) } };
+}
+
+/** Why a release is used without proof. Reasons that a button gave say nothing more. */
+export function overridePhrase(reason: string): Phrase {
+  const isDefault = reason === 'used without proof' || reason === 'chosen by its owner without proof';
+  return isDefault ? { key: 'releases.overrideDefault' } : { key: 'releases.override', values: { reason } };
+}
+
+/** A line of a change of keys: `+ Ann`, `- Ann` or `= 2`. */
+export function keyDetail(detail: string): Phrase {
+  const [sign, rest] = [detail[0], detail.slice(2)];
+  if (sign === '=') return { key: 'changes.threshold', values: { n: Number(rest) } };
+  return { key: sign === '+' ? 'changes.add' : 'changes.remove', values: { name: rest } };
+}
+
+/** Whether an incident ever came back, in one sentence. */
+export function incidentOutcome(incident: Pick<Incident, 'checks' | 'repaired_utc' | 'recurrences'>): Phrase {
+  const n = incident.checks.length;
+  if (!n) return { key: 'incidents.unchecked' };
+  if (incident.repaired_utc === null) return { key: 'incidents.failing', values: { n } };
+  const last = incident.recurrences.at(-1);
+  if (!last) return { key: 'incidents.never', values: { date: formatDate(incident.repaired_utc, 'date'), n } };
+  return {
+    key: 'incidents.cameBack',
+    values: { date: formatDate(last.created_utc, 'date'), where: last.releases.map((n) => t('incidents.inRelease', { n })).join(', ') || last.model },
+  };
+}
+
+/** Whether something is stopped, so that every page says so. */
+export const isStopped = (status: ReleaseStatus): boolean => status.stops.length > 0 || status.stop_problem !== '';
+
+/** One word or phrase a line, without empty lines. */
+export const lines = (text: string): string[] =>
+  text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(Boolean);

@@ -1,0 +1,136 @@
+"""Release notes from records: what a release learnt, and how its answers differ from those of the champion before it.
+
+Everything here blocks on the store, and comparing exam runs takes a fraction of a second: call it from a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from yearling.api.http.json_response import JsonObject
+from yearling.api.release.proofs import compared_runs, find_proof
+from yearling.errors import NotFound, Untrusted, UserError
+from yearling.loop import compare_exam_runs
+
+if TYPE_CHECKING:
+    from yearling.release import ReleaseState
+    from yearling.store import ExamRun, Release, Store
+
+MAX_EXAMS = 5
+MAX_RUNS_SEARCHED = 200
+MAX_SHOWN_CHARS = 2000
+_SERVED = "assistant"
+
+
+class ComparedCase(Protocol):
+    """One case of an exam that both models answered, with their mean scores and first answers."""
+
+    @property
+    def champion(self) -> float: ...
+
+    @property
+    def challenger(self) -> float: ...
+
+    @property
+    def champion_text(self) -> str: ...
+
+    @property
+    def challenger_text(self) -> str: ...
+
+    @property
+    def prompt(self) -> str: ...
+
+
+def learnt_view(store: Store, release: Release) -> JsonObject | None:
+    """A `LearntView`, or None for a release that learnt nothing here."""
+    if not release.lesson_set:
+        return None
+    try:
+        record = store.lesson_sets.get(release.lesson_set)
+    except (NotFound, Untrusted):
+        return None
+    judgements: dict[str, Any] = record.report.get("judgements", {})
+    counts: dict[str, int] = record.manifest["counts"]["train"]
+    return {
+        "lessons_by_kind": {kind: count for kind, count in counts.items() if count},
+        "num_judgements": int(judgements.get("kept", 0)),
+        "num_people": int(judgements.get("voices", 0)),
+        "lesson_set": record.hash,
+        "lesson_set_version": record.version,
+    }
+
+
+def behaviour_views(store: Store, release: Release, before: Release | None, state: ReleaseState) -> list[JsonObject]:
+    """`BehaviourChangeView`s against the release before, at most one per exam, those of the gate first."""
+    if before is None or not release.model_hash or not before.model_hash:
+        return []
+    found: dict[str, JsonObject] = {}
+    for champion_run, challenger_run in _run_pairs(store, release, before, state):
+        try:
+            comparison = compare_exam_runs(store, champion_run, challenger_run)
+        except UserError:
+            continue  # runs that do not pair up, or were deleted
+        if comparison.exam not in found:
+            better = comparison.most_changed(better=True, limit=len(comparison.pairs))
+            worse = comparison.most_changed(better=False, limit=len(comparison.pairs))
+            found[comparison.exam] = {
+                "exam": comparison.exam,
+                "title": str(comparison.challenger.settings.get("title", comparison.exam)),
+                "num_questions": len(comparison.pairs),
+                "num_better": len(better),
+                "num_worse": len(worse),
+                "champion_run": comparison.champion.id,
+                "challenger_run": comparison.challenger.id,
+                "flipped": flipped_views([*better, *reversed(worse)]),
+            }
+        if len(found) == MAX_EXAMS:
+            break
+    return list(found.values())
+
+
+def _run_pairs(store: Store, release: Release, before: Release, state: ReleaseState) -> Iterator[tuple[str, str]]:
+    if before.number == state.champion:
+        yield from compared_runs(find_proof(store, release, state).findings)
+    newer, older = (_served_runs(store, each.model_hash) for each in (release, before))
+    for new in newer:
+        for old in older:
+            if old.exam_hash == new.exam_hash:
+                yield old.id, new.id
+                break
+
+
+def _served_runs(store: Store, model_hash: str) -> list[ExamRun]:
+    """The finished runs of a model, newest first. Those of an adapter name the model below it, too."""
+    runs = store.exams.list(limit=MAX_RUNS_SEARCHED)
+    return [
+        run
+        for run in runs
+        if run.finished_utc is not None
+        and run.subject == _SERVED
+        and (run.model_hash == model_hash or run.model_hash.endswith(f"+{model_hash}"))
+    ]
+
+
+def flipped_views(ordered: Sequence[ComparedCase]) -> list[JsonObject]:
+    """The best, median and worst changed answer, each once. `ordered` runs from the largest gain to the largest loss."""
+    if not ordered:
+        return []
+    chosen = {0: "best", len(ordered) - 1: "worst"} if len(ordered) > 1 else {0: "best" if _gain(ordered[0]) > 0 else "worst"}
+    chosen.setdefault((len(ordered) - 1) // 2, "median")
+    return [_flip_view(ordered[position], kind) for position, kind in sorted(chosen.items())]
+
+
+def _gain(pair: ComparedCase) -> float:
+    return pair.challenger - pair.champion
+
+
+def _flip_view(pair: ComparedCase, kind: str) -> JsonObject:
+    return {
+        "kind": kind,
+        "question": pair.prompt[:MAX_SHOWN_CHARS],
+        "before": pair.champion_text[:MAX_SHOWN_CHARS],
+        "after": pair.challenger_text[:MAX_SHOWN_CHARS],
+        "score_before": pair.champion,
+        "score_after": pair.challenger,
+    }
