@@ -18,6 +18,7 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+from yearling.config import Settings
 from yearling.errors import Untrusted, malformed_as_untrusted
 from yearling.files.atomic import atomic_write_json
 from yearling.files.folders import remove_directory
@@ -54,16 +55,17 @@ def stage_release_swap(staged: Path, snapshot: Path, data_dir: Path) -> None:
     sync_directory(data_dir)
 
 
-def settle_release_swap(data_dir: Path, database: Database) -> bool:
+def settle_release_swap(settings: Settings) -> bool:
     """Put the prepared folder in place if the database is the restored one, else drop it. Returns which of the two.
 
     Every step may be repeated. Raises Unavailable if the database server does not answer, StorageFailed.
     """
+    data_dir = settings.data_dir
     prepared = data_dir / SWAP_FOLDER
     with malformed_as_untrusted(f"The note of an interrupted restore in {prepared}"):
         expected: dict[str, object] = json.loads((prepared / _EXPECTED).read_text(encoding="utf-8"))
         has_folder = bool(expected.pop("has_folder"))
-    is_restored = _describe(database) == expected
+    is_restored = _describe(settings.resolved_database_url) == expected
     if is_restored:
         new, current, replaced = prepared / RELEASE_FOLDER, data_dir / RELEASE_FOLDER, prepared / "replaced"
         if current.is_dir() and (new.is_dir() or not has_folder):
@@ -76,11 +78,14 @@ def settle_release_swap(data_dir: Path, database: Database) -> bool:
     return is_restored
 
 
-def _describe(database: Database) -> dict[str, object] | None:
+def _describe(database_url: str) -> dict[str, object] | None:
     """What the logs of a database contain; None if there is no database, or a damaged one, which is never the restored one."""
+    database = Database(database_url)  # with connections of its own: open ones would go on reading a file that was replaced
     if database.path and not database.path.exists():
         return None
     try:
         return asdict(describe_database(database))
     except Untrusted:
         return None
+    finally:
+        database.close()

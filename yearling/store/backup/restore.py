@@ -73,7 +73,7 @@ def restore(path: Path, settings: Settings, *, progress: BackupProgress | None =
     database = Database(settings.resolved_database_url)
     blobs = BlobStore(folder / "blobs", database)
     try:
-        with translate_storage_errors(f"The data folder {folder}"), _exclusive_access(folder, database):
+        with translate_storage_errors(f"The data folder {folder}"), _exclusive_access(settings):
             with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=folder) as scratch:
                 staged = Path(scratch)
                 manifest = extract_backup(path, staged, progress=progress)
@@ -84,7 +84,7 @@ def restore(path: Path, settings: Settings, *, progress: BackupProgress | None =
                 preserved = _preserve_current_data(database, blobs, folder, manifest)
                 _add_blobs(staged, blobs)
                 if manifest.with_blobs:
-                    _install_with_releases(staged, database, folder, manifest)
+                    _install_with_releases(staged, database, settings, manifest)
                 else:
                     _install(staged / DATABASE_MEMBER, database)
             record_database(folder, database)
@@ -119,17 +119,14 @@ def finish_interrupted_restore(settings: Settings) -> None:
     folder = settings.data_dir
     if not is_swap_pending(folder):
         return
-    database = Database(settings.resolved_database_url)
-    try:
-        with translate_storage_errors(f"The data folder {folder}"), _exclusive_access(folder, database, timeout_s=5.0):
-            pass  # entering it does the work
-    finally:
-        database.close()
+    with translate_storage_errors(f"The data folder {folder}"), _exclusive_access(settings, timeout_s=5.0):
+        pass  # entering it does the work
 
 
 @contextmanager
-def _exclusive_access(folder: Path, database: Database, *, timeout_s: float = 0.0) -> Iterator[None]:
+def _exclusive_access(settings: Settings, *, timeout_s: float = 0.0) -> Iterator[None]:
     """Keep other processes out of the data folder, and clean up after a killed restore."""
+    folder = settings.data_dir
     make_directory(folder)
     try:
         lock = acquire_exclusive_lock(folder / STORE_LOCK_NAME, timeout_s=timeout_s)
@@ -137,7 +134,7 @@ def _exclusive_access(folder: Path, database: Database, *, timeout_s: float = 0.
         raise Conflict(f"Yearling is running on {folder}.", advice="Stop it, then try again.") from None
     try:
         if is_swap_pending(folder):
-            settle_release_swap(folder, database)
+            settle_release_swap(settings)
         for leftover in folder.glob(f"{STAGING_PREFIX}*"):
             shutil.rmtree(leftover)
         yield
@@ -198,8 +195,9 @@ def _add_blobs(staged: Path, blobs: BlobStore) -> None:
         blobs.put(path)
 
 
-def _install_with_releases(staged: Path, database: Database, folder: Path, manifest: BackupManifest) -> None:
+def _install_with_releases(staged: Path, database: Database, settings: Settings, manifest: BackupManifest) -> None:
     """Put the database in place, and with it the releases of the backup. Keys on this machine stay if the backup has none."""
+    folder = settings.data_dir
     if manifest.release_files and not manifest.private_keys:
         for name, path in list_release_files(folder).items():
             if name.startswith(RELEASE_KEYS):
@@ -209,9 +207,9 @@ def _install_with_releases(staged: Path, database: Database, folder: Path, manif
     try:
         _install(snapshot, database)
     except BaseException:
-        settle_release_swap(folder, database)
+        settle_release_swap(settings)
         raise
-    if not settle_release_swap(folder, database):
+    if not settle_release_swap(settings):
         raise RuntimeError("the restored database is not the one that was verified")
 
 
