@@ -14,6 +14,7 @@ from yearling.cli.options import AS_JSON, DATA_DIR
 from yearling.cli.progress import progress_bar
 from yearling.clock import now_utc
 from yearling.config import load_settings
+from yearling.errors import Untrusted
 
 if TYPE_CHECKING:
     from yearling.store import BackupManifest, VerificationReport
@@ -88,15 +89,29 @@ def restore(
     from yearling.store import restore as restore_backup
 
     settings = load_settings(data_dir=data_dir)
+    stops = _stop_ids(settings.data_dir / "release")
     with progress_bar() as report:
         result = restore_backup(path, settings, progress=partial(report, "Restoring"))
+    undone = len(stops - _stop_ids(settings.data_dir / "release"))
     if as_json:
         aside = str(result.replaced_data) if result.replaced_data else None
-        print_json({"path": str(path), "created_utc": result.manifest.created_utc, "aside": aside})
+        print_json({"path": str(path), "created_utc": result.manifest.created_utc, "aside": aside, "undone_stops": undone})
         return
     out.print(f"Restored the state of {result.manifest.created_utc} from {path}.", highlight=False, soft_wrap=True)
     if result.replaced_data:
         out.print(f"The replaced data is in {result.replaced_data}.", highlight=False, soft_wrap=True)
+    if undone:
+        advice = "Stop again what must not answer, before you start the server: `yearling release stop`."
+        err.print(f"{undone} stops that were in force are not in the backup. {advice}", style="bold red", soft_wrap=True)
+
+
+def _stop_ids(release_folder: Path) -> set[str]:
+    from yearling.release import StopSwitch
+
+    try:
+        return {notice.id for notice in StopSwitch(release_folder).notices()}
+    except Untrusted:  # a file that is damaged stops everything, and is written anew from the audit log
+        return set()
 
 
 def verify(

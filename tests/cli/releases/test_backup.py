@@ -25,7 +25,8 @@ def test_releases_survive_a_backup_and_restore(run_yearling: Run, tmp_path: Path
     assert run_yearling("verify", "all.tar.gz").exit_code == 0
     with opened(tmp_path / "data") as installation:
         installation.change("rollback")
-    assert run_yearling("restore", "all.tar.gz").exit_code == 0
+    assert "stops that were in force" not in (restored := run_yearling("restore", "all.tar.gz")).output
+    assert restored.exit_code == 0
     result = run_yearling("audit", "verify")
     assert result.exit_code == 0, result.output
     with opened(tmp_path / "data") as installation:
@@ -49,6 +50,17 @@ def test_backup_says_how_keys_are_protected_or_leaves_them_out(run_yearling: Run
     (tmp_path / "public").mkdir()
     public = json.loads(run_yearling("backup", tmp_path / "public", "--without-keys", "--json").stdout)
     assert (public["private_keys"], public["release_files"]) == (0, facts["release_files"] - 3)
+
+
+@pytest.mark.slow
+def test_restore_says_which_stops_it_undoes(run_yearling: Run, tmp_path: Path) -> None:
+    with opened(tmp_path / "data") as installation:
+        installation.bootstrap()
+    run_yearling("backup", "all.tar.gz")
+    with opened(tmp_path / "data") as installation:
+        installation.authority.stop(None, actor="ann", reason="it lies")
+    assert "1 stops that were in force are not in the backup" in run_yearling("restore", "all.tar.gz").output
+    assert json.loads(run_yearling("restore", "all.tar.gz", "--json").stdout)["undone_stops"] == 0
 
 
 def test_backup_without_releases_says_nothing_about_keys(run_yearling: Run, tmp_path: Path) -> None:
