@@ -19,7 +19,7 @@ from yearling.errors import BadInput, Conflict, Unavailable, Untrusted
 from yearling.files.locks import exclusive_lock
 from yearling.loop import verify_audit
 from yearling.release import ReleaseAuthority
-from yearling.store import Store, restore, verify_backup
+from yearling.store import Store, find_exposed_data, restore, verify_backup
 from yearling.store.backup import archive, release_files, release_swap, snapshot
 from yearling.store.backup.archive import read_backup_manifest
 
@@ -96,6 +96,46 @@ def test_archive_older_or_newer_than_the_folder_is_restored_as_a_pair(alone: Ins
     assert champion_of(other.data_dir) == archived
     assert content_of(replaced / "release").keys() == contents[3 - archived].keys()
     assert champion_of(replaced) == 3 - archived, "what was replaced is a data folder too"
+
+
+@pytest.mark.slow
+def test_pair_is_restored_on_postgres(made_once: Path, tmp_path: Path, postgres_server: Callable[[], str]) -> None:
+    restore_from = tmp_path / "sqlite.tar.gz"
+    shutil.copytree(made_once / "alone", tmp_path / "data", symlinks=True)
+    with opened(tmp_path / "data") as alone:
+        alone.store.backup(restore_from)
+    settings = Settings(data_dir=tmp_path / "other", database_url=postgres_server())
+    restore(restore_from, settings)
+    with Store.open(settings) as store:
+        installation = Installation(store)
+        installation.draft("tiny")  # its file: a backup has no models
+        installation.change("promote", installation.release("one"))
+        store.backup(tmp_path / "postgres.tar.gz")
+        installation.change("rollback")
+    for path, champion in ((tmp_path / "postgres.tar.gz", 1), (restore_from, 0)):
+        replaced = restore(path, settings).replaced_data
+        assert replaced
+        assert read_backup_manifest(replaced).private_keys, "on Postgres, what was replaced is a backup"
+        with Store.open(settings) as store:
+            assert Installation(store).authority.state().champion == champion
+            assert verify_audit(store, settings.data_dir / "release").ok
+
+
+@pytest.mark.slow
+def test_restored_and_replaced_releases_are_private(alone: Installation) -> None:
+    path, data_dir = backup(alone, "full"), alone.data_dir
+    alone.change("promote", alone.release("one"))
+    alone.store.close()
+    for models in (data_dir / "models").rglob("*"):
+        models.chmod(0o700)  # the example's own files
+    (data_dir / "models").chmod(0o700)
+    settings = Settings(data_dir=data_dir)
+    restore(path, settings)
+    champion_of(data_dir)
+    assert find_exposed_data(settings).examples == []
+    key = next((data_dir / "release" / "keys").iterdir())
+    key.chmod(0o640)
+    assert find_exposed_data(settings).examples == [key]
 
 
 @pytest.mark.slow
