@@ -14,9 +14,10 @@ from yearling.cli.options import AS_JSON, DATA_DIR
 from yearling.cli.progress import progress_bar
 from yearling.clock import now_utc
 from yearling.config import load_settings
+from yearling.errors import Untrusted
 
 if TYPE_CHECKING:
-    from yearling.store import VerificationReport
+    from yearling.store import BackupManifest, VerificationReport
 
 
 def backup(
@@ -24,19 +25,23 @@ def backup(
         None,
         help="File to write, or an existing folder for it; default: a dated file in the folder `backups` of the data folder.",
     ),
+    without_keys: bool = typer.Option(False, "--without-keys", help="Leave out the private keys that sign releases."),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Back up the database and all files of conversations. The server may keep running. Models are not included."""
+    """Back up the database, all files of conversations, and the signed releases with the private keys on this machine.
+
+    The server may keep running. Models are not included.
+    """
     from yearling.store import Store
 
     settings = load_settings(data_dir=data_dir)
     name = f"yearling-{now_utc():%Y%m%dT%H%M%SZ}.tar.gz"
     target = settings.data_dir / "backups" / name if path is None else path / name if path.is_dir() else path
     with Store.open(settings) as store, progress_bar() as report:
-        manifest = store.backup(target, progress=partial(report, "Backing up"))
+        manifest = store.backup(target, with_keys=not without_keys, progress=partial(report, "Backing up"))
     size_bytes = target.stat().st_size
-    num_blobs = len(manifest.files) - 1
+    num_blobs = len(manifest.blobs)
     if as_json:
         facts = {"path": str(target), "size_bytes": size_bytes, "content_bytes": manifest.size_bytes, "blobs": num_blobs}
         print_json(
@@ -47,10 +52,32 @@ def backup(
                 "audit_head": manifest.audit_head,
                 "event_entries": manifest.event_entries,
                 "event_head": manifest.event_head,
+                "release_files": len(manifest.release_files),
+                "private_keys": len(manifest.private_keys),
             }
         )
         return
-    out.print(f"Wrote {target} ({format_size(size_bytes)}: the database and {num_blobs} blobs).", highlight=False, soft_wrap=True)
+    parts = f"the database, {num_blobs} blobs and {len(manifest.release_files)} files of releases"
+    out.print(f"Wrote {target} ({format_size(size_bytes)}: {parts}).", highlight=False, soft_wrap=True)
+    if manifest.private_keys:
+        out.print(_describe_keys(manifest, settings.data_dir / "release"), highlight=False, soft_wrap=True)
+
+
+def _describe_keys(manifest: BackupManifest, release_folder: Path) -> str:
+    """One sentence about the private keys in a backup. A key that is gone since counts as unprotected."""
+    from yearling.release import protected_key_ids
+
+    names = [Path(name) for name in manifest.private_keys]
+    of_holders = [name.stem for name in names if name.suffix == ".json"]
+    num_protected = len(protected_key_ids(release_folder) & set(of_holders))
+    num_others = len(names) - len(of_holders)
+    amounts = (
+        (num_protected, "encrypted with the passphrases of their holders"),
+        (len(of_holders) - num_protected, "of holders, unprotected"),
+        (num_others, "of the server, unprotected"),
+    )
+    kinds = ", ".join(f"{number} {kind}" for number, kind in amounts if number)
+    return f"It contains private keys that sign releases ({kinds}), so keep it where only you can read it, or use --without-keys."
 
 
 def restore(
@@ -62,15 +89,29 @@ def restore(
     from yearling.store import restore as restore_backup
 
     settings = load_settings(data_dir=data_dir)
+    stops = _stop_ids(settings.data_dir / "release")
     with progress_bar() as report:
         result = restore_backup(path, settings, progress=partial(report, "Restoring"))
+    undone = len(stops - _stop_ids(settings.data_dir / "release"))
     if as_json:
         aside = str(result.replaced_data) if result.replaced_data else None
-        print_json({"path": str(path), "created_utc": result.manifest.created_utc, "aside": aside})
+        print_json({"path": str(path), "created_utc": result.manifest.created_utc, "aside": aside, "undone_stops": undone})
         return
     out.print(f"Restored the state of {result.manifest.created_utc} from {path}.", highlight=False, soft_wrap=True)
     if result.replaced_data:
         out.print(f"The replaced data is in {result.replaced_data}.", highlight=False, soft_wrap=True)
+    if undone:
+        advice = "Stop again what must not answer, before you start the server: `yearling release stop`."
+        err.print(f"{undone} stops that were in force are not in the backup. {advice}", style="bold red", soft_wrap=True)
+
+
+def _stop_ids(release_folder: Path) -> set[str]:
+    from yearling.release import StopSwitch
+
+    try:
+        return {notice.id for notice in StopSwitch(release_folder).notices()}
+    except Untrusted:  # a file that is damaged stops everything, and is written anew from the audit log
+        return set()
 
 
 def verify(

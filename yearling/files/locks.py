@@ -29,6 +29,12 @@ def shared_lock(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def shared_lock_within(path: Path, *, timeout_s: float) -> Iterator[None]:
+    """As `shared_lock`, but wait up to `timeout_s` seconds only. Raises LockHeldError."""
+    yield from _hold(acquire_shared_lock(path, timeout_s=timeout_s))
+
+
+@contextmanager
 def exclusive_lock(path: Path, *, timeout_s: float | None = None) -> Iterator[None]:
     """Hold a lock alone. Waits up to `timeout_s` seconds, or for ever without it. Raises LockHeldError."""
     yield from _hold(acquire_exclusive_lock(path, timeout_s=timeout_s))

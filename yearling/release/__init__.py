@@ -31,7 +31,7 @@ from yearling.release.gates import (
 )
 from yearling.release.history import MAX_METADATA_BYTES, MetadataHistory, SignedRoot, SignedVersion, read_history
 from yearling.release.incidents import IncidentHistory, IncidentRecurrence, incident_history
-from yearling.release.key_files import write_key_file
+from yearling.release.key_files import protected_key_ids, write_key_file
 from yearling.release.serving_checks import ServingChecks
 from yearling.release.state import (
     Change,
@@ -95,6 +95,7 @@ __all__ = [
     "new_draft",
     "parse_rules",
     "plan_canary",
+    "protected_key_ids",
     "read_history",
     "release_name",
     "rollback_target",

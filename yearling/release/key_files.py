@@ -127,6 +127,11 @@ class KeyFolder:
         return StoredKey(key_id=key_id, **fields)  # type: ignore[arg-type]
 
 
+def protected_key_ids(release_folder: Path) -> set[str]:
+    """The ids of the holders' keys on this machine that a passphrase encrypts."""
+    return {stored.key_id for stored in KeyFolder(release_folder / "keys").list() if stored.is_protected}
+
+
 def new_private_key() -> Ed25519PrivateKey:
     """A new random key."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

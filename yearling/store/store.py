@@ -28,6 +28,7 @@ from yearling.store.accounts.people import PersonStore
 from yearling.store.accounts.sessions import SessionStore
 from yearling.store.audit import AuditLog
 from yearling.store.backup.archive import BackupManifest, BackupProgress, read_backup_manifest, write_backup
+from yearling.store.backup.restore import finish_interrupted_restore
 from yearling.store.backup.verify import VerificationReport, verify_store
 from yearling.store.blobs import BlobStore
 from yearling.store.chats.api_conversations import ApiConversationStore
@@ -115,6 +116,7 @@ class Store:
         StorageFailed if the folder is read-only, full or locked, Unavailable if the database server does not answer.
         """
         folder = settings.data_dir
+        finish_interrupted_restore(settings)
         database = Database(settings.resolved_database_url, lock_timeout_s=lock_timeout_s)
         lock = _acquire_store_lock(folder)
         try:
@@ -177,12 +179,14 @@ class Store:
         """Check everything that is stored: database, references, both hash chains, texts, samples and blobs."""
         return verify_store(self.database, self.blobs)
 
-    def backup(self, path: Path, *, progress: BackupProgress | None = None) -> BackupManifest:
-        """Write a backup of everything to a new file while the store is in use.
+    def backup(self, path: Path, *, with_keys: bool = True, progress: BackupProgress | None = None) -> BackupManifest:
+        """Write a backup of database, blobs and releases to a new file while they are in use.
 
-        Raises Conflict if the file exists, Untrusted if a blob is damaged, StorageFailed.
+        `with_keys` includes the private keys of releases. Raises as `write_backup`.
         """
-        return write_backup(path, self.database, self.blobs, progress=progress)
+        return write_backup(
+            path, self.database, self.blobs, data_dir=self.settings.data_dir, with_keys=with_keys, progress=progress
+        )
 
     def close(self) -> None:
         """Close all connections and release the lock. Closing twice is harmless."""

@@ -1,4 +1,4 @@
-"""The file format of backups: a gzipped tar with a manifest first, then the database as SQLite, then the blobs.
+"""The file format of backups: a gzipped tar with a manifest first, then the database as SQLite, the blobs, and the releases.
 
 The manifest lists every member with its size and SHA-256. A reader refuses members that are not listed, missing or different.
 """
@@ -13,7 +13,7 @@ import re
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +26,14 @@ from yearling.files.atomic import atomic_write, atomic_write_chunks
 from yearling.files.reading import hash_file, open_regular_file
 from yearling.files.sync import make_directory
 from yearling.store.audit import verify_audit_chain
+from yearling.store.backup.release_files import (
+    RELEASE_FOLDER,
+    RELEASE_KEYS,
+    find_release_fault,
+    is_release_member,
+    list_release_files,
+    take_snapshot_with_releases,
+)
 from yearling.store.backup.snapshot import take_snapshot
 from yearling.store.blobs import BlobStore
 from yearling.store.database.column_types import format_time
@@ -39,7 +47,8 @@ from yearling.store.hash_chain import ChainVerification
 from yearling.store.learning.event_log import verify_event_chain
 
 BACKUP_FORMAT = "yearling-backup"
-BACKUP_FORMAT_VERSION = 1
+BACKUP_FORMAT_VERSION = 2
+"""Version 2 adds the folder of releases. A backup without it is written as version 1, which older versions restore too."""
 DATABASE_MEMBER = "database.sqlite"
 
 BackupProgress = Callable[[int, int], None]
@@ -75,14 +84,36 @@ class BackupManifest:
         """Total size of all members, uncompressed."""
         return sum(size_bytes for size_bytes, _ in self.files.values())
 
+    @property
+    def blobs(self) -> list[str]:
+        """The SHA-256 of every blob."""
+        return [sha256 for name, (_, sha256) in self.files.items() if name == f"blobs/{sha256}"]
+
+    @property
+    def release_files(self) -> list[str]:
+        """The members that belong to the folder of releases. Empty if nothing was released, and in older backups."""
+        return [name for name in self.files if is_release_member(name)]
+
+    @property
+    def private_keys(self) -> list[str]:
+        """The members that are private keys of releases."""
+        return [name for name in self.files if name.startswith(RELEASE_KEYS)]
+
 
 def write_backup(
-    path: Path, database: Database, blobs: BlobStore | None, *, progress: BackupProgress | None = None
+    path: Path,
+    database: Database,
+    blobs: BlobStore | None,
+    *,
+    data_dir: Path | None = None,
+    with_keys: bool = True,
+    progress: BackupProgress | None = None,
 ) -> BackupManifest:
-    """Write a backup of one consistent state to a new file, while others keep writing. Without `blobs`, only the database.
+    """Write a backup of one consistent state to a new file, while others keep writing.
 
-    The file appears when it is complete and durable. Raises Conflict if `path` exists, Untrusted if a blob is damaged,
-    StorageFailed.
+    Without `blobs`, only the database; without `data_dir`, no releases; without `with_keys`, releases without private keys. The
+    file appears when it is complete and durable, readable by its owner only. Raises Conflict if `path` exists or there are too
+    many releases, Untrusted if a blob is damaged, BadInput for a strange file among the releases, Unavailable, StorageFailed.
     """
     if path.exists():
         raise Conflict(f"{path} already exists.", advice="Choose another name, or remove the file first.")
@@ -92,11 +123,15 @@ def write_backup(
             snapshot = Path(scratch) / DATABASE_MEMBER
             if blobs is None:
                 take_snapshot(database, snapshot)
-                return _write_archive(path, snapshot, None, progress)
+                return _write_archive(path, snapshot, None, {}, progress)
             with blobs.pause_collection():
                 # The database first: every blob that it refers to is already stored.
-                take_snapshot(database, snapshot)
-                return _write_archive(path, snapshot, blobs, progress)
+                if data_dir is None:
+                    take_snapshot(database, snapshot)
+                else:
+                    copy = Path(scratch) / RELEASE_FOLDER
+                    take_snapshot_with_releases(database, snapshot, data_dir, copy, with_keys=with_keys)
+                return _write_archive(path, snapshot, blobs, list_release_files(Path(scratch)), progress)
 
 
 def read_backup_manifest(path: Path) -> BackupManifest:
@@ -108,7 +143,8 @@ def read_backup_manifest(path: Path) -> BackupManifest:
 def extract_backup(path: Path, folder: Path, *, progress: BackupProgress | None = None) -> BackupManifest:
     """Unpack a backup into an empty folder that exists, verifying every byte against the manifest.
 
-    Blobs go to `folder/blobs/` in the layout of the blob store. Raises NotFound, Untrusted, StorageFailed.
+    Blobs go to `folder/blobs/` in the layout of the blob store, releases to `folder/release/`.
+    Raises NotFound, Untrusted, StorageFailed.
     """
     done = 0
     with translate_storage_errors(f"The folder {folder}"), _open_archive(path, read_to_end=True) as tar:
@@ -131,13 +167,16 @@ def extract_backup(path: Path, folder: Path, *, progress: BackupProgress | None 
     return manifest
 
 
-def _write_archive(path: Path, snapshot: Path, blobs: BlobStore | None, progress: BackupProgress | None) -> BackupManifest:
-    files = {DATABASE_MEMBER: (snapshot.stat().st_size, hash_file(snapshot))}
-    files |= {f"blobs/{sha256}": (size_bytes, sha256) for sha256, size_bytes in blobs.iter_sizes()} if blobs else {}
+def _write_archive(
+    path: Path, snapshot: Path, blobs: BlobStore | None, releases: Mapping[str, Path], progress: BackupProgress | None
+) -> BackupManifest:
+    copies = {DATABASE_MEMBER: snapshot, **releases}
+    stored = {f"blobs/{sha256}": (size_bytes, sha256) for sha256, size_bytes in blobs.iter_sizes()} if blobs else {}
+    files = {name: (copy.stat().st_size, hash_file(copy)) for name, copy in copies.items()} | stored
     contents = describe_snapshot(snapshot)
     manifest = BackupManifest(
         format=BACKUP_FORMAT,
-        version=BACKUP_FORMAT_VERSION,
+        version=BACKUP_FORMAT_VERSION if releases else 1,
         created_utc=format_time(now_utc()),
         yearling=__version__,
         **asdict(contents),
@@ -150,7 +189,7 @@ def _write_archive(path: Path, snapshot: Path, blobs: BlobStore | None, progress
         tar.addfile(_tar_info(_MANIFEST_MEMBER, len(text)), io.BytesIO(text))
         done = 0
         for name, (size_bytes, sha256) in files.items():
-            with open_regular_file(snapshot if blobs is None or name == DATABASE_MEMBER else blobs.path(sha256)) as source:
+            with open_regular_file(blobs.path(sha256) if blobs and name in stored else copies[name]) as source:
                 hashing = _HashingReader(source)
                 tar.addfile(_tar_info(name, size_bytes), hashing)
             if hashing.hexdigest() != sha256:
@@ -180,22 +219,27 @@ def claimed_contents(manifest: BackupManifest) -> SnapshotContents:
 
 
 def describe_snapshot(snapshot: Path) -> SnapshotContents:
-    """What the database of a snapshot contains. Logs that its schema lacks count as empty."""
+    """What the database of a snapshot contains."""
     database = Database(f"sqlite:///{snapshot}")
     try:
-        with database.read() as connection:
-            absent = ChainVerification(num_entries=0, head="")  # older schemas lack one log or both
-            audit = verify_audit_chain(connection) if connection.dialect.has_table(connection, audit_log.name) else absent
-            log = verify_event_chain(connection) if connection.dialect.has_table(connection, events.name) else absent
-            return SnapshotContents(
-                schema=read_schema_version(connection),
-                audit_entries=audit.num_entries,
-                audit_head=audit.head,
-                event_entries=log.num_entries,
-                event_head=log.head,
-            )
+        return describe_database(database)
     finally:
         database.close()
+
+
+def describe_database(database: Database) -> SnapshotContents:
+    """What a database contains. Logs that its schema lacks count as empty."""
+    with database.read() as connection:
+        absent = ChainVerification(num_entries=0, head="")  # older schemas lack one log or both
+        audit = verify_audit_chain(connection) if connection.dialect.has_table(connection, audit_log.name) else absent
+        log = verify_event_chain(connection) if connection.dialect.has_table(connection, events.name) else absent
+        return SnapshotContents(
+            schema=read_schema_version(connection),
+            audit_entries=audit.num_entries,
+            audit_head=audit.head,
+            event_entries=log.num_entries,
+            event_head=log.head,
+        )
 
 
 @contextmanager
@@ -237,16 +281,20 @@ def _parse_manifest(tar: tarfile.TarFile, path: Path) -> BackupManifest:
     unknown = [
         name
         for name, (_, sha256) in manifest.files.items()
-        if not _MEMBER_NAME.fullmatch(name) or name not in (DATABASE_MEMBER, f"blobs/{sha256}")
+        if not is_release_member(name) and (not _MEMBER_NAME.fullmatch(name) or name not in (DATABASE_MEMBER, f"blobs/{sha256}"))
     ]
     if unknown or DATABASE_MEMBER not in manifest.files:
-        raise _invalid_backup_error(path, "its manifest lists files that are neither a database nor blobs")
+        raise _invalid_backup_error(path, "its manifest lists files that are neither a database nor blobs nor releases")
+    if fault := find_release_fault(manifest.files):
+        raise _invalid_backup_error(path, fault)
+    if manifest.release_files and not manifest.with_blobs:
+        raise _invalid_backup_error(path, "it has releases although it holds the database only")
     return manifest
 
 
 def _member_path(folder: Path, name: str) -> Path:
-    if name == DATABASE_MEMBER:
-        return folder / DATABASE_MEMBER
+    if name == DATABASE_MEMBER or is_release_member(name):
+        return folder / name  # the manifest was checked: no name leads elsewhere
     sha256 = name.removeprefix("blobs/")
     return folder / "blobs" / sha256[:2] / sha256
 

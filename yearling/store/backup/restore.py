@@ -1,8 +1,8 @@
 """Replace the contents of a data folder with those of a backup.
 
 The backup is first unpacked and verified in a temporary folder. Then its blobs are added, the old database is preserved, and the
-new one replaces it by one rename (SQLite) or one transaction (Postgres). A crash at any point leaves the old state or the new
-one, with the blobs of both.
+new one replaces it by one rename (SQLite) or one transaction (Postgres). The folder of releases follows; see `release_swap`. A
+crash at any point leaves the old state or the new one, with the blobs of both.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from yearling.store.backup.archive import (
     extract_backup,
     write_backup,
 )
+from yearling.store.backup.release_files import RELEASE_KEYS, list_release_files
+from yearling.store.backup.release_swap import STAGING_PREFIX, is_swap_pending, settle_release_swap, stage_release_swap
 from yearling.store.backup.snapshot import load_snapshot
 from yearling.store.backup.verify import VerificationReport, verify_store
 from yearling.store.blobs import BlobStore
@@ -41,8 +43,6 @@ from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.migrate import migrate, read_schema_version
 from yearling.store.database.schema import SCHEMA_VERSION
 from yearling.store.database.sqlite_file import STORE_LOCK_NAME, check_sqlite_file, record_database
-
-_STAGING_PREFIX = ".restoring-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,27 +61,32 @@ def verify_backup(path: Path, *, progress: BackupProgress | None = None) -> Veri
 
 
 def restore(path: Path, settings: Settings, *, progress: BackupProgress | None = None) -> RestoreResult:
-    """Replace database and blobs with those of a backup. The old ones are kept in the folder `backups`.
+    """Replace database, blobs and releases with those of a backup. The old ones are kept in the folder `backups`.
 
-    A backup without blobs (made before a migration) replaces the database only. Raises Untrusted, with nothing changed, if the
-    backup is damaged; Conflict if Yearling is running on the folder or the backup is newer than this version; NotFound,
-    StorageFailed.
+    A backup without blobs (made before a migration) replaces the database only. A backup without private keys leaves those on
+    this machine. A backup without releases leaves none: the next start signs the first one anew.
+
+    Raises Untrusted, with nothing changed, if the backup is damaged; Conflict if Yearling is running on the folder or the backup
+    is newer than this version; NotFound, StorageFailed.
     """
     folder = settings.data_dir
     database = Database(settings.resolved_database_url)
     blobs = BlobStore(folder / "blobs", database)
     try:
-        with translate_storage_errors(f"The data folder {folder}"), _exclusive_access(folder):
-            with tempfile.TemporaryDirectory(prefix=_STAGING_PREFIX, dir=folder) as scratch:
+        with translate_storage_errors(f"The data folder {folder}"), _exclusive_access(settings):
+            with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=folder) as scratch:
                 staged = Path(scratch)
                 manifest = extract_backup(path, staged, progress=progress)
                 report = _verify_staged(path, staged, manifest)
                 if not report.ok:
                     faults = "; ".join(check.detail for check in report.checks if not check.ok)
                     raise Untrusted(f"{path} contains damaged data: {faults}.", advice="Use another backup. Nothing was changed.")
-                preserved = _preserve_current_data(database, blobs, folder / "backups", manifest)
+                preserved = _preserve_current_data(database, blobs, folder, manifest)
                 _add_blobs(staged, blobs)
-                _install(staged / DATABASE_MEMBER, database)
+                if manifest.with_blobs:
+                    _install_with_releases(staged, database, settings, manifest)
+                else:
+                    _install(staged / DATABASE_MEMBER, database)
             record_database(folder, database)
             if manifest.with_blobs:
                 _delete_other_blobs(blobs, manifest)
@@ -106,47 +111,70 @@ def _verify_staged(path: Path, staged: Path, manifest: BackupManifest) -> Verifi
         database.close()
 
 
+def finish_interrupted_restore(settings: Settings) -> None:
+    """Complete or undo a restore that was killed. Costs one look at the data folder if there was none.
+
+    Raises Conflict if a restore is running, Unavailable, StorageFailed.
+    """
+    folder = settings.data_dir
+    if not is_swap_pending(folder):
+        return
+    with translate_storage_errors(f"The data folder {folder}"), _exclusive_access(settings, timeout_s=5.0):
+        pass  # entering it does the work
+
+
 @contextmanager
-def _exclusive_access(folder: Path) -> Iterator[None]:
-    """Keep other processes out of the data folder, and delete what a killed restore left."""
+def _exclusive_access(settings: Settings, *, timeout_s: float = 0.0) -> Iterator[None]:
+    """Keep other processes out of the data folder, and clean up after a killed restore."""
+    folder = settings.data_dir
     make_directory(folder)
     try:
-        lock = acquire_exclusive_lock(folder / STORE_LOCK_NAME)
+        lock = acquire_exclusive_lock(folder / STORE_LOCK_NAME, timeout_s=timeout_s)
     except LockHeldError:
-        raise Conflict(f"Yearling is running on {folder}.", advice="Stop it, then restore again.") from None
+        raise Conflict(f"Yearling is running on {folder}.", advice="Stop it, then try again.") from None
     try:
-        for leftover in folder.glob(f"{_STAGING_PREFIX}*"):
+        if is_swap_pending(folder):
+            settle_release_swap(settings)
+        for leftover in folder.glob(f"{STAGING_PREFIX}*"):
             shutil.rmtree(leftover)
         yield
     finally:
         os.close(lock)
 
 
-def _preserve_current_data(database: Database, blobs: BlobStore, backups: Path, manifest: BackupManifest) -> Path | None:
+def _preserve_current_data(database: Database, blobs: BlobStore, folder: Path, manifest: BackupManifest) -> Path | None:
     """Keep what the restore replaces: as a folder with the same files (SQLite), or as a backup (Postgres)."""
-    preserved = backups / f"replaced-{now_utc():%Y%m%dT%H%M%S%fZ}"
+    preserved = folder / "backups" / f"replaced-{now_utc():%Y%m%dT%H%M%S%fZ}"
+    releases = list_release_files(folder) if manifest.with_blobs else {}
     if database.path is None:
         with database.read() as connection:
             version = read_schema_version(connection)
         if version is None:
-            return None
+            return _preserve_releases(releases, preserved)
         if int(version) > int(SCHEMA_VERSION):
             raise Conflict(
                 f"A newer Yearling wrote {database.label[0].lower()}{database.label[1:]}, so it cannot be backed up.",
                 advice="Restore into an empty database, or install the newer Yearling.",
             )
         preserved = preserved.with_name(f"{preserved.name}.tar.gz")
-        write_backup(preserved, database, blobs if manifest.with_blobs else None)
+        write_backup(preserved, database, blobs if manifest.with_blobs else None, data_dir=folder)
         return preserved
     if not database.path.exists():
-        return None
+        return _preserve_releases(releases, preserved)
     make_directory(preserved)
+    _preserve_releases(releases, preserved)
     if manifest.with_blobs:
         for sha256, _ in blobs.iter_sizes():
             _hardlink_or_copy(blobs.path(sha256), preserved / "blobs" / sha256[:2] / sha256)
     _checkpoint_wal(database.path, preserved)
     _hardlink_or_copy(database.path, preserved / database.path.name)
     return preserved
+
+
+def _preserve_releases(releases: dict[str, Path], preserved: Path) -> Path | None:
+    for name, path in releases.items():
+        _hardlink_or_copy(path, preserved / name)
+    return preserved if releases else None
 
 
 def _checkpoint_wal(path: Path, preserved: Path) -> None:
@@ -167,6 +195,24 @@ def _add_blobs(staged: Path, blobs: BlobStore) -> None:
         blobs.put(path)
 
 
+def _install_with_releases(staged: Path, database: Database, settings: Settings, manifest: BackupManifest) -> None:
+    """Put the database in place, and with it the releases of the backup. Keys on this machine stay if the backup has none."""
+    folder = settings.data_dir
+    if manifest.release_files and not manifest.private_keys:
+        for name, path in list_release_files(folder).items():
+            if name.startswith(RELEASE_KEYS):
+                _hardlink_or_copy(path, staged / name)
+    snapshot = staged / DATABASE_MEMBER
+    stage_release_swap(staged, snapshot, folder)
+    try:
+        _install(snapshot, database)
+    except BaseException:
+        settle_release_swap(settings)
+        raise
+    if not settle_release_swap(settings):
+        raise RuntimeError("the restored database is not the one that was verified")
+
+
 def _install(snapshot: Path, database: Database) -> None:
     if database.path is None:
         load_snapshot(snapshot, database)
@@ -177,7 +223,7 @@ def _install(snapshot: Path, database: Database) -> None:
 
 
 def _delete_other_blobs(blobs: BlobStore, manifest: BackupManifest) -> None:
-    restored = {sha256 for name, (_, sha256) in manifest.files.items() if name != DATABASE_MEMBER}
+    restored = set(manifest.blobs)
     for sha256 in [sha256 for sha256, _ in blobs.iter_sizes() if sha256 not in restored]:
         blobs.path(sha256).unlink()
 
