@@ -411,7 +411,7 @@ async def test_canary_reaches_the_people_of_its_buckets(site: Site) -> None:
 
 
 async def test_monitor_stops_the_challenger_everywhere(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    def assess(store: Store, state: ReleaseState) -> SimpleNamespace:
+    def assess(store: Store, state: ReleaseState, **_: object) -> SimpleNamespace:
         return SimpleNamespace(decision="stop", model="second", release=1, percent=0, pairs=40, reason="6 % of bad answers")
 
     monkeypatch.setattr(running_canary, "assess_canary", assess)
