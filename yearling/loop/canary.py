@@ -1,6 +1,6 @@
 """What a canary shows: monitors over pairs of answers under a sequential test, the permitted stage, and the automatic stop.
 
-Everything is computed anew from stored observations, so a restart loses nothing; only those since `canary_since` count. Pairs are, in the order in which they were
+Everything is computed anew from stored observations, so a restart loses nothing. Pairs are, in the order in which they were
 complete: both answers to a replayed prompt; the k-th live answer of the challenger with the k-th live answer of the champion; and
 the two answers of a comparison. Pairing live answers by their number gives both models as many chances to be flagged.
 

@@ -3,8 +3,8 @@
 A canary counts what was observed since the signed change that started it. If a monitor stopped it and the key-holders lifted that
 stop, it counts what was observed since then: what stopped it once does not stop it again. Both are read from the audit log.
 
-People's answers are observed through their stored samples, so temporary chats and answers that the retention setting does not keep
-are not. Only flags are stored, neither words nor people.
+People's answers are observed through their stored samples, so temporary chats and answers that the retention setting does not
+keep are not. Only flags are stored, neither words nor people.
 """
 
 from __future__ import annotations

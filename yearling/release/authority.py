@@ -31,7 +31,7 @@ from yearling.release.audit_trail import AuditTrail
 from yearling.release.changes import rollback_target
 from yearling.release.file_rules import check_loading
 from yearling.release.key_files import KeyFolder, open_private_key, read_key_bytes, signer_of
-from yearling.release.local_checks import check_locally, sole_key
+from yearling.release.local_checks import check_locally, sole_key, stopped_model
 from yearling.release.state import (
     Change,
     HolderKey,
@@ -40,7 +40,7 @@ from yearling.release.state import (
     ReleaseState,
     clean_change,
 )
-from yearling.release.stop import STOP_FILENAME, StopNotice, StopSwitch
+from yearling.release.stop import STOP_FILENAME, StopNotice, StopSwitch, file_fingerprint
 from yearling.store import Release, Store, release_bytes
 
 if TYPE_CHECKING:
@@ -279,8 +279,11 @@ class ReleaseAuthority:
                 self._refresh()
 
     def stop(self, model: str | None, *, actor: str, reason: str) -> StopNotice:
-        """Stop a model, or all of them, at once. Only a `resume` that the quorum signs lifts it."""
-        notice = self.stops.stop(model, actor=actor, reason=reason)
+        """Stop a model, or all of them, at once. Only a `resume` that the quorum signs lifts it.
+
+        `champion` and `challenger` stand for the models that they are now. Raises NotFound if there is none.
+        """
+        notice = self.stops.stop(stopped_model(model, self.state), actor=actor, reason=reason)
         self._audit.stop(notice)
         return notice
 
@@ -293,7 +296,7 @@ class ReleaseAuthority:
             check_loading(self.state(), self.folder.parent, path, sha256)
 
     def _refresh(self) -> ReleaseState:
-        stops = _stat(self.stops.path)  # taken before they are mended: a file that is changed meanwhile is looked at again
+        stops = file_fingerprint(self.stops.path)  # taken before they are mended: a later change is looked at again
         _, state = self._open()
         self._cached = ((*self._fingerprint()[:-1], stops), state)
         return state
@@ -438,10 +441,12 @@ class ReleaseAuthority:
 
     def _find_root(self) -> bytes | None:
         """A published root whose hash the audit log knows, for a trusted root that is damaged."""
+        from yearling.release.verification import read_limited
+
         known = self._audit.newest_root()
         for path in (self.folder / "repository").glob("*.root.json"):
-            content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() == known:
+            content = read_limited(path)  # anything may lie there, such as a pipe that nobody writes to
+            if content is not None and hashlib.sha256(content).hexdigest() == known:
                 return content
         return None
 
@@ -476,7 +481,7 @@ class ReleaseAuthority:
     def _fingerprint(self) -> _Fingerprint:
         """Changes with every file that the state depends on."""
         paths = ("repository/timestamp.json", "trusted", "pending", "keys", STOP_FILENAME)
-        return tuple(_stat(self.folder / path) for path in paths)
+        return tuple(file_fingerprint(self.folder / path) for path in paths)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -489,11 +494,3 @@ class ReleaseAuthority:
                 raise Unavailable(
                     f"Another process has held the releases for {LOCK_TIMEOUT_S:.0f} seconds.", advice="Try again in a moment."
                 ) from None
-
-
-def _stat(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return (status.st_ino, status.st_size, status.st_mtime_ns)

@@ -174,7 +174,7 @@ class TrustedFolder:
         """
         folder, _, name = info.path.rpartition("/")
         published = self._repository / "targets" / folder / f"{info.hashes['sha256']}.{name}"
-        sources = (lambda: _read_limited(self._target_path(info)), lambda: _read_limited(published), *more)
+        sources = (lambda: read_limited(self._target_path(info)), lambda: read_limited(published), *more)
         for is_copy, source in ((index == 0, source) for index, source in enumerate(sources)):
             content = source()
             if content is None:
@@ -261,7 +261,7 @@ def _root_version(path: Path) -> int:
 def _newest_root(folder: Path) -> bytes | None:
     """The newest root of a generation that is undamaged: it satisfies its own threshold. It was verified when it was kept."""
     for path in reversed(_root_files(folder)):
-        content = _read_limited(path)
+        content = read_limited(path)
         if content is None:
             continue
         try:
@@ -283,7 +283,8 @@ def _content(folder: Path) -> dict[str, str]:
     }
 
 
-def _read_limited(path: Path) -> bytes | None:
+def read_limited(path: Path) -> bytes | None:
+    """The content of a metadata or target file; None if it is missing, too large or no regular file."""
     try:
         with open_regular_file(path) as file:
             content = file.read(MAX_TARGET_BYTES + 1)
