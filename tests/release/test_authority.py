@@ -163,6 +163,19 @@ def test_expired_timestamp_keeps_the_champion_and_blocks_all_but_renewals(alone:
     assert alone.change("promote", number).is_published
 
 
+def test_a_clock_that_jumps_ahead_and_back_leaves_no_problem(alone: Installation) -> None:
+    number = alone.release("learnt")
+    alone.change("start_canary", number)
+    alone.clock.advance(days=730)
+    alone.authority.renew_online()
+    assert "have expired" in alone.authority.state().problem
+    alone.clock.advance(days=-730)
+    assert alone.authority.state().problem == "", "without waiting for the next renewal"
+    assert alone.authority.state().served_challenger == number
+    alone.authority.renew_online()
+    assert alone.authority.state().problem == ""
+
+
 def test_expired_signatures_of_holders_are_renewed_by_the_quorum(quorum: Installation) -> None:
     for _ in range(370):
         quorum.clock.advance(days=1)

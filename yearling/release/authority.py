@@ -78,7 +78,7 @@ class ReleaseAuthority:
         self._on_step = on_step
         self._audit = AuditTrail(store)
         self._lock = threading.RLock()
-        self._cached: tuple[_Fingerprint, ReleaseState] | None = None
+        self._cached: tuple[_Fingerprint, bool, ReleaseState] | None = None
 
     def exists(self) -> bool:
         """Whether releases are signed here."""
@@ -118,9 +118,8 @@ class ReleaseAuthority:
         """The verified state. Raises NotFound if no release was ever signed here, Untrusted if nothing can be verified."""
         cached = self._cached  # without the lock, which a publication holds for a while
         if cached is not None:
-            fingerprint, state = cached
-            is_current = state.problem or self._now() < min(state.expires.values())
-            if is_current and fingerprint == self._fingerprint():
+            fingerprint, was_expired, state = cached
+            if was_expired == self._is_expired(state) and fingerprint == self._fingerprint():
                 return state
         return self.refresh()
 
@@ -298,8 +297,12 @@ class ReleaseAuthority:
     def _refresh(self) -> ReleaseState:
         stops = file_fingerprint(self.stops.path)  # taken before they are mended: a later change is looked at again
         _, state = self._open()
-        self._cached = ((*self._fingerprint()[:-1], stops), state)
+        self._cached = ((*self._fingerprint()[:-1], stops), self._is_expired(state), state)
         return state
+
+    def _is_expired(self, state: ReleaseState) -> bool:
+        """Whether a signature has expired, by the clock now: it may jump in both directions."""
+        return self._now() >= min(state.expires.values())
 
     def _open(self) -> tuple[Verified, ReleaseState]:
         """Verify, complete what was interrupted, and mend the stops. The caller holds the lock."""

@@ -104,7 +104,7 @@ def _require_overridable(record: GateRecord, release: Release) -> None:
         )
     raise Conflict(
         f"The gate could not measure a limit of release {release.number} that nobody can override.",
-        advice=f"Run what `yearling gate show {record.id}` names, and let the gate decide again.",
+        advice="Run `yearling exam gate`: it names what was not measured. Then let it decide again.",
     )
 
 
