@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 
 from tests.feedback.people import open_feedback_log
 from tests.store.examples import make_sample
-from yearling.clock import now_utc
+from yearling.clock import new_id, now_utc
 from yearling.errors import Conflict
 from yearling.feedback import FeedbackLog
 from yearling.loop import CanaryReport, assess_canary, canary, collect_comparisons, collect_live_answers, stop_canary_if_due
@@ -284,23 +284,25 @@ ANSWERED = ({"role": "user", "content": "What is the capital of France?"},)
 def test_answers_that_people_got_are_observed_in_pairs(store: Store, state: State) -> None:
     add_answer(store, "bb", "", created_utc=now_utc() - timedelta(days=1))
     add_answer(store, "aa", created_utc=now_utc() - timedelta(days=1))
-    assert collect_live_answers(store, state) == 0, "no canary began"
+    assert collect_live_answers(store, state, lambda sample: sample.output_text) == 0, "no canary began"
     begin(store, state)
-    assert collect_live_answers(store, state) == 0, "these answers are older"
+    assert collect_live_answers(store, state, lambda sample: sample.output_text) == 0, "these answers are older"
     for _ in range(3):
         add_answer(store, "aa")
     empty = add_answer(store, "bb", "")
     add_answer(store, "bb", finish_reason="length")
     add_answer(store, "cc", "")
-    assert collect_live_answers(store, state) == 2
-    assert collect_live_answers(store, state) == 0
+    assert collect_live_answers(store, state, lambda sample: sample.output_text) == 2
+    assert collect_live_answers(store, state, lambda sample: sample.output_text) == 0
     found = store.canaries.list(state.challenger or 0)
     assert [each.arm for each in found].count("champion") == 2, "as many as there are to compare with"
     assert next(each.flags for each in found if each.sample_id == empty) == ("empty",)
+    again = [replace(each, id=new_id()) for each in found]
+    store.canaries.add(again)  # by another server at the same time
     report = assess_canary(store, state)
     assert (report.live_pairs, monitor(report, "bad_answers").challenger_only) == (2, 2)
     add_answer(store, "bb")
-    assert collect_live_answers(store, state) == 1
+    assert collect_live_answers(store, state, lambda sample: sample.output_text) == 1
     assert assess_canary(store, state).live_pairs == 3
 
 
@@ -310,7 +312,7 @@ def test_an_answer_that_was_replayed_is_in_one_pair(store: Store, state: State) 
     arm = CanaryObservation(release=state.challenger or 0, arm="champion", source="replay", pair=replayed, sample_id=replayed)
     store.canaries.add([arm])
     add_answer(store, "bb")
-    assert collect_live_answers(store, state) == 1
+    assert collect_live_answers(store, state, lambda sample: sample.output_text) == 1
     assert assess_canary(store, state).live_pairs == 0
 
 

@@ -201,12 +201,15 @@ def stop_canary_if_due(store: Store, switch: CanaryStopSwitch, report: CanaryRep
 
 
 def _pair_up(observations: Sequence[CanaryObservation]) -> Iterable[_Pair]:
-    """The complete pairs. A prompt that was replayed twice, after an interruption, counts once."""
+    """The complete pairs. A prompt that was replayed twice, and an answer that two servers observed, count once."""
     by_pair: defaultdict[str, dict[str, CanaryObservation]] = defaultdict(dict)
     live: defaultdict[str, list[CanaryObservation]] = defaultdict(list)
+    seen: set[str] = set()
     for observation in observations:
         if observation.source == "live":
-            live[observation.arm].append(observation)
+            if observation.sample_id is None or observation.sample_id not in seen:
+                live[observation.arm].append(observation)
+            seen.update([observation.sample_id] if observation.sample_id else [])
         elif observation.pair is not None:
             by_pair[observation.pair].setdefault(observation.arm, observation)
     yield from (_Pair(arms["champion"], arms["challenger"]) for arms in by_pair.values() if len(arms) == 2)

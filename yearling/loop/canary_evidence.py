@@ -9,7 +9,7 @@ keep are not. Only flags are stored, neither words nor people.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -67,13 +67,12 @@ def counted_observations(store: Store, release: Release) -> list[CanaryObservati
     return [each for each in store.canaries.list(release.number) if since is None or each.created_utc >= since]
 
 
-def collect_live_answers(store: Store, state: CanaryState) -> int:
+def collect_live_answers(store: Store, state: CanaryState, read_answer: Callable[[Sample], str]) -> int:
     """Store flags of the answers that people got since the canary began and the last call. Returns how many of the challenger.
 
-    The champion's are observed as far as the challenger has answers to compare them with. Answers that were replayed are in
-    another pair already.
+    `read_answer` returns the text of an answer as people saw it. The champion's are observed as far as the challenger has answers
+    to compare them with. Answers that were replayed are in another pair already.
     """
-    from yearling.chat import answer_message
     from yearling.evals import flag_answer
 
     if state.champion is None or state.challenger is None:
@@ -96,7 +95,7 @@ def collect_live_answers(store: Store, state: CanaryState) -> int:
             release=challenger.number,
             arm=arm,  # type: ignore[arg-type]
             source="live",
-            flags=flag_answer(str(answer_message(sample)["content"]), sample.finish_reason),
+            flags=flag_answer(read_answer(sample), sample.finish_reason),
             sample_id=sample_id,
         )
         for arm in _ARMS

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from yearling.chat import answer_message
 from yearling.feedback import EventIndex
 from yearling.loop import assess_canary, collect_comparisons, collect_live_answers, stop_canary_if_due
+from yearling.records import Sample
 from yearling.release import ReleaseAuthority, ReleaseState, parse_rules
 from yearling.store import Store
 
@@ -23,6 +25,10 @@ class _AuditedSwitch:
         return self._authority.stops.reason(model)
 
 
+def _read_answer(sample: Sample) -> str:
+    return str(answer_message(sample)["content"])
+
+
 def check_canary(store: Store, authority: ReleaseAuthority, state: ReleaseState, events: EventIndex | None = None) -> float:
     """The share of people, in percent, that the challenger of `state` may reach now; 0 once a monitor has stopped it.
 
@@ -30,7 +36,7 @@ def check_canary(store: Store, authority: ReleaseAuthority, state: ReleaseState,
     if a monitor says so. `events` is the index of the feedback log. Reads all observations and blocks: call it from a thread.
     """
     rules = parse_rules(state.rules).canary if state.rules else None
-    collect_live_answers(store, state)
+    collect_live_answers(store, state, _read_answer)
     collect_comparisons(store, state)
     report = assess_canary(store, state, rules=rules, events=events)
     stop_canary_if_due(store, _AuditedSwitch(authority), report)
