@@ -19,6 +19,7 @@ from yearling.api.http.schemas import ResponseModel, StrictModel
 
 WITHOUT_JSON_RESPONSE = {
     "GET /metrics",
+    "GET /v1/audit/export",
     "GET /v1/auth/oidc/callback",
     "GET /v1/chats/{conversation_id}/messages/{message_id}/attachments/{sha256}",
     "GET /v1/export",

@@ -35,7 +35,7 @@ async function oneClickAndBack(tools, check) {
   await tools.open('/runs');
   const trained = page.locator('.candidate').first();
   await trained.getByText('Trained here', { exact: true }).waitFor();
-  await trained.getByText('nobody has compared it').waitFor();
+  await trained.getByText('Not proven').waitFor();
   await trained.getByRole('button', { name: 'Use it without proof' }).click();
   await page.getByText(/trained on .* answers now/).waitFor();
   await page.locator('.in-use').getByText('Used without proof').waitFor();

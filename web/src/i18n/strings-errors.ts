@@ -20,6 +20,7 @@ export const CHINESE_ERRORS: Readonly<Record<string, string>> = {
   invalid_value: '输入的内容不可用。',
   method_not_allowed: '此地址不支持该操作。',
   missing_required_parameter: '缺少必填内容。',
+  model_stopped: '该模型已被停用，原因见页面上方的提示。',
   model_not_found: '找不到所选的模型。',
   not_allowed: '你没有权限这样做。',
   not_found: '找不到该内容，它可能已被删除。',

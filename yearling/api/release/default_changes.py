@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from yearling.api.release.drafts import draft_release
+from yearling.api.release.proofs import record_decisive_gate
 from yearling.config import Settings
 from yearling.release import Change, PendingChange, ReleaseAuthority, ReleaseState, find_decision, store_draft
 from yearling.store import Release, Store
@@ -43,13 +44,14 @@ def propose_default(
     """
     state = authority.state()
     draft = draft_release(settings, store, name, created_by=actor, endpoint_url=endpoint_url, parent=state.champion)
-    return authority.propose(_promotion(store, state, store_draft(store, draft, state), reason), actor=actor)
+    return authority.propose(_promotion(store, state, store_draft(store, draft, state), reason, actor), actor=actor)
 
 
-def _promotion(store: Store, state: ReleaseState, release: Release, reason: str) -> Change:
+def _promotion(store: Store, state: ReleaseState, release: Release, reason: str, actor: str) -> Change:
     """The change that makes a release the champion: a rollback if it was the champion before."""
     if release.number in state.champions:
         return Change(kind="rollback", release=release.number, reason=reason)
     champion = state.releases.get(state.champion) if state.champion is not None else None
+    record_decisive_gate(store, release, state, actor)
     decision = find_decision(store, release, champion, override=reason, rules=state.rules)
     return Change(kind="promote", release=release.number, reason=reason, decision=decision)

@@ -2,7 +2,8 @@
 import '../../i18n/release-pages';
 import { CircleAlert, CircleCheck, TriangleAlert } from 'lucide-react';
 import type { ReleaseFinding, ReleaseProof } from '../../api/types';
-import { type TranslationKey, useTranslation } from '../../i18n';
+import { language, type TranslationKey, useTranslation } from '../../i18n';
+import { useStore } from '../../store';
 import { TextWithTerms } from '../../ui/term';
 import { PROOF_TONES } from './release-words';
 
@@ -12,15 +13,19 @@ const FINDING_TONES: Readonly<Record<string, string>> = { ALLOW: 'good', REJECT:
 export function ProofNotice({ proof }: { proof: ReleaseProof }) {
   const t = useTranslation();
   const Icon = ICONS[proof.status];
+  // The gate's sentence is English, and begins with the verdict.
+  const saysItself = useStore(language) === 'en' && /^(not )?proven/i.test(proof.sentence);
   return (
     <div className={`notice ${PROOF_TONES[proof.status]}`}>
       <Icon size={18} aria-hidden="true" />
       <div className="stack tight grow">
         {proof.sentence ? (
           <p>
-            <strong>
-              <TextWithTerms text={t(`releases.${proof.status}`)} />.
-            </strong>{' '}
+            {!saysItself && (
+              <strong>
+                <TextWithTerms text={t(`releases.${proof.status}`)} />.{' '}
+              </strong>
+            )}
             <span lang="en">{proof.sentence}</span>
           </p>
         ) : (
