@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import threading
 import time
@@ -10,7 +11,7 @@ import pytest
 
 from tests.release.conftest import UNPROVEN, Installation
 from tests.store.examples import make_sample
-from yearling.errors import BadInput, Conflict, NotAllowed, NotFound, Untrusted
+from yearling.errors import BadInput, Conflict, NotAllowed, NotFound, StorageFailed, Untrusted
 from yearling.release import Change, ReleaseAuthority, default_rules_text
 from yearling.store import release_bytes
 
@@ -355,6 +356,17 @@ def check_rollbacks(installation: Installation, count: int) -> float:
         file = champion.files[0]
         installation.authority.may_load(installation.data_dir / file.path, file.sha256)
     return longest_s
+
+
+def test_full_disk_is_named_when_metadata_is_verified(alone: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_full(source: object, target: object, **_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    monkeypatch.setattr("shutil.copy2", is_full)
+    with pytest.raises(StorageFailed, match=r"The disk of .* is full"):
+        alone.reopen().refresh()
+    monkeypatch.undo()
+    assert alone.reopen().refresh().champion == 0
 
 
 def test_rollbacks_are_quick_and_name_the_same_bytes(alone: Installation) -> None:

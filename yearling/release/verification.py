@@ -191,7 +191,7 @@ class TrustedFolder:
 
     def _attempt(self, generation: Path, trust: bytes, source: Path, now: datetime, problem: str) -> Verified:
         with staging_directory(self._staging) as staging:
-            shutil.copytree(generation, staging, symlinks=True, dirs_exist_ok=True)
+            _copy_folder(generation, staging)
             config = UpdaterConfig(
                 max_root_rotations=_MAX_ROOT_ROTATIONS,
                 root_max_length=_LIMITS["root"],
@@ -241,6 +241,18 @@ class TrustedFolder:
 
     def _target_path(self, info: TargetFile) -> Path:
         return self.folder / "targets" / info.hashes["sha256"]
+
+
+def _copy_folder(source: Path, target: Path) -> None:
+    """Copy what lies in a folder. Raises OSError of the first file that fails, unlike `copytree`, whose error has no number."""
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        if path.is_symlink():
+            copy.symlink_to(path.readlink())
+        elif path.is_dir():
+            copy.mkdir(mode=0o700, exist_ok=True)
+        else:
+            shutil.copy2(path, copy)
 
 
 def _write_root(folder: Path, root: bytes) -> None:
