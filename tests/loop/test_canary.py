@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.feedback.people import open_feedback_log
 from tests.store.examples import make_sample
+from yearling.clock import new_id, now_utc
 from yearling.errors import Conflict
 from yearling.feedback import FeedbackLog
-from yearling.loop import CanaryReport, assess_canary, collect_comparisons, stop_canary_if_due
+from yearling.loop import CanaryReport, assess_canary, canary, collect_comparisons, collect_live_answers, stop_canary_if_due
 from yearling.loop.canary import MONITOR_SHARES, MonitorReport
-from yearling.release import StopSwitch
+from yearling.release import StopNotice, StopSwitch
 from yearling.store import CanaryArm, CanaryObservation, CanarySource, Store, new_release
 
 
@@ -204,3 +207,119 @@ def test_automatic_stop_happens_once_and_is_in_the_audit_log(store: Store, state
 
 def test_monitors_share_one_budget() -> None:
     assert sum(MONITOR_SHARES.values()) == pytest.approx(1.0)
+
+
+def begin(store: Store, state: State) -> None:
+    change = {"kind": "start_canary", "release": state.challenger}
+    store.audit.append("somebody", "release.publish", "a change", {"change": change})
+
+
+def lift(store: Store, *stops: str) -> None:
+    change = {"kind": "resume", "stop_id": " ".join(stops)}
+    store.audit.append("somebody", "release.resume", "another change", {"change": change})
+
+
+class AuditedSwitch(StopSwitch):
+    """Writes stops into the audit log, as the authority does."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        super().__init__(folder)
+        self.store = store
+
+    def stop(self, model: str | None, *, actor: str, reason: str) -> StopNotice:
+        notice = super().stop(model, actor=actor, reason=reason)
+        self.store.audit.append(actor, "release.stop", notice.id, {"model": model, "reason": reason})
+        return notice
+
+
+def test_what_stopped_a_canary_does_not_stop_it_again(store: Store, state: State, tmp_path: Path) -> None:
+    switch = AuditedSwitch(tmp_path, store)
+    begin(store, state)
+    observe(store, state, [()] * 30, [("empty",)] * 30)
+    assert stop_canary_if_due(store, switch, assess_canary(store, state))
+    assert assess_canary(store, state).decision == "stop", "while the stop is in force, the report says why"
+    (notice,) = switch.notices()
+    lift(store, "the stop of another model")
+    assert assess_canary(store, state).decision == "stop"
+    lift(store, "the stop of another model", notice.id)
+    switch.lift(notice.id)
+    report = assess_canary(store, state)
+    assert (report.decision, report.pairs) == ("continue", 0)
+    observe(store, state, [()] * 30, [("empty",)] * 30)
+    assert stop_canary_if_due(store, switch, assess_canary(store, state)), "new evidence stops it again"
+
+
+def test_a_stop_by_a_person_forgets_nothing(store: Store, state: State, tmp_path: Path) -> None:
+    switch = AuditedSwitch(tmp_path, store)
+    begin(store, state)
+    observe(store, state, [()] * 30, [()] * 30)
+    notice = switch.stop("bb", actor="a person", reason="")
+    lift(store, notice.id)
+    assert assess_canary(store, state).pairs == 30
+
+
+def test_a_canary_that_starts_again_counts_anew(store: Store, state: State) -> None:
+    begin(store, state)
+    observe(store, state, [()] * 30, [("empty",)] * 30)
+    begin(store, state)
+    assert assess_canary(store, state).pairs == 0
+
+
+def add_answer(store: Store, adapter: str, text: str = "Paris.", **changes: Any) -> str:
+    values: dict[str, Any] = {
+        "adapter_hash": adapter * 32,
+        "output_text": text,
+        "grammar": "",
+        "choice": 0,
+        "created_utc": now_utc(),
+    }
+    sample = make_sample(store.people.owner().id, **{**values, "finish_reason": "stop", "messages": ANSWERED, **changes})
+    store.samples.add(sample)
+    return sample.id
+
+
+ANSWERED = ({"role": "user", "content": "What is the capital of France?"},)
+
+
+def test_answers_that_people_got_are_observed_in_pairs(store: Store, state: State) -> None:
+    add_answer(store, "bb", "", created_utc=now_utc() - timedelta(days=1))
+    add_answer(store, "aa", created_utc=now_utc() - timedelta(days=1))
+    assert collect_live_answers(store, state, lambda sample: sample.output_text) == 0, "no canary began"
+    begin(store, state)
+    assert collect_live_answers(store, state, lambda sample: sample.output_text) == 0, "these answers are older"
+    for _ in range(3):
+        add_answer(store, "aa")
+    empty = add_answer(store, "bb", "")
+    add_answer(store, "bb", finish_reason="length")
+    add_answer(store, "cc", "")
+    assert collect_live_answers(store, state, lambda sample: sample.output_text) == 2
+    assert collect_live_answers(store, state, lambda sample: sample.output_text) == 0
+    found = store.canaries.list(state.challenger or 0)
+    assert [each.arm for each in found].count("champion") == 2, "as many as there are to compare with"
+    assert next(each.flags for each in found if each.sample_id == empty) == ("empty",)
+    again = [replace(each, id=new_id()) for each in found]
+    store.canaries.add(again)  # by another server at the same time
+    report = assess_canary(store, state)
+    assert (report.live_pairs, monitor(report, "bad_answers").challenger_only) == (2, 2)
+    add_answer(store, "bb")
+    assert collect_live_answers(store, state, lambda sample: sample.output_text) == 1
+    assert assess_canary(store, state).live_pairs == 3
+
+
+def test_an_answer_that_was_replayed_is_in_one_pair(store: Store, state: State) -> None:
+    begin(store, state)
+    replayed = add_answer(store, "aa", "")
+    arm = CanaryObservation(release=state.challenger or 0, arm="champion", source="replay", pair=replayed, sample_id=replayed)
+    store.canaries.add([arm])
+    add_answer(store, "bb")
+    assert collect_live_answers(store, state, lambda sample: sample.output_text) == 1
+    assert assess_canary(store, state).live_pairs == 0
+
+
+def test_without_live_answers_nobody_reads_the_feedback_log(store: Store, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise AssertionError("the log was read")
+
+    monkeypatch.setattr(canary, "EventIndex", refuse)
+    observe(store, state, [()] * 5, [()] * 5)
+    assess_canary(store, state)

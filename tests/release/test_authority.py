@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import threading
 import time
@@ -9,7 +10,8 @@ import time
 import pytest
 
 from tests.release.conftest import UNPROVEN, Installation
-from yearling.errors import BadInput, Conflict, NotAllowed, NotFound, Untrusted
+from tests.store.examples import make_sample
+from yearling.errors import BadInput, Conflict, NotAllowed, NotFound, StorageFailed, Untrusted
 from yearling.release import Change, ReleaseAuthority, default_rules_text
 from yearling.store import release_bytes
 
@@ -162,6 +164,19 @@ def test_expired_timestamp_keeps_the_champion_and_blocks_all_but_renewals(alone:
     assert alone.change("promote", number).is_published
 
 
+def test_a_clock_that_jumps_ahead_and_back_leaves_no_problem(alone: Installation) -> None:
+    number = alone.release("learnt")
+    alone.change("start_canary", number)
+    alone.clock.advance(days=730)
+    alone.authority.renew_online()
+    assert "have expired" in alone.authority.state().problem
+    alone.clock.advance(days=-730)
+    assert alone.authority.state().problem == "", "without waiting for the next renewal"
+    assert alone.authority.state().served_challenger == number
+    alone.authority.renew_online()
+    assert alone.authority.state().problem == ""
+
+
 def test_expired_signatures_of_holders_are_renewed_by_the_quorum(quorum: Installation) -> None:
     for _ in range(370):
         quorum.clock.advance(days=1)
@@ -207,6 +222,74 @@ def test_only_proven_releases_are_promoted_without_an_override(alone: Installati
             alone.change("promote", number, decision=decision_given)
     with pytest.raises(Conflict, match="nobody can override"):
         alone.change("start_canary", number)
+
+
+def test_another_champion_is_no_way_around_a_broken_limit(alone: Installation) -> None:
+    from yearling.release import find_decision
+
+    store, first = alone.store, alone.authority.state().releases[0]
+    bad, other = store.releases.get(alone.release("bad")), alone.release("other")
+    fields = {"challenger": bad.model_hash, "actor": "test"}
+    store.gates.record(champion=first.model_hash, decision="REJECT", body={"overridable": False}, **fields)
+    assert alone.change("promote", other).is_published
+    champion = alone.authority.state().releases[other]
+    for call in (lambda: find_decision(store, bad, champion, override="please"), lambda: alone.change("promote", bad.number)):
+        with pytest.raises(Conflict, match="nobody can override, against another champion"):
+            call()
+    store.gates.record(champion=champion.model_hash, decision="INCONCLUSIVE", body={"overridable": False}, **fields)
+    with pytest.raises(Conflict, match="could not measure a limit"):
+        find_decision(store, bad, champion, override="please")
+    store.gates.record(champion=champion.model_hash, decision="ALLOW", body={}, **fields)
+    assert find_decision(store, bad, champion).decision == "ALLOW", "the gate decided against the present champion"
+
+
+def test_a_decision_does_not_know_incidents_that_were_accepted_later(alone: Installation) -> None:
+    from yearling.release import find_decision
+
+    store, champion = alone.store, alone.authority.state().releases[0]
+    release = store.releases.get(alone.release("learnt"))
+    fields = {"champion": champion.model_hash, "challenger": release.model_hash, "actor": "test"}
+    store.gates.record(decision="ALLOW", body={}, **fields)
+    sample = make_sample(alone.owner.id)
+    store.samples.add(sample)
+    incident = store.incidents.open(alone.owner.id, sample_id=sample.id, model="tiny", model_hash="", reason="")
+    allowed = find_decision(store, release, champion)
+    store.incidents.accept(incident.id, reviewed_by=alone.owner.id, review="", case={"user": "x", "contains": ["y"]})
+    with pytest.raises(Conflict, match=f"Not proven: the incident {incident.id} was accepted after the gate had decided"):
+        find_decision(store, release, champion)
+    with pytest.raises(Conflict):
+        alone.change("promote", release.number, decision=allowed)
+    assert find_decision(store, release, champion, override="I know").override == "I know"
+    store.gates.record(decision="ALLOW", body={}, **fields)
+    assert find_decision(store, release, champion).override == ""
+
+
+def test_a_stop_by_role_stops_the_model_that_has_it(alone: Installation) -> None:
+    with pytest.raises(NotFound, match="No model is the challenger"):
+        alone.authority.stop("challenger", actor="a", reason="")
+    number = alone.release("learnt")
+    assert alone.change("start_canary", number).is_published
+    assert alone.authority.stop("challenger", actor="a", reason="").model == "learnt"
+    assert alone.authority.stop("champion", actor="a", reason="").model == "tiny"
+
+
+def test_a_stopped_model_becomes_no_champion(alone: Installation) -> None:
+    number = alone.release("learnt")
+    stop = alone.authority.stop("learnt", actor="a", reason="It names patients")
+    for kind in ("promote", "start_canary"):
+        with pytest.raises(Conflict, match=r"The model learnt is stopped: It names patients\."):
+            alone.change(kind, number)
+    everything = alone.authority.stop(None, actor="a", reason="")
+    assert alone.change("resume", stop_id=stop.id).is_published
+    assert alone.change("promote", number).is_published, "while everything is stopped, another champion may be chosen"
+    assert [notice.id for notice in alone.authority.stops.notices()] == [everything.id]
+
+
+def test_many_stops_are_lifted_at_once(alone: Installation) -> None:
+    stops = [alone.authority.stop(f"model-{number}", actor="a", reason="").id for number in range(60)]
+    assert alone.change("resume", stop_id=" ".join(stops)).is_published
+    assert alone.reopen().state().lifted == tuple(stops)
+    assert alone.authority.stops.notices() == ()
 
 
 def test_rules_of_the_gate_are_signed_and_decisions_by_others_do_not_count(alone: Installation) -> None:
@@ -273,6 +356,17 @@ def check_rollbacks(installation: Installation, count: int) -> float:
         file = champion.files[0]
         installation.authority.may_load(installation.data_dir / file.path, file.sha256)
     return longest_s
+
+
+def test_full_disk_is_named_when_metadata_is_verified(alone: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_full(source: object, target: object, **_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    monkeypatch.setattr("shutil.copy2", is_full)
+    with pytest.raises(StorageFailed, match=r"The disk of .* is full"):
+        alone.reopen().refresh()
+    monkeypatch.undo()
+    assert alone.reopen().refresh().champion == 0
 
 
 def test_rollbacks_are_quick_and_name_the_same_bytes(alone: Installation) -> None:

@@ -188,6 +188,8 @@ class Services:
     def start_consensus(self) -> None:
         """Follow the feedback log, and run the consensus in the background whenever it grows."""
         self._consensus = LiveConsensus(FeedbackLog(self.store))
+        if self.releases is not None:
+            self.releases.use_feedback_index(self._consensus.log.index)
         self._picker = JudgementPicker(self._consensus)
         self._consensus.start()
 

@@ -3,15 +3,19 @@
 from yearling.loop.canary import (
     FAILED_ANSWER,
     CanaryReport,
-    CanaryState,
     CanaryStopSwitch,
     DetectionClaim,
     MonitorReport,
     assess_canary,
-    collect_comparisons,
     flag_answer,
-    is_sample_of_release,
     stop_canary_if_due,
+)
+from yearling.loop.canary_evidence import (
+    CanaryState,
+    collect_comparisons,
+    collect_live_answers,
+    counted_observations,
+    is_sample_of_release,
 )
 from yearling.loop.exam_comparison import compare_exam_runs
 from yearling.loop.gating import (
@@ -85,7 +89,9 @@ __all__ = [
     "check_audit_export",
     "check_incidents",
     "collect_comparisons",
+    "collect_live_answers",
     "compare_exam_runs",
+    "counted_observations",
     "decide_what_if",
     "find_training_history",
     "flag_answer",

@@ -17,9 +17,10 @@ from typing import Literal, Protocol
 
 from yearling.errors import Conflict
 from yearling.feedback import EventIndex, Rating
-from yearling.records import FinishReason, Sample
+from yearling.loop.canary_evidence import NOT_PREFERRED, CanaryState, counted_observations
+from yearling.records import FinishReason
 from yearling.release import CanaryPlan, CanaryRules, plan_canary
-from yearling.store import CanaryObservation, Release, Store
+from yearling.store import CanaryObservation, Store
 
 CanaryDecision = Literal["stop", "continue", "ready"]
 
@@ -37,9 +38,8 @@ _FLAGS: Mapping[str, frozenset[str]] = {
     "bad_answers": frozenset({"empty", "cut", "repetition", "failed"}),
     "refusals": frozenset({"refusal"}),
     "spec": frozenset({"spec"}),
-    "preference": frozenset({"not_preferred"}),
+    "preference": frozenset({NOT_PREFERRED}),
 }
-NOT_PREFERRED = "not_preferred"
 FAILED_ANSWER = "failed"
 """The flag of an answer that the model could not give."""
 
@@ -50,25 +50,11 @@ _CLAIMED_RATES = (0.02, 0.03, 0.06, 0.10)
 """Rates of bad answers of a challenger, of which a report says whether they would have been seen."""
 
 
-class CanaryState(Protocol):
-    """The numbers of the releases that are compared, as signed metadata name them."""
-
-    @property
-    def champion(self) -> int | None:
-        """The release that everybody else gets."""
-        ...
-
-    @property
-    def challenger(self) -> int | None:
-        """The release in the canary; None without a canary."""
-        ...
-
-
 class CanaryStopSwitch(Protocol):
     """Stops a model in every process, until the quorum resumes it."""
 
     def stop(self, model: str | None, *, actor: str, reason: str) -> object:
-        """Stop a model."""
+        """Stop a model, and record it in the audit log."""
         ...
 
     def reason(self, model: str) -> str:
@@ -150,7 +136,8 @@ def assess_canary(
 ) -> CanaryReport:
     """The report on the challenger's canary. Raises Conflict without a challenger, NotFound for an unknown release.
 
-    `events` is the index of the feedback log if the caller has one; otherwise the whole log is read.
+    `events` is the index of the feedback log if the caller has one; otherwise the whole log is read once people have got both
+    models.
     """
     from yearling.evals import detection_probability, smallest_detectable_rate
 
@@ -158,13 +145,13 @@ def assess_canary(
         raise Conflict("There is no canary.", advice="Start one with `yearling release propose`.")
     rules = rules or CanaryRules()
     release = store.releases.get(state.challenger)
-    observations = store.canaries.list(release.number)
+    observations = counted_observations(store, release)
     pairs = sorted(_pair_up(observations), key=lambda pair: pair.order)
     answered = [pair for pair in pairs if pair.challenger.source != "comparison"]
     events_of = {
         **{name: _flagged_events(_pairs_for(name, pairs, answered), _FLAGS[name]) for name in _FLAGS},
         "latency": _latency_events(answered),
-        "thumbs": _thumb_events(answered, events or EventIndex(store)),
+        "thumbs": _thumb_events(answered, store, events),
     }
     monitors = tuple(
         _run_monitor(name, len(_pairs_for(name, pairs, answered)), events_of[name], rules.alpha * share)
@@ -213,62 +200,16 @@ def stop_canary_if_due(store: Store, switch: CanaryStopSwitch, report: CanaryRep
     return True
 
 
-def collect_comparisons(store: Store, state: CanaryState) -> int:
-    """Store what people chose between champion and challenger since the last call, as observations. Returns how many choices."""
-    if state.champion is None or state.challenger is None:
-        return 0
-    champion, challenger = store.releases.get(state.champion), store.releases.get(state.challenger)
-    known = {observation.pair for observation in store.canaries.list(challenger.number)}
-    decided = [each for each in store.comparisons.list_decided_samples() if each.comparison_id not in known]
-    samples = store.samples.get_many(sorted({sample for each in decided for sample in (each.left, each.right)}))
-    found: list[CanaryObservation] = []
-    for each in decided:
-        sides = {"left": samples.get(each.left), "right": samples.get(each.right)}
-        arms = {side: _arm_of(sample, champion, challenger) for side, sample in sides.items() if sample is not None}
-        if set(arms.values()) != {"champion", "challenger"}:
-            continue
-        for side, arm in arms.items():
-            lost = each.outcome in arms and each.outcome != side
-            sample = sides[side]
-            found.append(
-                CanaryObservation(
-                    release=challenger.number,
-                    arm=arm,  # type: ignore[arg-type]
-                    source="comparison",
-                    flags=(NOT_PREFERRED,) if lost else (),
-                    pair=each.comparison_id,
-                    sample_id=sample.id if sample else None,
-                )
-            )
-    if found:
-        store.canaries.add(found)
-    return len(found) // 2
-
-
-def _arm_of(sample: Sample, champion: Release, challenger: Release) -> str:
-    """Which of the two releases wrote a sample; empty for neither."""
-    for arm, release in (("challenger", challenger), ("champion", champion)):
-        if is_sample_of_release(sample, release):
-            return arm
-    return ""
-
-
-def is_sample_of_release(sample: Sample, release: Release) -> bool:
-    """Whether a release wrote a sample: an adapter's by the adapter's hash, an endpoint's by its name."""
-    if release.kind == "adapter":
-        return bool(release.model_hash) and sample.adapter_hash == release.model_hash
-    if release.kind == "endpoint":
-        return sample.model == release.model
-    return sample.model_hash == release.model_hash and sample.adapter_hash is None
-
-
 def _pair_up(observations: Sequence[CanaryObservation]) -> Iterable[_Pair]:
-    """The complete pairs. A prompt that was replayed twice, after an interruption, counts once."""
+    """The complete pairs. A prompt that was replayed twice, and an answer that two servers observed, count once."""
     by_pair: defaultdict[str, dict[str, CanaryObservation]] = defaultdict(dict)
     live: defaultdict[str, list[CanaryObservation]] = defaultdict(list)
+    seen: set[str] = set()
     for observation in observations:
         if observation.source == "live":
-            live[observation.arm].append(observation)
+            if observation.sample_id is None or observation.sample_id not in seen:
+                live[observation.arm].append(observation)
+            seen.update([observation.sample_id] if observation.sample_id else [])
         elif observation.pair is not None:
             by_pair[observation.pair].setdefault(observation.arm, observation)
     yield from (_Pair(arms["champion"], arms["challenger"]) for arms in by_pair.values() if len(arms) == 2)
@@ -301,17 +242,21 @@ def _latency_events(pairs: Sequence[_Pair]) -> list[bool]:
     return events
 
 
-def _thumb_events(pairs: Sequence[_Pair], events: EventIndex) -> list[bool]:
+def _thumb_events(pairs: Sequence[_Pair], store: Store, events: EventIndex | None) -> list[bool]:
     """Thumbs down on live answers, in the order in which people gave them: whether the answer was the challenger's.
 
     A rating comes after its answer, so it counts when it comes. A later answer that is rated first would otherwise change what
     the canary showed before.
     """
+    live = [pair for pair in pairs if pair.challenger.source == "live"]
+    if not live:
+        return []
+    events = events or EventIndex(store)
     events.sync()
     found: list[tuple[str, bool]] = []
-    for pair in pairs:
+    for pair in live:
         for observation in (pair.champion, pair.challenger):
-            if observation.source == "live" and observation.sample_id:
+            if observation.sample_id:
                 latest: dict[str, Rating] = {}
                 for event in events.events_about(observation.sample_id):
                     if isinstance(event, Rating) and events.withdrawal_of(event.id) is None:

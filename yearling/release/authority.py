@@ -31,7 +31,7 @@ from yearling.release.audit_trail import AuditTrail
 from yearling.release.changes import rollback_target
 from yearling.release.file_rules import check_loading
 from yearling.release.key_files import KeyFolder, open_private_key, read_key_bytes, signer_of
-from yearling.release.local_checks import check_locally, sole_key
+from yearling.release.local_checks import check_locally, sole_key, stopped_model
 from yearling.release.state import (
     Change,
     HolderKey,
@@ -40,7 +40,7 @@ from yearling.release.state import (
     ReleaseState,
     clean_change,
 )
-from yearling.release.stop import STOP_FILENAME, StopNotice, StopSwitch
+from yearling.release.stop import STOP_FILENAME, StopNotice, StopSwitch, file_fingerprint
 from yearling.store import Release, Store, release_bytes
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class ReleaseAuthority:
         self._on_step = on_step
         self._audit = AuditTrail(store)
         self._lock = threading.RLock()
-        self._cached: tuple[_Fingerprint, ReleaseState] | None = None
+        self._cached: tuple[_Fingerprint, bool, ReleaseState] | None = None
 
     def exists(self) -> bool:
         """Whether releases are signed here."""
@@ -118,9 +118,8 @@ class ReleaseAuthority:
         """The verified state. Raises NotFound if no release was ever signed here, Untrusted if nothing can be verified."""
         cached = self._cached  # without the lock, which a publication holds for a while
         if cached is not None:
-            fingerprint, state = cached
-            is_current = state.problem or self._now() < min(state.expires.values())
-            if is_current and fingerprint == self._fingerprint():
+            fingerprint, was_expired, state = cached
+            if was_expired == self._is_expired(state) and fingerprint == self._fingerprint():
                 return state
         return self.refresh()
 
@@ -279,8 +278,11 @@ class ReleaseAuthority:
                 self._refresh()
 
     def stop(self, model: str | None, *, actor: str, reason: str) -> StopNotice:
-        """Stop a model, or all of them, at once. Only a `resume` that the quorum signs lifts it."""
-        notice = self.stops.stop(model, actor=actor, reason=reason)
+        """Stop a model, or all of them, at once. Only a `resume` that the quorum signs lifts it.
+
+        `champion` and `challenger` stand for the models that they are now. Raises NotFound if there is none.
+        """
+        notice = self.stops.stop(stopped_model(model, self.state), actor=actor, reason=reason)
         self._audit.stop(notice)
         return notice
 
@@ -293,10 +295,14 @@ class ReleaseAuthority:
             check_loading(self.state(), self.folder.parent, path, sha256)
 
     def _refresh(self) -> ReleaseState:
-        stops = _stat(self.stops.path)  # taken before they are mended: a file that is changed meanwhile is looked at again
+        stops = file_fingerprint(self.stops.path)  # taken before they are mended: a later change is looked at again
         _, state = self._open()
-        self._cached = ((*self._fingerprint()[:-1], stops), state)
+        self._cached = ((*self._fingerprint()[:-1], stops), self._is_expired(state), state)
         return state
+
+    def _is_expired(self, state: ReleaseState) -> bool:
+        """Whether a signature has expired, by the clock now: it may jump in both directions."""
+        return self._now() >= min(state.expires.values())
 
     def _open(self) -> tuple[Verified, ReleaseState]:
         """Verify, complete what was interrupted, and mend the stops. The caller holds the lock."""
@@ -438,10 +444,12 @@ class ReleaseAuthority:
 
     def _find_root(self) -> bytes | None:
         """A published root whose hash the audit log knows, for a trusted root that is damaged."""
+        from yearling.release.verification import read_limited
+
         known = self._audit.newest_root()
         for path in (self.folder / "repository").glob("*.root.json"):
-            content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() == known:
+            content = read_limited(path)  # anything may lie there, such as a pipe that nobody writes to
+            if content is not None and hashlib.sha256(content).hexdigest() == known:
                 return content
         return None
 
@@ -476,7 +484,7 @@ class ReleaseAuthority:
     def _fingerprint(self) -> _Fingerprint:
         """Changes with every file that the state depends on."""
         paths = ("repository/timestamp.json", "trusted", "pending", "keys", STOP_FILENAME)
-        return tuple(_stat(self.folder / path) for path in paths)
+        return tuple(file_fingerprint(self.folder / path) for path in paths)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -489,11 +497,3 @@ class ReleaseAuthority:
                 raise Unavailable(
                     f"Another process has held the releases for {LOCK_TIMEOUT_S:.0f} seconds.", advice="Try again in a moment."
                 ) from None
-
-
-def _stat(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return (status.st_ino, status.st_size, status.st_mtime_ns)

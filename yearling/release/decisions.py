@@ -7,7 +7,7 @@ ALLOW promotes. Anything else needs an override with a reason, which is signed a
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from yearling.canonical import canonical_json
@@ -18,7 +18,7 @@ from yearling.store import GateRecord, Release
 if TYPE_CHECKING:
     from yearling.store import Store
 
-ALLOW = "ALLOW"
+ALLOW, REJECT = "ALLOW", "REJECT"
 MAX_DECISIONS_SEARCHED = 1000
 
 
@@ -36,13 +36,18 @@ def find_decision(
     Raises Conflict ("Not proven ...") if it is not ALLOW and no reason for an override is given, or if it cannot be overridden.
     """
     record = _newest(store, release, champion, rules)
+    _require_no_broken_limit(store, release, record, rules)
     if record is None:
         if not override:
             raise _not_proven(release, f"nobody has compared release {release.number} with the champion")
         return ReleaseDecision(override=override)
     decision = ReleaseDecision(gate=record.id, gate_sha256=gate_record_sha256(record), decision=record.decision)
     if record.decision == ALLOW:
-        return decision
+        if not (late := _accepted_since(store, record)):
+            return decision
+        if not override:
+            raise _not_proven(release, f"the incident {late} was accepted after the gate had decided")
+        return replace(decision, override=override)
     _require_overridable(record, release)
     if not override:
         raise _not_proven(release, f"the gate's decision on release {release.number} is {record.decision}")
@@ -70,13 +75,17 @@ def check_decision(
 def _newest(store: Store, release: Release, champion: Release | None, rules: str) -> GateRecord | None:
     if champion is None:
         return None
-    rules_sha256 = hashlib.sha256(rules.encode()).hexdigest()
-    records = store.gates.list(limit=MAX_DECISIONS_SEARCHED)
-    for record in records:
-        is_by_these_rules = not rules or record.body.get("rules_sha256") == rules_sha256
-        if is_by_these_rules and _is_model(record.challenger, release) and _is_model(record.champion, champion):
+    for record in _by_rules(store, rules):
+        if _is_model(record.challenger, release) and _is_model(record.champion, champion):
             return record
     return None
+
+
+def _by_rules(store: Store, rules: str) -> list[GateRecord]:
+    """The decisions by these rules, newest first; without rules, all."""
+    sha256 = hashlib.sha256(rules.encode()).hexdigest()
+    records = store.gates.list(limit=MAX_DECISIONS_SEARCHED)
+    return [record for record in records if not rules or record.body.get("rules_sha256") == sha256]
 
 
 def _is_model(recorded: str, release: Release) -> bool:
@@ -86,11 +95,42 @@ def _is_model(recorded: str, release: Release) -> bool:
 
 
 def _require_overridable(record: GateRecord, release: Release) -> None:
-    if record.body.get("overridable") is False:
+    if record.body.get("overridable") is not False:
+        return
+    if record.decision == REJECT:
         raise Conflict(
             f"Release {release.number} broke a limit that nobody can override.",
             advice="Improve the model, and let the gate decide again.",
         )
+    raise Conflict(
+        f"The gate could not measure a limit of release {release.number} that nobody can override.",
+        advice="Run `yearling exam gate`: it names what was not measured. Then let it decide again.",
+    )
+
+
+def _require_no_broken_limit(store: Store, release: Release, decided: GateRecord | None, rules: str) -> None:
+    """Raises Conflict if the gate found a broken limit of the release against another champion since it was `decided`.
+
+    Otherwise another champion, or a rollback, would be the way around the limit.
+    """
+    for record in _by_rules(store, rules):
+        if decided is not None and record.id == decided.id:
+            return
+        if _is_model(record.challenger, release):
+            if record.decision == REJECT and record.body.get("overridable") is False:
+                raise Conflict(
+                    f"Release {release.number} broke a limit that nobody can override, against another champion.",
+                    advice="Let the gate decide against the present champion.",
+                )
+            return
+
+
+def _accepted_since(store: Store, record: GateRecord) -> str:
+    """The id of an incident that was accepted after a decision, whose case it therefore lacks; empty if there is none."""
+    for incident in store.incidents.list(state={"accepted"}):
+        if incident.reviewed_utc is not None and incident.reviewed_utc > record.created_utc:
+            return incident.id
+    return ""
 
 
 def _not_proven(release: Release, why: str) -> Conflict:

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 from yearling.errors import NotFound, Untrusted
-from yearling.files.disk import format_bytes
 from yearling.release.state import ReleaseState
 from yearling.store import Release
 
@@ -54,8 +53,7 @@ def check_files(release: Release, data_dir: Path) -> None:
             )
         if (size := path.stat().st_size) != file.size_bytes:
             raise Untrusted(
-                f"The file {path} of release {release.number} was changed: it has {format_bytes(size)} instead of "
-                f"{format_bytes(file.size_bytes)}.",
+                f"The file {path} of release {release.number} was changed: it has {size:,} bytes instead of {file.size_bytes:,}.",
                 advice=f"Install the model {release.model} again.",
             )
 

@@ -42,6 +42,8 @@ MAX_REASON_CHARS = 2000
 MAX_NAME_CHARS = 200
 MAX_RULES_CHARS = 200_000
 MAX_HOLDERS = 50
+MAX_STOP_IDS_CHARS = 40_000
+"""Enough for every stop that can be in force."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,7 +259,7 @@ def check_change(change: Change) -> None:
     if change.rules is not None and (not isinstance(change.rules, str) or len(change.rules) > MAX_RULES_CHARS):
         raise BadInput(f"Gate rules are a text of at most {MAX_RULES_CHARS} characters.", param="rules")
     if change.stop_id is not None:
-        _check_text(change.stop_id, MAX_REASON_CHARS, "stop")
+        _check_text(change.stop_id, MAX_STOP_IDS_CHARS, "stop")
     for key in change.add:
         _check_text(key.name, MAX_NAME_CHARS, "name")
         _check_text(key.person_id, MAX_NAME_CHARS, "person")

@@ -48,6 +48,13 @@ class StopNotice:
         """Whether the stop covers a model: the model of its name, or every model. Adapters on a model have names of their own."""
         return self.model is None or model == self.model
 
+    @property
+    def sentence(self) -> str:
+        """What was stopped, when and why."""
+        what = f"The model {self.model!r}" if self.model else "Every model"
+        why = self.reason.rstrip(".") or "no reason was given"
+        return f"{what} was stopped at {self.created_utc:%Y-%m-%d %H:%M} UTC: {why}."
+
 
 Notices = tuple[StopNotice, ...]
 
@@ -79,7 +86,7 @@ class StopSwitch:
             self._reload()
             if self._problem:
                 return self._problem
-            return next((_describe(notice) for notice in self._notices if notice.applies_to(model)), "")
+            return next((notice.sentence for notice in self._notices if notice.applies_to(model)), "")
 
     def notices(self) -> Notices:
         """The stops in force, oldest first. Raises Untrusted if the file is missing or damaged: then everything is stopped."""
@@ -119,7 +126,7 @@ class StopSwitch:
                 atomic_write_json(self.path, {"notices": rows, "sha256": _hash(rows)})
 
     def _reload(self) -> None:
-        fingerprint = _fingerprint(self.path)
+        fingerprint = file_fingerprint(self.path)
         if fingerprint == self._seen and fingerprint is not None:
             return
         self._notices, self._problem = (), ""
@@ -131,11 +138,6 @@ class StopSwitch:
         except Untrusted as error:
             self._problem = f"Everything is stopped: {error.message}"
         self._seen = fingerprint
-
-
-def _describe(notice: StopNotice) -> str:
-    what = f"The model {notice.model!r}" if notice.model else "Every model"
-    return f"{what} was stopped at {notice.created_utc:%Y-%m-%d %H:%M} UTC: {notice.reason or 'no reason was given'}."
 
 
 def _read(path: Path) -> Notices:
@@ -168,7 +170,8 @@ def _hash(rows: object) -> str:
     return hashlib.sha256(canonical_json(rows)).hexdigest()
 
 
-def _fingerprint(path: Path) -> _Fingerprint | None:
+def file_fingerprint(path: Path) -> _Fingerprint | None:
+    """Changes with every change of a file or folder; None if it is not there."""
     try:
         status = os.stat(path)
     except OSError:

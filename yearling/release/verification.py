@@ -174,7 +174,7 @@ class TrustedFolder:
         """
         folder, _, name = info.path.rpartition("/")
         published = self._repository / "targets" / folder / f"{info.hashes['sha256']}.{name}"
-        sources = (lambda: _read_limited(self._target_path(info)), lambda: _read_limited(published), *more)
+        sources = (lambda: read_limited(self._target_path(info)), lambda: read_limited(published), *more)
         for is_copy, source in ((index == 0, source) for index, source in enumerate(sources)):
             content = source()
             if content is None:
@@ -191,7 +191,7 @@ class TrustedFolder:
 
     def _attempt(self, generation: Path, trust: bytes, source: Path, now: datetime, problem: str) -> Verified:
         with staging_directory(self._staging) as staging:
-            shutil.copytree(generation, staging, symlinks=True, dirs_exist_ok=True)
+            _copy_folder(generation, staging)
             config = UpdaterConfig(
                 max_root_rotations=_MAX_ROOT_ROTATIONS,
                 root_max_length=_LIMITS["root"],
@@ -243,6 +243,18 @@ class TrustedFolder:
         return self.folder / "targets" / info.hashes["sha256"]
 
 
+def _copy_folder(source: Path, target: Path) -> None:
+    """Copy what lies in a folder. Raises OSError of the first file that fails, unlike `copytree`, whose error has no number."""
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        if path.is_symlink():
+            copy.symlink_to(path.readlink())
+        elif path.is_dir():
+            copy.mkdir(mode=0o700, exist_ok=True)
+        else:
+            shutil.copy2(path, copy)
+
+
 def _write_root(folder: Path, root: bytes) -> None:
     version = parse_metadata(root, Root).signed.version
     make_directory(folder / _ROOT_HISTORY)
@@ -261,7 +273,7 @@ def _root_version(path: Path) -> int:
 def _newest_root(folder: Path) -> bytes | None:
     """The newest root of a generation that is undamaged: it satisfies its own threshold. It was verified when it was kept."""
     for path in reversed(_root_files(folder)):
-        content = _read_limited(path)
+        content = read_limited(path)
         if content is None:
             continue
         try:
@@ -283,7 +295,8 @@ def _content(folder: Path) -> dict[str, str]:
     }
 
 
-def _read_limited(path: Path) -> bytes | None:
+def read_limited(path: Path) -> bytes | None:
+    """The content of a metadata or target file; None if it is missing, too large or no regular file."""
     try:
         with open_regular_file(path) as file:
             content = file.read(MAX_TARGET_BYTES + 1)

@@ -129,7 +129,7 @@ class Site:
     def service(self, **fields: Any) -> ReleaseService:
         return ReleaseService(
             self.settings,
-            canary_percent=lambda store, authority, state: self.percent,
+            canary_percent=lambda store, authority, state, events: self.percent,
             is_in_canary=lambda *args: self.in_canary(*args),
             **fields,
         )

@@ -179,8 +179,26 @@ async def test_withdrawn_model_is_refused_by_name(site: Site) -> None:
         await server.service.refresh()
         refused = await server.ask(model="second")
         assert refused.status_code == 500
-        assert "belongs to release 1, which was withdrawn" in refused.text
+        assert "Release 1, the model second, was withdrawn" in refused.text
         assert await server.model_asked() == "first"
+
+
+async def test_withdrawn_base_of_a_released_adapter_is_refused_by_name(site: Site) -> None:
+    """Its files may be loaded for the adapter, which is still released."""
+    async with site.serving() as server:
+        base = site.release("second")
+        site.change("promote", base)
+        adapter = replace(
+            site.store.releases.get(base), kind="adapter", model="second+aaaaaaaaaaaa", model_hash="aa" * 32, base_model="second"
+        )
+        site.change("promote", site.store.releases.create(adapter).number)
+        site.change("rollback", 0)
+        assert await server.model_asked(model="second") == "second"
+        site.change("withdraw", base)
+        await server.service.refresh()
+        refused = await server.ask(model="second")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (500, "untrusted")
+        assert "Release 1, the model second, was withdrawn" in refused.text
 
 
 async def test_engine_that_loaded_something_else_than_the_champion_is_refused(site: Site) -> None:
@@ -411,7 +429,7 @@ async def test_canary_reaches_the_people_of_its_buckets(site: Site) -> None:
 
 
 async def test_monitor_stops_the_challenger_everywhere(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    def assess(store: Store, state: ReleaseState) -> SimpleNamespace:
+    def assess(store: Store, state: ReleaseState, **_: object) -> SimpleNamespace:
         return SimpleNamespace(decision="stop", model="second", release=1, percent=0, pairs=40, reason="6 % of bad answers")
 
     monkeypatch.setattr(running_canary, "assess_canary", assess)

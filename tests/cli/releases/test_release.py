@@ -209,6 +209,18 @@ def test_stop_holds_until_it_is_resumed(run: Run) -> None:
         run("resume")
 
 
+def test_stop_of_an_unknown_model_says_that_it_stops_nothing(run: Run) -> None:
+    run("init")
+    assert "this stops nothing that answers now" in run("stop", "tyni").stderr
+    known = run("stop", DEFAULT).stderr
+    assert f"The model {DEFAULT} is stopped" in known
+    assert "stops nothing" not in known
+    assert f"The model {DEFAULT} is stopped" in run("stop", "champion").stderr
+    run("stop")
+    listed = run("list").stderr
+    assert (listed.count("Every model was stopped"), listed.count("'tyni' was stopped")) == (1, 1)
+
+
 def add_ann(run: Run, store: Store) -> None:
     """Make Ann a key-holder: two of two decide."""
     store.people.add("Ann")

@@ -24,7 +24,7 @@ from yearling.api.feedback.round_answering import GenerationActivity
 from yearling.chat import Assistant, ServedModelProvider, TurnRequest, answer_message
 from yearling.clock import new_id
 from yearling.errors import BadInput, NotFound, Unavailable, UserError
-from yearling.loop import FAILED_ANSWER, CanaryState, flag_answer, is_sample_of_release
+from yearling.loop import FAILED_ANSWER, CanaryState, counted_observations, flag_answer, is_sample_of_release
 from yearling.records import Sample
 from yearling.store import CanaryObservation, Release, Store
 from yearling.tracebacks import describe_exception
@@ -166,7 +166,7 @@ class CanaryReplay:
 
     def _list_waiting(self, champion: Release, challenger: Release) -> list[str]:
         """The champion's samples without an answer of the challenger, oldest first, so that the newest is the next."""
-        observations = self._store.canaries.list(challenger.number)
+        observations = counted_observations(self._store, challenger)
         replayed = [each for each in observations if each.source == "replay" and each.pair is not None]
         done = {each.pair for each in replayed if each.arm == "challenger"}
         attempts = Counter(each.pair for each in replayed if each.arm == "champion")

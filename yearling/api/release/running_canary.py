@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from yearling.loop import assess_canary, stop_canary_if_due
-from yearling.release import ReleaseAuthority, ReleaseState
+from yearling.chat import answer_message
+from yearling.feedback import EventIndex
+from yearling.loop import assess_canary, collect_comparisons, collect_live_answers, stop_canary_if_due
+from yearling.records import Sample
+from yearling.release import ReleaseAuthority, ReleaseState, parse_rules
 from yearling.store import Store
 
 
@@ -22,11 +25,19 @@ class _AuditedSwitch:
         return self._authority.stops.reason(model)
 
 
-def check_canary(store: Store, authority: ReleaseAuthority, state: ReleaseState) -> float:
+def _read_answer(sample: Sample) -> str:
+    return str(answer_message(sample)["content"])
+
+
+def check_canary(store: Store, authority: ReleaseAuthority, state: ReleaseState, events: EventIndex | None = None) -> float:
     """The share of people, in percent, that the challenger of `state` may reach now; 0 once a monitor has stopped it.
 
-    Stops the challenger's model in every process if a monitor says so. Reads all observations and blocks: call it from a thread.
+    Observes what people got and chose since the last call, by the signed rules, and stops the challenger's model in every process
+    if a monitor says so. `events` is the index of the feedback log. Reads all observations and blocks: call it from a thread.
     """
-    report = assess_canary(store, state)
+    rules = parse_rules(state.rules).canary if state.rules else None
+    collect_live_answers(store, state, _read_answer)
+    collect_comparisons(store, state)
+    report = assess_canary(store, state, rules=rules, events=events)
     stop_canary_if_due(store, _AuditedSwitch(authority), report)
     return float(report.percent)

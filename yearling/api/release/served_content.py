@@ -31,9 +31,14 @@ def require_endpoint(release: Release, url: str) -> None:
 
 
 def require_not_withdrawn(state: ReleaseState, name: str, url: str) -> None:
-    """Raises Untrusted for a model of the endpoint at `url` all of whose releases were withdrawn. Files have `may_load`."""
-    numbers = {number for number, each in state.releases.items() if url and (each.model, each.endpoint_url) == (name, url)}
+    """Raises Untrusted for a model, of the endpoint at `url` or of this machine, all of whose releases were withdrawn.
+
+    `may_load` refuses the files of a withdrawn release, but not the base model of an adapter that is still released.
+    """
+    numbers = {number for number, each in state.releases.items() if (each.model, each.endpoint_url) == (name, url)}
     if numbers and numbers <= state.withdrawn:
         raise Untrusted(
-            f"Release {max(numbers)}, the model {name} at {url}, was withdrawn.", advice="Use another model.", param="model"
+            f"Release {max(numbers)}, the model {name}{f' at {url}' if url else ''}, was withdrawn.",
+            advice="Use another model.",
+            param="model",
         )

@@ -35,6 +35,7 @@ from yearling.release import ReleaseAuthority, ServingChecks, default_rules_text
 from yearling.tracebacks import describe_exception
 
 if TYPE_CHECKING:
+    from yearling.feedback import EventIndex
     from yearling.release import ReleaseState
     from yearling.store import Release, Store
 
@@ -91,7 +92,7 @@ class ReleaseService:
         self,
         settings: Settings,
         *,
-        canary_percent: Callable[[Store, ReleaseAuthority, ReleaseState], float] = check_canary,
+        canary_percent: Callable[[Store, ReleaseAuthority, ReleaseState, EventIndex | None], float] = check_canary,
         is_in_canary: Callable[[str, int, float], bool] = is_in_canary,
         open_authority: Callable[[Path, Store], ReleaseAuthority] = ReleaseAuthority,
     ) -> None:
@@ -108,6 +109,7 @@ class ReleaseService:
         self._store: Store | None = None
         self._pool: ReleasedPool | None = None
         self._state: ReleaseState | None = None
+        self._events: EventIndex | None = None
         self._percent = 0.0
         self._canary_due_s = 0.0
         self._notices: list[str] = []
@@ -163,6 +165,10 @@ class ReleaseService:
         await asyncio.to_thread(self._remember_setting)
         await self._update()
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._renew())]
+
+    def use_feedback_index(self, events: EventIndex) -> None:
+        """Read thumbs from this index of the feedback log from now on."""
+        self._events = events
 
     async def close(self) -> None:
         """Stop following and renewing."""
@@ -396,7 +402,9 @@ class ReleaseService:
             return
         self._canary_due_s, percent = now_s + CANARY_CHECK_S, 0.0
         try:
-            percent = await asyncio.to_thread(self._canary_percent, self._started_store(), self.authority, self._state)
+            percent = await asyncio.to_thread(
+                self._canary_percent, self._started_store(), self.authority, self._state, self._events
+            )
         except Exception as error:
             _log.error("canary_not_assessed", release=challenger.number, **describe_exception(error))
         self._percent = percent

@@ -15,7 +15,7 @@ from yearling.cli.console import err, print_json
 from yearling.cli.releases.draft_lookup import find_draft
 from yearling.cli.standard_streams import read_piped_text
 from yearling.config import Settings, load_settings
-from yearling.errors import BadInput, Conflict
+from yearling.errors import BadInput, Conflict, NotFound
 from yearling.records import Person
 
 if TYPE_CHECKING:
@@ -60,7 +60,13 @@ def start_releases(opened: OpenReleases, *, anew: bool = False) -> None:
     from yearling.release import default_rules_text
 
     model = opened.settings.model
-    draft = find_draft(opened.settings, opened.store, model, created_by="yearling", title="the model of the first start")
+    try:
+        draft = find_draft(opened.settings, opened.store, model, created_by="yearling", title="the model of the first start")
+    except NotFound as error:
+        raise NotFound(
+            f"{error.message} The settings name it as the default model, so nothing can be signed yet.",
+            advice="Install it; or, if an endpoint serves it, start the server once, which signs it.",
+        ) from None
     opened.authority.bootstrap(draft, opened.owner, rules=default_rules_text(), anew=anew)
     err.print(f"The model {draft.model} is signed as the first release.", highlight=False)
 

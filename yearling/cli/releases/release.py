@@ -76,7 +76,7 @@ def list_releases(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> 
             err.print(f"Version {state.version}; {who_decides(state)}.", highlight=False)
             _print_pending_hint(opened)
         for notice in opened.authority.stops.notices():
-            err.print(f"Stopped ({notice.id}): {opened.authority.stops.reason(notice.model or '')}", style="red", **_PLAIN)
+            err.print(f"Stopped ({notice.id}): {notice.sentence}", style="red", **_PLAIN)
         if state is not None and state.problem:
             err.print(state.problem, style="yellow", **_PLAIN)
 
@@ -295,10 +295,18 @@ def stop(
     """Stop a model, or all of them, at once and in the middle of answers. Only signatures lift a stop."""
     with open_releases(data_dir) as opened:
         notice = opened.authority.stop(model, actor=opened.owner.id, reason=reason)
+        is_known = notice.model is None or _is_known_model(opened, notice.model)
     if as_json:
         print_json({"id": notice.id, "model": notice.model, "reason": notice.reason, "created_utc": notice.created_utc})
         return
-    what = f"The model {model}" if model else "Every model"
+    what = f"The model {notice.model}" if notice.model else "Every model"
+    if not is_known:
+        err.print(
+            f"No model of the name {notice.model} is installed or released here, so this stops nothing that answers now, "
+            "unless an endpoint serves it. `yearling release stop` stops everything.",
+            style="yellow",
+            **_PLAIN,
+        )
     err.print(f"{what} is stopped. Resume with `yearling release resume {notice.id}`.", **_PLAIN)
 
 
@@ -381,6 +389,16 @@ def _find_release(opened: OpenReleases, name: str, title: str) -> Release:
     state = opened.authority.state()
     draft = find_draft(opened.settings, opened.store, name, created_by=opened.owner.id, title=title, parent=state.champion)
     return store_draft(opened.store, draft, state)
+
+
+def _is_known_model(opened: OpenReleases, name: str) -> bool:
+    """Whether a release, an installed model or an adapter on one has this name."""
+    from yearling.models import AdapterLibrary, ModelLibrary
+
+    installed = ModelLibrary(opened.settings.models_dir).names()
+    adapters = AdapterLibrary(opened.settings.adapters_dir).list()
+    served = {adapter.served_name(base) for adapter in adapters for base in installed}
+    return name in {*installed, *served, *(release.model for release in opened.store.releases.list())}
 
 
 def _print_pending_hint(opened: OpenReleases) -> None:

@@ -92,14 +92,22 @@ class SampleStore:
         return stored
 
     def ids_to_replay(
-        self, *, model: str | None = None, model_hash: str | None = None, adapter_hash: str | None = None, limit: int = 2000
+        self,
+        *,
+        model: str | None = None,
+        model_hash: str | None = None,
+        adapter_hash: str | None = None,
+        since: datetime | None = None,
+        limit: int = 2000,
     ) -> SampleIds:
-        """The newest complete, unconstrained answers of a model whose words are kept, of all people, by id.
+        """The newest complete, unconstrained answers of a model whose words are kept, of all people, by id, since a time.
 
         The model is that of a name (`model`), an adapter, or weights without an adapter. For measurements, never to be shown.
         """
         conditions = [samples.c.kept == "full", samples.c.finish_reason.in_(("stop", "length")), samples.c.grammar == ""]
         conditions.append(samples.c.choice == 0)
+        if since is not None:
+            conditions.append(samples.c.created_utc >= since)
         if model is not None:
             conditions.append(samples.c.model == model)
         if adapter_hash is not None:
