@@ -12,7 +12,7 @@ import pytest
 from tests.release.conftest import UNPROVEN, Installation
 from tests.store.examples import make_sample
 from yearling.errors import BadInput, Conflict, NotAllowed, NotFound, StorageFailed, Untrusted
-from yearling.release import Change, ReleaseAuthority, default_rules_text
+from yearling.release import Change, ReleaseAuthority, default_rules_text, rollback_target
 from yearling.store import release_bytes
 
 
@@ -345,7 +345,7 @@ def check_rollbacks(installation: Installation, count: int) -> float:
     longest_s = 0.0
     for turn in range(count):
         start_s = time.monotonic()
-        installation.change("rollback")
+        installation.change("rollback", number if turn % 2 else 0)
         state = installation.reopen().state()
         longest_s = max(longest_s, time.monotonic() - start_s)
         assert state.champion == (0 if turn % 2 == 0 else number)
@@ -481,8 +481,8 @@ def test_readers_in_other_threads_see_whole_versions_only(alone: Installation) -
     threads = [threading.Thread(target=read, args=(authority,)) for authority in (*others, alone.authority)]
     for thread in threads:
         thread.start()
-    for _ in range(8):
-        alone.change("rollback")
+    for turn in range(8):
+        alone.change("rollback", (0, 1)[turn % 2])
         alone.authority.renew_online(is_forced=True)
     is_done.set()
     for thread in threads:
@@ -490,3 +490,27 @@ def test_readers_in_other_threads_see_whole_versions_only(alone: Installation) -
     assert faults == []
     assert {champion for version, champion in seen if version % 2 == 0} == {number}
     assert {champion for version, champion in seen if version % 2 == 1} == {0}
+
+
+@pytest.mark.parametrize(
+    ("champions", "withdrawn", "target"),
+    [
+        ((0, 1), (), 0),
+        ((0, 1, 2), (), 1),
+        ((0, 1, 2), (1,), 0),
+        ((0, 1, 0), (), None),
+        ((0, 1, 2, 1), (), 0),
+        ((0, 1, 2, 1, 0), (), None),
+        ((0, 1, 0, 2), (), 0),
+        ((0, 1, 0, 1), (), 0),
+        ((0,), (), None),
+        ((), (), None),
+        ((0, 1), (1,), 0),
+    ],
+)
+def test_going_back_twice_never_goes_forward(champions: tuple[int, ...], withdrawn: tuple[int, ...], target: int | None) -> None:
+    if target is None:
+        with pytest.raises(Conflict, match="no earlier champion"):
+            rollback_target(champions, withdrawn)
+    else:
+        assert rollback_target(champions, withdrawn) == target

@@ -146,7 +146,7 @@ class ReleaseAuthority:
                 )
             self._require_usable(state, change)
             if change.kind == "rollback" and change.release is None:
-                target = rollback_target(state.champion, state.champions, state.withdrawn)
+                target = rollback_target(state.champions, state.withdrawn)
                 change = replace(change, release=target)
             check_locally(change, state, self._store, self.folder.parent, self.stops)
             files = self._new_files(change, verified)

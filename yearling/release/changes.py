@@ -37,19 +37,31 @@ def apply_change(before: SignedState, change: Change, *, releases: Collection[in
     return _make_champion(after, number, change)
 
 
-def rollback_target(champion: int | None, champions: Sequence[int], withdrawn: Collection[int]) -> int:
-    """The champion before the present one that was not withdrawn. Raises Conflict if there is none."""
-    for number in reversed(champions):
-        if number != champion and number not in withdrawn:
+def rollback_target(champions: Sequence[int], withdrawn: Collection[int]) -> int:
+    """The champion before the present one, which is the last of `champions`, that was not withdrawn.
+
+    Coming back to a release takes those after it off the list, so that going back twice goes back further, never forward to what the
+    first rollback left. Raises Conflict if there is none.
+    """
+    earlier: list[int] = []
+    for number in champions:
+        if number in earlier:
+            del earlier[earlier.index(number) :]
+        earlier.append(number)
+    for number in reversed(earlier[:-1]):
+        if number not in withdrawn:
             return number
-    raise Conflict("There is no earlier champion to go back to.", advice="Promote another release instead.")
+    raise Conflict(
+        "There is no earlier champion to go back to.",
+        advice="To use a later release again, name it: `yearling release promote N`.",
+    )
 
 
 def _release_number(before: SignedState, change: Change) -> int:
     if change.release is not None:
         return change.release
     if change.kind == "rollback":
-        return rollback_target(before.champion, before.champions, before.withdrawn)
+        return rollback_target(before.champions, before.withdrawn)
     raise BadInput(f"A change of the kind {change.kind!r} names a release.", param="release")
 
 

@@ -29,7 +29,7 @@ from yearling.api.release.views import (
     status_view,
 )
 from yearling.api.services import Services, get_services
-from yearling.errors import NotFound, Untrusted, UserError
+from yearling.errors import Conflict, NotFound, Untrusted, UserError
 from yearling.inference import ListedModel
 from yearling.models import AdapterLibrary, ModelLibrary
 from yearling.records import Person, role_rank
@@ -274,11 +274,13 @@ def _no_status(*, is_enabled: bool, problem: str) -> JsonObject:
 
 
 def _rollback_target(state: ReleaseState) -> int | None:
-    """The champion before the present one that was not withdrawn."""
-    for number in reversed(state.champions):
-        if number != state.champion and number not in state.withdrawn:
-            return number
-    return None
+    """The release that a rollback goes back to; None if there is none."""
+    from yearling.release import rollback_target
+
+    try:
+        return rollback_target(state.champions, state.withdrawn)
+    except Conflict:
+        return None
 
 
 def _release_view(services: Services, state: ReleaseState, release: Release) -> JsonObject:
