@@ -40,8 +40,8 @@ def apply_change(before: SignedState, change: Change, *, releases: Collection[in
 def rollback_target(champions: Sequence[int], withdrawn: Collection[int]) -> int:
     """The champion before the present one, which is the last of `champions`, that was not withdrawn.
 
-    Coming back to a release takes those after it off the list, so that going back twice goes back further, never forward to what the
-    first rollback left. Raises Conflict if there is none.
+    Coming back to a release takes those after it off the list, so that going back twice goes back further, never forward to
+    what the first rollback left. Raises Conflict if there is none.
     """
     earlier: list[int] = []
     for number in champions:
