@@ -323,3 +323,14 @@ def test_without_live_answers_nobody_reads_the_feedback_log(store: Store, state:
     monkeypatch.setattr(canary, "EventIndex", refuse)
     observe(store, state, [()] * 5, [()] * 5)
     assess_canary(store, state)
+
+
+def test_slower_answers_of_people_are_seen_and_short_ones_say_nothing(store: Store, state: State) -> None:
+    begin(store, state)
+    for adapter, duration_s, tokens in (("aa", 1.0, 100), ("bb", 5.0, 100), ("aa", 1.0, 2), ("bb", 5.0, 2)):
+        add_answer(store, adapter, duration_s=duration_s, completion_tokens=tokens)
+    assert collect_live_answers(store, state, lambda sample: sample.output_text) == 2
+    found = store.canaries.list(state.challenger or 0)
+    assert sorted(each.latency_ms or 0.0 for each in found) == [0.0, 0.0, 10.0, 50.0]
+    seen = monitor(assess_canary(store, state), "latency")
+    assert (seen.discordant, seen.challenger_only) == (1, 1)

@@ -284,7 +284,7 @@ _MONITOR_NAMES: Mapping[str, str] = {
     "refusals": "refusals",
     "spec": "words that the behaviour spec rules out",
     "thumbs": "thumbs down",
-    "latency": "late first tokens",
+    "latency": "slower answers",
     "preference": "lost comparisons",
 }
 

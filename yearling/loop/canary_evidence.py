@@ -14,9 +14,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from yearling.records import AuditEntry, Sample
-from yearling.store import CanaryObservation, Release, Store
+from yearling.store import CanaryArm, CanaryObservation, Release, Store
 
 NOT_PREFERRED = "not_preferred"
+MIN_TIMED_TOKENS = 8
+"""Answers with fewer tokens say nothing about speed."""
 MAX_LIVE_ANSWERS = 10_000
 """Answers of one model that are observed in one canary."""
 MAX_COLLECTED = 500
@@ -93,10 +95,11 @@ def collect_live_answers(store: Store, state: CanaryState, read_answer: Callable
     found = [
         CanaryObservation(
             release=challenger.number,
-            arm=arm,  # type: ignore[arg-type]
+            arm=arm,
             source="live",
             flags=flag_answer(read_answer(sample), sample.finish_reason),
             sample_id=sample_id,
+            latency_ms=_token_ms(sample),
         )
         for arm in _ARMS
         for sample_id in new[arm][:MAX_COLLECTED]
@@ -107,7 +110,14 @@ def collect_live_answers(store: Store, state: CanaryState, read_answer: Callable
     return sum(1 for each in found if each.arm == "challenger")
 
 
-_ARMS = ("champion", "challenger")
+_ARMS: tuple[CanaryArm, CanaryArm] = ("champion", "challenger")
+
+
+def _token_ms(sample: Sample) -> float | None:
+    """How long the answer took for each of its tokens; None for an answer that is too short to tell."""
+    if sample.completion_tokens < MIN_TIMED_TOKENS:
+        return None
+    return 1000 * sample.duration_s / sample.completion_tokens
 
 
 def _new_ids(store: Store, release: Release, since: datetime, known: set[str | None]) -> list[str]:
@@ -137,12 +147,14 @@ def collect_comparisons(store: Store, state: CanaryState) -> int:
         if set(arms.values()) != {"champion", "challenger"}:
             continue
         for side, arm in arms.items():
+            if arm is None:
+                continue
             lost = each.outcome in arms and each.outcome != side
             sample = sides[side]
             found.append(
                 CanaryObservation(
                     release=challenger.number,
-                    arm=arm,  # type: ignore[arg-type]
+                    arm=arm,
                     source="comparison",
                     flags=(NOT_PREFERRED,) if lost else (),
                     pair=each.comparison_id,
@@ -154,12 +166,11 @@ def collect_comparisons(store: Store, state: CanaryState) -> int:
     return len(found) // 2
 
 
-def _arm_of(sample: Sample, champion: Release, challenger: Release) -> str:
-    """Which of the two releases wrote a sample; empty for neither."""
-    for arm, release in (("challenger", challenger), ("champion", champion)):
-        if is_sample_of_release(sample, release):
-            return arm
-    return ""
+def _arm_of(sample: Sample, champion: Release, challenger: Release) -> CanaryArm | None:
+    """Which of the two releases wrote a sample; None for neither."""
+    if is_sample_of_release(sample, challenger):
+        return "challenger"
+    return "champion" if is_sample_of_release(sample, champion) else None
 
 
 def is_sample_of_release(sample: Sample, release: Release) -> bool:

@@ -20,6 +20,7 @@ from yearling.release import (
     ClauseBugs,
     GateEvidence,
     GateRule,
+    GateRuleRole,
     GateRules,
     GateVerdict,
     IncidentEvidence,
@@ -90,9 +91,10 @@ def preview_gate(
 def replay_gate(rules: GateRules, record: GateRecord) -> GateVerdict:
     """Decide a recorded gate again from the evidence in its record. Raises Untrusted if the verdict is another one."""
     try:
-        stored: Mapping[str, Any] = record.body["evidence"]  # type: ignore[assignment]
+        body: Mapping[str, Any] = record.body
+        stored: Mapping[str, Any] = body["evidence"]
         by_rule = {rule_id: _evidence_from_json(found) for rule_id, found in stored.items()}
-        findings: Sequence[Mapping[str, Any]] = record.body["findings"]  # type: ignore[assignment]
+        findings: Sequence[Mapping[str, Any]] = body["findings"]
         recorded = [(finding["rule"], finding["decision"], finding["why"]) for finding in findings]
         summary = record.body["summary"]
     except (KeyError, TypeError, AttributeError) as error:
@@ -112,9 +114,10 @@ def recompute_evidence(store: Store, rules: GateRules, record: GateRecord) -> tu
     recorded, and whether an exam has lost its power to gate, rest on records that such a store lacks: they are taken from the
     record. Raises KeyError, TypeError or AttributeError for a record without evidence.
     """
-    stored: Mapping[str, Any] = record.body["evidence"]  # type: ignore[assignment]
+    body: Mapping[str, Any] = record.body
+    stored: Mapping[str, Any] = body["evidence"]
     recorded = {rule_id: _evidence_from_json(found) for rule_id, found in stored.items()}
-    findings: Sequence[Mapping[str, Any]] = record.body["findings"]  # type: ignore[assignment]
+    findings: Sequence[Mapping[str, Any]] = body["findings"]
     display = {finding["rule"]: dict(finding) for finding in findings}
     collector = _Collector(store, rules, record.champion, record.challenger, "")
     by_rule: dict[str, RuleEvidence] = {}
@@ -172,12 +175,13 @@ def decide_what_if(
     by_rule: dict[str, RuleEvidence] = {}
     display: dict[str, dict[str, object]] = {}
     models: set[tuple[str, str]] = set()
-    for role, pairs in (("target", targets), ("guard", guards)):
+    pairs_by_role: dict[GateRuleRole, Sequence[tuple[str, str]]] = {"target": targets, "guard": guards}
+    for role, pairs in pairs_by_role.items():
         for old, new in pairs:
             found = compare_runs(store, old, new, levels)
             rule_id = f"{found.exam} ({role})" if found.exam in by_rule else found.exam
             rule_id = f"{rule_id} {len(rules) + 1}" if rule_id in by_rule else rule_id
-            rules.append(GateRule(id=rule_id, version=1, kind="exam", role=role, exam=found.exam, margin=margin))  # type: ignore[arg-type]
+            rules.append(GateRule(id=rule_id, version=1, kind="exam", role=role, exam=found.exam, margin=margin))
             objection = find_gating_objection(found, correlations)
             by_rule[rule_id] = _paired_evidence(found.paired, runs=(old, new), no_power=objection)
             display[rule_id] = _comparison_to_json(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from yearling.errors import NotFound, Untrusted
 from yearling.release.key_files import KeyFolder
@@ -27,7 +28,7 @@ def describe_state(
     rules = ""
     for path, info in verified.targets.targets.items():
         number = target_release(path)
-        content = trusted.read_target(info, lambda number=number: find_record(number))  # type: ignore[misc]
+        content = trusted.read_target(info, partial(find_record, number))
         if number is not None:
             releases[number] = release_from_bytes(content)
         elif path == RULES_TARGET:

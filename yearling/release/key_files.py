@@ -10,7 +10,7 @@ A key that is not encrypted is made only for an installation with one person. A 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,11 +120,12 @@ class KeyFolder:
     def _store(self, private: Ed25519PrivateKey, *, name: str, person_id: str, passphrase: str) -> StoredKey:
         key_id, public = _identify(private)
         pem = pem_of(private, passphrase).decode()
-        fields = {"public": public, "name": name, "person_id": person_id, "is_protected": bool(passphrase), "pem": pem}
+        stored = StoredKey(key_id=key_id, public=public, name=name, person_id=person_id, is_protected=bool(passphrase), pem=pem)
+        fields = {name: value for name, value in asdict(stored).items() if name != "key_id"}
         with translate_disk_errors(self.folder, all_errors=True):
             make_directory(self.folder)
             atomic_write_json(self.folder / f"{key_id}.json", fields)
-        return StoredKey(key_id=key_id, **fields)  # type: ignore[arg-type]
+        return stored
 
 
 def protected_key_ids(release_folder: Path) -> set[str]:

@@ -35,7 +35,7 @@ from yearling.models import AdapterLibrary, ModelLibrary
 from yearling.records import Person, role_rank
 
 if TYPE_CHECKING:
-    from yearling.release import PendingChange, ReleaseAuthority, ReleaseState
+    from yearling.release import ChangeKind, PendingChange, ReleaseAuthority, ReleaseState
     from yearling.store import Release
 
 router = ApiRouter(dependencies=[require_role("reader")])
@@ -161,11 +161,11 @@ async def end_canary(request: Request, number: ReleaseNumber, body: JsonBody[cha
     return await _propose_simple(request, "end_canary", number, body.reason)
 
 
-async def _propose_simple(request: Request, kind: str, number: int, reason: str) -> JsonResponse:
+async def _propose_simple(request: Request, kind: ChangeKind, number: int, reason: str) -> JsonResponse:
     def make(authority: ReleaseAuthority, person: Person) -> PendingChange:
         from yearling.release import Change
 
-        return authority.propose(Change(kind=kind, release=number, reason=reason), actor=person.id)  # type: ignore[arg-type]
+        return authority.propose(Change(kind=kind, release=number, reason=reason), actor=person.id)
 
     return await propose(request, make)
 

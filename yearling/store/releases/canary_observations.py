@@ -33,7 +33,7 @@ class CanaryObservation:
     pair: str | None = None
     sample_id: str | None = None
     latency_ms: float | None = None
-    """Time to the first token."""
+    """How long the answer took for each of its tokens. None for replayed answers, which an idle machine gave."""
     id: str = field(default_factory=new_id)
     created_utc: datetime = field(default_factory=now_utc)
 
