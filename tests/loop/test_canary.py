@@ -144,7 +144,7 @@ def test_late_answers_stop_the_canary_and_an_idle_replay_says_nothing_of_time(st
     observe(store, state, [()] * 40, [()] * 40, "live", (100.0, 400.0))
     report = assess_canary(store, state)
     assert report.decision == "stop"
-    assert "late first tokens: 40 against 0" in report.reason
+    assert "slower answers: 40 against 0" in report.reason
 
 
 def test_thumbs_down_on_live_answers_stop_in_the_order_in_which_they_came(log: FeedbackLog, state: State) -> None:
