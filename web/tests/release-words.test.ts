@@ -1,5 +1,5 @@
 import '../src/i18n/release-pages';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import type { Incident, ReleaseProof } from '../src/api/types';
 import {
   candidateTitle,
@@ -11,6 +11,8 @@ import {
   lines,
   localReleaseName,
   overridePhrase,
+  proofSentence,
+  ruleName,
 } from '../src/features/releases/release-words';
 import { modelLabel, modelMarks } from '../src/features/releases/model-marks';
 import { language, t } from '../src/i18n';
@@ -99,4 +101,20 @@ it('lines and isStopped', () => {
   const status = { stops: [], stop_problem: '' };
   expect(isStopped(status as never)).toBe(false);
   expect(isStopped({ ...status, stop_problem: 'damaged' } as never)).toBe(true);
+});
+
+describe('the sentence of a gate', () => {
+  it('is translated whole, or not at all', () => {
+    language.set('zh');
+    const sentence = 'Not proven: nothing that could show a gain was measured; 6 of the 7 checks that it got no worse were not made.';
+    expect(proofSentence(sentence)).toBe('没有测量任何能显示进步的项目；7 项“没有变差”的检查中有 6 项未进行。');
+    expect(proofSentence('Not proven: 12 judgements can show only a gain of 40 points; nothing that we check got worse.')).toMatch(/12 .*40 /);
+    expect(proofSentence('Not proven: the moon is full; nothing that we check got worse.')).toBeNull();
+    language.set('en');
+  });
+
+  it('shows rules by names that people understand', () => {
+    expect(ruleName('kl')).toBe('How far it moved from the present model');
+    expect(ruleName('our-own-rule')).toBe('our-own-rule');
+  });
 });

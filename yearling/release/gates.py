@@ -318,10 +318,15 @@ def _guards_sentence(guards: Sequence[GateFinding]) -> str:
     if not guards:
         return "nothing else was checked"
     if missing := [finding.rule for finding in guards if not finding.is_measured]:
-        return f"{join_names(missing)} {'was' if len(missing) == 1 else 'were'} not measured"
+        return f"{_share(missing, guards)} that it got no worse {'was' if len(missing) == 1 else 'were'} not made"
     if undecided := [finding.rule for finding in guards if finding.decision != "ALLOW"]:
-        return f"no loss is shown, but one is possible by {join_names(undecided)}"
+        return f"no loss is shown, but {_share(undecided, guards)} cannot rule one out"
     return "nothing that we check got worse"
+
+
+def _share(some: Sequence[str], guards: Sequence[GateFinding]) -> str:
+    """`6 of the 7 checks`. The names of rules stand with the findings: here they would tell a reader nothing."""
+    return f"{len(some)} of the {_count(len(guards), 'check')}"
 
 
 def _can_show(found: PairedEvidence, what: str = "gain") -> str:

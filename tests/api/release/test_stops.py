@@ -53,9 +53,7 @@ async def test_stop_ends_answers_in_the_middle(site: Site) -> None:
         error = last["error"]
         assert (error["code"], error["type"]) == ("model_stopped", "server_error")
         assert "The model first is stopped. Ann stopped it on " in error["message"]
-        assert error["message"].endswith(
-            "UTC: It gives wrong doses. Choose another model if another one answers, or ask a key-holder to lift the stop."
-        )
+        assert error["message"].endswith("UTC: It gives wrong doses. A key-holder can let it run again.")
         for response in (refused, refused_text):
             assert response.status_code == 503
             assert response.json() == {"error": error | {"param": "model"}}

@@ -134,11 +134,7 @@ class StopWatch:
 
 def stopped_error(model: str, reason: str) -> ModelStopped:
     """The error of every request for a stopped model."""
-    return ModelStopped(
-        f"The model {model} is stopped. {reason}",
-        advice="Choose another model if another one answers, or ask a key-holder to lift the stop.",
-        param="model",
-    )
+    return ModelStopped(f"The model {model} is stopped. {reason}", advice="A key-holder can let it run again.", param="model")
 
 
 async def _close(stream: AsyncGenerator[Any, None]) -> None:

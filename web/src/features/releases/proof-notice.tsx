@@ -5,7 +5,7 @@ import type { ReleaseFinding, ReleaseProof } from '../../api/types';
 import { language, type TranslationKey, useTranslation } from '../../i18n';
 import { useStore } from '../../store';
 import { TextWithTerms } from '../../ui/term';
-import { PROOF_TONES } from './release-words';
+import { PROOF_TONES, proofSentence, ruleName } from './release-words';
 
 const ICONS = { proven: CircleCheck, unproven: TriangleAlert, refused: CircleAlert };
 const FINDING_TONES: Readonly<Record<string, string>> = { ALLOW: 'good', REJECT: 'bad', INCONCLUSIVE: 'warn' };
@@ -13,8 +13,10 @@ const FINDING_TONES: Readonly<Record<string, string>> = { ALLOW: 'good', REJECT:
 export function ProofNotice({ proof }: { proof: ReleaseProof }) {
   const t = useTranslation();
   const Icon = ICONS[proof.status];
-  // The gate's sentence is English, and begins with the verdict.
-  const saysItself = useStore(language) === 'en' && /^(not )?proven/i.test(proof.sentence);
+  const isEnglish = useStore(language) === 'en';
+  // The gate's sentence begins with the verdict. Where it has no translation, it stands as it is, behind the translated verdict.
+  const translated = isEnglish ? null : proofSentence(proof.sentence);
+  const saysItself = isEnglish && /^(not )?proven/i.test(proof.sentence);
   return (
     <div className={`notice ${PROOF_TONES[proof.status]}`}>
       <Icon size={18} aria-hidden="true" />
@@ -26,7 +28,7 @@ export function ProofNotice({ proof }: { proof: ReleaseProof }) {
                 <TextWithTerms text={t(`releases.${proof.status}`)} />.{' '}
               </strong>
             )}
-            <span lang="en">{proof.sentence}</span>
+            {translated ?? <span lang="en">{proof.sentence}</span>}
           </p>
         ) : (
           proof.status !== 'refused' && (
@@ -56,7 +58,7 @@ export function FindingList({ findings }: { findings: readonly ReleaseFinding[] 
           <span className={`badge ${FINDING_TONES[one.decision] ?? ''}`}>
             {t(`releases.finding.${one.decision}` as TranslationKey)}
           </span>{' '}
-          <strong>{one.rule}</strong> <span className="muted">({t(`releases.role.${one.role}` as TranslationKey)})</span>{' '}
+          <strong title={one.rule}>{ruleName(one.rule)}</strong> <span className="muted">({t(`releases.role.${one.role}` as TranslationKey)})</span>{' '}
           <span lang="en">{one.why}</span>
         </li>
       ))}

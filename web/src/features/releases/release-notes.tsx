@@ -2,6 +2,7 @@
 import '../../i18n/release-pages';
 import type { BehaviourChange, ReleaseDetails } from '../../api/types';
 import { useTranslation } from '../../i18n';
+import { ruleName } from './release-words';
 
 export function ReleaseNotes({ release, flips = false }: { release: ReleaseDetails; flips?: boolean }) {
   const t = useTranslation();
@@ -23,8 +24,8 @@ export function ReleaseNotes({ release, flips = false }: { release: ReleaseDetai
         <Behaviour key={change.exam} change={change} before={before} flips={flips} />
       ))}
       {!release.behaviour.length && release.compared_with !== null && <p className="muted">{t('releases.noBehaviour')}</p>}
-      {flips && unmeasured.length > 0 && (
-        <p className="small muted">{t('releases.notSeen', { what: unmeasured.map((one) => one.rule).join(', ') })}</p>
+      {flips && release.parent !== null && unmeasured.length > 0 && (
+        <p className="small muted">{t('releases.notSeen', { what: unmeasured.map((one) => ruleName(one.rule)).join(', ') })}</p>
       )}
     </div>
   );

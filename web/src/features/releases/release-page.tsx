@@ -70,7 +70,7 @@ function Release({ release, releases }: { release: ReleaseDetails; releases: Rel
           )}
         </section>
       )}
-      {!waits && release.proof && release.proof.findings.length > 0 && (
+      {!waits && release.parent !== null && release.proof && release.proof.findings.length > 0 && (
         <details className="card small">
           <summary>{t('releases.findings')}</summary>
           <FindingList findings={release.proof.findings} />

@@ -96,7 +96,7 @@ function InUse({ release, releases, canPropose }: { release: Release; releases: 
             {since && t('releases.since', { time: formatDate(since) })}
           </p>
         </div>
-        <Marks release={release} />
+        <Marks release={release} stage={release.stage !== 'champion'} />
       </div>
       {details && <ReleaseNotes release={details} />}
       <Override release={release} />
@@ -106,7 +106,7 @@ function InUse({ release, releases, canPropose }: { release: Release; releases: 
         </Link>
         {canPropose && target !== null && <RollbackButton number={target} releases={releases} />}
         <span className="grow" />
-        {releases.status.can_stop && (
+        {releases.status.can_stop && !release.stopped && (
           <Button kind="danger" icon={OctagonX} onClick={() => stopDialogIsOpen.set(true)}>
             {t('stop.menu')}
           </Button>
@@ -164,7 +164,7 @@ function Entry({ release, releases, canPropose }: { release: Release; releases: 
   );
 }
 
-export function Marks({ release }: { release: Release }) {
+export function Marks({ release, stage = true }: { release: Release; stage?: boolean }) {
   const t = useTranslation();
   return (
     <span className="row tight">
@@ -174,7 +174,7 @@ export function Marks({ release }: { release: Release }) {
         </span>
       )}
       {!release.is_verifiable && <Unverifiable />}
-      <span className={`badge ${stageTone(release.stage)}`}>{t(`releases.stage.${release.stage}`)}</span>
+      {stage && <span className={`badge ${stageTone(release.stage)}`}>{t(`releases.stage.${release.stage}`)}</span>}
     </span>
   );
 }

@@ -99,3 +99,31 @@ export const lines = (text: string): string[] =>
     .split('\n')
     .map((line) => line.trim())
     .filter(Boolean);
+
+const RULES = ['preference', 'instructions', 'forgetting', 'bounds', 'worst-case', 'answers', 'incidents', 'kl', 'parity', 'ifeval', 'spec-score'];
+
+/** The name of a gate rule for people. Rules that the key-holders wrote themselves keep the name that they gave. */
+export const ruleName = (rule: string): string => (RULES.includes(rule) ? t(`rule.${rule}` as TranslationKey) : rule);
+
+const CLAUSES: readonly (readonly [RegExp, TranslationKey])[] = [
+  [/^nothing that could show a gain was measured$/, 'sentence.noGain'],
+  [/^(\d+) (?:pair|judgement)s? can show only a gain of ([\d.e+]+) points$/, 'sentence.canShow'],
+  [/^(\d+) (?:pair|judgement)s? (?:is|are) too few to show any gain$/, 'sentence.tooFew'],
+  [/^(\d+) of the (\d+) checks? that it got no worse (?:was|were) not made$/, 'sentence.notMade'],
+  [/^no loss is shown, but (\d+) of the (\d+) checks? cannot rule one out$/, 'sentence.possible'],
+  [/^nothing that we check got worse$/, 'sentence.noWorse'],
+  [/^nothing else was checked$/, 'sentence.nothingElse'],
+];
+
+/** The gate's reason in the person's language, without its verdict; null if a part of it is not known here. */
+export function proofSentence(sentence: string): string | null {
+  const clauses = sentence.replace(/^Not proven: /, '').replace(/\.$/, '').split('; ');
+  const words = clauses.map((clause) => {
+    for (const [pattern, key] of CLAUSES) {
+      const found = pattern.exec(clause);
+      if (found) return t(key, { n: found[1] ?? '', of: found[2] ?? '' });
+    }
+    return null;
+  });
+  return words.includes(null) ? null : `${words.join(t('sentence.join'))}${t('sentence.end')}`;
+}
