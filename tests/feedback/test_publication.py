@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.feedback.people import open_feedback_log
 from yearling.cli.main import app
 from yearling.errors import Untrusted
-from yearling.feedback import code_hash, replay_publication
+from yearling.feedback import code_hash, publication_lines, replay_publication, run_and_record
 from yearling.feedback.code_releases import RELEASES, describe_code, replay_command
 
 OLD_EXPORT = Path(__file__).parent / "golden" / "old_export.jsonl"
@@ -77,3 +78,12 @@ def test_replay_command_of_the_cli_prints_the_message_and_fails() -> None:
     assert result.exit_code == 1
     assert "release tag consensus-2" in result.stderr
     assert "git worktree add ../yearling-consensus-2 e471dd7ba5cf && " in result.stderr
+
+
+def test_run_over_an_empty_log_is_reproduced(tmp_path: Path) -> None:
+    with open_feedback_log(tmp_path / "data") as log:
+        run = run_and_record(log.store, log.index)
+        path = tmp_path / "export.jsonl"
+        path.write_bytes(b"".join(publication_lines(log.store, run)))
+    report = replay_publication(path, every_run=True)
+    assert (report.differences, report.runs_checked) == ((), 1)
