@@ -28,7 +28,7 @@ from yearling.inference.engine_process import EngineProcess
 
 SetStep: TypeAlias = Callable[[str], None]
 
-START_TIMEOUT_S = 0.5
+START_TIMEOUT_S = 1.5
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ WORKER_STEPS = {
     "is killed at once": r"crashed \(SIGKILL\)",
     "dies unread": "ended with status 4",
     "dies while opening": "ended with status 5",
-    "says nothing": "did not start within 0.5 seconds",
+    "says nothing": "did not start within 1.5 seconds",
     "sends no JSON": "not a JSON object",
     "sends a list": "not a JSON object",
     "sends half a line": "not a JSON object",
@@ -96,7 +96,7 @@ WORKER_STEPS = {
     "refuses": r"the file a\.gguf was changed",
     "fails in an unknown way": "surprise",
     "dies while loading an adapter": "ended with status 7",
-    "hangs while loading an adapter": "did not start within 0.5 seconds",
+    "hangs while loading an adapter": "did not start within 1.5 seconds",
 }
 """Where a worker fails, and what people then read."""
 

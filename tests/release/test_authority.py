@@ -12,7 +12,7 @@ import pytest
 from tests.release.conftest import UNPROVEN, Installation
 from tests.store.examples import make_sample
 from yearling.errors import BadInput, Conflict, NotAllowed, NotFound, StorageFailed, Untrusted
-from yearling.release import Change, ReleaseAuthority, default_rules_text, rollback_target
+from yearling.release import Change, ReleaseAuthority, default_rules_text
 from yearling.store import release_bytes
 
 
@@ -490,27 +490,3 @@ def test_readers_in_other_threads_see_whole_versions_only(alone: Installation) -
     assert faults == []
     assert {champion for version, champion in seen if version % 2 == 0} == {number}
     assert {champion for version, champion in seen if version % 2 == 1} == {0}
-
-
-@pytest.mark.parametrize(
-    ("champions", "withdrawn", "target"),
-    [
-        ((0, 1), (), 0),
-        ((0, 1, 2), (), 1),
-        ((0, 1, 2), (1,), 0),
-        ((0, 1, 0), (), None),
-        ((0, 1, 2, 1), (), 0),
-        ((0, 1, 2, 1, 0), (), None),
-        ((0, 1, 0, 2), (), 0),
-        ((0, 1, 0, 1), (), 0),
-        ((0,), (), None),
-        ((), (), None),
-        ((0, 1), (1,), 0),
-    ],
-)
-def test_going_back_twice_never_goes_forward(champions: tuple[int, ...], withdrawn: tuple[int, ...], target: int | None) -> None:
-    if target is None:
-        with pytest.raises(Conflict, match="no earlier champion"):
-            rollback_target(champions, withdrawn)
-    else:
-        assert rollback_target(champions, withdrawn) == target

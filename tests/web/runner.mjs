@@ -63,6 +63,15 @@ export class Tools {
 
   /** What axe-core finds against WCAG 2.2 AA. Scripts of tests are under the page's policy as well: axe comes in by the debugger. */
   async axe() {
+    // What fades in has half of its colours; a spinner never ends.
+    await this.page.evaluate(() =>
+      Promise.all(
+        document
+          .getAnimations()
+          .filter((one) => Number.isFinite(one.effect?.getComputedTiming().endTime))
+          .map((one) => one.finished.catch(() => undefined)),
+      ),
+    );
     await this.page.evaluate(axeSource);
     const found = await this.page.evaluate((tags) => axe.run(document, { runOnly: tags, resultTypes: ['violations'] }), [
       'wcag2a',
