@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
+from yearling.api.idle_generation import GenerationActivity, GenerationInterruptedError, IdleGeneration
 from yearling.chat import SPEC_SYSTEM_MESSAGE, Assistant, ServedModelProvider, TurnRequest
 from yearling.clock import new_id
 from yearling.errors import UserError
@@ -49,26 +49,6 @@ ERROR_CODES = {
 }
 """Stable identifiers of our own reasons, for clients that translate them. A model's errors have none."""
 
-_MIN_PAUSE_S = 0.02
-
-
-class GenerationActivity(Protocol):
-    """Who generates on this server."""
-
-    @property
-    def num_answers(self) -> int:
-        """Answers that people's requests run or wait for."""
-        ...
-
-    @property
-    def quiet_s(self) -> float:
-        """Seconds since the last of them ended; 0 while there is one."""
-        ...
-
-    def on_request(self, callback: Callable[[], None]) -> None:
-        """Call this whenever somebody asks for an answer."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
@@ -80,10 +60,6 @@ class _Answer:
 
 class _UnusableAnswerError(Exception):
     """An answer that nobody can judge. The message is for the maintainer of the round."""
-
-
-class _InterruptedError(Exception):
-    """Somebody asked for an answer, or the round was closed."""
 
 
 class _PendingSamples:
@@ -98,8 +74,10 @@ class _PendingSamples:
         return True
 
 
-class RoundAnswering:
+class RoundAnswering(IdleGeneration[tuple[Round, RoundPair]]):
     """The background task of one server. Use from one event loop."""
+
+    failure_event = "round_answering_failed"
 
     def __init__(
         self,
@@ -112,77 +90,35 @@ class RoundAnswering:
         retry_pause_s: float = 5.0,
         idle_poll_s: float = 30.0,
     ) -> None:
-        """`quiet_s`: how long nobody may have generated before an answer starts. `retry_pause_s`: pause after a failed attempt,
-        and after an error of the storage. `idle_poll_s`: how often to look for work that another process stored."""
+        """The timing is that of `IdleGeneration`. `retry_pause_s` is also the pause after a failed attempt at a pair."""
         self._feedback_log = log
         self._store = log.store
         self._pending = _PendingSamples()
-        self._assistant = Assistant(pool, self._pending, owner_id)
-        self._activity = activity
-        self.quiet_s, self.retry_pause_s, self.idle_poll_s = quiet_s, retry_pause_s, idle_poll_s
-        self._work = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._generation: asyncio.Task[_Answer] | None = None
+        super().__init__(
+            Assistant(pool, self._pending, owner_id),
+            activity,
+            quiet_s=quiet_s,
+            retry_pause_s=retry_pause_s,
+            idle_poll_s=idle_poll_s,
+        )
         self._finished: tuple[str, dict[int, _Answer]] = ("", {})
         """The pair being answered, and those of its answers that exist."""
-        activity.on_request(self.interrupt)
 
-    def start(self) -> None:
-        """Start to answer whatever waits."""
-        self._task = asyncio.create_task(self._run())
-
-    def wake(self) -> None:
-        """Look for work now."""
-        self._work.set()
-
-    def interrupt(self) -> None:
-        """Abandon the answer in progress. Its pair is answered later if it still waits."""
-        if self._generation is not None:
-            self._generation.cancel()
-
-    async def close(self) -> None:
-        """Stop. The pair in progress is answered after the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-        await self._assistant.close()
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                found = await asyncio.to_thread(self._find_work)
-                if found is None:
-                    # Not `wait_for`: in Python 3.11 it can swallow a cancellation.
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(self.idle_poll_s):
-                            await self._work.wait()
-                    self._work.clear()
-                elif self._activity.num_answers or self._activity.quiet_s < self.quiet_s:
-                    await asyncio.sleep(max(self.quiet_s - self._activity.quiet_s, _MIN_PAUSE_S))
-                else:
-                    await self._answer_pair(*found)
-            except UserError as error:  # the storage, or a pair that was deleted meanwhile
-                _log.warning("round_answering_failed", reason=str(error))
-                await asyncio.sleep(self.retry_pause_s)
-            except Exception as error:
-                _log.error("round_answering_failed", **describe_exception(error))
-                await asyncio.sleep(self.retry_pause_s)
-
-    def _find_work(self) -> tuple[Round, RoundPair] | None:
+    def find_work(self) -> tuple[Round, RoundPair] | None:
         """The next pair to answer. Closes the rounds that need neither answers nor judgements any more."""
         close_finished_rounds(self._feedback_log)
         return self._store.rounds.next_waiting()
 
-    async def _answer_pair(self, record: Round, pair: RoundPair) -> None:
+    async def do_work(self, work: tuple[Round, RoundPair]) -> None:
         """Answer a pair, or record that it failed. An attempt that was interrupted does not count."""
+        record, pair = work
         if self._finished[0] != pair.id:
             self._finished = (pair.id, {})
         rounds = self._store.rounds
         try:
             number = await asyncio.to_thread(rounds.begin_attempt, pair.id)
             error = await self._attempt(record, pair) if number <= MAX_ATTEMPTS else STOPPED_ERROR
-        except _InterruptedError:
+        except GenerationInterruptedError:
             await asyncio.to_thread(rounds.undo_attempt, pair.id)
             return
         except asyncio.CancelledError:
@@ -202,7 +138,7 @@ class RoundAnswering:
         """Answer a pair and store it. Returns why that was impossible, or an empty text."""
         try:
             answers = await self._answers_of_pair(record, pair)
-        except _InterruptedError:
+        except GenerationInterruptedError:
             raise
         except _UnusableAnswerError as error:
             return str(error)
@@ -245,21 +181,8 @@ class RoundAnswering:
         raise _UnusableAnswerError(EQUAL_ERROR)
 
     async def _generate(self, record: Round, pair: RoundPair, model: str | None, sampling: Mapping[str, Any]) -> _Answer:
-        """One answer. Raises _InterruptedError if somebody asks for an answer meanwhile."""
-        if self._activity.num_answers:
-            raise _InterruptedError
-        task = self._generation = asyncio.create_task(self._answer_once(record, pair, model, sampling))
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            raise
-        finally:
-            self._generation = None
-        if task.cancelled():
-            raise _InterruptedError
-        return task.result()
+        """One answer. Raises GenerationInterruptedError if somebody asks for an answer meanwhile."""
+        return await self.generate(lambda: self._answer_once(record, pair, model, sampling))
 
     async def _answer_once(self, record: Round, pair: RoundPair, model: str | None, sampling: Mapping[str, Any]) -> _Answer:
         request = TurnRequest(

@@ -15,19 +15,17 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 import structlog
 
-from yearling.api.feedback.round_answering import GenerationActivity
+from yearling.api.idle_generation import GenerationActivity, GenerationInterruptedError, IdleGeneration
 from yearling.chat import Assistant, ServedModelProvider, TurnRequest, answer_message
 from yearling.clock import new_id
-from yearling.errors import BadInput, NotFound, Unavailable, UserError
+from yearling.errors import BadInput, NotFound, Unavailable
 from yearling.loop import FAILED_ANSWER, CanaryState, counted_observations, flag_answer, is_sample_of_release
 from yearling.records import Sample
 from yearling.store import CanaryObservation, Release, Store
-from yearling.tracebacks import describe_exception
 
 _log = structlog.get_logger("yearling.api")
 
@@ -38,11 +36,6 @@ MAX_ANSWER_TOKENS = 2048
 """Longer answers of the champion are not replayed, and the challenger's end here."""
 
 _LEFT_OUT_SOURCES = frozenset({"tools", "begun"})
-_MIN_PAUSE_S = 0.02
-
-
-class _ReplayInterruptedError(Exception):
-    """Somebody asked for an answer."""
 
 
 class _LatestSample:
@@ -65,8 +58,10 @@ class _Work:
     challenger: Release
 
 
-class CanaryReplay:
+class CanaryReplay(IdleGeneration[_Work]):
     """The background task of one server. Use from one event loop."""
+
+    failure_event = "canary_replay_failed"
 
     def __init__(
         self,
@@ -82,71 +77,25 @@ class CanaryReplay:
         idle_poll_s: float = 30.0,
     ) -> None:
         """`state` names the releases that are compared now, `is_stopped` says why a model may not generate, and `after_pair`
-        looks at the canary. All three may block, and run in threads.
-
-        `quiet_s`: how long nobody may have generated before an answer starts. `retry_pause_s`: pause after a failed attempt.
-        `idle_poll_s`: how often to look for a new canary or new prompts.
+        looks at the canary. All three may block, and run in threads. The timing is that of `IdleGeneration`.
         """
-        self._store, self._activity, self._state = store, activity, state
+        self._store, self._state = store, state
         self._is_stopped, self._after_pair = is_stopped, after_pair
         self._latest = _LatestSample()
-        self._assistant = Assistant(pool, self._latest, "canary")
-        self.quiet_s, self.retry_pause_s, self.idle_poll_s = quiet_s, retry_pause_s, idle_poll_s
-        self._work = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._generation: asyncio.Task[Sample] | None = None
+        super().__init__(
+            Assistant(pool, self._latest, "canary"),
+            activity,
+            quiet_s=quiet_s,
+            retry_pause_s=retry_pause_s,
+            idle_poll_s=idle_poll_s,
+        )
         self._waiting: tuple[tuple[int, int] | None, list[str]] = (None, [])
         """The releases that are compared, and the samples that wait, the next one last."""
         self._begun: set[tuple[int, str]] = set()
         self._failures: Counter[tuple[int, str]] = Counter()
-        activity.on_request(self.interrupt)
 
-    def start(self) -> None:
-        """Start to replay whatever there is."""
-        self._task = asyncio.create_task(self._run())
-
-    def wake(self) -> None:
-        """Look for work now."""
-        self._work.set()
-
-    def interrupt(self) -> None:
-        """Abandon the answer in progress. Its prompt is answered later."""
-        if self._generation is not None:
-            self._generation.cancel()
-
-    async def close(self) -> None:
-        """Stop. The prompt in progress is answered after the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-        await self._assistant.close()
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                work = await asyncio.to_thread(self._find_work)
-                if work is None:
-                    await self._wait_for_work()
-                elif self._activity.num_answers or self._activity.quiet_s < self.quiet_s:
-                    await asyncio.sleep(max(self.quiet_s - self._activity.quiet_s, _MIN_PAUSE_S))
-                else:
-                    await self._replay(work)
-            except UserError as error:  # the storage, the signed state, or a model that is stopped or not installed
-                _log.warning("canary_replay_failed", reason=str(error))
-                await asyncio.sleep(self.retry_pause_s)
-            except Exception as error:
-                _log.error("canary_replay_failed", **describe_exception(error))
-                await asyncio.sleep(self.retry_pause_s)
-
-    async def _wait_for_work(self) -> None:
-        # Not `wait_for`: in Python 3.11 it can swallow a cancellation.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.idle_poll_s):
-                await self._work.wait()
-        self._work.clear()
-
-    def _find_work(self) -> _Work | None:
+    def find_work(self) -> _Work | None:
+        """The newest prompt that waits. Raises what the store and the signed state raise."""
         state = self._state()
         if state.champion is None or state.challenger is None:
             return None
@@ -181,7 +130,7 @@ class CanaryReplay:
         waiting = [sample_id for sample_id in ids if sample_id not in done | given_up]
         return waiting[: max(room, 0)][::-1]
 
-    async def _replay(self, work: _Work) -> None:
+    async def do_work(self, work: _Work) -> None:
         """Answer one prompt and store the observations. An interruption counts as nothing."""
         key = (work.challenger.number, work.sample.id)
         if key not in self._begun:
@@ -191,10 +140,10 @@ class CanaryReplay:
             await asyncio.to_thread(self._store.canaries.add, [self._observation(work, "champion", flags)])
             self._begun.add(key)
         try:
-            sample = await self._generate(work)
+            sample = await self.generate(lambda: self._answer_once(work))
             answer = await asyncio.to_thread(answer_message, sample)
             flags = await asyncio.to_thread(flag_answer, str(answer["content"]), sample.finish_reason)
-        except _ReplayInterruptedError:
+        except GenerationInterruptedError:
             return
         except NotFound:
             raise  # the model is not there, which says nothing about its answers
@@ -222,23 +171,6 @@ class CanaryReplay:
             pair=work.sample.id,
             sample_id=work.sample.id if arm == "champion" else None,
         )
-
-    async def _generate(self, work: _Work) -> Sample:
-        """The challenger's answer. Raises _ReplayInterruptedError if somebody asks for an answer meanwhile."""
-        if self._activity.num_answers:
-            raise _ReplayInterruptedError
-        task = self._generation = asyncio.create_task(self._answer_once(work))
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            raise
-        finally:
-            self._generation = None
-        if task.cancelled():
-            raise _ReplayInterruptedError
-        return task.result()
 
     async def _answer_once(self, work: _Work) -> Sample:
         """One answer with the messages and the sampling settings of the champion's."""
