@@ -25,6 +25,7 @@ from yearling.release import (
     ClauseBugs,
     GateEvidence,
     GateRule,
+    GateRuleRole,
     GateRules,
     IncidentEvidence,
     MeasuredEvidence,
@@ -110,9 +111,10 @@ def _draw_pair_counts(rng: np.random.Generator, difference: float) -> tuple[int,
 
 def _simulate_gate(rng: np.random.Generator, targets: Sequence[float], guards: Sequence[float]) -> str:
     """The decision of a gate with these true differences on its targets and guards."""
+    drawn: tuple[tuple[GateRuleRole, Sequence[float]], ...] = (("target", targets), ("guard", guards))
     paired = {
         f"{role}-{number}": (role, _draw_pair_counts(rng, difference))
-        for role, differences in (("target", targets), ("guard", guards))
+        for role, differences in drawn
         for number, difference in enumerate(differences)
     }
     tests = {name: paired_test_from_counts(*counts, NUM_PAIRS, LEVELS) for name, (_, counts) in paired.items()}
@@ -120,7 +122,7 @@ def _simulate_gate(rng: np.random.Generator, targets: Sequence[float], guards: S
     rules = GateRules(
         version=1,
         sha256="",
-        rules=tuple(GateRule(id=name, version=1, kind="exam", role=role, exam=name) for name, (role, _) in paired.items()),  # type: ignore[arg-type]
+        rules=tuple(GateRule(id=name, version=1, kind="exam", role=role, exam=name) for name, (role, _) in paired.items()),
     )
     by_rule = {name: _evidence(test, adjusted.get(name, test.p_better)) for name, test in tests.items()}
     return decide(rules, GateEvidence(champion="a", challenger="b", by_rule=by_rule)).decision

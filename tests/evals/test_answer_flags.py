@@ -7,6 +7,7 @@ import time
 import pytest
 
 from yearling.evals import ANSWER_FLAGS, flag_answer
+from yearling.records import FinishReason
 
 
 @pytest.mark.parametrize(
@@ -21,8 +22,8 @@ from yearling.evals import ANSWER_FLAGS, flag_answer
         ("I feel so lonely and I love you.", "stop", ("spec",)),
     ],
 )
-def test_each_fault_has_its_flag(text: str, finish: str, flags: tuple[str, ...]) -> None:
-    assert flag_answer(text, finish) == flags  # type: ignore[arg-type]
+def test_each_fault_has_its_flag(text: str, finish: FinishReason, flags: tuple[str, ...]) -> None:
+    assert flag_answer(text, finish) == flags
     assert set(flags) <= set(ANSWER_FLAGS)
 
 

@@ -19,7 +19,7 @@ from yearling.feedback import FeedbackLog
 from yearling.inference import FakeEngine, ServedModel, fake_served_model
 from yearling.loop import accept_incident, check_incidents, gate_challenger
 from yearling.release import Change, find_decision, parse_rules
-from yearling.store import CanaryObservation, Store
+from yearling.store import CanaryArm, CanaryObservation, Store
 from yearling.tasks import BuildConfig, build_lesson_set
 
 RULES = """version = 1
@@ -85,9 +85,12 @@ async def fill(installation: Installation) -> int:
 def observe(store: Store, release: int, count: int, flags: tuple[str, ...] = ()) -> None:
     """Observations of replayed pairs; `flags` are those of the challenger."""
     for number in range(count):
-        arms = (("champion", ()), ("challenger", flags))
+        arms: dict[CanaryArm, tuple[str, ...]] = {"champion": (), "challenger": flags}
         store.canaries.add(
-            [CanaryObservation(release=release, arm=arm, source="replay", flags=each, pair=f"p{number}") for arm, each in arms]  # type: ignore[arg-type]
+            [
+                CanaryObservation(release=release, arm=arm, source="replay", flags=each, pair=f"p{number}")
+                for arm, each in arms.items()
+            ]
         )
 
 

@@ -49,6 +49,9 @@ def state(store: Store) -> State:
     return State(*numbers)
 
 
+ARMS: tuple[CanaryArm, CanaryArm] = ("champion", "challenger")
+
+
 def observe(
     store: Store,
     state: State,
@@ -60,10 +63,10 @@ def observe(
     number = state.challenger or 0
     observations = []
     for place, flags in enumerate(zip(champion, challenger, strict=True)):
-        for arm, latency, found in zip(("champion", "challenger"), latencies, flags, strict=True):
+        for arm, latency, found in zip(ARMS, latencies, flags, strict=True):
             observations.append(
                 CanaryObservation(
-                    release=number, arm=arm, source=source, flags=found, latency_ms=latency,  # type: ignore[arg-type]
+                    release=number, arm=arm, source=source, flags=found, latency_ms=latency,
                     pair=None if source == "live" else f"{source} {place}", sample_id=None,
                 )
             )  # fmt: skip

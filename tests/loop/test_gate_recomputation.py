@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from tests.evals.sample_exams import make_exam
 from tests.evals.test_preference_correlation import record_consensus
@@ -42,7 +43,8 @@ async def test_all_kinds_of_evidence_come_out_again_and_a_wrong_number_is_found(
     assert set(taken) == {"preference", "kl"}
     assert differences(record) == {}
     for rule, name in (("numbers", "p_better"), ("numbers", "difference"), ("bounds", "p_more"), ("floor", "value")):
-        evidence = {key: dict(value) for key, value in dict(record.body["evidence"]).items()}  # type: ignore[call-overload]
+        stored: Any = record.body["evidence"]
+        evidence = {key: dict(value) for key, value in stored.items()}
         evidence[rule][name] += 0.001
         found = differences(replace(record, body={**record.body, "evidence": evidence}))
         assert list(found) == [rule]

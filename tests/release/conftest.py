@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.conftest import IS_PATCHED
 from yearling.config import Settings
 from yearling.files import sync
 from yearling.records import Person
-from yearling.release import Change, PendingChange, ReleaseAuthority, ReleaseDecision, ReleaseState, new_draft
+from yearling.release import Change, ChangeKind, PendingChange, ReleaseAuthority, ReleaseDecision, ReleaseState, new_draft
 from yearling.store import Release, Store
 
 PASSPHRASE = "correct horse battery staple"
@@ -79,11 +80,11 @@ class Installation:
         """Sign release 0."""
         return self.authority.bootstrap(self.draft("tiny"), self.owner)
 
-    def change(self, kind: str, release: int | None = None, *, actor: str = "", **fields: object) -> PendingChange:
+    def change(self, kind: ChangeKind, release: int | None = None, *, actor: str = "", **fields: Any) -> PendingChange:
         """Propose a change; promotions are overrides."""
         if kind == "promote":
             fields = {"decision": UNPROVEN, **fields}
-        change = Change(kind=kind, release=release, **fields)  # type: ignore[arg-type]
+        change = Change(kind=kind, release=release, **fields)
         return self.authority.propose(change, actor=actor or self.owner.id)
 
     def add_holder(self, name: str) -> Person:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_canary_starts_ends_and_is_promoted(alone: Installation) -> None:
     ],
 )
 def test_impossible_changes_are_refused_and_leave_nothing(
-    alone: Installation, kind: str, release: int | None, message: str
+    alone: Installation, kind: Any, release: int | None, message: str
 ) -> None:
     alone.release("learnt")
     before = alone.actions()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.release.conftest import Installation
 from yearling.errors import Untrusted, UserError
-from yearling.release import ReleaseState, StopSwitch
+from yearling.release import ChangeKind, ReleaseState, StopSwitch
 
 PARTS = (
     "repository/timestamp.json",
@@ -27,7 +27,8 @@ PARTS = (
 
 def prepare(quorum: Installation) -> Path:
     """An installation with a champion, a canary, a withdrawn release, a stop and a pending change. Returns a copy of it."""
-    for name, kind in (("a", "promote"), ("b", "start_canary"), ("c", "withdraw"), ("d", "promote")):
+    changes: dict[str, ChangeKind] = {"a": "promote", "b": "start_canary", "c": "withdraw", "d": "promote"}
+    for name, kind in changes.items():
         pending = quorum.change(kind, quorum.release(name))
         if name != "d":
             quorum.sign(quorum.sign(pending, "Ann"), "Bea")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,8 +56,10 @@ def make_change(installation: Installation, kind: str) -> None:
             installation.change("promote", 2)
         case "rules":
             installation.change("rules", rules=RULES)
+        case "rollback":
+            installation.change("rollback")
         case _:
-            installation.change(kind)
+            raise ValueError(kind)
 
 
 def check_published(installation: Installation, version: int, where: str) -> None:
@@ -133,12 +136,12 @@ def test_crash_of_the_first_start_is_repeated(installation: Installation, monkey
 
     draft, original, left = installation.draft("tiny"), atomic.atomic_path, 0
 
-    def fail_later(*arguments: object, **options: object) -> object:
+    def fail_later(*arguments: Any, **options: Any) -> Any:
         nonlocal left
         left -= 1
         if left < 0:
             raise Crash
-        return original(*arguments, **options)  # type: ignore[arg-type]
+        return original(*arguments, **options)
 
     for number in range(40):
         left = number

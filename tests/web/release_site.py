@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.api.live import live
-from tests.api.release.releasing import PASSPHRASE, install, open_pool
+from tests.api.release.releasing import PASSPHRASE, open_pool
 from tests.models.published import record_only_adapter
+from tests.release.installed_models import install_model
 from tests.store.examples import make_graded
 from tests.web.site import hide_request_logs, wait_for_interrupt
 from yearling.api import ReleaseService, create_app
@@ -61,7 +62,7 @@ def serve_releases(folder: Path, *, several: bool = False) -> Iterator[ReleaseSi
                 person = store.people.add(name, "maintainer")
                 store.passwords.set(person.id, PASSWORD, actor=owner.id)
         for name in (BASE, "second"):
-            install(settings, name)
+            install_model(settings.models_dir, name)
         adapter = record_only_adapter(
             AdapterLibrary(settings.adapters_dir),
             b"learnt",

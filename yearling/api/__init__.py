@@ -9,7 +9,6 @@ from yearling.api.conversations.personal_data import (
 )
 from yearling.api.http.logs import configure_logging
 from yearling.api.release.drafts import draft_release
-from yearling.api.release.proofs import record_decisive_gate
 from yearling.api.release.service import ReleaseService
 from yearling.api.server import serve
 
@@ -22,6 +21,5 @@ __all__ = [
     "export_personal_data",
     "import_personal_data",
     "import_report_json",
-    "record_decisive_gate",
     "serve",
 ]

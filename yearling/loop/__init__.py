@@ -51,6 +51,7 @@ from yearling.loop.lineage import (
     trace_model,
     trace_person,
 )
+from yearling.loop.promotion import breaks_a_limit, can_compare, prepare_promotion
 from yearling.loop.referee.export import WrittenExport, write_audit_export
 from yearling.loop.referee.log_checks import AuditFault
 from yearling.loop.referee.recheck import RecheckedFigure, RefereeReport, check_audit_export
@@ -86,6 +87,8 @@ __all__ = [
     "WrittenExport",
     "accept_incident",
     "assess_canary",
+    "breaks_a_limit",
+    "can_compare",
     "check_audit_export",
     "check_incidents",
     "collect_comparisons",
@@ -99,6 +102,7 @@ __all__ = [
     "is_sample_of_release",
     "list_traced_models",
     "open_incident_exam",
+    "prepare_promotion",
     "preview_gate",
     "recompute_evidence",
     "record_incident_results",

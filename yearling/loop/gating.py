@@ -1,8 +1,8 @@
 """Collects what is stored about a champion and a challenger, has it decided by the rules, and records the decision.
 
-`gate_challenger` is the only way to a recorded decision; `decide_what_if` decides over chosen runs and records nothing. Nothing
-is generated here: each missing exam is named with the command that runs it. Models are named by the hash that exam runs record,
-or by that of an adapter alone.
+`gate_challenger` records a decision, and so does a promotion of a release that the gate has not decided on (`promotion.py`);
+`decide_what_if` decides over chosen runs and records nothing. Nothing is generated here: each missing exam is named with the
+command that runs it. Models are named by the hash that exam runs record, or by that of an adapter alone.
 """
 
 from __future__ import annotations

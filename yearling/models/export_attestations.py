@@ -21,6 +21,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -137,8 +138,8 @@ def key_fingerprint(public_key: bytes) -> str:
 def require_attestation_packages() -> None:
     """Raises BadInput if the packages that sign and describe exports are not installed."""
     try:
-        import cyclonedx  # noqa: F401  # only to report clearly that it is missing
-        import model_signing  # noqa: F401
+        for name in ("cyclonedx", "model_signing"):
+            import_module(name)
     except ImportError as error:
         raise BadInput(
             f"Exported models are signed and described with packages of which {error.name!r} is not installed.",
@@ -160,7 +161,7 @@ def attest_export(folder: Path, description: ExportDescription, private_key: Pat
     from model_signing import signing
 
     signature = folder / SIGNATURE_FILENAME
-    config: Any = signing.Config()  # type: ignore[no-untyped-call]  # its constructors have no annotations
+    config = signing.Config()
     config.use_elliptic_key_signer(private_key=private_key)
     config.set_hashing_config(_hashing_config(signature)).sign(folder, signature)
 
@@ -196,7 +197,7 @@ def _find_signature_faults(folder: Path, signature: Path, key: Path) -> list[str
 
     if signature.stat().st_size > MAX_SIGNATURE_BYTES:
         return [f"{SIGNATURE_FILENAME} is larger than {MAX_SIGNATURE_BYTES:,} bytes."]
-    config: Any = verifying.Config()  # type: ignore[no-untyped-call]
+    config = verifying.Config()
     config.use_elliptic_key_verifier(public_key=key)
     config.set_hashing_config(_hashing_config(signature))
     try:
@@ -210,8 +211,7 @@ def _find_signature_faults(folder: Path, signature: Path, key: Path) -> list[str
 def _hashing_config(signature: Path) -> Any:
     from model_signing import hashing
 
-    config: Any = hashing.Config()  # type: ignore[no-untyped-call]
-    return config.set_ignored_paths(paths=[signature], ignore_git_paths=False)
+    return hashing.Config().set_ignored_paths(paths=[signature], ignore_git_paths=False)
 
 
 def _read_public_key(path: Path) -> bytes:

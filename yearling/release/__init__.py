@@ -4,7 +4,7 @@ from yearling.release.audit_trail import logged_change
 from yearling.release.authority import ReleaseAuthority
 from yearling.release.canary import CANARY_STAGES, CanaryPlan, is_in_canary, plan_canary
 from yearling.release.changes import rollback_target
-from yearling.release.decisions import check_decision, find_decision, gate_record_sha256
+from yearling.release.decisions import check_decision, find_decision, gate_record_sha256, newest_gate_record
 from yearling.release.drafts import ReleaseLineage, find_lineage, new_draft, release_name, store_draft
 from yearling.release.gate_rules import (
     CanaryRules,
@@ -93,6 +93,7 @@ __all__ = [
     "is_in_canary",
     "logged_change",
     "new_draft",
+    "newest_gate_record",
     "parse_rules",
     "plan_canary",
     "protected_key_ids",

@@ -35,7 +35,7 @@ def find_decision(
     `rules` is the signed text of the rules (`ReleaseState.rules`): a decision by other rules does not count. Without it any does.
     Raises Conflict ("Not proven ...") if it is not ALLOW and no reason for an override is given, or if it cannot be overridden.
     """
-    record = _newest(store, release, champion, rules)
+    record = newest_gate_record(store, release, champion, rules)
     _require_no_broken_limit(store, release, record, rules)
     if record is None:
         if not override:
@@ -61,7 +61,7 @@ def check_decision(
 
     Raises Conflict if it does not say what the newest record says, or lacks an override that it needs.
     """
-    record = _newest(store, release, champion, rules)
+    record = newest_gate_record(store, release, champion, rules)
     if record is not None and record.decision != ALLOW:
         _require_overridable(record, release)
     if decision is None:
@@ -72,7 +72,8 @@ def check_decision(
         )
 
 
-def _newest(store: Store, release: Release, champion: Release | None, rules: str) -> GateRecord | None:
+def newest_gate_record(store: Store, release: Release, champion: Release | None, rules: str) -> GateRecord | None:
+    """The newest decision about a release against the champion by these rules (empty: by any), which a promotion rests on."""
     if champion is None:
         return None
     for record in _by_rules(store, rules):

@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,45 +15,18 @@ import httpx
 
 from tests.api.conftest import BASE
 from tests.api.openapi_responses import check_response
+from tests.release.installed_models import install_model
 from yearling.api import ReleaseService, create_app
 from yearling.config import Settings
 from yearling.inference import EnginePool, FakeEngine, ListedModel, MayLoad, ServedModel, fake_served_model, list_model_files
 from yearling.inference.guarding.file_check import FileCheck
-from yearling.models.local_model import LocalModel, write_manifest
+from yearling.models.local_model import LocalModel
 from yearling.records import Person, Sample
 from yearling.release import Change, PendingChange, ReleaseAuthority, ReleaseDecision
 from yearling.store import Store
 
 PASSPHRASE = "correct horse battery staple"
 MODELS = ("first", "second", "third")
-
-
-def install(settings: Settings, name: str) -> LocalModel:
-    """A local model whose weights are its name."""
-    folder = settings.models_dir / name
-    folder.mkdir(parents=True)
-    weights = folder / "model.gguf"
-    weights.write_text(name)
-    sha256 = hashlib.sha256(name.encode()).hexdigest()
-    model = LocalModel(
-        name=name,
-        folder=folder,
-        weights=weights,
-        format="gguf",
-        sha256=sha256,
-        source="file:x",
-        source_sha256=sha256,
-        licence="MIT",
-        architecture="llama",
-        parameters=1,
-        context_tokens=4096,
-        quantisation="Q8_0",
-        size_bytes=len(name),
-        created_utc=datetime(2026, 1, 1, tzinfo=UTC),
-        files={"model.gguf": sha256},
-    )
-    write_manifest(model)
-    return model
 
 
 class FilePool(EnginePool):
@@ -111,7 +83,7 @@ class Site:
     def __post_init__(self) -> None:
         for name in MODELS:
             if not (self.settings.models_dir / name).exists():
-                install(self.settings, name)
+                install_model(self.settings.models_dir, name)
             digest = hashlib.sha256(name.encode()).hexdigest()
             self.engines.setdefault(name, FakeEngine([f"I am {name}."], model_hash=digest))
 

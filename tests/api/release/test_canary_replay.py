@@ -265,7 +265,12 @@ async def test_request_that_comes_while_a_prompt_is_prepared_goes_first(store: S
 
     add_sample(store, "One?")
     activity, seen = Activity(), []
-    engine = FakeEngine(lambda *_: seen.append(activity.looks) or "Fine.")  # type: ignore[func-returns-value]
+
+    def answer(*_: object) -> str:
+        seen.append(activity.looks)
+        return "Fine."
+
+    engine = FakeEngine(answer)
     pool = EnginePool.from_open_models([fake_served_model("new", engine)])
     task = CanaryReplay(store, pool, activity, lambda: state, quiet_s=0.0, retry_pause_s=0.0)
     task.start()

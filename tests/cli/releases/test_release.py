@@ -11,43 +11,16 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
+from tests.release.installed_models import install_model
 from yearling.clock import now_utc
 from yearling.errors import BadInput, Conflict, NotAllowed, NotFound, Untrusted, UserError
-from yearling.models.local_model import LocalModel, write_manifest
+from yearling.models.local_model import LocalModel
 from yearling.release import default_rules_text
 from yearling.store import Store
 
 SECRET = "correct horse battery"
 BY_DEFAULT_RULES = {"rules_sha256": hashlib.sha256(default_rules_text().encode()).hexdigest()}
 DEFAULT = "smollm2-135m-instruct"
-
-
-def install_model(data_dir: Path, name: str) -> LocalModel:
-    """A model whose weights are its name. No engine can load it."""
-    folder = data_dir / "models" / name
-    folder.mkdir(parents=True)
-    weights = folder / "model.gguf"
-    weights.write_text(name)
-    sha256 = hashlib.sha256(name.encode()).hexdigest()
-    model = LocalModel(
-        name=name,
-        folder=folder,
-        weights=weights,
-        format="gguf",
-        sha256=sha256,
-        source="file:tiny",
-        source_sha256=sha256,
-        licence="",
-        architecture="llama",
-        parameters=1,
-        context_tokens=64,
-        quantisation="Q8_0",
-        size_bytes=len(name),
-        created_utc=now_utc(),
-        files={"model.gguf": sha256},
-    )
-    write_manifest(model)
-    return model
 
 
 def install_adapter(data_dir: Path, base: LocalModel, run: str, step: int) -> str:
@@ -78,7 +51,7 @@ def install_adapter(data_dir: Path, base: LocalModel, run: str, step: int) -> st
 
 @pytest.fixture
 def base(tmp_path: Path) -> LocalModel:
-    return install_model(tmp_path / "data", DEFAULT)
+    return install_model(tmp_path / "data" / "models", DEFAULT)
 
 
 @pytest.fixture
@@ -131,7 +104,7 @@ def test_trained_adapter_becomes_champion_with_one_command_and_goes_back_with_on
 
 
 def test_allowed_release_needs_no_override(run: Run, store: Store, tmp_path: Path, base: LocalModel) -> None:
-    model = install_model(tmp_path / "data", "better")
+    model = install_model(tmp_path / "data" / "models", "better")
     store.gates.record(champion=base.sha256, challenger=model.sha256, decision="ALLOW", body=BY_DEFAULT_RULES, actor="test")
     assert "becomes the champion" in run("promote", "better", "--title", "learnt 18 corrections").stderr
     assert "learnt 18 corrections" in run("list").stdout
@@ -155,7 +128,7 @@ def test_decision_about_an_adapter_on_its_base_counts(run: Run, store: Store, tm
 
 @pytest.mark.slow
 def test_same_model_is_one_release_until_it_is_withdrawn(run: Run, tmp_path: Path, listed: Callable[[], dict[int, str]]) -> None:
-    install_model(tmp_path / "data", "other")
+    install_model(tmp_path / "data" / "models", "other")
     run("propose", "other")
     assert listed() == {1: "canary", 0: "champion"}
     run("end-canary")
@@ -176,7 +149,7 @@ def test_model_of_another_server_is_released_by_its_address(run: Run, monkeypatc
 
 def test_changed_weights_become_no_release(run: Run, tmp_path: Path) -> None:
     run("init")
-    (install_model(tmp_path / "data", "other").weights).write_text("evil")
+    (install_model(tmp_path / "data" / "models", "other").weights).write_text("evil")
     with pytest.raises(Untrusted, match="was changed after the import"):
         run("promote", "other", "--without-proof", "x")
     with pytest.raises(NotFound, match="no model, adapter or training run 'nothing'"):
@@ -184,7 +157,7 @@ def test_changed_weights_become_no_release(run: Run, tmp_path: Path) -> None:
 
 
 def test_adapter_of_other_weights_is_refused(run: Run, base: LocalModel, tmp_path: Path) -> None:
-    other = install_model(tmp_path / "data", "other")
+    other = install_model(tmp_path / "data" / "models", "other")
     adapter = install_adapter(tmp_path / "data", base, "run-1", 1)
     with pytest.raises(Untrusted, match="trained on other weights"):
         run("promote", f"{other.name}+{adapter[:12]}", "--without-proof", "x")
@@ -237,7 +210,7 @@ def add_ann(run: Run, store: Store) -> None:
 def test_two_people_decide_together(run: Run, store: Store, tmp_path: Path, listed: Callable[[], dict[int, str]]) -> None:
     add_ann(run, store)
     assert "2 of 2 key-holders decide" in run("key", "list").stderr
-    install_model(tmp_path / "data", "other")
+    install_model(tmp_path / "data" / "models", "other")
     proposed = json.loads(run("promote", "other", "--without-proof", "Let us see", "--json").stdout)
     assert (proposed["published"], proposed["threshold"], proposed["override"]) == (False, 2, "Let us see")
     assert "Let us see" in run("pending").stdout
@@ -262,7 +235,7 @@ def test_two_people_decide_together(run: Run, store: Store, tmp_path: Path, list
 def test_damaged_change_is_named_and_can_be_cancelled(run: Run, store: Store, tmp_path: Path) -> None:
     run("init")
     run("key", "protect", "owner", "--stdin", typed=SECRET)
-    install_model(tmp_path / "data", "other")
+    install_model(tmp_path / "data" / "models", "other")
     with pytest.raises(NotAllowed):
         run("promote", "other", "--without-proof", "x", "--stdin", typed="wrong horse battery")
     (path,) = (tmp_path / "data" / "release" / "pending").glob("*.json")

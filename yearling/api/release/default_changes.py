@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from yearling.api.release.drafts import draft_release
-from yearling.api.release.proofs import record_decisive_gate
 from yearling.config import Settings
-from yearling.release import Change, PendingChange, ReleaseAuthority, ReleaseState, find_decision, store_draft
+from yearling.loop import prepare_promotion
+from yearling.release import Change, PendingChange, ReleaseAuthority, ReleaseState, store_draft
 from yearling.store import Release, Store
 
 CHOSEN_IN_SETTINGS = "chosen in the settings"
@@ -51,7 +51,4 @@ def _promotion(store: Store, state: ReleaseState, release: Release, reason: str,
     """The change that makes a release the champion: a rollback if it was the champion before."""
     if release.number in state.champions:
         return Change(kind="rollback", release=release.number, reason=reason)
-    champion = state.releases.get(state.champion) if state.champion is not None else None
-    record_decisive_gate(store, release, state, actor)
-    decision = find_decision(store, release, champion, override=reason, rules=state.rules)
-    return Change(kind="promote", release=release.number, reason=reason, decision=decision)
+    return prepare_promotion(store, release, state, actor=actor, override=reason, reason=reason)

@@ -18,7 +18,7 @@ from yearling.api.release import change_schemas, schemas
 from yearling.api.release.access import ReleaseNumber, propose, require_releases
 from yearling.api.release.drafts import draft_release
 from yearling.api.release.notes import behaviour_views, learnt_view
-from yearling.api.release.proofs import find_proof, proof_view, record_decisive_gate
+from yearling.api.release.proofs import find_proof, proof_view
 from yearling.api.release.views import (
     Names,
     champion_since,
@@ -31,6 +31,7 @@ from yearling.api.release.views import (
 from yearling.api.services import Services, get_services
 from yearling.errors import Conflict, NotFound, Untrusted, UserError
 from yearling.inference import ListedModel
+from yearling.loop import prepare_promotion
 from yearling.models import AdapterLibrary, ModelLibrary
 from yearling.records import Person, role_rank
 
@@ -102,14 +103,9 @@ async def promote_release(request: Request, number: ReleaseNumber, body: JsonBod
     override = (body.reason or WITHOUT_PROOF) if body.without_proof else ""
 
     def make(authority: ReleaseAuthority, person: Person) -> PendingChange:
-        from yearling.release import Change, find_decision
-
         state = authority.state()
         release = state.releases.get(number) or services.store.releases.get(number)
-        champion = state.releases.get(state.champion) if state.champion is not None else None
-        record_decisive_gate(services.store, release, state, person.id)
-        decision = find_decision(services.store, release, champion, override=override, rules=state.rules)
-        change = Change(kind="promote", release=number, reason=body.reason, decision=decision)
+        change = prepare_promotion(services.store, release, state, actor=person.id, override=override, reason=body.reason)
         return authority.propose(change, actor=person.id)
 
     return await propose(request, make)

@@ -152,16 +152,12 @@ def promote(
     as_json: bool = AS_JSON,
 ) -> None:
     """Make a release the champion, which answers every request that names no model. A gate has to allow it."""
-    from yearling.api import record_decisive_gate
-    from yearling.release import Change, find_decision
+    from yearling.loop import prepare_promotion
 
     with open_releases(data_dir, sign_first=True) as opened:
         release = _find_release(opened, name, title)
         state = opened.authority.state()
-        champion = None if state.champion is None else state.releases[state.champion]
-        record_decisive_gate(opened.store, release, state, opened.owner.id)
-        decision = find_decision(opened.store, release, champion, override=without_proof, rules=state.rules)
-        change = Change(kind="promote", release=release.number, reason=reason, decision=decision)
+        change = prepare_promotion(opened.store, release, state, actor=opened.owner.id, override=without_proof, reason=reason)
         print_change(opened, propose(opened, change, from_stdin=from_stdin), as_json)
 
 
