@@ -15,6 +15,19 @@ from yearling.store.chats.api_conversations import MAX_CONVERSATION_ITEMS, ApiCo
 from yearling.store.chats.attachments import BINARY_MEDIA_TYPE, Attachment, attachments_from_facts, sniff_media_type
 from yearling.store.chats.comparisons import ComparisonRecord, DecidedSamples
 from yearling.store.chats.conversations import MESSAGE_BLOB_KIND, UNCHANGED, DeletedContent
+from yearling.store.chats.correction_rows import (
+    MAX_CORRECTION_CHARS,
+    MAX_CORRECTIONS_PER_PERSON,
+    MAX_TEAM_CORRECTIONS,
+    AddedCorrection,
+    Correction,
+    CorrectionKind,
+    CorrectionOrigin,
+    CorrectionScope,
+    CorrectionState,
+    CorrectionWording,
+)
+from yearling.store.chats.corrections import CorrectionStore
 from yearling.store.chats.folders import Folder
 from yearling.store.chats.history import HistoryEntry, HistoryPage
 from yearling.store.chats.memories import Memory
@@ -85,9 +98,12 @@ __all__ = [
     "INCIDENT_EXAM",
     "IRREVOCABLE_KINDS",
     "MAX_CONVERSATION_ITEMS",
+    "MAX_CORRECTIONS_PER_PERSON",
+    "MAX_CORRECTION_CHARS",
     "MAX_INCIDENT_REASON_CHARS",
     "MAX_OPEN_ROUNDS",
     "MAX_SESSION_LIFETIME",
+    "MAX_TEAM_CORRECTIONS",
     "MESSAGE_BLOB_KIND",
     "REMOVED",
     "REPLACED_BY_LATER",
@@ -95,6 +111,7 @@ __all__ = [
     "UNCHANGED",
     "WITHDRAWAL_KINDS",
     "ActImporter",
+    "AddedCorrection",
     "ApiConversation",
     "ApiKey",
     "AppendResult",
@@ -108,6 +125,13 @@ __all__ = [
     "ChainVerification",
     "ComparisonRecord",
     "ConsensusRun",
+    "Correction",
+    "CorrectionKind",
+    "CorrectionOrigin",
+    "CorrectionScope",
+    "CorrectionState",
+    "CorrectionStore",
+    "CorrectionWording",
     "DecidedSamples",
     "DeletedContent",
     "EventEntry",

@@ -35,6 +35,7 @@ from yearling.store.chats.api_conversations import ApiConversationStore
 from yearling.store.chats.attachments import AttachmentStore
 from yearling.store.chats.comparisons import ComparisonStore
 from yearling.store.chats.conversations import ConversationStore, DeletedContent
+from yearling.store.chats.corrections import CorrectionStore
 from yearling.store.chats.folders import FolderStore
 from yearling.store.chats.history import ConversationHistory
 from yearling.store.chats.memories import MemoryStore
@@ -85,6 +86,7 @@ class Store:
         self.shares = ShareLinkStore(database)
         self.comparisons = ComparisonStore(database)
         self.memories = MemoryStore(database)
+        self.corrections = CorrectionStore(database)
         self.personal_settings = PersonalSettingsStore(database)
         self.modes = ModeStore(database)
         self.samples = SampleStore(database, settings.retention)
