@@ -27,11 +27,14 @@ Repair = Callable[[str, Parameters, random.Random], str]
 
 _END = re.compile(r"[.!?][\"'”’)]*$")
 _MARKUP = re.compile(r"[*_#>`]+")
-_STOP_WORDS = frozenset(
-    "about after again also because been before being both could does each from have here into just like many more most much "
-    "other over same should some such than that their them then there these they this those through under until very what when "
-    "where which while will with would your".split()
-)
+_STOP_WORD_TEXT = """
+about after again also because been before being both could does each from have here into just like many more most much other over
+same should some such than that their them then there these they this those through under until very what when where which while
+will with would your
+"""
+_STOP_WORDS = frozenset(_STOP_WORD_TEXT.split())
+_FIRST_PERSON_TEXT = "i me my mine myself we us our ours i'm i've i'd i'll we're we've we'll"  # as the checker has them
+_FIRST_PERSON = frozenset(_FIRST_PERSON_TEXT.split())
 _ASIDES = ("of course", "most of the time", "for many people", "as a rule", "more or less", "in most cases")
 _QUESTIONS = ("What do you think?", "Does that make sense?", "Have you seen this yourself?", "Would you like to know more?")
 _OPENERS = {
@@ -50,10 +53,10 @@ _OPENERS = {
     "W": "Well,",
 }
 _WORD_SENTENCES = (
-    "Think of a {word}.",
-    "It is a little like a {word}.",
-    "Picture a {word} nearby.",
-    "Even a {word} can play a part.",
+    "Think of the {word}.",
+    "It is a little like the {word}.",
+    "Picture the {word} nearby.",
+    "Even the {word} can play a part.",
     "Remember the {word}.",
 )
 
@@ -132,8 +135,7 @@ def _exclude_words(text: str, parameters: Parameters, source: random.Random) -> 
 
 
 def _no_first_person(text: str, parameters: Parameters, source: random.Random) -> str:
-    unwanted = set("i me my mine myself we us our ours i'm i've i'd i'll we're we've we'll".split())
-    return _keep(text, lambda s: not unwanted & {word.replace("’", "'") for word in split_words(s.casefold(), "en")})
+    return _keep(text, lambda sentence: not _FIRST_PERSON & set(split_words(sentence.casefold().replace("’", "'"), "en")))
 
 
 def _has_numbers(text: str, parameters: Parameters, source: random.Random) -> str:
@@ -171,9 +173,7 @@ def _brackets(text: str, parameters: Parameters, source: random.Random) -> str:
     asides, parts = source.sample(_ASIDES, int(parameters["n"])), _pieces(text, int(parameters["n"]))
     if len(parts) < len(asides):
         return text
-    marked = [
-        re.sub(r"([.!?]+)$", rf" ({asides[at]})\1", part) if at < len(asides) else part for at, part in enumerate(parts)
-    ]
+    marked = [re.sub(r"([.!?]+)$", rf" ({asides[at]})\1", part) if at < len(asides) else part for at, part in enumerate(parts)]
     return " ".join(marked)
 
 
@@ -199,7 +199,7 @@ def _list_of(text: str, count: int, bullet: Callable[[int], str]) -> str:
 
 
 def _item_word(text: str, parameters: Parameters, source: random.Random) -> str:
-    templates = ("like a {word}", "with a {word}", "near the {word}")
+    templates = ("like the {word}", "with the {word}", "near the {word}")
     parts = _pieces(text, source.choice((2, 3)))
     ends = [template.format(**parameters) for template in source.sample(templates, len(templates))]
     return "\n".join(f"- {re.sub(r'[.!?]+$', '', part)}, {ends[at % 3]}." for at, part in enumerate(parts))
@@ -280,4 +280,4 @@ REPAIRS: dict[str, Repair] = {
     "lowercase": lambda text, p, source: text.lower(),
     "uppercase": lambda text, p, source: text.upper(),
 }
-"""The repairs by kind of constraint, in the order in which they are made: each may undo an earlier one, hardly ever a later one."""
+"""The repairs by kind of constraint, in the order in which they are made, so that a later one seldom undoes an earlier one."""
