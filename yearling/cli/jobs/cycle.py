@@ -17,7 +17,7 @@ from yearling.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
     from yearling.loop import CycleOptions
-    from yearling.store import Job, Store
+    from yearling.store import Job, JobState, Store
 
 app = typer.Typer(
     help="Learn from what people agree on, prove that it helps, and release it: one command, in resumable steps.",
@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 
 CYCLE = typer.Argument("latest", help="Id of the cycle, a unique part of its beginning or end, or `latest`.")
-_ACTIVE_STATES = ("queued", "running")
+_ACTIVE_STATES: tuple[JobState, ...] = ("queued", "running")
 
 
 @app.callback()

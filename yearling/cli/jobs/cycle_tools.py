@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,7 @@ class LocalCycleTools:
         self, model: str, requests: Sequence[ExamRequest], *, champion: str, since: datetime | None, progress: CountProgress
     ) -> list[ExamResult]:
         """See `CycleTools`. Progress counts the answers of all exams."""
-        return asyncio.run(self._run_exams(model, requests, champion, since or datetime.min.astimezone(), progress))
+        return asyncio.run(self._run_exams(model, requests, champion, since or datetime.min.replace(tzinfo=UTC), progress))
 
     async def _run_exams(
         self, model: str, requests: Sequence[ExamRequest], champion: str, since: datetime, progress: CountProgress

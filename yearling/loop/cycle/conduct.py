@@ -10,7 +10,7 @@ with `resume` when something has changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +77,7 @@ class CycleParts:
     threads: int
     report: Callable[[float, str], None]
     log: Callable[[str], None]
-    fingerprints: Callable[[], list[ExamFingerprint]]
+    fingerprints: Callable[[], Sequence[ExamFingerprint]]
     """The questions of all exams, which no lesson may contain."""
 
 
