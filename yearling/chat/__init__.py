@@ -14,6 +14,9 @@ from yearling.chat.answer_style import (
 from yearling.chat.comparison_prompts import NUM_RECENT_OFFERS, should_offer_comparison
 from yearling.chat.context_window import prepare_fitting_turn
 from yearling.chat.conversation_turns import ConversationTurns, TurnInput, title_from_question
+from yearling.chat.corrections.detection import RecognisedCorrection, recognise_correction
+from yearling.chat.corrections.earlier_turn import CORRECTION_SOURCE, UsedCorrection, correction_fact
+from yearling.chat.corrections.memory import CorrectionMemory
 from yearling.chat.live_turn import LiveTurn
 from yearling.chat.memory import ExtractedMemory, extract_memories, select_memories
 from yearling.chat.model_routing import CHALLENGER, CHAMPION, DirectRouter, ModelRouter
@@ -46,6 +49,7 @@ __all__ = [
     "CHALLENGER",
     "CHAMPION",
     "CLAUSE_LEVELS",
+    "CORRECTION_SOURCE",
     "DEFAULT_SAMPLING",
     "FUN_MODE",
     "NUM_RECENT_OFFERS",
@@ -64,6 +68,7 @@ __all__ = [
     "Clause",
     "ClauseLevel",
     "ConversationTurns",
+    "CorrectionMemory",
     "DirectRouter",
     "ExtractedMemory",
     "LiveTurn",
@@ -72,6 +77,7 @@ __all__ = [
     "PersonalChatSettings",
     "PreparedTurn",
     "ReasoningEffort",
+    "RecognisedCorrection",
     "SchemaNotSatisfied",
     "ServedModelProvider",
     "SpecCase",
@@ -83,11 +89,13 @@ __all__ = [
     "TurnEvent",
     "TurnInput",
     "TurnRequest",
+    "UsedCorrection",
     "answer_message",
     "available_modes",
     "change_personal_settings",
     "client_messages",
     "conversation_model",
+    "correction_fact",
     "define_mode",
     "extract_memories",
     "get_mode",
@@ -98,6 +106,7 @@ __all__ = [
     "personalise_turn",
     "prepare_fitting_turn",
     "read_spec",
+    "recognise_correction",
     "remember_from_turn",
     "select_memories",
     "should_offer_comparison",

@@ -20,6 +20,7 @@ from yearling.config import EndpointSettings, Settings
 from yearling.errors import NotFound, Unavailable, UserError
 from yearling.inference.adapter_registry import AdapterRegistry
 from yearling.inference.calibration import calibrate_engines, read_speeds
+from yearling.inference.embedding.embedder import Embedder
 from yearling.inference.endpoints.directory import MIN_REFRESH_PAUSE_S, EndpointDirectory, EndpointStatus
 from yearling.inference.engine import Engine
 from yearling.inference.engine_choice import ENGINE_FACTORIES, candidate_engines, choose_engine, detect_machine
@@ -256,6 +257,14 @@ class EnginePool:
         if self._stop_watch is not None:
             self._stop_watch.check(name or self._default)
         return self._guard(await self._find(name))
+
+    def has_embedder(self) -> bool:
+        """Whether the embedding model is installed."""
+        return False
+
+    async def get_embedder(self) -> Embedder:
+        """The opened embedding model. Raises NotFound if it is not installed."""
+        raise NotFound("No embedding model is installed.")
 
     async def get_reader(self, model_name: str) -> str | None:
         """The content hash of the newest reader of a local model, loaded into its engine; pass it as `adapter_hash`.

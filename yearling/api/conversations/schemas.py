@@ -147,6 +147,28 @@ class AttachmentView(ResponseModel):
     """URL path of the file on this server."""
 
 
+class UsedCorrectionView(ResponseModel):
+    """An entry of corrections memory that an answer used."""
+
+    id: str
+    """ID of the correction."""
+    question: str
+    """The question that was corrected, as it stood then."""
+    created_utc: str
+    """When the correction was given, ISO 8601 in UTC."""
+    own: bool
+    """Whether the caller gave it; otherwise it is the team's."""
+
+
+class CorrectionOffer(ResponseModel):
+    """A correction that a person made in words, and may want to be remembered."""
+
+    question: str
+    """The question that was answered wrongly."""
+    answer: str
+    """The right answer in the person's words."""
+
+
 class MessageView(ResponseModel):
     """A message. `model`, `sample` and `finish_reason` are null while a comparison waits for a choice."""
 
@@ -178,6 +200,10 @@ class MessageView(ResponseModel):
     """Answer mode, as `name@version`; null if unknown."""
     memories: list[str]
     """IDs of the memories that the model was given."""
+    corrections: list[UsedCorrectionView]
+    """The corrections that the model was shown."""
+    correction_offer: CorrectionOffer | None
+    """Set for a question that reads like a correction of the answer before it, to be confirmed by the person; otherwise null."""
     attachments: list[AttachmentView]
     """Files of an imported message."""
     comparison: str | None
@@ -224,6 +250,10 @@ class TurnView(ResponseModel):
     """Answer mode, as `name@version`."""
     memories: list[str]
     """IDs of the memories that the model was given."""
+    corrections: list[UsedCorrectionView]
+    """The corrections that the model is shown."""
+    correction_offer: CorrectionOffer | None
+    """Set if the question reads like a correction of the answer before it, to be confirmed by the person; otherwise null."""
     left_out: int
     """Number of messages at the start of the branch that did not fit into the model's context."""
     events: int
