@@ -14,6 +14,7 @@ from yearling.chat.answer_style import (
 from yearling.chat.comparison_prompts import NUM_RECENT_OFFERS, should_offer_comparison
 from yearling.chat.context_window import prepare_fitting_turn
 from yearling.chat.conversation_turns import ConversationTurns, TurnInput, title_from_question
+from yearling.chat.corrections.faq_file import MAX_FAQ_BYTES, MAX_FAQ_ENTRIES, FaqEntry, parse_faq_file
 from yearling.chat.live_turn import LiveTurn
 from yearling.chat.memory import ExtractedMemory, extract_memories, select_memories
 from yearling.chat.model_routing import CHALLENGER, CHAMPION, DirectRouter, ModelRouter
@@ -48,6 +49,8 @@ __all__ = [
     "CLAUSE_LEVELS",
     "DEFAULT_SAMPLING",
     "FUN_MODE",
+    "MAX_FAQ_BYTES",
+    "MAX_FAQ_ENTRIES",
     "NUM_RECENT_OFFERS",
     "REASONING_EFFORTS",
     "REGULAR_MODE",
@@ -66,6 +69,7 @@ __all__ = [
     "ConversationTurns",
     "DirectRouter",
     "ExtractedMemory",
+    "FaqEntry",
     "LiveTurn",
     "ModelRouter",
     "PartialAnswer",
@@ -94,6 +98,7 @@ __all__ = [
     "get_personal_settings",
     "load_spec",
     "message_from_source",
+    "parse_faq_file",
     "personal_answer_style",
     "personalise_turn",
     "prepare_fitting_turn",
