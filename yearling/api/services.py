@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, TypeVar
 
 from starlette.requests import Request
@@ -27,7 +28,7 @@ from yearling.api.release.marks import ReleaseMark, mark_model
 from yearling.api.release.service import ReleaseService
 from yearling.chat import CHAMPION, Assistant, ConversationTurns, DirectRouter, ModelRouter, PreparedTurn
 from yearling.config import EndpointSettings, Settings
-from yearling.feedback import FeedbackLog, JudgementPicker, LiveConsensus
+from yearling.feedback import FeedbackLog, JudgementPicker, LiveConsensus, settle_after_run
 from yearling.inference import Embedder, EndpointStatus, ListedModel, ServedModel
 from yearling.models import LocalModel
 from yearling.store import Store
@@ -200,6 +201,7 @@ class Services:
     def start_consensus(self) -> None:
         """Follow the feedback log, and run the consensus in the background whenever it grows."""
         self._consensus = LiveConsensus(FeedbackLog(self.store))
+        self._consensus.on_run(partial(settle_after_run, self._consensus.log))
         if self.releases is not None:
             self.releases.use_feedback_index(self._consensus.log.index)
         self._picker = JudgementPicker(self._consensus)

@@ -16,6 +16,7 @@ from yearling.chat.context_window import prepare_fitting_turn
 from yearling.chat.conversation_turns import ConversationTurns, TurnInput, title_from_question
 from yearling.chat.corrections.detection import RecognisedCorrection, recognise_correction
 from yearling.chat.corrections.earlier_turn import CORRECTION_SOURCE, UsedCorrection, correction_fact
+from yearling.chat.corrections.faq_file import MAX_FAQ_BYTES, MAX_FAQ_ENTRIES, FaqEntry, parse_faq_file
 from yearling.chat.corrections.memory import CorrectionMemory
 from yearling.chat.live_turn import LiveTurn
 from yearling.chat.memory import ExtractedMemory, extract_memories, select_memories
@@ -52,6 +53,8 @@ __all__ = [
     "CORRECTION_SOURCE",
     "DEFAULT_SAMPLING",
     "FUN_MODE",
+    "MAX_FAQ_BYTES",
+    "MAX_FAQ_ENTRIES",
     "NUM_RECENT_OFFERS",
     "REASONING_EFFORTS",
     "REGULAR_MODE",
@@ -71,6 +74,7 @@ __all__ = [
     "CorrectionMemory",
     "DirectRouter",
     "ExtractedMemory",
+    "FaqEntry",
     "LiveTurn",
     "ModelRouter",
     "PartialAnswer",
@@ -102,6 +106,7 @@ __all__ = [
     "get_personal_settings",
     "load_spec",
     "message_from_source",
+    "parse_faq_file",
     "personal_answer_style",
     "personalise_turn",
     "prepare_fitting_turn",

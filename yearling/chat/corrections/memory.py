@@ -178,7 +178,9 @@ class CorrectionMemory:
         times = {entry.id: entry.updated_utc for entry in entries}
         await asyncio.to_thread(self._store.corrections.set_vectors, key, by_id, updated_utc=times)
 
-    async def _embed_in_background(self, entries: Sequence[Correction], embedder: TextEmbedder, rule: SimilarityRule, key: str) -> None:
+    async def _embed_in_background(
+        self, entries: Sequence[Correction], embedder: TextEmbedder, rule: SimilarityRule, key: str
+    ) -> None:
         try:
             for start in range(0, len(entries), _BATCH):
                 await self._embed(entries[start : start + _BATCH], embedder, rule, key)
