@@ -14,10 +14,10 @@ from yearling.chat.answer_style import (
 from yearling.chat.comparison_prompts import NUM_RECENT_OFFERS, should_offer_comparison
 from yearling.chat.context_window import prepare_fitting_turn
 from yearling.chat.conversation_turns import ConversationTurns, TurnInput, title_from_question
-from yearling.chat.corrections.detection import RecognisedCorrection, recognise_correction
 from yearling.chat.corrections.earlier_turn import CORRECTION_SOURCE, UsedCorrection, correction_fact
 from yearling.chat.corrections.faq_file import MAX_FAQ_BYTES, MAX_FAQ_ENTRIES, FaqEntry, parse_faq_file
 from yearling.chat.corrections.memory import CorrectionMemory
+from yearling.chat.corrections.offer import CorrectionOffer, find_offer
 from yearling.chat.live_turn import LiveTurn
 from yearling.chat.memory import ExtractedMemory, extract_memories, select_memories
 from yearling.chat.model_routing import CHALLENGER, CHAMPION, DirectRouter, ModelRouter
@@ -72,6 +72,7 @@ __all__ = [
     "ClauseLevel",
     "ConversationTurns",
     "CorrectionMemory",
+    "CorrectionOffer",
     "DirectRouter",
     "ExtractedMemory",
     "FaqEntry",
@@ -81,7 +82,6 @@ __all__ = [
     "PersonalChatSettings",
     "PreparedTurn",
     "ReasoningEffort",
-    "RecognisedCorrection",
     "SchemaNotSatisfied",
     "ServedModelProvider",
     "SpecCase",
@@ -102,6 +102,7 @@ __all__ = [
     "correction_fact",
     "define_mode",
     "extract_memories",
+    "find_offer",
     "get_mode",
     "get_personal_settings",
     "load_spec",
@@ -111,7 +112,6 @@ __all__ = [
     "personalise_turn",
     "prepare_fitting_turn",
     "read_spec",
-    "recognise_correction",
     "remember_from_turn",
     "select_memories",
     "should_offer_comparison",

@@ -18,8 +18,8 @@ import structlog
 
 from yearling.chat.answer_style import AnswerStyle, system_messages
 from yearling.chat.context_window import prepare_fitting_turn
-from yearling.chat.corrections.detection import RecognisedCorrection, recognise_correction
 from yearling.chat.corrections.earlier_turn import correction_fact
+from yearling.chat.corrections.offer import CorrectionOffer, find_offer
 from yearling.chat.json_types import MessageDict
 from yearling.chat.live_turn import LiveTurn
 from yearling.chat.model_routing import CHAMPION
@@ -137,7 +137,7 @@ class ConversationTurns:
             mode=turn_input.style.mode.label,
             memory_ids=tuple(memory_id for memory_id, _ in turn_input.memories),
             corrections=answers[0].turn.corrections,
-            correction_offer=_recognise_correction(plan),
+            correction_offer=_find_offer(plan),
             num_omitted_messages=num_omitted,
         )
         try:
@@ -400,11 +400,11 @@ class ConversationTurns:
         return data
 
 
-def _recognise_correction(plan: TurnPlan) -> RecognisedCorrection | None:
-    """The correction of the answer before it that a new question makes, if it reads like one."""
-    if plan.question is None or len(plan.history) < 3:
+def _find_offer(plan: TurnPlan) -> CorrectionOffer | None:
+    """What a new question offers to corrections memory."""
+    if plan.question is None:
         return None
-    return recognise_correction(plan.history[-3]["content"], plan.question)
+    return find_offer(plan.history[-3]["content"] if len(plan.history) >= 3 else "", plan.question)
 
 
 def _is_worth_judging(answers: Sequence[_AnswerInProgress]) -> bool:

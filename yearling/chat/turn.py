@@ -71,7 +71,7 @@ class PreparedTurn:
     recorder: SampleRecorder
     choices: tuple[ChoiceGenerator, ...]
     corrections: tuple[UsedCorrection, ...] = ()
-    """The corrections that the model was shown."""
+    """The entries of corrections memory that bear on the question; the model is shown all but reminders."""
 
     async def stream(self) -> AsyncGenerator[TurnEvent, None]:
         """The events of all choices in the order in which they occur. Closing the generator stops generation within one step.
@@ -133,7 +133,8 @@ class Assistant:
             if await asyncio.to_thread(lambda: prompter.names_forced_calls):
                 constraint = constraint.named_call
         engine_request = await self._engine_request(request, served, constraint)
-        if used and self._corrections is not None and _can_use_reader(request, served):
+        is_shown = any(correction.kind == "correction" for correction in used)
+        if is_shown and self._corrections is not None and _can_use_reader(request, served):
             engine_request = replace(engine_request, adapter_hash=await self._corrections.get_reader(served.name))
         available_tokens = validate_request(engine_request, served.engine.capabilities)
         if request.logprobs and (served.tokenizer is None or not served.engine.capabilities.logprobs):

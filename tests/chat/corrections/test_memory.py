@@ -216,3 +216,22 @@ def test_a_message_that_is_no_question_uses_nothing(store: Store) -> None:
     _add(store, "Who handles invoices?", "Marta handles invoices.")
     used, _, _ = asyncio.run(_ask(store, Provider(), "x" * (memory_module.MAX_QUESTION_CHARS + 1)))
     assert used == [[]]
+
+
+def test_a_reminder_is_for_the_person_and_a_lesson_for_the_model(store: Store) -> None:
+    person = _person(store)
+    for kind, question, answer in (
+        ("reminder", "when I ask about the budget", "call Ana"),
+        ("lesson", "Last time the budget had no travel costs", "Last time the budget had no travel costs"),
+    ):
+        entry = _add(store, question, answer, kind=kind)
+        store.corrections.confirm(entry, person_id=person)
+    sure = SimilarityRule(threshold=0.2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory_module, "gate_rules", lambda: {MODEL_HASH: sure})
+        used, engine, sink = asyncio.run(_ask(store, Provider(reader=READER), "when I ask about the budget today"))
+    assert len(used[0]) == 2
+    prompt = prompt_of(engine)
+    assert "Last time the budget had no travel costs" in prompt
+    assert "call Ana" not in prompt
+    assert sink.samples[0].adapter_hash is None, "the reader learnt to read corrections, not lessons"

@@ -151,22 +151,28 @@ class UsedCorrectionView(ResponseModel):
     """An entry of corrections memory that an answer used."""
 
     id: str
-    """ID of the correction."""
+    """ID of the entry."""
+    kind: Literal["correction", "reminder", "lesson"]
+    """The model is shown corrections and lessons. Reminders are shown to the person only, beside the answer."""
     question: str
-    """The question that was corrected, as it stood then."""
+    """The question that was corrected, or the occasion, as it stood then."""
+    reminder: str | None = None
+    """What to remind the person of. Absent unless it is a reminder."""
     created_utc: str
     """When the correction was given, ISO 8601 in UTC."""
     own: bool
     """Whether the caller gave it; otherwise it is the team's."""
 
 
-class CorrectionOffer(ResponseModel):
-    """A correction that a person made in words, and may want to be remembered."""
+class CorrectionOfferView(ResponseModel):
+    """An entry that a message offers to corrections memory, and the person may confirm."""
 
+    kind: Literal["correction", "reminder", "lesson"]
+    """`correction`: the right answer; `reminder`: what to be reminded of, and when; `lesson`: how something ended."""
     question: str
-    """The question that was answered wrongly."""
+    """The question that was answered wrongly, the occasion of a reminder, or what the lesson is about."""
     answer: str
-    """The right answer in the person's words."""
+    """The right answer, what to be reminded of, or the lesson, in the person's words."""
 
 
 class MessageView(ResponseModel):
@@ -201,9 +207,9 @@ class MessageView(ResponseModel):
     memories: list[str]
     """IDs of the memories that the model was given."""
     corrections: list[UsedCorrectionView]
-    """The corrections that the model was shown."""
-    correction_offer: CorrectionOffer | None
-    """Set for a question that reads like a correction of the answer before it, to be confirmed by the person; otherwise null."""
+    """The entries of corrections memory that bore on the question."""
+    correction_offer: CorrectionOfferView | None
+    """Set for a message that offers an entry to corrections memory, such as a correction of the answer before it."""
     attachments: list[AttachmentView]
     """Files of an imported message."""
     comparison: str | None
@@ -251,9 +257,9 @@ class TurnView(ResponseModel):
     memories: list[str]
     """IDs of the memories that the model was given."""
     corrections: list[UsedCorrectionView]
-    """The corrections that the model is shown."""
-    correction_offer: CorrectionOffer | None
-    """Set if the question reads like a correction of the answer before it, to be confirmed by the person; otherwise null."""
+    """The entries of corrections memory that bear on the question."""
+    correction_offer: CorrectionOfferView | None
+    """Set if the question offers an entry to corrections memory, such as a correction of the answer before it."""
     left_out: int
     """Number of messages at the start of the branch that did not fit into the model's context."""
     events: int

@@ -328,7 +328,7 @@ class ChatCompletion(ResponseModel):
     system_fingerprint: str | None
     """Changes when the model's weights change."""
     corrections: list[UsedCorrectionView] | None = None
-    """The corrections that the model was shown. Absent if there were none."""
+    """The entries of corrections memory that bore on the question. Absent if there were none."""
 
 
 class ToolCallDelta(ResponseModel):
@@ -388,4 +388,4 @@ class ChatCompletionChunk(ResponseModel):
     system_fingerprint: str | None
     """Changes when the model's weights change."""
     corrections: list[UsedCorrectionView] | None = None
-    """The corrections that the model is shown, in the first chunk. Absent if there are none."""
+    """The entries of corrections memory that bear on the question, in the first chunk. Absent if there are none."""

@@ -14,13 +14,16 @@ from yearling.chat.json_types import MessageDict
 
 CORRECTION_SOURCE = "correction"
 
-_OCCASION = "What should you keep in mind: {question}"
-"""How the earlier turn of a reminder asks for it: its `question` names an occasion and asks nothing."""
+_LESSON_TURN = ("Keep in mind how it ended: {lesson}", "I will keep it in mind.")
+"""The earlier turn of a lesson, which has no question of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsedCorrection:
-    """An entry of corrections memory that bears on a question. `similarity` is the gate's, 1 for the same words."""
+    """An entry of corrections memory that bears on a question: a correction, a reminder or a lesson.
+
+    `similarity` is the gate's, 1 for the same words.
+    """
 
     id: str
     kind: str
@@ -33,13 +36,15 @@ class UsedCorrection:
 
 
 def correction_fact(correction: UsedCorrection) -> dict[str, str | bool]:
-    """What an answer keeps of a correction that it used, as JSON: its wording may change later."""
-    return {
+    """What an answer keeps of an entry that bore on its question, as JSON: the wording may change later."""
+    fact: dict[str, str | bool] = {
         "id": correction.id,
+        "kind": correction.kind,
         "question": correction.question,
         "created_utc": correction.created_utc.isoformat(),
         "own": correction.own,
     }
+    return {**fact, "reminder": correction.answer} if correction.kind == "reminder" else fact
 
 
 def question_of(messages: Sequence[MessageDict]) -> str:
@@ -49,15 +54,18 @@ def question_of(messages: Sequence[MessageDict]) -> str:
 
 
 def with_earlier_turns(messages: Sequence[MessageDict], used: Sequence[UsedCorrection]) -> tuple[MessageDict, ...]:
-    """The messages with each correction as a turn before the last message; the most similar one stands last, nearest to it."""
-    turns = [message for correction in reversed(used) for message in _earlier_turn(correction)]
+    """The messages with each entry as a turn before the last message; the most similar one stands last, nearest to it.
+
+    Reminders are for the person, and not shown to the model, which would answer with them.
+    """
+    shown = [correction for correction in used if correction.kind != "reminder"]
+    turns = [message for correction in reversed(shown) for message in _earlier_turn(correction)]
     return (*messages[:-1], *turns, *messages[-1:])
 
 
 def _earlier_turn(correction: UsedCorrection) -> list[MessageDict]:
-    question = correction.question if correction.kind == "correction" else _OCCASION.format(question=correction.question)
+    question, answer = correction.question, correction.answer
+    if correction.kind == "lesson":
+        question, answer = _LESSON_TURN[0].format(lesson=correction.answer), _LESSON_TURN[1]
     mark = {"source": CORRECTION_SOURCE, "correction": correction.id}
-    return [
-        {"role": "user", "content": question, **mark},
-        {"role": "assistant", "content": correction.answer, **mark},
-    ]
+    return [{"role": "user", "content": question, **mark}, {"role": "assistant", "content": answer, **mark}]

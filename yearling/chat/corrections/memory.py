@@ -85,17 +85,19 @@ class CorrectionMemory:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def find(self, question: str, person_id: str) -> list[UsedCorrection]:
-        """The entries that bear on a question of this person, the most similar first; often none."""
+        """The entries that bear on a question of this person: a correction, then a lesson, then a reminder; often none."""
         if not question.strip() or len(question) > MAX_QUESTION_CHARS:
             return []
         async with self._locks.setdefault(person_id, asyncio.Lock()):
             index = await self._load(person_id)
             if not index.entries:
                 return []
+            similar = await self._find_by_meaning(question, index, person_id)
             same_words = index.by_words.get(question_key(question))
             if same_words is not None:
-                return [_used(same_words, person_id, 1.0)]
-            return await self._find_by_meaning(question, index, person_id)
+                others = [found for found in similar if found.kind != "correction"]
+                return [_used(same_words, person_id, 1.0), *others]
+            return similar
 
     async def get_reader(self, model_name: str) -> str | None:
         """Content hash of the loaded reader adapter of a model; None if it has none."""
@@ -145,7 +147,12 @@ class CorrectionMemory:
             return []
         if index.vectors is None:
             return []
-        return [_used(index.rows[row], person_id, similarity) for row, similarity in rule.select(vector, index.vectors)]
+        found = []
+        for kind in ("correction", "lesson", "reminder"):
+            rows = [row for row, entry in enumerate(index.rows) if entry.kind == kind]
+            selected = rule.select(vector, index.vectors[rows]) if rows else []
+            found += [_used(index.rows[rows[position]], person_id, similarity) for position, similarity in selected]
+        return found
 
     async def _fill(self, index: _PersonalIndex, person_id: str, embedder: TextEmbedder, rule: SimilarityRule) -> None:
         """Read the stored vectors of the entries, and embed those that have none: few at once, many in the background."""
