@@ -27,6 +27,7 @@ from yearling.store.chats.correction_rows import (
     CorrectionScope,
     CorrectionState,
     CorrectionWording,
+    question_key,
 )
 from yearling.store.chats.corrections import CorrectionStore
 from yearling.store.chats.folders import Folder
@@ -199,6 +200,7 @@ __all__ = [
     "new_release",
     "new_token",
     "normalise_name",
+    "question_key",
     "rateable_samples",
     "read_audit_rows",
     "release_bytes",
