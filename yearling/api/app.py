@@ -25,6 +25,8 @@ from yearling.api.conversations import comparisons, folders, import_export, memo
 from yearling.api.conversations import routes as conversations
 from yearling.api.conversations.import_slots import ImportSlots
 from yearling.api.conversations.turn_inputs import remember_from_turn
+from yearling.api.corrections import file_routes as correction_files
+from yearling.api.corrections import routes as corrections
 from yearling.api.feedback import offers, rating_routes, rounds
 from yearling.api.feedback import routes as feedback
 from yearling.api.http.errors import ApiError, from_query_errors, to_api_error
@@ -68,6 +70,8 @@ _ROUTERS: tuple[APIRouter, ...] = (
     sharing.router,
     import_export.router,
     memories.router,
+    correction_files.router,  # before the routes with an ID in their place
+    corrections.router,
     modes.router,
     signing_in.router,
     oidc.router,

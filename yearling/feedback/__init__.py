@@ -4,12 +4,14 @@ from yearling.feedback.act_import import ActImportResult, export_own_acts, impor
 from yearling.feedback.consensus import ConsensusResult, code_hash, log_hash, run_consensus
 from yearling.feedback.consensus_runs import RecordedConsensusRun, load_latest_run, parse_snapshot, run_and_record
 from yearling.feedback.corrections.acts import (
+    CorrectionPreview,
     add_correction,
     add_corrections,
     change_correction,
     confirm_correction,
     delete_all_corrections,
     delete_correction,
+    preview_corrections,
 )
 from yearling.feedback.corrections.judgements import has_standing_edit
 from yearling.feedback.corrections.team import name_mentions, settle_after_run, settle_proposals
@@ -42,6 +44,7 @@ from yearling.feedback.events import (
     sort_events,
 )
 from yearling.feedback.explain import (
+    REASON_SENTENCES,
     STATUS_TITLES,
     display_status,
     explain_item,
@@ -125,6 +128,7 @@ __all__ = [
     "PEOPLE_ARE_DIVIDED",
     "PREDICTION_FIT",
     "RATING_VALUES",
+    "REASON_SENTENCES",
     "STATUS_RULES",
     "STATUS_TITLES",
     "WRITTEN_ANSWER_KIND",
@@ -134,6 +138,7 @@ __all__ = [
     "ConsensusPair",
     "ConsensusParameters",
     "ConsensusResult",
+    "CorrectionPreview",
     "DefenceParameters",
     "Division",
     "DivisionParameters",
@@ -216,6 +221,7 @@ __all__ = [
     "parse_file_format",
     "parse_questions_csv",
     "parse_snapshot",
+    "preview_corrections",
     "preview_offer",
     "publication_lines",
     "replay_publication",

@@ -92,6 +92,7 @@ def test_markdown() -> None:
 
 def test_format_follows_from_the_content_if_the_name_says_nothing() -> None:
     assert pairs("question,answer\nWhy?,So\n", "") == [("Why?", "So")]
+    assert pairs("Why?,So\n", "export") == [("Why?", "So")]
     assert pairs("## Why?\nSo, thus.\n", "export") == [("Why?", "So, thus.")]
 
 

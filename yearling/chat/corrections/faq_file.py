@@ -53,7 +53,7 @@ class FaqEntry:
 
 
 def parse_faq_file(data: bytes, name: str = "") -> list[FaqEntry]:
-    """Return the entries of a file in their order. The ending of `name` tells the format; without one, the first line does.
+    """Return the entries of a file in their order. The ending of `name` tells the format; without one, the first lines do.
 
     Raises BadInput, which names the line, for a file that is too large, not text, invalid or without entries.
     """
@@ -92,7 +92,8 @@ def _is_csv(text: str, name: str) -> bool:
     if name.lower().endswith(_MARKDOWN_ENDINGS):
         return False
     first = text.lstrip().partition("\n")[0]
-    return bool(_SEPARATOR_LINE.match(first)) or bool(_read_header(first)[0])
+    is_stated = bool(_SEPARATOR_LINE.match(first)) or bool(_read_header(first)[0])
+    return is_stated or any(_fit(text, delimiter) == 1.0 for delimiter in _DELIMITERS)
 
 
 # CSV

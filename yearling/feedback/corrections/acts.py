@@ -7,7 +7,8 @@ was to be proposed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from yearling.feedback.corrections.judgements import (
     find_corrected_answer,
@@ -25,9 +26,22 @@ from yearling.store import (
     CorrectionOrigin,
     CorrectionScope,
     Unchanged,
+    question_key,
 )
 
 AddedCorrections = list[AddedCorrection]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionPreview:
+    """What adding an entry would do. `earlier` is the answer that it would replace.
+
+    `status`: `new`; `known`, the person has it; `replaces` an own entry with another answer; or `repeated`, a later line of the
+    same file has the question.
+    """
+
+    status: Literal["new", "known", "replaces", "repeated"]
+    earlier: str = ""
 
 
 def add_correction(
@@ -59,19 +73,43 @@ def add_correction(
 def add_corrections(
     log: FeedbackLog, person_id: str, pairs: Sequence[tuple[str, str]], *, scope: CorrectionScope, source: str
 ) -> AddedCorrections:
-    """Add the questions and answers of a file, all or nothing. Raises as `CorrectionStore.add_many`."""
-    added = log.store.corrections.add_many(person_id, pairs, scope=scope, source=source)
+    """Add the questions and answers of a file, all or nothing. Of lines with the same question only the last one counts.
+
+    Raises as `CorrectionStore.add_many`.
+    """
+    last = {question_key(question): (question, answer) for question, answer in pairs}
+    added = log.store.corrections.add_many(person_id, list(last.values()), scope=scope, source=source)
     for each in added:
         if each.replaced is not None:
             unpublish_correction(log, each.replaced)
-    # Of two lines of a file with one question the later one remains.
-    gone = {each.replaced.id for each in added if each.replaced is not None}
-    new = [each.correction for each in added if each.is_new and each.correction.id not in gone]
+    new = [each.correction for each in added if each.is_new]
     if scope == "team":
         for correction in new:
             publish_correction(log, correction)
         settle_proposals(log, {}, only={correction.id for correction in new})
     return added
+
+
+def preview_corrections(
+    log: FeedbackLog, person_id: str, pairs: Sequence[tuple[str, str]], *, scope: CorrectionScope
+) -> list[CorrectionPreview]:
+    """What `add_corrections` would do with each question and answer."""
+    own = [entry for entry in log.store.corrections.list(person_id) if (entry.kind, entry.scope) == ("correction", scope)]
+    known = {question_key(entry.question): entry.answer for entry in reversed(own)}
+    keys = [question_key(question) for question, _ in pairs]
+    last = {key: number for number, key in enumerate(keys)}
+    previews = []
+    for number, (key, (_, answer)) in enumerate(zip(keys, pairs, strict=True)):
+        earlier = known.get(key)
+        if last[key] != number:
+            previews.append(CorrectionPreview(status="repeated"))
+        elif earlier is None:
+            previews.append(CorrectionPreview(status="new"))
+        elif earlier.casefold() == answer.casefold():
+            previews.append(CorrectionPreview(status="known", earlier=earlier))
+        else:
+            previews.append(CorrectionPreview(status="replaces", earlier=earlier))
+    return previews
 
 
 def change_correction(

@@ -63,12 +63,16 @@ def has_standing_edit(log: FeedbackLog, correction: Correction) -> bool:
 def find_corrected_answer(log: FeedbackLog, person_id: str, message_id: str) -> Message:
     """The answer of a person with this id. Raises NotFound, also for a message that is no answer."""
     store = log.store
+    unknown = NotFound(f"There is no answer {message_id[:100]!r}.", param="message")
     conversation_id = store.memories.conversation_ids_by_message([message_id]).get(message_id)
     if conversation_id is None:
-        raise NotFound(f"There is no message {message_id[:100]!r}.", param="message")
-    message = store.conversations.get_message(message_id, conversation_id=conversation_id, person_id=person_id)
+        raise unknown
+    try:
+        message = store.conversations.get_message(message_id, conversation_id=conversation_id, person_id=person_id)
+    except NotFound:
+        raise unknown from None  # the same for another person's answer as for none
     if message.role != "assistant":
-        raise NotFound(f"The message {message_id[:100]!r} is no answer.", param="message")
+        raise unknown
     return message
 
 
