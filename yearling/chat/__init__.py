@@ -14,7 +14,7 @@ from yearling.chat.answer_style import (
 from yearling.chat.comparison_prompts import NUM_RECENT_OFFERS, should_offer_comparison
 from yearling.chat.context_window import prepare_fitting_turn
 from yearling.chat.conversation_turns import ConversationTurns, TurnInput, title_from_question
-from yearling.chat.corrections.faq_file import MAX_FAQ_BYTES, MAX_FAQ_ENTRIES, FaqEntry, parse_faq_file
+from yearling.chat.corrections.faq_file import MAX_FAQ_BYTES, MAX_FAQ_ENTRIES, FaqEntry, faq_csv, parse_faq_file
 from yearling.chat.live_turn import LiveTurn
 from yearling.chat.memory import ExtractedMemory, extract_memories, select_memories
 from yearling.chat.model_routing import CHALLENGER, CHAMPION, DirectRouter, ModelRouter
@@ -94,6 +94,7 @@ __all__ = [
     "conversation_model",
     "define_mode",
     "extract_memories",
+    "faq_csv",
     "get_mode",
     "get_personal_settings",
     "load_spec",
