@@ -15,7 +15,7 @@ from yearling.chat.comparison_prompts import NUM_RECENT_OFFERS, should_offer_com
 from yearling.chat.context_window import prepare_fitting_turn
 from yearling.chat.conversation_turns import ConversationTurns, TurnInput, title_from_question
 from yearling.chat.corrections.earlier_turn import CORRECTION_SOURCE, UsedCorrection, correction_fact
-from yearling.chat.corrections.faq_file import MAX_FAQ_BYTES, MAX_FAQ_ENTRIES, FaqEntry, parse_faq_file
+from yearling.chat.corrections.faq_file import MAX_FAQ_BYTES, MAX_FAQ_ENTRIES, FaqEntry, faq_csv, parse_faq_file
 from yearling.chat.corrections.memory import CorrectionMemory
 from yearling.chat.corrections.offer import CorrectionOffer, find_offer
 from yearling.chat.live_turn import LiveTurn
@@ -102,6 +102,7 @@ __all__ = [
     "correction_fact",
     "define_mode",
     "extract_memories",
+    "faq_csv",
     "find_offer",
     "get_mode",
     "get_personal_settings",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 from typing import Annotated
 
 from fastapi import Query, Request
@@ -17,7 +15,7 @@ from yearling.api.http.body import receive_body
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.services import get_services
-from yearling.chat import MAX_FAQ_BYTES, FaqEntry, parse_faq_file
+from yearling.chat import MAX_FAQ_BYTES, FaqEntry, faq_csv, parse_faq_file
 from yearling.feedback import FeedbackLog, add_corrections, name_mentions, preview_corrections
 from yearling.store import CorrectionScope
 
@@ -77,15 +75,11 @@ async def export_corrections(request: Request) -> Response:
     """Export the caller's corrections as a CSV file with the columns `question` and `answer`, oldest first."""
     services, person = get_services(request), current_person(request)
 
-    def write() -> str:
-        file = io.StringIO(newline="")
-        writer = csv.writer(file)
-        writer.writerow(("question", "answer"))
+    def write() -> bytes:
         records = services.store.corrections.list(person.id)
-        writer.writerows((record.question, record.answer) for record in reversed(records) if record.kind == "correction")
-        return file.getvalue()
+        return faq_csv((record.question, record.answer) for record in reversed(records) if record.kind == "correction")
 
-    content = (await asyncio.to_thread(write)).encode("utf-8", "replace")
+    content = await asyncio.to_thread(write)
     headers = {"content-disposition": 'attachment; filename="corrections.csv"'}
     return Response(content, media_type="text/csv; charset=utf-8", headers=headers)
 

@@ -11,7 +11,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -69,6 +69,15 @@ def parse_faq_file(data: bytes, name: str = "") -> list[FaqEntry]:
     if not entries:
         raise _bad_file("The file has no questions.", _MARKDOWN_ADVICE)
     return entries
+
+
+def faq_csv(pairs: Iterable[tuple[str, str]]) -> bytes:
+    """Return questions and answers as a CSV file that `parse_faq_file` reads."""
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow(("question", "answer"))
+    writer.writerows(pairs)
+    return file.getvalue().encode("utf-8", "replace")
 
 
 def _decode(data: bytes) -> str:
