@@ -10,11 +10,12 @@ from typer.testing import CliRunner, Result
 
 from tests.models.artefacts import tiny_gguf
 from tests.models.loopback import loopback
+from tests.models.published import record_only_adapter
 from yearling.cli.model import app
 from yearling.cli.progress import progress_bar
 from yearling.errors import Conflict, NotFound, Untrusted, UserError
 from yearling.files.reading import hash_file
-from yearling.models import known_models
+from yearling.models import AdapterLibrary, known_models
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +49,19 @@ def test_list_shows_installed_and_available_models(tmp_path: Path) -> None:
     rows = {line.split()[0]: line.split()[1] for line in lines[1:]}
     assert rows == {"tiny": "installed", **dict.fromkeys(known_models(), "available")}
     assert "about 1.9 GB" in next(line for line in lines if line.startswith("smollm3-3b"))
+
+
+def test_adapters_shows_readers_as_such(data_dir: Path, tmp_path: Path) -> None:
+    run_ok("import", tiny_gguf(tmp_path / "tiny.gguf"))
+    (model,) = [row for row in json.loads(run_ok("list", "--json").stdout) if row["name"] == "tiny"]
+    adapters = AdapterLibrary(data_dir / "adapters")
+    record_only_adapter(adapters, b"one", base_sha256=model["sha256"])
+    reader = record_only_adapter(adapters, b"two", base_sha256=model["sha256"], purpose="reader")
+    lines = run_ok("adapters").stdout.splitlines()
+    assert {line.split()[1] for line in lines[1:]} == {"model", "reader"}
+    (reader_line,) = [line for line in lines if "reader" in line]
+    assert reader_line.split()[0] == f"tiny+{reader.sha256[:12]}"
+    assert {row["purpose"] for row in json.loads(run_ok("adapters", "--json").stdout)} == {"model", "reader"}
 
 
 def test_list_as_json_has_all_fields(tmp_path: Path) -> None:

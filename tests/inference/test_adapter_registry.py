@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.models.published import record_only_adapter, record_only_model
 from yearling.errors import NotFound, Unsupported, Untrusted
-from yearling.inference import FakeEngine, GenerationRequest, fake_served_model
+from yearling.inference import EnginePool, FakeEngine, GenerationRequest, fake_served_model
 from yearling.inference.adapter_registry import AdapterRegistry
 from yearling.models import AdapterLibrary
 from yearling.records import SamplingSettings
@@ -87,3 +89,58 @@ async def test_unknown_foreign_and_changed_adapters_raise(adapters: AdapterLibra
     changed.weights.write_bytes(b"0ne")
     with pytest.raises(Untrusted, match="was changed"):
         await registry.serve(fake_served_model("base", FakeEngine()), changed)
+
+
+async def test_the_newest_reader_that_fits_is_loaded_once_and_never_listed(adapters: AdapterLibrary) -> None:
+    engine = FakeEngine(model_hash=MODEL.sha256)
+    pool = EnginePool.from_open_models([fake_served_model("base", engine)], adapters=adapters)
+    record_only_adapter(adapters, b"a model of its own", created_utc="2027-01-01T00:00:00+00:00")
+    assert await pool.get_reader("base") is None
+    record_only_adapter(adapters, b"foreign", purpose="reader", base_sha256="e" * 64, base_source_sha256="f" * 64)
+    assert await pool.get_reader("base") is None
+
+    first = record_only_adapter(adapters, b"one", purpose="reader", created_utc="2026-11-01T00:00:00+00:00")
+    assert await asyncio.gather(*(pool.get_reader("base") for _ in range(5))) == [first.sha256] * 5
+    assert engine.num_adapter_loads == 1
+    newer = record_only_adapter(adapters, b"two", purpose="reader", created_utc="2026-11-02T00:00:00+00:00")
+    assert await pool.get_reader("base") == newer.sha256, "a running server picks it up"
+    await engine.generate(replace(request(), adapter_hash=newer.sha256))
+
+    assert pool.names() == ["base"]
+    listed = AdapterRegistry(adapters).pairs([MODEL])
+    assert [adapter.purpose for _, adapter in listed] == ["model"]
+    with pytest.raises(NotFound):
+        await pool.get(newer.served_name("base"))
+
+
+async def test_models_that_cannot_have_a_reader_have_none(adapters: AdapterLibrary) -> None:
+    record_only_adapter(adapters, b"one", purpose="reader")
+    engine = FakeEngine(model_hash=MODEL.sha256)
+    adapted = replace(fake_served_model("base+0123456789ab", engine), adapter_hash="1" * 64)
+    pool = EnginePool.from_open_models([adapted], adapters=adapters)
+    assert await pool.get_reader(adapted.name) is None
+    assert await pool.get_reader("a remote model") is None
+    engine.capabilities = replace(engine.capabilities, adapters=False)
+    pool = EnginePool.from_open_models([fake_served_model("base", engine)], adapters=adapters)
+    assert await pool.get_reader("base") is None
+    assert engine.num_adapter_loads == 0
+    assert await EnginePool.from_open_models([fake_served_model("base", engine)]).get_reader("base") is None
+
+
+async def test_a_changed_or_stopped_reader_is_passed_over_for_an_older_one(
+    adapters: AdapterLibrary, caplog: pytest.LogCaptureFixture
+) -> None:
+    stopped: set[str] = set()
+    pool = EnginePool.from_open_models(
+        [fake_served_model("base", FakeEngine(model_hash=MODEL.sha256))],
+        adapters=adapters,
+        is_stopped=lambda name: "It answers nonsense." if name in stopped else "",
+    )
+    older = record_only_adapter(adapters, b"one", purpose="reader", created_utc="2026-11-01T00:00:00+00:00")
+    changed = record_only_adapter(adapters, b"two", purpose="reader", created_utc="2026-11-02T00:00:00+00:00")
+    changed.weights.write_bytes(b"2wo")
+    with caplog.at_level(logging.WARNING):
+        assert [await pool.get_reader("base") for _ in range(2)] == [older.sha256] * 2
+    assert len([record for record in caplog.records if "was changed" in record.message]) == 1
+    stopped.add(older.served_name("base"))
+    assert await pool.get_reader("base") is None

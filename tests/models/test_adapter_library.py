@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.models.published import record_only_model
+from tests.models.published import record_only_adapter, record_only_model
 from tests.training.networks import tiny_decoder
-from yearling.errors import NotFound, Untrusted
+from yearling.errors import BadInput, NotFound, Untrusted
 from yearling.models import (
     Adapter,
     AdapterLibrary,
@@ -53,6 +53,27 @@ def test_names_are_determined_by_content(decoder: Decoder, tmp_path: Path) -> No
     adapters.remove(first.sha256[:8])
     with pytest.raises(NotFound):
         adapters.get(first.sha256)
+
+
+def test_a_reader_is_marked_and_becomes_the_newest_when_published_again(decoder: Decoder, tmp_path: Path) -> None:
+    adapters = AdapterLibrary(tmp_path)
+    first = adapters.publish(random_adapter(decoder), decoder, BASE, purpose="reader")
+    second = adapters.publish(random_adapter(decoder, seed=2), decoder, BASE, purpose="reader")
+    again = adapters.publish(random_adapter(decoder), decoder, BASE, purpose="reader")
+    assert again.sha256 == first.sha256
+    assert [adapter.sha256 for adapter in adapters.list()] == [second.sha256, first.sha256]
+    assert {adapter.purpose for adapter in adapters.list()} == {"reader"}
+    assert adapters.verify(first.sha256) == again
+    with pytest.raises(BadInput, match="published as a reader before"):
+        adapters.publish(random_adapter(decoder), decoder, BASE)
+
+
+def test_manifests_without_a_purpose_are_of_models_and_unknown_purposes_are_damage(tmp_path: Path) -> None:
+    adapters = AdapterLibrary(tmp_path)
+    assert record_only_adapter(adapters, b"one").purpose == "model"
+    with pytest.raises(Untrusted, match="unknown purpose 'spy'"):
+        record_only_adapter(adapters, b"two", purpose="spy")
+    assert len(adapters.list()) == 1
 
 
 @pytest.mark.parametrize("targets", [None, ("up_proj",)])

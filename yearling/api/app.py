@@ -46,7 +46,7 @@ from yearling.api.release import audit_routes, change_routes, incident_routes
 from yearling.api.release import routes as releases_routes
 from yearling.api.release.service import ReleaseService
 from yearling.api.services import AdmissionController, ApiEnginePool, Services
-from yearling.chat import Assistant, ConversationTurns
+from yearling.chat import Assistant, ConversationTurns, CorrectionMemory
 from yearling.config import Settings
 from yearling.errors import UserError
 from yearling.models import ModelLibrary
@@ -115,7 +115,8 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool, *, release
     async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
         writer = SampleWriter(store)
         owner_id = store.people.owner().id
-        services.assistant = assistant = Assistant(pool, writer, owner_id, router=services.router)
+        corrections = CorrectionMemory(store, pool)
+        services.assistant = assistant = Assistant(pool, writer, owner_id, router=services.router, corrections=corrections)
         await services.access.start()
         services.turns = running_turns = ConversationTurns(
             store, assistant, acquire_slot=services.admission.reserve, on_saved=partial(remember_from_turn, services)
@@ -135,6 +136,7 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool, *, release
             services.assistant = None
             await services.access.close()
             await assistant.close()
+            await corrections.close()
             await writer.close()
             await services.close_consensus()
 

@@ -29,7 +29,7 @@ from yearling.api.release.service import ReleaseService
 from yearling.chat import CHAMPION, Assistant, ConversationTurns, DirectRouter, ModelRouter, PreparedTurn
 from yearling.config import EndpointSettings, Settings
 from yearling.feedback import FeedbackLog, JudgementPicker, LiveConsensus, settle_after_run
-from yearling.inference import EndpointStatus, ListedModel, ServedModel
+from yearling.inference import Embedder, EndpointStatus, ListedModel, ServedModel
 from yearling.models import LocalModel
 from yearling.store import Store
 
@@ -81,6 +81,18 @@ class ApiEnginePool(Protocol):
 
     def endpoint_url(self, name: str) -> str:
         """Address of the endpoint that serves a model; empty for a model of this machine."""
+        ...
+
+    def has_embedder(self) -> bool:
+        """Whether the embedding model is installed."""
+        ...
+
+    async def get_embedder(self) -> Embedder:
+        """The opened embedding model. Raises NotFound if it is not installed."""
+        ...
+
+    async def get_reader(self, model_name: str) -> str | None:
+        """Content hash of the loaded reader adapter of a model; None if it has none."""
         ...
 
     async def close_refused(self) -> None:

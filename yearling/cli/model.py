@@ -152,7 +152,7 @@ def remove(
 
 @app.command("adapters")
 def list_adapters(as_json: bool = AS_JSON) -> None:
-    """List the published adapters, with the model names under which they are served."""
+    """List the published adapters, with the model names under which they are served, or the models that they read for."""
     from yearling.models import AdapterLibrary
 
     settings = load_settings()
@@ -164,7 +164,7 @@ def list_adapters(as_json: bool = AS_JSON) -> None:
     if as_json:
         print_json(rows)
     else:
-        columns = ("Served as", "Base weights", "Rank>", "Size>", "Run", "Step>")
+        columns = ("Served as", "Purpose", "Base weights", "Rank>", "Size>", "Run", "Step>")
         print_table(columns, (cells for row in rows for cells in _adapter_cells(row)))
     for name, error in adapters.list_damaged().items():
         err.print(f"{name}: {error}", style="yellow", markup=False, highlight=False)
@@ -261,9 +261,9 @@ def _adapter_cells(row: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     facts = (str(row["rank"]), format_size(row["size_bytes"]), row["run"][-12:], str(row["step"]))
     base_weights = {"same": "as trained on", "layout": "same weights, other layout"}
     for name, fit in row["served"].items():
-        yield (name, base_weights[fit], *facts)
+        yield (name, row["purpose"], base_weights[fit], *facts)
     if not row["served"]:
-        yield (row["sha256"][:12], f"not installed ({row['base']})", *facts)
+        yield (row["sha256"][:12], row["purpose"], f"not installed ({row['base']})", *facts)
 
 
 def _format_value(key: str, value: object) -> str:

@@ -4,6 +4,7 @@ from yearling.inference.bench_api import ApiOverhead, MedianWithQuartiles, Timed
 from yearling.inference.bench_variants import list_engine_variants, open_benchmarked_engines
 from yearling.inference.calibration import read_speeds
 from yearling.inference.detokenizer import IncrementalDetokenizer, StopStringMatcher
+from yearling.inference.embedding.embedder import Embedder, InputType
 from yearling.inference.endpoints.directory import EndpointStatus
 from yearling.inference.endpoints.presets import ENDPOINT_PRESETS
 from yearling.inference.endpoints.probe import EndpointCheck, check_endpoint
@@ -68,6 +69,7 @@ __all__ = [
     "ChatTemplateLike",
     "Completion",
     "Delta",
+    "Embedder",
     "EndpointCheck",
     "EndpointStatus",
     "Engine",
@@ -81,6 +83,7 @@ __all__ = [
     "FakeEngine",
     "GenerationRequest",
     "IncrementalDetokenizer",
+    "InputType",
     "IsStopped",
     "ListedModel",
     "MachineInfo",

@@ -1,14 +1,15 @@
 """The published adapters that a pool can serve, and the engines that answer with them.
 
 An adapter is served as `<model>+<first 12 digits of its hash>` on every local model whose weights it fits, from the moment it is
-published: the adapter folder is read for each request. Engines load adapters while they answer other requests.
+published: the adapter folder is read for each request. Engines load adapters while they answer other requests. A reader is found
+through its model instead, and listed nowhere.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -85,11 +86,13 @@ class AdapterRegistry:
         self._adapters = adapters
         self._served: dict[str, tuple[ServedModel, Path]] = {}
         """Served models by name, each with the file of its adapter."""
+        self._refused_readers: set[str] = set()
+        """Hashes of readers whose refusal was logged, because a reader is asked for with every correction."""
         self._locks: dict[str, asyncio.Lock] = {}
 
     def pairs(self, models: Sequence[LocalModel]) -> list[tuple[LocalModel, PublishedAdapter]]:
-        """Every pair of a model and an adapter that fits it. Reads the folder of adapters."""
-        published = self._adapters.list()
+        """Every pair of a model and an adapter for it that is a model of its own. Reads the folder of adapters."""
+        published = [adapter for adapter in self._adapters.list() if adapter.purpose == "model"]
         return [(model, adapter) for model in models for adapter in published if adapter.fits(model)]
 
     def find(self, name: str, models: Sequence[LocalModel]) -> tuple[LocalModel, PublishedAdapter] | None:
@@ -125,6 +128,29 @@ class AdapterRegistry:
                 served = await self._load(name, base, adapter)
                 self._served[name] = served, adapter.weights
         return served
+
+    async def load_reader(
+        self, base: ServedModel, *, source_sha256: str = "", is_stopped: Callable[[str], bool] | None = None
+    ) -> str | None:
+        """The content hash of the newest reader of `base`, loaded into its engine; None if there is none.
+
+        `source_sha256` is the hash of the published file that the weights come from: readers for its other layouts fit too. The
+        folder of adapters is read at each call, so that a reader is used from the moment it is published. Passes over readers
+        that may not be loaded, logging each once, and those whose served name is stopped. None if the engine loads no adapters.
+        """
+        if base.adapter_hash is not None or not base.engine.capabilities.adapters:
+            return None
+        for reader in reversed(await asyncio.to_thread(self._adapters.list)):
+            fits = reader.fits_weights(model_sha256=base.engine.model_hash, source_sha256=source_sha256)
+            if reader.purpose != "reader" or not fits or (is_stopped and is_stopped(reader.served_name(base.name))):
+                continue
+            try:
+                return (await self.serve(base, reader)).adapter_hash
+            except (NotFound, Untrusted) as error:
+                if reader.sha256 not in self._refused_readers:
+                    log.warning("The reader %s of %s is not used: %s", reader.sha256[:12], base.name, error)
+                self._refused_readers.add(reader.sha256)
+        return None
 
     async def forget_refused(self, file_check: FileCheck) -> None:
         """Serve no adapter any more that may not be loaded now. Answers that are running end normally."""

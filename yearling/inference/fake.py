@@ -181,7 +181,8 @@ AnswerScript = Sequence[str | ScriptedAnswer] | Callable[[GenerationRequest, str
 
 
 class FakeEngine:
-    """An `Engine` with scripted answers. `requests` lists the requests so far; `active` counts those that are running."""
+    """An `Engine` with scripted answers. `requests` lists the requests so far; `active` counts those that are running, and
+    `num_adapter_loads` the calls of `load_adapter`."""
 
     name = "fake"
 
@@ -211,6 +212,7 @@ class FakeEngine:
             max_sequences=max_sequences,
         )
         self.requests: list[GenerationRequest] = []
+        self.num_adapter_loads = 0
         self.active = 0
         self.cancelled = 0
         self.closed = False
@@ -269,6 +271,7 @@ class FakeEngine:
     async def load_adapter(self, path: Path) -> str:
         """Returns the SHA-256 of the file; its content has no effect."""
         adapter_hash = await asyncio.to_thread(hash_file, path)
+        self.num_adapter_loads += 1
         self._adapters.add(adapter_hash)
         return adapter_hash
 

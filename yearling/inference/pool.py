@@ -20,6 +20,7 @@ from yearling.config import EndpointSettings, Settings
 from yearling.errors import NotFound, Unavailable, UserError
 from yearling.inference.adapter_registry import AdapterRegistry
 from yearling.inference.calibration import calibrate_engines, read_speeds
+from yearling.inference.embedding.embedder import Embedder
 from yearling.inference.endpoints.directory import MIN_REFRESH_PAUSE_S, EndpointDirectory, EndpointStatus
 from yearling.inference.engine import Engine
 from yearling.inference.engine_choice import ENGINE_FACTORIES, candidate_engines, choose_engine, detect_machine
@@ -31,7 +32,7 @@ from yearling.inference.served_model import ListedModel, ServedModel
 from yearling.inference.supervisor import SupervisedEngine
 
 if TYPE_CHECKING:
-    from yearling.models import LocalModel, ModelLibrary
+    from yearling.models import AdapterLibrary, LocalModel, ModelLibrary
 
 log = logging.getLogger(__name__)
 
@@ -113,12 +114,21 @@ class EnginePool:
 
     @classmethod
     def from_open_models(
-        cls, served: Sequence[ServedModel], *, default: str | None = None, is_stopped: IsStopped | None = None
+        cls,
+        served: Sequence[ServedModel],
+        *,
+        default: str | None = None,
+        is_stopped: IsStopped | None = None,
+        adapters: AdapterLibrary | None = None,
     ) -> EnginePool:
-        """A pool of engines that are open already. The first is the default unless `default` names one."""
+        """A pool of engines that are open already. The first is the default unless `default` names one.
+
+        `adapters` holds their readers.
+        """
         pool = cls.__new__(cls)
         pool.notify = lambda message: None
-        pool._settings = pool._library = pool._adapter_registry = None
+        pool._settings = pool._library = None
+        pool._adapter_registry = AdapterRegistry(adapters) if adapters is not None else None
         pool._file_check = None
         pool._stop_watch = StopWatch(is_stopped) if is_stopped is not None else None
         pool._guarded = {}
@@ -247,6 +257,28 @@ class EnginePool:
         if self._stop_watch is not None:
             self._stop_watch.check(name or self._default)
         return self._guard(await self._find(name))
+
+    def has_embedder(self) -> bool:
+        """Whether the embedding model is installed."""
+        return False
+
+    async def get_embedder(self) -> Embedder:
+        """The opened embedding model. Raises NotFound if it is not installed."""
+        raise NotFound("No embedding model is installed.")
+
+    async def get_reader(self, model_name: str) -> str | None:
+        """The content hash of the newest reader of a local model, loaded into its engine; pass it as `adapter_hash`.
+
+        None for adapters on a model and for remote models, and as `AdapterRegistry.load_reader`. Raises what opening the model
+        raises.
+        """
+        local = await self._local_chat_model(model_name)
+        if self._adapter_registry is None or (local is None and model_name not in self._open_models):
+            return None
+        source_sha256 = local.source_sha256 if local is not None else ""
+        is_stopped = self._stop_watch.is_stopped if self._stop_watch is not None else None
+        base = await self._find(model_name)
+        return await self._adapter_registry.load_reader(base, source_sha256=source_sha256, is_stopped=is_stopped)
 
     def _guard(self, served: ServedModel) -> ServedModel:
         """The same model with an engine that a stop ends."""

@@ -34,6 +34,13 @@ from yearling.loop.incidents import (
     open_incident_exam,
     record_incident_results,
 )
+from yearling.loop.jobs.context import JobContext, JobStoppedError
+from yearling.loop.jobs.execution import execute_job
+from yearling.loop.jobs.folders import JobFolders
+from yearling.loop.jobs.kinds import JobKind, check_job_options, find_job_kind, list_job_kinds, read_options, register_job_kind
+from yearling.loop.jobs.schedule import is_quiet_now, last_due
+from yearling.loop.jobs.worker import Worker, is_worker_running, start_worker, worker_command
+from yearling.loop.jobs.yielding import PeopleWaitingMark
 from yearling.loop.lineage import (
     LineageExam,
     LineageGate,
@@ -57,6 +64,7 @@ from yearling.loop.referee.log_checks import AuditFault
 from yearling.loop.referee.recheck import RecheckedFigure, RefereeReport, check_audit_export
 from yearling.loop.referee.verification import AuditCheck, AuditReport, verify_audit
 from yearling.loop.training_history import find_training_history
+from yearling.loop.training_plan import TrainedAdapter, TrainingPlan, run_training_plan
 
 __all__ = [
     "FAILED_ANSWER",
@@ -69,6 +77,10 @@ __all__ = [
     "DetectionClaim",
     "GateOutcome",
     "IncidentCaseResult",
+    "JobContext",
+    "JobFolders",
+    "JobKind",
+    "JobStoppedError",
     "LineageExam",
     "LineageGate",
     "LineageJudgement",
@@ -78,12 +90,16 @@ __all__ = [
     "ModelLineage",
     "MonitorReport",
     "NextLessonSet",
+    "PeopleWaitingMark",
     "PersonLineage",
     "PersonModel",
     "RecheckedFigure",
     "RefereeReport",
     "StageOf",
     "TracedModel",
+    "TrainedAdapter",
+    "TrainingPlan",
+    "Worker",
     "WrittenExport",
     "accept_incident",
     "assess_canary",
@@ -91,26 +107,38 @@ __all__ = [
     "can_compare",
     "check_audit_export",
     "check_incidents",
+    "check_job_options",
     "collect_comparisons",
     "collect_live_answers",
     "compare_exam_runs",
     "counted_observations",
     "decide_what_if",
+    "execute_job",
+    "find_job_kind",
     "find_training_history",
     "flag_answer",
     "gate_challenger",
+    "is_quiet_now",
     "is_sample_of_release",
+    "is_worker_running",
+    "last_due",
+    "list_job_kinds",
     "list_traced_models",
     "open_incident_exam",
     "prepare_promotion",
     "preview_gate",
+    "read_options",
     "recompute_evidence",
     "record_incident_results",
+    "register_job_kind",
     "replay_gate",
     "resolve_model_hash",
+    "run_training_plan",
+    "start_worker",
     "stop_canary_if_due",
     "trace_model",
     "trace_person",
     "verify_audit",
+    "worker_command",
     "write_audit_export",
 ]

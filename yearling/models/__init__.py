@@ -2,7 +2,7 @@
 
 from yearling.files.progress import Progress
 from yearling.models.adapter import Adapter, adapter_fit
-from yearling.models.adapter_library import AdapterLibrary, PublishedAdapter
+from yearling.models.adapter_library import AdapterLibrary, AdapterPurpose, PublishedAdapter
 from yearling.models.catalogue import CatalogueEntry, about_memory_bytes, known_models, model_title
 from yearling.models.chat_template import ChatTemplate
 from yearling.models.export_attestations import (
@@ -42,6 +42,7 @@ from yearling.models.torch_facade import (
 __all__ = [
     "Adapter",
     "AdapterLibrary",
+    "AdapterPurpose",
     "Cache",
     "CacheRows",
     "CatalogueEntry",

@@ -5,8 +5,11 @@
     <adapters_dir>/<sha256>/manifest.json               base, run, and the SHA-256 of every file
     <adapters_dir>/.incoming-*                          being written; renamed when complete and synced
 
-A name always stands for the same content: nothing changes after it was published, so whatever an engine caches under a name
-stays valid. An adapter fits the weights that it was trained on, and other layouts of the same published file (requantised
+An adapter serves one of two purposes. A `model` is a model of its own under its served name. A `reader` is active only while a
+correction stands in the prompt, and is never listed among models.
+
+A name always stands for the same content: the weights never change after they were published, so whatever an engine caches under
+a name stays valid. An adapter fits the weights that it was trained on, and other layouts of the same published file (requantised
 weights); on those its log-probabilities differ by as much as the layouts do. Reading needs no torch and no lock.
 """
 
@@ -18,10 +21,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, Untrusted
+from yearling.files.atomic import atomic_write_text
 from yearling.files.disk import translate_disk_errors
 from yearling.files.folders import publish_directory, remove_directory, staging_directory
 from yearling.files.reading import hash_file
@@ -36,6 +40,9 @@ ADAPTER_MANIFEST_VERSION = 1
 WEIGHTS_FILENAME, ADAPTER_MANIFEST_FILENAME = "adapter.gguf", "manifest.json"
 SHORT = 12
 """Digits of the hash in the name under which an adapter is served."""
+
+AdapterPurpose = Literal["model", "reader"]
+"""What an adapter is for. Manifests that name no purpose are of models."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -59,6 +66,7 @@ class PublishedAdapter:
     step: int
     created_utc: datetime
     files: Mapping[str, str]
+    purpose: AdapterPurpose = "model"
 
     @property
     def weights(self) -> Path:
@@ -67,9 +75,11 @@ class PublishedAdapter:
 
     def fits(self, model: LocalModel) -> Literal["same", "layout", ""]:
         """`same` for the weights that it was trained on, `layout` for another layout of their source, otherwise empty."""
-        return adapter_fit(
-            self.base_sha256, self.base_source_sha256, model_sha256=model.sha256, source_sha256=model.source_sha256
-        )
+        return self.fits_weights(model_sha256=model.sha256, source_sha256=model.source_sha256)
+
+    def fits_weights(self, *, model_sha256: str, source_sha256: str) -> Literal["same", "layout", ""]:
+        """As `fits`, for weights given by their hash and that of the published file that they come from, empty if unknown."""
+        return adapter_fit(self.base_sha256, self.base_source_sha256, model_sha256=model_sha256, source_sha256=source_sha256)
 
     def served_name(self, model: str) -> str:
         """The name under which this adapter on that model is served: `smollm2-135m-instruct+0123456789ab`."""
@@ -86,11 +96,21 @@ class AdapterLibrary:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def publish(self, adapter: Adapter, decoder: Decoder, base: LocalModel, *, run: str = "", step: int = 0) -> PublishedAdapter:
+    def publish(
+        self,
+        adapter: Adapter,
+        decoder: Decoder,
+        base: LocalModel,
+        *,
+        run: str = "",
+        step: int = 0,
+        purpose: AdapterPurpose = "model",
+    ) -> PublishedAdapter:
         """Write an adapter in both formats. It is durable on return, and running servers can use it at once.
 
         `decoder` is the network that it belongs to, for its shape. Publishing the same content again returns the existing
-        adapter. Raises Untrusted if the adapter was made for other weights than `base`, StorageFailed if the disk fails.
+        adapter; a reader becomes the newest one again. Raises Untrusted if the adapter was made for other weights than `base`,
+        BadInput if the same content was published for another purpose, StorageFailed if the disk fails.
         """
         if adapter.base_sha256 != base.sha256:
             raise Untrusted(
@@ -101,17 +121,28 @@ class AdapterLibrary:
         with translate_disk_errors(self.folder), staging_directory(self.folder, prefix=".incoming-") as incoming:
             save_adapter(adapter, incoming, decoder)
             save_adapter(adapter, incoming / WEIGHTS_FILENAME, decoder)
-            published = _describe(adapter, incoming, base, run, step)
+            published = _describe(adapter, incoming, base, run, step, purpose)
             return self._move_into_place(published, incoming)
 
     def _move_into_place(self, published: PublishedAdapter, incoming: Path) -> PublishedAdapter:
         target = self.folder / published.sha256
         if target.is_dir():
-            return self.verify(published.sha256)
-        text = json.dumps({"version": ADAPTER_MANIFEST_VERSION} | _to_json(published), indent=2) + "\n"
-        (incoming / ADAPTER_MANIFEST_FILENAME).write_text(text, encoding="utf-8")
+            return self._publish_again(published)
+        (incoming / ADAPTER_MANIFEST_FILENAME).write_text(_manifest(published), encoding="utf-8")
         publish_directory(incoming, target)
         return replace(published, folder=target)
+
+    def _publish_again(self, published: PublishedAdapter) -> PublishedAdapter:
+        existing = self.verify(published.sha256)
+        if existing.purpose != published.purpose:
+            raise BadInput(
+                f"The adapter {existing.sha256[:SHORT]} was published as a {existing.purpose} before.",
+                advice=f"Remove {existing.folder} first.",
+            )
+        if existing.purpose == "reader":
+            existing = replace(existing, created_utc=published.created_utc)
+            atomic_write_text(existing.folder / ADAPTER_MANIFEST_FILENAME, _manifest(existing))
+        return existing
 
     def list(self) -> list[PublishedAdapter]:
         """All usable adapters, oldest first. Hashes are not verified."""
@@ -171,7 +202,7 @@ class AdapterLibrary:
             remove_directory(published.folder, prefix=".outgoing-")
 
 
-def _describe(adapter: Adapter, folder: Path, base: LocalModel, run: str, step: int) -> PublishedAdapter:
+def _describe(adapter: Adapter, folder: Path, base: LocalModel, run: str, step: int, purpose: AdapterPurpose) -> PublishedAdapter:
     files = {path.name: hash_file(path) for path in sorted(folder.iterdir())}
     return PublishedAdapter(
         sha256=files[WEIGHTS_FILENAME],
@@ -187,6 +218,7 @@ def _describe(adapter: Adapter, folder: Path, base: LocalModel, run: str, step: 
         step=step,
         created_utc=now_utc(),
         files=files,
+        purpose=purpose,
     )
 
 
@@ -201,9 +233,15 @@ def _read(folder: Path) -> PublishedAdapter:
         published = PublishedAdapter(folder=folder, created_utc=created_utc, **fields)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Untrusted(f"The manifest of the adapter {folder.name} cannot be read: {error}.", advice=advice) from None
+    if published.purpose not in get_args(AdapterPurpose):
+        raise Untrusted(f"The adapter {folder.name} has the unknown purpose {published.purpose!r}.", advice=advice)
     if published.sha256 != folder.name or published.files.get(WEIGHTS_FILENAME) != folder.name or not published.weights.is_file():
         raise Untrusted(f"The folder {folder.name} does not hold the adapter with that hash.", advice=advice)
     return published
+
+
+def _manifest(published: PublishedAdapter) -> str:
+    return json.dumps({"version": ADAPTER_MANIFEST_VERSION} | _to_json(published), indent=2) + "\n"
 
 
 def _to_json(published: PublishedAdapter) -> dict[str, object]:

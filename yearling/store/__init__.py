@@ -42,6 +42,7 @@ from yearling.store.learning.event_log import AppendResult, EventEntry, EventLog
 from yearling.store.learning.exams import ExamRun, GradedSample
 from yearling.store.learning.gates import GateRecord
 from yearling.store.learning.guesses import GuessedOutcome, GuessRecord
+from yearling.store.learning.jobs import END_STATES, MAX_JOB_OPTIONS_BYTES, MAX_QUEUED_JOBS, Job, JobState
 from yearling.store.learning.lesson_sets import LessonSetRecord, LessonSource
 from yearling.store.learning.offers import OfferRecord
 from yearling.store.learning.retraction_rules import (
@@ -95,6 +96,7 @@ from yearling.store.writer import SampleWriter
 __all__ = [
     "API_KEY_PREFIX",
     "BINARY_MEDIA_TYPE",
+    "END_STATES",
     "GENESIS_HASH",
     "IMPORT_POLL_INTERVAL_S",
     "INCIDENT_EXAM",
@@ -103,7 +105,9 @@ __all__ = [
     "MAX_CORRECTIONS_PER_PERSON",
     "MAX_CORRECTION_CHARS",
     "MAX_INCIDENT_REASON_CHARS",
+    "MAX_JOB_OPTIONS_BYTES",
     "MAX_OPEN_ROUNDS",
+    "MAX_QUEUED_JOBS",
     "MAX_SESSION_LIFETIME",
     "MAX_TEAM_CORRECTIONS",
     "MESSAGE_BLOB_KIND",
@@ -152,6 +156,8 @@ __all__ = [
     "IncidentCheck",
     "IncidentState",
     "Invitation",
+    "Job",
+    "JobState",
     "LessonSetRecord",
     "LessonSource",
     "Memory",

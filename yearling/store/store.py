@@ -53,6 +53,7 @@ from yearling.store.learning.event_log import EventLog
 from yearling.store.learning.exams import ExamStore
 from yearling.store.learning.gates import GateStore
 from yearling.store.learning.guesses import GuessStore
+from yearling.store.learning.jobs import JobStore
 from yearling.store.learning.lesson_sets import LessonSetStore
 from yearling.store.learning.offers import OfferStore
 from yearling.store.learning.rounds import RoundStore
@@ -103,6 +104,7 @@ class Store:
         self.lesson_sets = LessonSetStore(database, self.blobs)
         self.spec_runs = SpecRunStore(database)
         self.runs = TrainingRunStore(settings.runs_dir)
+        self.jobs = JobStore(database)
         self.exams = ExamStore(database)
         self.gates = GateStore(database)
         self.releases = ReleaseStore(database)

@@ -93,6 +93,10 @@ class StopWatch:
         if reason := self._is_stopped(model):
             raise stopped_error(model, reason)
 
+    def is_stopped(self, model: str) -> bool:
+        """Whether the model is stopped."""
+        return bool(self._is_stopped(model))
+
     @contextmanager
     def watching(self, model: str, stream: AsyncGenerator[Any, None] | None = None) -> Generator[StoppableWork, None, None]:
         """Work for a model that ends when the model is stopped. `stream` is what the engine generates.
