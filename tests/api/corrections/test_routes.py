@@ -145,7 +145,7 @@ async def test_team_judges_a_proposal(team: Team) -> None:
     own = await team.decided(proposal)
     assert (own["state"], own["verdict"]["reason"], own["verdict"]["judged"]) == ("proposed", "no_quorum", 1)
     (seen,) = await team.listed(team.ben, "?whose=team")
-    assert (seen["your_rating"], seen["verdict"]["judged"]) == (1, 1), "who has rated sees what others think"
+    assert (seen["rating"]["value"], seen["verdict"]["judged"]) == (1, 1), "who has rated sees what others think"
     # With one other person left, what one judgement teaches decides.
     owner = team.api.store.people.owner()
     team.api.store.people.add("Zoe", "owner")
@@ -159,6 +159,20 @@ async def test_team_judges_a_proposal(team: Team) -> None:
     taken_back = await team.call("PATCH", f"/v1/corrections/{proposal['id']}", team.ada, {"scope": "me"})
     assert (taken_back.json()["state"], taken_back.json()["verdict"]) == ("active", None)
     assert await team.listed(team.ben, "?whose=team") == []
+
+
+async def test_edited_answer_becomes_a_correction_with_its_edit(team: Team) -> None:
+    path = f"/v1/chats/{team.conversation}/messages/{team.answer['id']}/edit"
+    event = (await team.call("POST", path, team.ada, {"text": RIGHT})).json()["event"]
+    fields = {"question": QUESTION, "answer": RIGHT, "message": team.answer["id"], "event": event}
+    assert (await team.call("POST", "/v1/corrections", team.ben, {**fields, "message": None})).status_code == 404
+    assert (await team.call("POST", "/v1/corrections", team.ada, {**fields, "event": "unknown"})).status_code == 404
+    correction = (await team.give(team.ada, message=team.answer["id"], event=event, origin="edit"))["correction"]
+    assert (correction["event"], correction["origin"]) == (event, "edit")
+    assert len((await team.get("/v1/consensus/log", team.ada))["data"]) == 1, "the edit is not recorded twice"
+    await team.call("DELETE", f"/v1/corrections/{correction['id']}", team.ada)
+    kinds = [entry["event"]["kind"] for entry in (await team.get("/v1/consensus/log", team.ada))["data"]]
+    assert kinds == ["edit", "retraction"]
 
 
 async def test_suggestion_waits_for_its_person(team: Team) -> None:

@@ -89,6 +89,7 @@ async def create_correction(request: Request, body: JsonBody[schemas.CorrectionR
             scope=body.scope,
             origin=body.origin,
             message_id=body.message,
+            event_id=body.event,
             suggested=body.suggested,
             record_edit=body.record_edit and can_judge,
         )

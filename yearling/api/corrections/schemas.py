@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from yearling.api.feedback.schemas import OwnRating
 from yearling.api.http.schemas import ResponseModel, StrictModel
 from yearling.store import MAX_CORRECTION_CHARS
 
@@ -30,6 +31,8 @@ class CorrectionRequest(StrictModel):
     """How it came about."""
     message: Annotated[str | None, Field(max_length=64)] = None
     """ID of the answer that it corrects, one of the caller's."""
+    event: Annotated[str | None, Field(max_length=64)] = None
+    """ID of the caller's edit of that answer in the feedback log, if it is recorded already."""
     record_edit: bool = True
     """Whether to record it as an edit of that answer in the feedback log, which the model learns from. Others can read and rate
     the wording of an edit."""
@@ -113,8 +116,8 @@ class CorrectionView(ResponseModel):
     """The item to rate, for a correction of the team; null otherwise."""
     verdict: TeamVerdictView | None
     """What the team says. Null for a correction of one person, and for a proposal that the caller has neither made nor rated."""
-    your_rating: float | None
-    """The caller's rating of the proposal: 1, 0.5 or 0; null without one."""
+    rating: OwnRating | None
+    """The caller's rating of the proposal; null without one."""
     created_utc: str
     """Creation time, ISO 8601 in UTC."""
     updated_utc: str

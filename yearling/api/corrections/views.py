@@ -42,7 +42,7 @@ def correction_views(consensus: LiveConsensus, person_id: str, records: Sequence
             **_private_fields(consensus, record, conversations, is_own=record.person_id == person_id),
             "item": record.item,
             "verdict": _verdict(record, is_visible=record.person_id == person_id or record.item in ratings),
-            "your_rating": ratings[record.item]["value"] if record.item in ratings else None,
+            "rating": ratings.get(record.item or ""),
             "created_utc": format_utc(record.created_utc),
             "updated_utc": format_utc(record.updated_utc),
         }

@@ -14,6 +14,7 @@ from yearling.feedback.corrections.judgements import (
     find_corrected_answer,
     has_standing_edit,
     publish_correction,
+    require_own_edit,
     unpublish_correction,
 )
 from yearling.feedback.corrections.team import settle_proposals
@@ -54,20 +55,31 @@ def add_correction(
     scope: CorrectionScope = "me",
     origin: CorrectionOrigin = "page",
     message_id: str | None = None,
+    event_id: str | None = None,
     suggested: bool | None = None,
     record_edit: bool = True,
 ) -> AddedCorrection:
-    """Add an entry, and the edit of the answer that it corrects. Raises as `CorrectionStore.add`."""
+    """Add an entry, and the edit of the answer that it corrects, unless `event_id` is one. Raises as `CorrectionStore.add`."""
     if message_id is not None:
         find_corrected_answer(log, person_id, message_id)
+    if event_id is not None:
+        require_own_edit(log, person_id, event_id)
     added = log.store.corrections.add(
-        person_id, question, answer, kind=kind, scope=scope, origin=origin, message_id=message_id, suggested=suggested
+        person_id,
+        question,
+        answer,
+        kind=kind,
+        scope=scope,
+        origin=origin,
+        message_id=message_id,
+        event_id=event_id,
+        suggested=suggested,
     )
     if added.replaced is not None:
         unpublish_correction(log, added.replaced)
     if not added.is_new or added.correction.state == "suggested":
         return added
-    return replace(added, correction=_publish_and_settle(log, added.correction, record_edit=record_edit))
+    return replace(added, correction=_publish_and_settle(log, added.correction, record_edit=record_edit and event_id is None))
 
 
 def add_corrections(

@@ -60,6 +60,14 @@ def has_standing_edit(log: FeedbackLog, correction: Correction) -> bool:
         return event is not None and index.withdrawal_of(event.id) is None
 
 
+def require_own_edit(log: FeedbackLog, person_id: str, event_id: str) -> None:
+    """Raises NotFound unless the person has a standing edit with this id."""
+    with log.index.consistent_view() as index:
+        event = index.find_event(event_id)
+        if not isinstance(event, Edit) or event.actor != log.pseudonym(person_id) or index.withdrawal_of(event.id):
+            raise NotFound(f"You have no edit {event_id[:100]!r}.", param="event")
+
+
 def find_corrected_answer(log: FeedbackLog, person_id: str, message_id: str) -> Message:
     """The answer of a person with this id. Raises NotFound, also for a message that is no answer."""
     store = log.store
