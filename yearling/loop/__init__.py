@@ -37,9 +37,18 @@ from yearling.loop.incidents import (
 from yearling.loop.jobs.context import JobContext, JobStoppedError
 from yearling.loop.jobs.execution import execute_job
 from yearling.loop.jobs.folders import JobFolders
-from yearling.loop.jobs.kinds import JobKind, check_job_options, find_job_kind, list_job_kinds, read_options, register_job_kind
+from yearling.loop.jobs.kinds import (
+    MAX_OPTION_CHARS,
+    MAX_OPTION_ITEMS,
+    JobKind,
+    check_job_options,
+    find_job_kind,
+    list_job_kinds,
+    read_options,
+    register_job_kind,
+)
 from yearling.loop.jobs.schedule import is_quiet_now, last_due
-from yearling.loop.jobs.worker import Worker, is_worker_running, start_worker, worker_command
+from yearling.loop.jobs.worker import Worker, ask_worker_to_end, is_worker_running, start_worker, worker_command
 from yearling.loop.jobs.yielding import PeopleWaitingMark
 from yearling.loop.lineage import (
     LineageExam,
@@ -64,10 +73,12 @@ from yearling.loop.referee.log_checks import AuditFault
 from yearling.loop.referee.recheck import RecheckedFigure, RefereeReport, check_audit_export
 from yearling.loop.referee.verification import AuditCheck, AuditReport, verify_audit
 from yearling.loop.training_history import find_training_history
-from yearling.loop.training_plan import TrainedAdapter, TrainingPlan, run_training_plan
+from yearling.loop.training_plan import RunResult, TrainingPlan, run_training_plan
 
 __all__ = [
     "FAILED_ANSWER",
+    "MAX_OPTION_CHARS",
+    "MAX_OPTION_ITEMS",
     "AuditCheck",
     "AuditFault",
     "AuditReport",
@@ -95,13 +106,14 @@ __all__ = [
     "PersonModel",
     "RecheckedFigure",
     "RefereeReport",
+    "RunResult",
     "StageOf",
     "TracedModel",
-    "TrainedAdapter",
     "TrainingPlan",
     "Worker",
     "WrittenExport",
     "accept_incident",
+    "ask_worker_to_end",
     "assess_canary",
     "breaks_a_limit",
     "can_compare",

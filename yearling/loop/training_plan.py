@@ -27,7 +27,7 @@ class TrainingPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedAdapter:
+class RunResult:
     """What came of it. `model` is the name under which it is served; empty for what cannot be served, such as a reward model."""
 
     run: str
@@ -48,7 +48,7 @@ def run_training_plan(
     threads: int,
     command: Sequence[str],
     on_progress: Callable[[TrainingProgress], None],
-) -> TrainedAdapter:
+) -> RunResult:
     """Train, and publish the best adapter. `folder` remembers which run it is: called again after a kill, it goes on.
 
     Raises what creating and training a run raises, and what `on_progress` raises. Both leave a run that can be resumed.
@@ -62,7 +62,7 @@ def run_training_plan(
         published = export_adapter(run, stores)
         adapter, served = published.sha256, published.served_name(published.base)
     values = {name: value for name, value in asdict(outcome).items() if name != "state"}
-    return TrainedAdapter(run=run.id, state=outcome.state, adapter=adapter, model=served, **values)
+    return RunResult(run=run.id, state=outcome.state, adapter=adapter, model=served, **values)
 
 
 def _open_or_create(
