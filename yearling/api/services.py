@@ -28,7 +28,7 @@ from yearling.api.release.service import ReleaseService
 from yearling.chat import CHAMPION, Assistant, ConversationTurns, DirectRouter, ModelRouter, PreparedTurn
 from yearling.config import EndpointSettings, Settings
 from yearling.feedback import FeedbackLog, JudgementPicker, LiveConsensus
-from yearling.inference import EndpointStatus, ListedModel, ServedModel
+from yearling.inference import Embedder, EndpointStatus, ListedModel, ServedModel
 from yearling.models import LocalModel
 from yearling.store import Store
 
@@ -64,6 +64,18 @@ class ApiEnginePool(Protocol):
 
     async def get(self, name: str | None = None) -> ServedModel:
         """A model that is ready to answer; None means the default model. Raises NotFound and Unavailable."""
+        ...
+
+    def embedder_name(self) -> str:
+        """Name of the embedding model, installed or not; empty if none is set."""
+        ...
+
+    def has_embedder(self) -> bool:
+        """Whether an embedding model is installed. Lists the folder of models: call from a thread."""
+        ...
+
+    async def get_embedder(self) -> Embedder:
+        """The embedding model, opened at the first call. Raises NotFound, which says how to install it, and Unavailable."""
         ...
 
     def ready(self) -> bool:
