@@ -38,8 +38,6 @@ LAYOUT = typer.Option(
     "--layout",
     help="How to store the weights: as they are (keep), in a named layout, or in the fastest layout of equal quality (auto).",
 )
-_PURPOSES = {"chat": "chat", "embedding": "search"}
-"""What a model is for, by its kind. `search` is search by meaning: for corrections, memories and documents."""
 NAME = typer.Option(None, "--name", "-n", help="Name for the installed model; default: derived from its source.")
 
 
@@ -73,8 +71,11 @@ def list_models(as_json: bool = AS_JSON) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ("Name", "For", "State", "Params>", "Size>", "Licence")
+    columns = ("Name", "State", "Params>", "Size>", "Licence")
     print_table(columns, (_table_cells(row) for row in rows))
+    for entry in known_models().values():
+        if entry.kind == "embedding":
+            out.print(f"\n{entry.name} is no chat model. {entry.purpose}", markup=False, highlight=False)
     for row in rows:
         if problem := row.get("problem"):
             err.print(problem, style="yellow", markup=False, highlight=False)
@@ -248,7 +249,6 @@ def _table_cells(row: dict[str, Any]) -> tuple[str, ...]:
     parameters, size = row.get("parameters"), row.get("size_bytes")
     return (
         row["name"],
-        _PURPOSES.get(row.get("kind", ""), ""),
         row["state"],
         f"{parameters / 1e6:,.0f} M" if parameters else "",
         _about(size, is_estimate=row.get("size_is_estimate", False)) if size else "",
