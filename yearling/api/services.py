@@ -68,6 +68,18 @@ class ApiEnginePool(Protocol):
         """A model that is ready to answer; None means the default model. Raises NotFound and Unavailable."""
         ...
 
+    def embedder_name(self) -> str:
+        """Name of the embedding model, installed or not; empty if none is set."""
+        ...
+
+    def has_embedder(self) -> bool:
+        """Whether an embedding model is installed. Lists the folder of models: call from a thread."""
+        ...
+
+    async def get_embedder(self) -> Embedder:
+        """The embedding model, opened at the first call. Raises NotFound, which says how to install it, and Unavailable."""
+        ...
+
     def ready(self) -> bool:
         """Whether the default model answers. Reads the folder of models: call from a thread."""
         ...
@@ -82,14 +94,6 @@ class ApiEnginePool(Protocol):
 
     def endpoint_url(self, name: str) -> str:
         """Address of the endpoint that serves a model; empty for a model of this machine."""
-        ...
-
-    def has_embedder(self) -> bool:
-        """Whether the embedding model is installed."""
-        ...
-
-    async def get_embedder(self) -> Embedder:
-        """The opened embedding model. Raises NotFound if it is not installed."""
         ...
 
     async def get_reader(self, model_name: str) -> str | None:
