@@ -15,7 +15,10 @@ from tests.training.networks import BASE_SHA256, tiny_decoder, weights_equal
 from yearling.errors import BadInput, Untrusted
 from yearling.models import adapter_disabled
 from yearling.training.policy.policy import Policy
-from yearling.training.reader.method import BASE_ANSWERS_FILENAME, Reader, ReaderConfig
+from yearling.training.reader.method import Reader, ReaderConfig
+from yearling.training.rollouts.base_answers import BASE_ANSWERS_FILENAME
+
+pytestmark = pytest.mark.slow
 
 SMALL: dict[str, Any] = {"steps": 3, "positives": 3, "negatives": 3, "base_answer_tokens": 5}
 

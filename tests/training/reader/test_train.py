@@ -14,7 +14,7 @@ from tests.models.tiny import CHATML
 from yearling.config import EndpointSettings, Settings
 from yearling.errors import NotFound, Unsupported, UserError
 from yearling.models import AdapterLibrary, ModelLibrary
-from yearling.training import list_runs, train_reader
+from yearling.training import TrainOptions, list_runs, train_reader
 from yearling.training.reader import method, train
 
 SMALL = partial(method.ReaderConfig, steps=3, positives=2, negatives=2, base_answer_tokens=4)
@@ -31,9 +31,9 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|im_end|>", "chat_template": CHATML}))
     settings = Settings(data_dir=tmp_path / "data", threads=1)
     ModelLibrary(settings.models_dir).import_path(folder)
+    monkeypatch.setattr(train, "TrainOptions", partial(TrainOptions, checkpoint_s=1e-9))
+    monkeypatch.setattr(SMALL, "from_dict", method.ReaderConfig.from_dict, raising=False)
     monkeypatch.setattr(method, "ReaderConfig", SMALL)
-    monkeypatch.setattr(train, "TrainOptions", partial(train.TrainOptions, checkpoint_s=1e-9))
-    monkeypatch.setattr(SMALL, "from_dict", SMALL.func.from_dict, raising=False)
     return settings
 
 

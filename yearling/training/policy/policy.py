@@ -9,7 +9,8 @@ Shapes: T tokens of a batch, N target tokens, E model width.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -146,6 +147,17 @@ class Policy:
             raise ValueError("the policy was created without a reference")
         return _score_targets(self._reference, _unfused_hidden_states(self._reference, batch), batch, temperature, False)[0]
 
+    @contextmanager
+    def reference_network(self) -> Iterator[Decoder]:
+        """Inside the block, a decoder that computes what the base model does. Raises ValueError without a reference."""
+        if self._adapter is not None:
+            with adapter_disabled(self.decoder):
+                yield self.decoder
+        elif self._reference is not None:
+            yield self._reference
+        else:
+            raise ValueError("the policy was created without a reference")
+
     @torch.no_grad()
     def reference_states(self, batch: PackedBatch) -> Tensor:
         """The final hidden states of the base model from which each target token is predicted, (N, E), without gradient.
@@ -155,13 +167,9 @@ class Policy:
         fused = self._trunk()
         if fused is not None:
             states = fused.hidden(batch, adapted=False)
-        elif self._adapter is not None:
-            with adapter_disabled(self.decoder):
-                states = _unfused_hidden_states(self.decoder, batch)
-        elif self._reference is not None:
-            states = _unfused_hidden_states(self._reference, batch)
         else:
-            raise ValueError("the policy was created without a reference")
+            with self.reference_network() as network:
+                states = _unfused_hidden_states(network, batch)
         return states.index_select(0, batch.sources_N)
 
     def kl_from_reference(self, batch: PackedBatch, reference_NE: Tensor) -> Tensor:

@@ -50,10 +50,7 @@ def examples_of_step(texts: ReaderTexts, *, seed: int, step: int, num_positives:
     rng = random.Random(f"reader {seed} {step}")
     facts = _facts_of_step(texts, seed, step, num_positives)
     positives = [_positive(texts, fact, rng) for fact in facts]
-    # The same facts are right before one question and wrong before another, so that the question decides.
-    wrong_facts = rng.sample(facts, min(len(facts), num_negatives)) + rng.choices(
-        texts.facts, k=max(0, num_negatives - len(facts))
-    )
+    wrong_facts = rng.choices(texts.facts, k=num_negatives)
     return StepExamples(positives, [_negative(texts, fact, rng) for fact in wrong_facts])
 
 
@@ -83,9 +80,9 @@ def _positive(texts: ReaderTexts, fact: Fact, rng: random.Random) -> PositiveExa
 
 def _negative(texts: ReaderTexts, fact: Fact, rng: random.Random) -> NegativeExample:
     kind = rng.random()
-    if kind < 0.2 and fact.twists:
+    if kind < 0.1 and fact.twists:
         question = rng.choice(fact.twists)
-    elif kind < 0.45:
+    elif kind < 0.4:
         other = rng.choice([each for each in texts.facts_of(fact.family) if each is not fact])
         question = rng.choice([*other.asks, *(asked for asked, _ in other.entries)])
     elif kind < 0.8:

@@ -12,7 +12,6 @@ learns from the same ones.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -21,38 +20,33 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from yearling.errors import BadInput, Untrusted
-from yearling.files.atomic import atomic_write_json
-from yearling.files.disk import translate_disk_errors
-from yearling.models import adapter_disabled
+from yearling.errors import BadInput
 from yearling.training.data.encoding import LessonEncoder, PromptEncoder, TextEncoder
 from yearling.training.data.packing import TrainingExample, pack_examples
 from yearling.training.methods.base import BaseMethod
 from yearling.training.policy.optimiser import Optimiser, OptimiserConfig
 from yearling.training.policy.policy import Policy
-from yearling.training.reader.examples import Messages, StepExamples, examples_of_step
+from yearling.training.reader.examples import StepExamples, examples_of_step
 from yearling.training.reader.families import read_reader_texts
-from yearling.training.rollouts.sampler import EpisodeRequest, Sampler
-
-BASE_ANSWERS_FILENAME = "base_answers.json"
+from yearling.training.rollouts.base_answers import load_or_generate_base_answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderConfig:
     """Settings of a reader. Raises BadInput if one is out of range."""
 
-    steps: int = 14
+    steps: int = 28
     positives: int = 8
     """Positive examples in a step."""
     negatives: int = 8
     """Negative examples in a step."""
-    kl_weight: float = 3.0
+    kl_weight: float = 1.5
     """Weight of the negative examples' KL divergence beside the positive ones' likelihood."""
-    base_answer_tokens: int = 24
+    base_answer_tokens: int = 16
     """Longest answer of the bare model that is learnt from, in tokens."""
     budget_tokens: int = 512
     """Tokens of a micro-batch. It bounds memory and never changes a gradient."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
     """Peak learning rate. It falls in a straight line."""
     final: float = 0.2
     """Learning rate at the end, as a share of the peak."""
@@ -96,7 +90,11 @@ class Reader(BaseMethod):
         self._prompts = prompts
         self._encoder = LessonEncoder(tokenizer, prompts, policy.base_sha256, max_tokens=1 << 20)
         self._steps = [self._examples(step) for step in range(1, config.steps + 1)]
-        self._base_answers = self._load_or_generate_answers(cache_folder / BASE_ANSWERS_FILENAME, tokenizer.stop_ids)
+        bare = [prompts.encode(example.bare_messages) for step in self._steps for example in step.negatives]
+        answers = load_or_generate_base_answers(
+            cache_folder, policy, bare, stop_ids=tokenizer.stop_ids, max_tokens=config.base_answer_tokens
+        )
+        self._base_answers = {tuple(prompt): answer for prompt, answer in zip(bare, answers, strict=True)}
         self.optimiser = Optimiser(policy.parameters(), config.optimiser_config(), config.steps)
         super().__init__(policy=policy, optimiser=self.optimiser)
 
@@ -146,7 +144,7 @@ class Reader(BaseMethod):
         negatives, bare = [], []
         for index, example in enumerate(step.negatives):
             bare_ids = self._prompts.encode(example.bare_messages)
-            answer = self._base_answers[_key(bare_ids)]
+            answer = self._base_answers[tuple(bare_ids)]
             prompt = self._prompts.encode(example.messages)
             negatives.append(TrainingExample.from_prompt_and_answer(prompt, answer, group=index))
             bare.append(TrainingExample.from_prompt_and_answer(bare_ids, answer, group=index))
@@ -160,31 +158,3 @@ class Reader(BaseMethod):
             parts = self.policy.reference_states(batch).split_with_sizes(lengths)
             states |= dict(zip(batch.example_indices, parts, strict=True))
         return states
-
-    def _load_or_generate_answers(self, path: Path, stop_ids: frozenset[int]) -> dict[str, list[int]]:
-        """The bare model's answers to the negative examples, by `_key` of the prompt."""
-        messages = [example.bare_messages for step in self._steps for example in step.negatives]
-        if not path.is_file():
-            answers = self._generate_answers(messages, stop_ids)
-            with translate_disk_errors(path.parent):
-                atomic_write_json(path, answers)
-        try:
-            stored: dict[str, list[int]] = json.loads(path.read_text(encoding="utf-8"))
-            return {key: list(stored[key]) for key in (_key(self._prompts.encode(each)) for each in messages)}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise Untrusted(f"{path} is damaged: {error}.", advice="Start a new run.") from None
-
-    def _generate_answers(self, messages: Sequence[Messages], stop_ids: frozenset[int]) -> dict[str, list[int]]:
-        prompts = {_key(ids): tuple(ids) for ids in map(self._prompts.encode, messages)}
-        limit = self.config.base_answer_tokens
-        requests = [
-            EpisodeRequest(prompt_ids=ids, seed=0, max_tokens=limit, max_episode_tokens=limit) for ids in prompts.values()
-        ]
-        with adapter_disabled(self.policy.decoder):
-            sampler = Sampler(self.policy.decoder, stop_ids=stop_ids, frozen_base=True)
-            episodes = sampler.sample(requests, temperature=0.0)
-        return {key: episode.ids[len(ids) :] for (key, ids), episode in zip(prompts.items(), episodes, strict=True)}
-
-
-def _key(ids: Sequence[int]) -> str:
-    return " ".join(map(str, ids))
