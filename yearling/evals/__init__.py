@@ -50,7 +50,7 @@ from yearling.evals.spec.check import check_spec, write_unlisted_ids
 from yearling.evals.spec.levels import ClauseComparison, SpecLevelComparison, compare_served_spec_level
 from yearling.evals.spec.run import SpecReport, build_spec_exam, regrade_spec_outputs, run_spec, worst_outputs
 from yearling.evals.statistics import holm_adjust, wilson_interval
-from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, is_same_model, score_options
+from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, is_same_model, score_options, served_model_hash
 
 __all__ = [
     "ANSWER_FLAGS",
@@ -140,6 +140,7 @@ __all__ = [
     "run_exam",
     "run_spec",
     "score_options",
+    "served_model_hash",
     "smallest_detectable_rate",
     "summarise_again",
     "validate_answers",

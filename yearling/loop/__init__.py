@@ -17,6 +17,14 @@ from yearling.loop.canary_evidence import (
     counted_observations,
     is_sample_of_release,
 )
+from yearling.loop.costs import process_tree_cpu_s, read_joules
+from yearling.loop.cycle.conduct import CycleParts, run_cycle
+from yearling.loop.cycle.evidence import DRIFT_EXAM, SPEC_EXAM
+from yearling.loop.cycle.folder import CycleEnd, CycleFolder, cycles_dir, find_cycle, list_cycles, new_cycle_id, open_cycle
+from yearling.loop.cycle.options import STEPS, CycleOptions
+from yearling.loop.cycle.plan import CyclePlan, plan_cycle, plan_text
+from yearling.loop.cycle.report import make_report, report_text
+from yearling.loop.cycle.tools import ChampionModel, CountProgress, CycleTools, ExamRequest, ExamResult
 from yearling.loop.exam_comparison import compare_exam_runs
 from yearling.loop.gating import (
     GateOutcome,
@@ -76,16 +84,29 @@ from yearling.loop.training_history import find_training_history
 from yearling.loop.training_plan import RunResult, TrainingPlan, run_training_plan
 
 __all__ = [
+    "DRIFT_EXAM",
     "FAILED_ANSWER",
     "MAX_OPTION_CHARS",
     "MAX_OPTION_ITEMS",
+    "SPEC_EXAM",
+    "STEPS",
     "AuditCheck",
     "AuditFault",
     "AuditReport",
     "CanaryReport",
     "CanaryState",
     "CanaryStopSwitch",
+    "ChampionModel",
+    "CountProgress",
+    "CycleEnd",
+    "CycleFolder",
+    "CycleOptions",
+    "CycleParts",
+    "CyclePlan",
+    "CycleTools",
     "DetectionClaim",
+    "ExamRequest",
+    "ExamResult",
     "GateOutcome",
     "IncidentCaseResult",
     "JobContext",
@@ -124,8 +145,10 @@ __all__ = [
     "collect_live_answers",
     "compare_exam_runs",
     "counted_observations",
+    "cycles_dir",
     "decide_what_if",
     "execute_job",
+    "find_cycle",
     "find_job_kind",
     "find_training_history",
     "flag_answer",
@@ -134,17 +157,27 @@ __all__ = [
     "is_sample_of_release",
     "is_worker_running",
     "last_due",
+    "list_cycles",
     "list_job_kinds",
     "list_traced_models",
+    "make_report",
+    "new_cycle_id",
+    "open_cycle",
     "open_incident_exam",
+    "plan_cycle",
+    "plan_text",
     "prepare_promotion",
     "preview_gate",
+    "process_tree_cpu_s",
+    "read_joules",
     "read_options",
     "recompute_evidence",
     "record_incident_results",
     "register_job_kind",
     "replay_gate",
+    "report_text",
     "resolve_model_hash",
+    "run_cycle",
     "run_training_plan",
     "start_worker",
     "stop_canary_if_due",

@@ -15,6 +15,7 @@ from yearling.tasks.environments import (
     open_environment,
     train_seed,
 )
+from yearling.tasks.environments.instructions.repairs import plain_prose, repair_answer
 from yearling.tasks.item_answers import last_user_message_text
 from yearling.tasks.lesson import Demonstration, Lesson, LessonMessages, PreferencePair, Prompt, Thumb, judgement_ids, lesson_key
 from yearling.tasks.lesson_set import LessonSet, freeze_lesson_set
@@ -59,5 +60,7 @@ __all__ = [
     "lessons_dir",
     "open_environment",
     "open_lesson_set",
+    "plain_prose",
+    "repair_answer",
     "train_seed",
 ]
