@@ -196,6 +196,7 @@ def test_every_command_of_the_readme_runs(walk: Walk) -> None:
 
 
 @pytest.mark.drill
+@pytest.mark.timeout(3600)
 def test_every_command_of_the_tutorial_runs(walk: Walk) -> None:
     walk.run_page(ROOT / "docs" / "tutorial.md")
     assert len(walk.real_ids) >= 4, "the page's ids were replaced by this run's"

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, TypeVar
 
 from starlette.requests import Request
@@ -28,8 +29,8 @@ from yearling.api.release.marks import ReleaseMark, mark_model
 from yearling.api.release.service import ReleaseService
 from yearling.chat import CHAMPION, Assistant, ConversationTurns, DirectRouter, ModelRouter, PreparedTurn
 from yearling.config import EndpointSettings, Settings
-from yearling.feedback import FeedbackLog, JudgementPicker, LiveConsensus
-from yearling.inference import EndpointStatus, ListedModel, ServedModel
+from yearling.feedback import FeedbackLog, JudgementPicker, LiveConsensus, settle_after_run
+from yearling.inference import Embedder, EndpointStatus, ListedModel, ServedModel
 from yearling.models import LocalModel
 from yearling.store import Store
 
@@ -67,6 +68,18 @@ class ApiEnginePool(Protocol):
         """A model that is ready to answer; None means the default model. Raises NotFound and Unavailable."""
         ...
 
+    def embedder_name(self) -> str:
+        """Name of the embedding model, installed or not; empty if none is set."""
+        ...
+
+    def has_embedder(self) -> bool:
+        """Whether an embedding model is installed. Lists the folder of models: call from a thread."""
+        ...
+
+    async def get_embedder(self) -> Embedder:
+        """The embedding model, opened at the first call. Raises NotFound, which says how to install it, and Unavailable."""
+        ...
+
     def ready(self) -> bool:
         """Whether the default model answers. Reads the folder of models: call from a thread."""
         ...
@@ -81,6 +94,10 @@ class ApiEnginePool(Protocol):
 
     def endpoint_url(self, name: str) -> str:
         """Address of the endpoint that serves a model; empty for a model of this machine."""
+        ...
+
+    async def get_reader(self, model_name: str) -> str | None:
+        """Content hash of the loaded reader adapter of a model; None if it has none."""
         ...
 
     async def close_refused(self) -> None:
@@ -216,6 +233,7 @@ class Services:
     def start_consensus(self) -> None:
         """Follow the feedback log, and run the consensus in the background whenever it grows."""
         self._consensus = LiveConsensus(FeedbackLog(self.store))
+        self._consensus.on_run(partial(settle_after_run, self._consensus.log))
         if self.releases is not None:
             self.releases.use_feedback_index(self._consensus.log.index)
         self._picker = JudgementPicker(self._consensus)

@@ -19,6 +19,8 @@ from yearling.cli.chat import chat
 from yearling.cli.consensus import app as consensus_app
 from yearling.cli.console import print_error
 from yearling.cli.conversations import app as conversations_app
+from yearling.cli.corrections.correct import correct
+from yearling.cli.corrections.corrections import app as corrections_app
 from yearling.cli.doctor import doctor
 from yearling.cli.exam import app as exam_app
 from yearling.cli.feedback import app as feedback_app
@@ -55,10 +57,12 @@ app.command("doctor")(doctor)
 app.command("backup")(backup)
 app.command("restore")(restore)
 app.command("verify")(verify)
+app.command("correct")(correct)
 app.command("lineage")(lineage)
 app.add_typer(model_app, name="model")
 app.add_typer(people_app, name="people")
 app.add_typer(conversations_app, name="conversations")
+app.add_typer(corrections_app, name="corrections")
 app.add_typer(feedback_app, name="feedback")
 app.add_typer(consensus_app, name="consensus")
 app.add_typer(lessons_app, name="lessons")

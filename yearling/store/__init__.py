@@ -14,7 +14,7 @@ from yearling.store.backup.verify import VerificationCheck, VerificationReport
 from yearling.store.chats.api_conversations import MAX_CONVERSATION_ITEMS, ApiConversation, full_conversation_error
 from yearling.store.chats.attachments import BINARY_MEDIA_TYPE, Attachment, attachments_from_facts, sniff_media_type
 from yearling.store.chats.comparisons import ComparisonRecord, DecidedSamples
-from yearling.store.chats.conversations import MESSAGE_BLOB_KIND, UNCHANGED, DeletedContent
+from yearling.store.chats.conversations import MESSAGE_BLOB_KIND, UNCHANGED, DeletedContent, Unchanged
 from yearling.store.chats.correction_rows import (
     MAX_CORRECTION_CHARS,
     MAX_CORRECTIONS_PER_PERSON,
@@ -23,9 +23,11 @@ from yearling.store.chats.correction_rows import (
     Correction,
     CorrectionKind,
     CorrectionOrigin,
+    CorrectionProposal,
     CorrectionScope,
     CorrectionState,
     CorrectionWording,
+    question_key,
 )
 from yearling.store.chats.corrections import CorrectionStore
 from yearling.store.chats.folders import Folder
@@ -132,6 +134,7 @@ __all__ = [
     "Correction",
     "CorrectionKind",
     "CorrectionOrigin",
+    "CorrectionProposal",
     "CorrectionScope",
     "CorrectionState",
     "CorrectionStore",
@@ -182,6 +185,7 @@ __all__ = [
     "TextRecord",
     "TrainingRunStore",
     "Triage",
+    "Unchanged",
     "VerificationCheck",
     "VerificationReport",
     "attachments_from_facts",
@@ -202,6 +206,7 @@ __all__ = [
     "new_release",
     "new_token",
     "normalise_name",
+    "question_key",
     "rateable_samples",
     "read_audit_rows",
     "release_bytes",

@@ -69,7 +69,7 @@ class Correction:
     item: str | None = None
     """The text that the team rates, for an entry that is proposed to it."""
     reason: str = ""
-    """Why the team accepted or declined it."""
+    """Why the team accepted or declined it, or what it still lacks: a code, the number of ratings, and their sum."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +80,17 @@ class CorrectionWording:
     question: str
     answer: str
     replaced_utc: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionProposal:
+    """What a decision of the team needs to know of an entry."""
+
+    id: str
+    person_id: str
+    state: CorrectionState
+    item: str | None
+    updated_utc: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

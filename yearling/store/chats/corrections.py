@@ -8,7 +8,7 @@ a part of its history. Deleting the corrected answer keeps the entry, which is t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
@@ -26,6 +26,7 @@ from yearling.store.chats.correction_rows import (
     Correction,
     CorrectionKind,
     CorrectionOrigin,
+    CorrectionProposal,
     CorrectionScope,
     CorrectionState,
     CorrectionWording,
@@ -60,6 +61,7 @@ MAX_VECTOR_BYTES = 4 * 8192
 
 CorrectionRecords = list[Correction]
 WordingRecords = list[CorrectionWording]
+ProposalRecords = list[CorrectionProposal]
 AddedRecords = list[AddedCorrection]
 ExportRows = list[dict[str, Any]]
 
@@ -88,6 +90,14 @@ class CorrectionStore:
         if state is not None:
             query = query.where(corrections.c.state == state)
         return self._page(query, search, limit, before)
+
+    def list_proposals(self) -> ProposalRecords:
+        """All entries that the team judges or has judged, oldest first, without their words."""
+        judged = sa.and_(corrections.c.scope == "team", corrections.c.state != "suggested")
+        columns = [corrections.c[field.name] for field in fields(CorrectionProposal)]
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(*columns).where(judged).order_by(corrections.c.id))
+            return [record_from(CorrectionProposal, row) for row in rows]
 
     def list_effective(self, person_id: str) -> CorrectionRecords:
         """The entries that act for a person: own ones, then those that the team accepted, each newest first.
