@@ -150,13 +150,18 @@ class LocalCycleTools:
         try:
             subject = EngineSubject(await pool.get(None))
 
+            total = sum(len(parts[number]) for number in missing) * DRAFTS_PER_REQUEST
+            done = 0
+
             async def draft(request: str, number: int) -> str:
+                nonlocal done
+                progress(done, total)
+                done += 1
                 case = Case(key=str(number), messages=({"role": "user", "content": request},), data={})
                 sampling = SamplingSettings(temperature=_DRAFT_TEMPERATURE, max_tokens=DRAFT_TOKENS, seed=seed * 100_000 + number)
                 return (await subject.respond(case, sampling)).text
 
-            for position, number in enumerate(missing):
-                progress(position, len(missing))
+            for number in missing:
                 first = number * _DRAFTS_PER_FILE * DRAFTS_PER_REQUEST
                 jobs = [
                     draft(request, first + at * DRAFTS_PER_REQUEST + each)
