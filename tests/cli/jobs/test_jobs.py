@@ -11,7 +11,7 @@ from tests.cli.conftest import Run
 from tests.loop.cycle.tiny_cycle import OPTIONS
 from yearling.cli.jobs.kinds import parse_settings
 from yearling.config import Settings
-from yearling.errors import BadInput
+from yearling.errors import BadInput, Conflict, NotFound, UserError
 from yearling.loop import CycleFolder
 from yearling.store import Store
 
@@ -32,9 +32,8 @@ def test_nothing_is_there_at_first(run_yearling: Run) -> None:
         ("cycle", "stop"),
         ("cycle", "resume"),
     ):
-        failed = run_yearling(*command, check=False)
-        assert failed.exit_code == 1, command
-        assert "Error" in failed.output
+        with pytest.raises(NotFound):
+            run_yearling(*command)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +48,8 @@ def test_nothing_is_there_at_first(run_yearling: Run) -> None:
     ],
 )
 def test_bad_options_start_nothing(run_yearling: Run, arguments: tuple[str, ...]) -> None:
-    assert run_yearling("jobs", "start", *arguments, check=False).exit_code == 1
+    with pytest.raises(UserError):
+        run_yearling("jobs", "start", *arguments)
     assert json.loads(run_yearling("jobs", "list", "--json").stdout) == []
 
 
@@ -59,7 +59,7 @@ def test_job_runs_to_its_end_without_a_server(run_yearling: Run) -> None:
     assert (job["state"], job["result"]["run"]) == ("done", 1)
     assert "attempt 1" in run_yearling("jobs", "log", "latest").output
     assert job["id"] in run_yearling("jobs", "show", job["id"][-12:]).output
-    failed = run_yearling("jobs", "start", "lessons", check=False)
+    failed = run_yearling("jobs", "start", "lessons")
     assert failed.exit_code == 1
     assert "There is nothing to learn from yet." in failed.output
 
@@ -70,7 +70,8 @@ def test_cycle_shows_its_steps(run_yearling: Run, tmp_path: Path) -> None:
     folder.write_end("refused", "The gate refused it.")
     assert "The gate refused it." in run_yearling("cycle", "status").output
     assert json.loads(run_yearling("cycle", "status", "--json").stdout)["end"]["outcome"] == "refused"
-    assert run_yearling("cycle", "resume", check=False).exit_code == 1
+    with pytest.raises(Conflict, match="has ended"):
+        run_yearling("cycle", "resume")
     with Store.open(Settings(data_dir=tmp_path / "data")) as store:
         assert store.jobs.list() == []
 
