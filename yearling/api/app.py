@@ -98,7 +98,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
 
 def create_app(settings: Settings, store: Store, pool: ApiEnginePool, *, releases: ReleaseService | None = None) -> FastAPI:
     """The API over an open store, a pool and, if models are released here, the releases. The caller starts and closes them."""
-    metrics = ServerMetrics(pool.status)
+    metrics = ServerMetrics(pool.status, store.jobs.costs_by_kind)
     services = Services(
         settings=settings,
         store=store,

@@ -30,6 +30,7 @@ from yearling.evals.paired_tests import (
     paired_test_from_counts,
     paired_test_from_scores,
 )
+from yearling.evals.practised_kinds import KindsComparison, compare_practised_kinds
 from yearling.evals.preference_correlation import (
     PreferenceCorrelation,
     correlate_exams_with_preference,
@@ -73,6 +74,7 @@ __all__ = [
     "Grader",
     "GraderCard",
     "InspectLogSubject",
+    "KindsComparison",
     "LLMBarPair",
     "LessonLeak",
     "ModelCard",
@@ -99,6 +101,7 @@ __all__ = [
     "build_model_card",
     "build_spec_exam",
     "check_spec",
+    "compare_practised_kinds",
     "compare_runs",
     "compare_served_spec_level",
     "comparison_to_json",

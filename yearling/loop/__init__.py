@@ -21,6 +21,7 @@ from yearling.loop.costs import process_tree_cpu_s, read_joules
 from yearling.loop.cycle.conduct import CycleParts, run_cycle
 from yearling.loop.cycle.evidence import DRIFT_EXAM, SPEC_EXAM
 from yearling.loop.cycle.folder import CycleEnd, CycleFolder, cycles_dir, find_cycle, list_cycles, new_cycle_id, open_cycle
+from yearling.loop.cycle.lessons import practice_requests
 from yearling.loop.cycle.options import STEPS, CycleOptions
 from yearling.loop.cycle.plan import CyclePlan, plan_cycle, plan_text
 from yearling.loop.cycle.report import make_report, report_text
@@ -166,6 +167,7 @@ __all__ = [
     "open_incident_exam",
     "plan_cycle",
     "plan_text",
+    "practice_requests",
     "prepare_promotion",
     "preview_gate",
     "process_tree_cpu_s",

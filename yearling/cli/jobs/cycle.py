@@ -43,6 +43,10 @@ def cycle(
         None, "--from", help="File of judgements to import first, such as a published data set.", exists=True, dir_okay=False
     ),
     format: str = typer.Option("jsonl", "--format", help="Format of that file: jsonl (ours), pairs or annotators."),
+    demo: bool = typer.Option(
+        False, "--demo", help="Show a whole cycle on a fresh installation of its own, in the folder `demo` of the data folder."
+    ),
+    long: bool = typer.Option(False, "--long", help="With --demo: learn and test more, for up to an hour."),
     detach: bool = typer.Option(False, "--detach", help="Do not wait for the cycle: it goes on by itself."),
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
@@ -57,6 +61,12 @@ def cycle(
 
     settings = load_settings(data_dir=data_dir)
     options = CycleOptions(source="practice" if practice else "judgements", method=method, settings=tuple(setting), until=until)
+    if demo:
+        from yearling.cli.jobs.demo import LONG, SHORT, demo_options, prepare_demo
+
+        size = LONG if long else SHORT
+        settings, options = prepare_demo(settings, size), demo_options(size)
+        yes = True
     if feedback is not None and not plan:
         _import_judgements(settings, feedback, format)
     has_problem = _print_plan(settings, options, as_json=as_json and plan)
@@ -64,6 +74,12 @@ def cycle(
         raise typer.Exit(1 if has_problem else 0)
     if not yes:
         typer.confirm("Start?", abort=True, err=True)
+    if demo and not as_json:
+        err.print(
+            f"Everything of the demo lies in {settings.data_dir}. Its page: `yearling serve --data-dir` with this folder.",
+            highlight=False,
+            soft_wrap=True,
+        )
     _start(settings, options, detach=detach, as_json=as_json)
 
 

@@ -85,6 +85,14 @@ class TrainJobOptions:
         parse_settings(self.settings)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderJobOptions:
+    """The model whose reader is trained; empty for the setting `model`."""
+
+    model: str = ""
+    seed: int = 0
+
+
 def register_job_kinds() -> None:
     """Make every kind of job known to this process."""
     register_job_kind("exam", _run_exam, title="Run an exam", options=ExamJobOptions, is_resumable=True)
@@ -92,6 +100,7 @@ def register_job_kinds() -> None:
     register_job_kind("consensus", _run_consensus, title="Find out what people agree on", options=ConsensusJobOptions)
     register_job_kind("lessons", _build_lessons, title="Build lessons", options=LessonsJobOptions)
     register_job_kind("cycle", run_cycle_job, title="Learn", options=CycleOptions, is_resumable=True)
+    register_job_kind("reader", _train_reader, title="Train to read corrections", options=ReaderJobOptions, is_resumable=True)
     register_job_kind("train", _train, title="Train a model", options=TrainJobOptions, is_resumable=True)
 
 
@@ -226,6 +235,20 @@ def _train(context: JobContext) -> Mapping[str, object]:
         on_progress=report_training(context),
     )
     return asdict(trained)
+
+
+def _train_reader(context: JobContext) -> Mapping[str, object]:
+    from yearling.training import train_reader
+
+    options: ReaderJobOptions = context.options
+    published = train_reader(
+        context.settings,
+        options.model or context.settings.model,
+        seed=options.seed,
+        report=context.report,
+        check_cancelled=context.check_cancelled,
+    )
+    return {"adapter": published.sha256, "base": published.base}
 
 
 def run_cycle_job(context: JobContext) -> Mapping[str, object]:

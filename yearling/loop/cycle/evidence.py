@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -13,6 +14,10 @@ from yearling.store import INCIDENT_EXAM, Store
 
 DRIFT_EXAM = "drift"
 SPEC_EXAM = "spec"
+
+MAX_DRIFT_PROMPTS = 100
+_TOKENS_PER_DRIFT_PROMPT = 10
+"""Answers of drift have at least so many tokens on average, so that the rules get the tokens that they ask for."""
 
 
 def required_exams(store: Store, rules: GateRules) -> tuple[list[ExamRequest], list[ExamRequest]]:
@@ -34,7 +39,7 @@ def required_exams(store: Store, rules: GateRules) -> tuple[list[ExamRequest], l
         elif rule.kind == "bounds":
             need(SPEC_EXAM, 1, both=True)
         elif rule.kind in ("kl", "parity"):
-            need(DRIFT_EXAM, 1, both=False)
+            need(DRIFT_EXAM, min(MAX_DRIFT_PROMPTS, math.ceil(rule.min_tokens / _TOKENS_PER_DRIFT_PROMPT)), both=False)
         elif rule.kind == "incidents" and store.incidents.list(state={"accepted"}):
             need(INCIDENT_EXAM, 1, both=False)
     return _requests(champion), _requests(challenger)

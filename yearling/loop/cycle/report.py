@@ -12,7 +12,7 @@ from yearling.loop.cycle.folder import CycleEnd, CycleFolder, StepRecord
 from yearling.store import Store
 
 if TYPE_CHECKING:
-    from yearling.evals import CasePair, ExamComparison
+    from yearling.evals import CasePair, ExamComparison, KindsComparison
 
 NUM_EXAMPLES = 3
 _MAX_EXAMPLE_CHARS = 400
@@ -47,8 +47,8 @@ def make_report(store: Store, folder: CycleFolder, end: CycleEnd) -> dict[str, A
         "learnt": {
             name: lessons.get(name) for name in ("num_lessons", "num_judgements", "num_people", "method", "lesson_set", "unused")
         },
-        "better": [_comparison(found) for found in comparisons if found.interval.value > 0],
-        "worse": [_comparison(found) for found in comparisons if found.interval.value <= 0],
+        "better": [_comparison(store, found) for found in comparisons if found.interval.value > 0],
+        "worse": [_comparison(store, found) for found in comparisons if found.interval.value <= 0],
         "decision": gate.get("decision", ""),
         "proof": gate.get("summary", ""),
         "findings": gate.get("findings", []),
@@ -72,6 +72,7 @@ def report_text(report: Mapping[str, Any]) -> str:
     for title, key, sign in (("Better", "better", "won"), ("Not better", "worse", "lost")):
         for entry in report[key]:
             lines.append(f"{title}: {entry['sentence']}")
+            lines += [f"  {kinds['sentence']}" for kinds in entry["kinds"]]
             lines += [f"  {line}" for part in ("won", "lost") if part == sign for line in _example_lines(entry[part])]
             lines.append("")
     if report["proof"]:
@@ -101,7 +102,9 @@ def _compare_exams(store: Store, exams: StepRecord | None) -> list[ExamCompariso
     return found
 
 
-def _comparison(found: ExamComparison) -> dict[str, Any]:
+def _comparison(store: Store, found: ExamComparison) -> dict[str, Any]:
+    from yearling.evals import ExamDataFolders, compare_practised_kinds
+
     interval, paired = found.interval, found.paired
     sentence = (
         f"{found.exam}: {_percent(_score(found.champion.summary))} before, {_percent(_score(found.challenger.summary))} now; "
@@ -118,9 +121,22 @@ def _comparison(found: ExamComparison) -> dict[str, Any]:
         "p_better": paired.p_better,
         "p_worse": paired.p_worse,
         "sentence": sentence,
+        "kinds": [
+            {**asdict(kinds), "sentence": _kinds_sentence(kinds)}
+            for kinds in compare_practised_kinds(found, ExamDataFolders(store.settings.data_dir / "exams", None))
+        ],
         "won": [_example(pair) for pair in found.most_changed(better=True, limit=NUM_EXAMPLES)],
         "lost": [_example(pair) for pair in found.most_changed(better=False, limit=NUM_EXAMPLES)],
     }
+
+
+def _kinds_sentence(kinds: KindsComparison) -> str:
+    what = "kinds of constraint that were practised" if kinds.is_practised else "kinds that are never practised"
+    interval = kinds.interval
+    return (
+        f"On {what}: {_percent(kinds.champion)} before, {_percent(kinds.challenger)} now; {interval.value:+.1%} (95 % from "
+        f"{interval.low:+.1%} to {interval.high:+.1%}) over {kinds.num_cases} tasks."
+    )
 
 
 def _example(pair: CasePair) -> dict[str, Any]:

@@ -237,5 +237,9 @@ def _yearling(settings: Settings, *arguments: str) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing but text is wanted in a file, even if this process has a terminal that shows colours."""
-    return {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"} | {"NO_COLOR": "1"}
+    """Nothing but text is wanted in a file, even if this process has a terminal that shows colours.
+
+    Threads of torch that spin while they wait would take several times the processor time beside a server.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
+    return {"OMP_WAIT_POLICY": "PASSIVE", **environment, "NO_COLOR": "1"}
