@@ -137,6 +137,10 @@ class Settings(BaseSettings):
     model: str = "smollm2-135m-instruct"
     """Model that answers requests which name none."""
 
+    embedding_model: str = "multilingual-e5-small"
+    """Model that turns texts into vectors, to find corrections, memories and passages by meaning. Install it with `yearling model
+    pull multilingual-e5-small`. Empty means none, even if one is installed."""
+
     engine: Literal["auto", "llamacpp", "torch", "openvino"] = "auto"
     """Engine for local models. `auto` selects one at start according to the hardware."""
 
@@ -174,6 +178,26 @@ class Settings(BaseSettings):
 
     stall_timeout_s: float = Field(default=60.0, gt=0)
     """Seconds after which an engine that has work but makes no progress is restarted."""
+
+    job_priority: Literal["idle", "low", "normal"] = "idle"
+    """Priority of background jobs, such as training. `idle` takes only the processor time that nothing else wants, `low` a small
+    share, and `normal` as much as the server itself."""
+
+    job_threads: int = Field(default=0, ge=0)
+    """CPU threads of background jobs. 0 means as many as the engine has."""
+
+    quiet_hours: str = Field(default="", pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")
+    """Hours of the day, in local time, in which no background job runs, such as `09:00-17:00`. A running one pauses. Empty means
+    none."""
+
+    cycle_at: str = Field(default="", pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d$")
+    """Time of day, in local time, at which the server starts a learning cycle, such as `02:00`. Empty means never."""
+
+    cycle_lessons: int = Field(default=0, ge=0)
+    """Number of waiting lessons from which the server starts a learning cycle by itself. 0 means never."""
+
+    cycle_hours: float = Field(default=8.0, gt=0, le=1000)
+    """Hours that a learning cycle may take. Training ends in time for the exams."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Lowest level of log messages that are written."""

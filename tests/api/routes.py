@@ -37,6 +37,8 @@ class Route:
     answers: tuple[int, ...] = (200,)
     """Statuses for the owner of the object, or for anyone who may call the route."""
     names: tuple[str, ...] = field(default=())
+    file: bytes = b""
+    """The body of a route that takes a file."""
 
     @property
     def key(self) -> str:
@@ -55,6 +57,7 @@ def _route(
     *,
     at: str = "",
     answers: tuple[int, ...] = (200,),
+    file: bytes = b"",
 ) -> Route:
     method, template = line.split()
     return Route(
@@ -66,6 +69,7 @@ def _route(
         scope=scope,
         body=body,
         answers=answers,
+        file=file,
     )
 
 
@@ -181,6 +185,28 @@ ROUTES: tuple[Route, ...] = (
     _route("GET /v1/memories", "mine", "reader", "read"),
     _route("POST /v1/memories", "mine", "member", "chat", _fixed(text="I like tea.")),
     _route("PATCH /v1/memories/{memory_id}", "owned", "member", "chat", _fixed(active=False), at="/v1/memories/{memory}"),
+    _route("GET /v1/corrections", "mine", "reader", "read"),
+    _route(
+        "POST /v1/corrections",
+        "owned",
+        "member",
+        "chat",
+        lambda ids: {"question": "1", "answer": "2", "message": ids["answer"]},
+    ),
+    _route("POST /v1/corrections/check", "mine", "member", "chat", _fixed(question="1", answer="2")),
+    _route("POST /v1/corrections/import", "mine", "member", "chat", file=b"Why?,So"),
+    _route("GET /v1/corrections/export", "mine", "reader", "read"),
+    _route("GET /v1/corrections/{correction_id}", "owned", "reader", "read", at="/v1/corrections/{correction}"),
+    _route(
+        "PATCH /v1/corrections/{correction_id}",
+        "owned",
+        "member",
+        "chat",
+        _fixed(active=False),
+        at="/v1/corrections/{correction}",
+    ),
+    _route("POST /v1/corrections/{correction_id}/confirm", "owned", "member", "chat", at="/v1/corrections/{correction}/confirm"),
+    _route("GET /v1/corrections/{correction_id}/history", "owned", "reader", "read", at="/v1/corrections/{correction}/history"),
     _route("GET /v1/modes", "common", "reader", "read"),
     _route("POST /v1/modes", "common", "maintainer", "admin", _fixed(name="brief", title="Brief", text="Be brief.")),
     _route("DELETE /v1/modes/{name}", "common", "maintainer", "admin", at="/v1/modes/unknown", answers=(404,)),
@@ -275,6 +301,12 @@ ROUTES: tuple[Route, ...] = (
     _route("POST /v1/rounds/{round_id}/close", "common", "maintainer", "admin", at=f"/v1/rounds/{UNKNOWN}/close", answers=(404,)),
     _route("DELETE /v1/rounds/{round_id}", "common", "maintainer", "admin", at=f"/v1/rounds/{UNKNOWN}", answers=(404,)),
     # Training and exams
+    _route("POST /v1/jobs", "common", "maintainer", "admin", lambda ids: {"kind": "nothing"}, answers=(404,)),
+    _route("GET /v1/jobs", "common", "reader", "read"),
+    _route("GET /v1/jobs/kinds", "common", "reader", "read"),
+    _route("GET /v1/jobs/{job_id}", "common", "reader", "read", at=f"/v1/jobs/{UNKNOWN}", answers=(404,)),
+    _route("GET /v1/jobs/{job_id}/log", "common", "maintainer", "admin", at=f"/v1/jobs/{UNKNOWN}/log", answers=(404,)),
+    _route("POST /v1/jobs/{job_id}/cancel", "common", "maintainer", "admin", at=f"/v1/jobs/{UNKNOWN}/cancel", answers=(404,)),
     _route("GET /v1/runs", "common", "reader", "read"),
     _route("GET /v1/runs/{run_id}", "common", "reader", "read", at="/v1/runs/none", answers=(404,)),
     _route("GET /v1/runs/{run_id}/metrics", "common", "reader", "read", at="/v1/runs/none/metrics", answers=(404,)),
@@ -436,6 +468,8 @@ ROUTES: tuple[Route, ...] = (
     # Routes that delete objects
     _route("DELETE /v1/memories/{memory_id}", "owned", "member", "chat", at="/v1/memories/{memory}"),
     _route("DELETE /v1/memories", "mine", "member", "chat"),
+    _route("DELETE /v1/corrections/{correction_id}", "owned", "member", "chat", at="/v1/corrections/{correction}"),
+    _route("DELETE /v1/corrections", "mine", "member", "chat"),
     _route("DELETE /v1/shares/{share_id}", "owned", "member", "chat", at="/v1/shares/{share}"),
     _route("DELETE /v1/offers/{offer_id}", "owned", "member", "feedback", at="/v1/offers/{offer}"),
     _route("DELETE /v1/folders/{folder_id}", "owned", "member", "chat", at="/v1/folders/{folder}"),

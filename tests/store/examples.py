@@ -116,7 +116,7 @@ def fill(store: Store, *, seed: int = 1) -> None:
 
 
 def _fill_chat_records(store: Store, person_id: str, conversation_id: str) -> None:
-    """Store a folder, share links, a comparison, a memory, guesses, a mode and settings."""
+    """Store a folder, share links, a comparison, a memory, corrections, guesses, a mode and settings."""
     folder = store.folders.create(person_id, f"é \x00 {conversation_id}")
     store.conversations.update(conversation_id, person_id=person_id, folder_id=folder.id)
     store.shares.create(conversation_id, person_id=person_id)
@@ -131,6 +131,9 @@ def _fill_chat_records(store: Store, person_id: str, conversation_id: str) -> No
         offered=True,
     )
     store.memories.add_extracted(person_id, first.id, [("I like \udfff", "")])
+    for answer in ("6 \x00", "7 \udfff"):
+        added = store.corrections.add(person_id, "Why é \udfff?", answer, origin="edit", message_id=last.id, event_id="judgement")
+    store.corrections.set_vectors("ab" * 32, {added.correction.id: b"\0\0\x80?" * 3})
     store.guesses.add_for_item(person_id, f"item {last.id}", "helpful")
     store.guesses.add_for_pair(person_id, f"item {last.id}", f"item {first.id}", "left")
     store.modes.define("pirate", "é", "Arr \x00", actor=person_id)

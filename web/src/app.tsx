@@ -13,6 +13,7 @@ import { QueryResult } from './ui/query-result';
 const Compare = lazy(() => import('./features/chat/compare-page'));
 const Notes = lazy(() => import('./features/learning/notes-page'));
 const Memory = lazy(() => import('./features/account/memory-page'));
+const Corrections = lazy(() => import('./features/corrections/corrections-page'));
 const History = lazy(() => import('./features/chat/history-page'));
 const Learning = lazy(() => import('./features/learning/learning-page'));
 const Models = lazy(() => import('./features/models/models-page'));
@@ -98,6 +99,10 @@ function Pages() {
           </Route>
           <Route path="/memory">
             <Memory />
+          </Route>
+          <Route path="/corrections/:id">{({ id }) => <Corrections key={id} id={id} />}</Route>
+          <Route path="/corrections">
+            <Corrections />
           </Route>
           <Route path="/history">
             <History />

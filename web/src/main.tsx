@@ -16,6 +16,7 @@ import './styles/pages.css';
 import './styles/rounds.css';
 import './styles/releases.css';
 import './styles/rate.css';
+import './styles/corrections.css';
 import { Toasts } from './ui/toast';
 
 createRoot(document.getElementById('root')!).render(

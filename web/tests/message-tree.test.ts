@@ -17,6 +17,8 @@ function message(id: string, parent: string | null, some: Partial<Message> = {})
     continues: false,
     mode: null,
     memories: [],
+    corrections: [],
+    correction_offer: null,
     attachments: [],
     comparison: null,
     edit_of: null,

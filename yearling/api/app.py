@@ -25,6 +25,8 @@ from yearling.api.conversations import comparisons, folders, import_export, memo
 from yearling.api.conversations import routes as conversations
 from yearling.api.conversations.import_slots import ImportSlots
 from yearling.api.conversations.turn_inputs import remember_from_turn
+from yearling.api.corrections import file_routes as correction_files
+from yearling.api.corrections import routes as corrections
 from yearling.api.feedback import offers, rating_routes, rounds
 from yearling.api.feedback import routes as feedback
 from yearling.api.http.errors import ApiError, from_query_errors, to_api_error
@@ -32,6 +34,7 @@ from yearling.api.http.head import HeadMiddleware
 from yearling.api.http.metrics import ServerMetrics
 from yearling.api.http.openapi import DocumentedFastAPI
 from yearling.api.http.outbound import JsonFetcher
+from yearling.api.jobs import routes as jobs
 from yearling.api.learning import exams, lessons, runs, spec
 from yearling.api.model_library import endpoints
 from yearling.api.model_library import routes as model_library
@@ -44,7 +47,7 @@ from yearling.api.release import audit_routes, change_routes, incident_routes
 from yearling.api.release import routes as releases_routes
 from yearling.api.release.service import ReleaseService
 from yearling.api.services import AdmissionController, ApiEnginePool, Services
-from yearling.chat import Assistant, ConversationTurns
+from yearling.chat import Assistant, ConversationTurns, CorrectionMemory
 from yearling.config import Settings
 from yearling.errors import UserError
 from yearling.models import ModelLibrary
@@ -68,6 +71,8 @@ _ROUTERS: tuple[APIRouter, ...] = (
     sharing.router,
     import_export.router,
     memories.router,
+    correction_files.router,  # before the routes with an ID in their place
+    corrections.router,
     modes.router,
     signing_in.router,
     oidc.router,
@@ -77,6 +82,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     offers.router,
     rating_routes.router,
     rounds.router,
+    jobs.router,
     runs.router,
     lessons.router,
     spec.router,
@@ -92,7 +98,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
 
 def create_app(settings: Settings, store: Store, pool: ApiEnginePool, *, releases: ReleaseService | None = None) -> FastAPI:
     """The API over an open store, a pool and, if models are released here, the releases. The caller starts and closes them."""
-    metrics = ServerMetrics(pool.status)
+    metrics = ServerMetrics(pool.status, store.jobs.costs_by_kind)
     services = Services(
         settings=settings,
         store=store,
@@ -111,7 +117,8 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool, *, release
     async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
         writer = SampleWriter(store)
         owner_id = store.people.owner().id
-        services.assistant = assistant = Assistant(pool, writer, owner_id, router=services.router)
+        corrections = CorrectionMemory(store, pool)
+        services.assistant = assistant = Assistant(pool, writer, owner_id, router=services.router, corrections=corrections)
         await services.access.start()
         services.turns = running_turns = ConversationTurns(
             store, assistant, acquire_slot=services.admission.reserve, on_saved=partial(remember_from_turn, services)
@@ -120,10 +127,12 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool, *, release
         await asyncio.to_thread(services.start_consensus)
         services.start_round_answering(owner_id)
         services.start_canary_replay()
+        services.start_jobs()
         try:
             yield
         finally:
             services.turns = None
+            await services.close_jobs()
             await services.close_canary_replay()
             await services.close_round_answering()
             services.pulls.close()
@@ -131,6 +140,7 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool, *, release
             services.assistant = None
             await services.access.close()
             await assistant.close()
+            await corrections.close()
             await writer.close()
             await services.close_consensus()
 

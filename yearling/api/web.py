@@ -31,6 +31,8 @@ PAGE_PATHS = (
     "/rounds",
     "/raters",
     "/memory",
+    "/corrections",
+    "/corrections/{rest}",
     "/history",
     "/incidents",
     "/learning",

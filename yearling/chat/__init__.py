@@ -14,6 +14,10 @@ from yearling.chat.answer_style import (
 from yearling.chat.comparison_prompts import NUM_RECENT_OFFERS, should_offer_comparison
 from yearling.chat.context_window import prepare_fitting_turn
 from yearling.chat.conversation_turns import ConversationTurns, TurnInput, title_from_question
+from yearling.chat.corrections.earlier_turn import CORRECTION_SOURCE, UsedCorrection, correction_fact
+from yearling.chat.corrections.faq_file import MAX_FAQ_BYTES, MAX_FAQ_ENTRIES, FaqEntry, faq_csv, parse_faq_file
+from yearling.chat.corrections.memory import CorrectionMemory
+from yearling.chat.corrections.offer import CorrectionOffer, find_offer
 from yearling.chat.live_turn import LiveTurn
 from yearling.chat.memory import ExtractedMemory, extract_memories, select_memories
 from yearling.chat.model_routing import CHALLENGER, CHAMPION, DirectRouter, ModelRouter
@@ -46,8 +50,11 @@ __all__ = [
     "CHALLENGER",
     "CHAMPION",
     "CLAUSE_LEVELS",
+    "CORRECTION_SOURCE",
     "DEFAULT_SAMPLING",
     "FUN_MODE",
+    "MAX_FAQ_BYTES",
+    "MAX_FAQ_ENTRIES",
     "NUM_RECENT_OFFERS",
     "REASONING_EFFORTS",
     "REGULAR_MODE",
@@ -64,8 +71,11 @@ __all__ = [
     "Clause",
     "ClauseLevel",
     "ConversationTurns",
+    "CorrectionMemory",
+    "CorrectionOffer",
     "DirectRouter",
     "ExtractedMemory",
+    "FaqEntry",
     "LiveTurn",
     "ModelRouter",
     "PartialAnswer",
@@ -83,17 +93,22 @@ __all__ = [
     "TurnEvent",
     "TurnInput",
     "TurnRequest",
+    "UsedCorrection",
     "answer_message",
     "available_modes",
     "change_personal_settings",
     "client_messages",
     "conversation_model",
+    "correction_fact",
     "define_mode",
     "extract_memories",
+    "faq_csv",
+    "find_offer",
     "get_mode",
     "get_personal_settings",
     "load_spec",
     "message_from_source",
+    "parse_faq_file",
     "personal_answer_style",
     "personalise_turn",
     "prepare_fitting_turn",

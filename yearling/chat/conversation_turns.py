@@ -11,13 +11,15 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
 import structlog
 
 from yearling.chat.answer_style import AnswerStyle, system_messages
 from yearling.chat.context_window import prepare_fitting_turn
+from yearling.chat.corrections.earlier_turn import correction_fact
+from yearling.chat.corrections.offer import CorrectionOffer, find_offer
 from yearling.chat.json_types import MessageDict
 from yearling.chat.live_turn import LiveTurn
 from yearling.chat.model_routing import CHAMPION
@@ -134,6 +136,8 @@ class ConversationTurns:
             comparison_id=new_id() if len(answers) > 1 else None,
             mode=turn_input.style.mode.label,
             memory_ids=tuple(memory_id for memory_id, _ in turn_input.memories),
+            corrections=answers[0].turn.corrections,
+            correction_offer=_find_offer(plan),
             num_omitted_messages=num_omitted,
         )
         try:
@@ -214,6 +218,7 @@ class ConversationTurns:
                         effort=None if plan.partial_answer else turn_input.effort,
                         partial_answer=plan.partial_answer,
                         store=store,
+                        corrections=store,
                     )
 
                 turn, num_dropped = await prepare_fitting_turn(self._assistant, person_id, model, plan.history, request)
@@ -244,6 +249,7 @@ class ConversationTurns:
             parent_id=plan.parent_id,
             message_id=plan.question_id,
             turn_id=live.id,
+            facts={} if live.correction_offer is None else {"correction_offer": asdict(live.correction_offer)},
         )
         if not plan.title:
             self._store.conversations.update(conversation_id, person_id=person_id, title=title_from_question(question))
@@ -342,6 +348,8 @@ class ConversationTurns:
             facts["reasoning"] = "".join(answer.reasoning_parts)
         if live.memory_ids:
             facts["memories"] = list(live.memory_ids)
+        if answer.turn.corrections:
+            facts["corrections"] = [correction_fact(correction) for correction in answer.turn.corrections]
         if live.comparison_id:
             facts["comparison"] = live.comparison_id
         if plan.partial_answer is not None:
@@ -390,6 +398,13 @@ class ConversationTurns:
             has_sample = answer.is_stored and live.conversation_id is not None
             data |= {"model": answer.turn.served.name, "sample": answer.sample_id if has_sample else None, "usage": usage}
         return data
+
+
+def _find_offer(plan: TurnPlan) -> CorrectionOffer | None:
+    """What a new question offers to corrections memory."""
+    if plan.question is None:
+        return None
+    return find_offer(plan.history[-3]["content"] if len(plan.history) >= 3 else "", plan.question)
 
 
 def _is_worth_judging(answers: Sequence[_AnswerInProgress]) -> bool:

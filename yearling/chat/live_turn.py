@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from yearling.chat.corrections.earlier_turn import UsedCorrection
+from yearling.chat.corrections.offer import CorrectionOffer
 from yearling.clock import now_utc
 
 TurnState = Literal["running", "finished", "stopped", "failed"]
@@ -22,7 +24,8 @@ class LiveTurn:
     """The state and events of one running or recently ended turn.
 
     `answer_message_ids` are the ids of the messages that the choices become, in order. `memory_ids` are the memories that the
-    model was given.
+    model was given, `corrections` the corrections. `correction_offer` is set if the question offers an entry to
+    corrections memory, such as a correction of the answer before it.
     """
 
     id: str
@@ -33,6 +36,8 @@ class LiveTurn:
     comparison_id: str | None = None
     mode: str = ""
     memory_ids: tuple[str, ...] = ()
+    corrections: tuple[UsedCorrection, ...] = ()
+    correction_offer: CorrectionOffer | None = None
     num_omitted_messages: int = 0
     """Number of messages at the start of the branch that did not fit into the model's context."""
     created_utc: datetime = field(default_factory=now_utc)

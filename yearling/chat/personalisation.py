@@ -43,6 +43,8 @@ class PersonalChatSettings:
     language: str = AUTO_LANGUAGE
     memory: bool = True
     """Whether turns use memories and add to them."""
+    corrections: bool = True
+    """Whether what was corrected acts on the person's answers."""
     comparisons: bool = True
     """Whether the person may be offered two answers side by side."""
     pin_champion: bool = False

@@ -44,7 +44,8 @@ class TurnRequest:
     only those fields of SamplingSettings that the client set. `tool_choice` is `none`, `auto`, `required` or `function:NAME`.
     `n` is the number of choices, 1 to 128; `logprobs` asks for log-probabilities, with `top_logprobs` alternatives per token.
     An answer that is `strict` satisfies `json_schema` or fails; otherwise it is passed on after some attempts, as OpenAI does.
-    Without `store`, no sample of the turn is stored, whatever the retention setting says.
+    Without `store`, no sample of the turn is stored, whatever the retention setting says. Without `corrections`, corrections
+    memory does not act on the turn.
     """
 
     request_id: str
@@ -62,6 +63,7 @@ class TurnRequest:
     effort: ReasoningEffort | None = None
     partial_answer: PartialAnswer | None = None
     store: bool = True
+    corrections: bool = True
 
     @property
     def offered_tools(self) -> tuple[ToolDict, ...]:

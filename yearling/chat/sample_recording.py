@@ -113,7 +113,7 @@ class GenerationRecord:
             created_utc=now_utc(),
             model=self.served.name,
             model_hash=engine.model_hash,
-            adapter_hash=self.served.adapter_hash,
+            adapter_hash=self.request.adapter_hash or self.served.adapter_hash,
             engine=engine.name,
             spec_version=SPEC_VERSION,
             messages=tuple(dict(message) for message in self.messages),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from yearling.chat.choice import ChoiceGenerator
+from yearling.chat.corrections.earlier_turn import UsedCorrection, question_of, with_earlier_turns
 from yearling.chat.json_types import ToolCallDict
 from yearling.chat.model_routing import DirectRouter, ModelRouter
 from yearling.chat.output_parsing import TokenText
@@ -48,6 +49,18 @@ class ServedModelProvider(Protocol):
         ...
 
 
+class CorrectionSource(Protocol):
+    """Finds what people corrected, as `CorrectionMemory` does."""
+
+    async def find(self, question: str, person_id: str) -> list[UsedCorrection]:
+        """The corrections that bear on a question of this person, the most similar first."""
+        ...
+
+    async def get_reader(self, model_name: str) -> str | None:
+        """Content hash of the loaded adapter with which a model reads corrections; None if it has none."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedTurn:
     """A checked turn that can start. Call either `stream` or `answer`, and only once."""
@@ -57,6 +70,8 @@ class PreparedTurn:
     person_id: str
     recorder: SampleRecorder
     choices: tuple[ChoiceGenerator, ...]
+    corrections: tuple[UsedCorrection, ...] = ()
+    """The entries of corrections memory that bear on the question; the model is shown all but reminders."""
 
     async def stream(self) -> AsyncGenerator[TurnEvent, None]:
         """The events of all choices in the order in which they occur. Closing the generator stops generation within one step.
@@ -84,9 +99,16 @@ class Assistant:
     """Answers with the models of a pool. Samples belong to `person_id` unless a call names another person."""
 
     def __init__(
-        self, pool: ServedModelProvider, writer: SampleSink, person_id: str, *, router: ModelRouter | None = None
+        self,
+        pool: ServedModelProvider,
+        writer: SampleSink,
+        person_id: str,
+        *,
+        router: ModelRouter | None = None,
+        corrections: CorrectionSource | None = None,
     ) -> None:
         self._pool = pool
+        self._corrections = corrections
         self._router = router or DirectRouter()
         self._recorder = SampleRecorder(writer)
         self._discarding_recorder = SampleRecorder(DiscardingSampleSink())
@@ -103,11 +125,17 @@ class Assistant:
         served = await self._pool.get(await self._router.route(request.model, person_id))
         if served.template is not None:  # a remote endpoint has a default system message of its own
             request = with_spec_message(request)
+        used = await self._find_corrections(request, person_id)
+        if used:
+            request = replace(request, messages=with_earlier_turns(request.messages, used))
         if constraint is not None and constraint.named_call is not None and served.template is not None:
             prompter = ChatPromptRenderer(served)
             if await asyncio.to_thread(lambda: prompter.names_forced_calls):
                 constraint = constraint.named_call
         engine_request = await self._engine_request(request, served, constraint)
+        is_shown = any(correction.kind == "correction" for correction in used)
+        if is_shown and self._corrections is not None and _can_use_reader(request, served):
+            engine_request = replace(engine_request, adapter_hash=await self._corrections.get_reader(served.name))
         available_tokens = validate_request(engine_request, served.engine.capabilities)
         if request.logprobs and (served.tokenizer is None or not served.engine.capabilities.logprobs):
             raise Unsupported("The engine of this model does not report log-probabilities.", param="logprobs")
@@ -128,7 +156,21 @@ class Assistant:
             )
             for index in range(request.n)
         )
-        return PreparedTurn(request=request, served=served, person_id=person_id, recorder=recorder, choices=choices)
+        return PreparedTurn(
+            request=request,
+            served=served,
+            person_id=person_id,
+            recorder=recorder,
+            choices=choices,
+            corrections=tuple(used),
+        )
+
+    async def _find_corrections(self, request: TurnRequest, person_id: str) -> list[UsedCorrection]:
+        """The corrections that bear on the question of a request, if it ends with one."""
+        question = question_of(request.messages)
+        if self._corrections is None or not request.corrections or not question:
+            return []
+        return await self._corrections.find(question, person_id)
 
     async def context_tokens(self, model: str | None, *, person_id: str | None = None) -> int | None:
         """The most tokens of prompt and answer together; None for a remote endpoint, which does not say. Raises NotFound."""
@@ -185,6 +227,11 @@ class Assistant:
         if request.partial_answer is not None:
             ids = _continuation_ids(ids, request.partial_answer, served, prompter.tokenizer)
         return GenerationRequest(prompt_ids=ids, sampling=sampling, json_schema=schema, top_logprobs=request.top_logprobs)
+
+
+def _can_use_reader(request: TurnRequest, served: ServedModel) -> bool:
+    """Whether an adapter that only learnt to read corrections may give this answer: a plain text of the bare model."""
+    return served.engine.capabilities.adapters and served.adapter_hash is None and not request.has_schemas
 
 
 def _continuation_ids(

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from yearling.chat import CHALLENGER, CHAMPION, Assistant
+from yearling.chat import CHALLENGER, CHAMPION, Assistant, CorrectionMemory
 from yearling.config import Settings
 from yearling.errors import NotFound
 from yearling.inference import EnginePool, ServedModel
@@ -88,10 +88,12 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[AssistantRuntime, N
         released = ReleasedModels(await asyncio.to_thread(authority.state) if authority.exists() else None)
         pool = open_pool(settings, store)
         person = store.people.owner()
-        assistant = Assistant(pool, writer, person.id, router=released)
+        corrections = CorrectionMemory(store, pool)
+        assistant = Assistant(pool, writer, person.id, router=released, corrections=corrections)
         try:
             yield AssistantRuntime(settings, store, pool, person, assistant, released)
         finally:
             await assistant.close()
+            await corrections.close()
             await writer.close()
             await pool.close()

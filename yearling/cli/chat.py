@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 import typer
 
 from yearling.cli.chat_session import ChatSession
-from yearling.cli.chat_terminal import run_terminal_chat
+from yearling.cli.chat_terminal import print_used_corrections, run_terminal_chat
 from yearling.cli.console import err, print_json
 from yearling.cli.options import AS_JSON, MODEL
 from yearling.cli.standard_streams import read_piped_text
@@ -70,12 +70,14 @@ def chat(
 
 
 async def _answer_once(session: ChatSession, question: str, *, as_json: bool) -> None:
+    from yearling.chat import correction_fact
     from yearling.cli.assistant_runtime import open_runtime
 
     session.messages.append({"role": "user", "content": question})
     async with open_runtime(load_settings()) as runtime:
         if as_json:
-            answer = await runtime.assistant.answer(await session.turn_request(runtime))
+            turn = await session.prepare(runtime)
+            answer = await turn.answer()
             choice = answer.choices[0]
             print_json(
                 {
@@ -84,6 +86,7 @@ async def _answer_once(session: ChatSession, question: str, *, as_json: bool) ->
                     "finish_reason": choice.finish_reason,
                     "usage": {"prompt_tokens": answer.usage.prompt_tokens, "completion_tokens": answer.usage.completion_tokens},
                     "sample_id": choice.sample_id,
+                    "corrections": [correction_fact(correction) for correction in turn.corrections],
                 }
             )
             return
@@ -96,3 +99,4 @@ async def _answer_once(session: ChatSession, question: str, *, as_json: bool) ->
                 err.print("The answer was cut off: it reached the maximum length.", style="yellow")
         if not last_text.endswith("\n"):
             sys.stdout.write("\n")
+        print_used_corrections(session)

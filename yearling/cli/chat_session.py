@@ -1,8 +1,8 @@
 """The state of one `yearling chat`: its settings, its messages, and the conversation that they are stored in.
 
 Turns are personalised for the owner of the installation as on the page: mode, answer style, personal instructions and the
-memories that are relevant to the question. A system message of the session replaces all of these. Memories are read here and
-never extracted. Independent of the terminal.
+memories that are relevant to the question. A system message of the session replaces all of these, and keeps corrections out.
+Memories are read here and never extracted. Independent of the terminal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from yearling.clock import new_id
 
 if TYPE_CHECKING:
-    from yearling.chat import ReasoningEffort, TurnEvent, TurnRequest
+    from yearling.chat import PreparedTurn, ReasoningEffort, TurnEvent, UsedCorrection
     from yearling.cli.assistant_runtime import AssistantRuntime
     from yearling.records import Role
 
@@ -37,26 +37,34 @@ class ChatSession:
     conversation_id: str | None = None
     leaf_id: str | None = None
     """The last stored message; the next one becomes its child."""
+    used_corrections: tuple[UsedCorrection, ...] = ()
+    """The corrections that the last answer used."""
 
     def reset(self) -> None:
         """Start a new conversation with the same settings."""
         self.messages, self.conversation_id, self.leaf_id = [], None, None
 
-    async def turn_request(self, runtime: AssistantRuntime) -> TurnRequest:
-        """The request that answers the last question. Raises NotFound for an unknown mode."""
+    async def prepare(self, runtime: AssistantRuntime) -> PreparedTurn:
+        """The turn that answers the last question. Raises NotFound for an unknown mode, and what `Assistant.prepare` raises."""
         from yearling.chat import TurnRequest
 
-        return TurnRequest(
-            request_id=new_id(),
-            messages=(*await asyncio.to_thread(self._system_messages, runtime), *self.messages),
-            model=self.model,
-            sampling=self.sampling,
-            effort=self.effort,
+        turn = await runtime.assistant.prepare(
+            TurnRequest(
+                request_id=new_id(),
+                messages=(*await asyncio.to_thread(self._system_messages, runtime), *self.messages),
+                model=self.model,
+                sampling=self.sampling,
+                effort=self.effort,
+                corrections=self.system is None,
+            )
         )
+        self.used_corrections = turn.corrections
+        return turn
 
     async def stream_events(self, runtime: AssistantRuntime) -> AsyncIterator[TurnEvent]:
-        """Answer the last question and yield the events. Raises what `turn_request` and `Assistant.stream` raise."""
-        async with aclosing(runtime.assistant.stream(await self.turn_request(runtime))) as events:
+        """Answer the last question and yield the events. Raises what `prepare` and `PreparedTurn.stream` raise."""
+        turn = await self.prepare(runtime)
+        async with aclosing(turn.stream()) as events:
             async for event in events:
                 yield event
 

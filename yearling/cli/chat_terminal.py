@@ -158,6 +158,14 @@ async def _set_model(runtime: AssistantRuntime, session: ChatSession, value: str
         err.print(f"{'›' if name == session.model else ' '} {name}", style="dim", highlight=False)
 
 
+def print_used_corrections(session: ChatSession) -> None:
+    """Say under an answer which corrections it comes from."""
+    for correction in session.used_corrections:
+        date = f"{correction.created_utc:%d %B %Y}".lstrip("0")
+        whose = "your" if correction.own else "the team's"
+        err.print(f"From {whose} correction of {date}: {correction.question}", style="dim", markup=False, highlight=False)
+
+
 async def _stream_answer(runtime: AssistantRuntime, session: ChatSession) -> None:
     """Stream one answer. Ctrl-C stops it; the text so far stays part of the conversation."""
     parts: list[str] = []
@@ -185,6 +193,7 @@ async def _stream_answer(runtime: AssistantRuntime, session: ChatSession) -> Non
             task.uncancel()
             err.print("\n(stopped)", style="yellow", end="")
     sys.stdout.write("\n")
+    print_used_corrections(session)
     text = "".join(parts)
     if text:
         await session.add_message(runtime, "assistant", text, sample_id=sample_id or None)

@@ -51,7 +51,7 @@ def build(
     from yearling.tasks import build_lesson_set as build_set
 
     config = BuildConfig(
-        heldout_share=heldout_share, environments=tuple(_parse_environment_count(text) for text in environment or ())
+        heldout_share=heldout_share, environments=tuple(parse_environment_count(text) for text in environment or ())
     )
     settings = load_settings(data_dir=data_dir)
     with Store.open(settings) as store, err.status("Reading the exams") as status_display:
@@ -161,7 +161,7 @@ def diff(
     _print_diff(old, new, result, limit)
 
 
-def _parse_environment_count(text: str) -> tuple[str, int]:
+def parse_environment_count(text: str) -> tuple[str, int]:
     name, equals, count = text.rpartition("=")
     number = parse_count(count)
     if not equals or not name or not number:

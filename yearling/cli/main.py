@@ -19,9 +19,13 @@ from yearling.cli.chat import chat
 from yearling.cli.consensus import app as consensus_app
 from yearling.cli.console import print_error
 from yearling.cli.conversations import app as conversations_app
+from yearling.cli.corrections.correct import correct
+from yearling.cli.corrections.corrections import app as corrections_app
 from yearling.cli.doctor import doctor
 from yearling.cli.exam import app as exam_app
 from yearling.cli.feedback import app as feedback_app
+from yearling.cli.jobs.commands import app as jobs_app
+from yearling.cli.jobs.cycle import app as cycle_app
 from yearling.cli.lessons import app as lessons_app
 from yearling.cli.model import app as model_app
 from yearling.cli.people import app as people_app
@@ -53,10 +57,12 @@ app.command("doctor")(doctor)
 app.command("backup")(backup)
 app.command("restore")(restore)
 app.command("verify")(verify)
+app.command("correct")(correct)
 app.command("lineage")(lineage)
 app.add_typer(model_app, name="model")
 app.add_typer(people_app, name="people")
 app.add_typer(conversations_app, name="conversations")
+app.add_typer(corrections_app, name="corrections")
 app.add_typer(feedback_app, name="feedback")
 app.add_typer(consensus_app, name="consensus")
 app.add_typer(lessons_app, name="lessons")
@@ -66,6 +72,8 @@ app.add_typer(exam_app, name="exam")
 app.add_typer(release_app, name="release")
 app.add_typer(incident_app, name="incident")
 app.add_typer(audit_app, name="audit")
+app.add_typer(cycle_app, name="cycle")
+app.add_typer(jobs_app, name="jobs")
 app.add_typer(bench_app, name="bench")
 
 

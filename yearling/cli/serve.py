@@ -32,11 +32,13 @@ def serve(
     """Serve the web page and the OpenAI-compatible API until interrupted."""
     from yearling.api import ReleaseService
     from yearling.api import serve as serve_api
+    from yearling.cli.jobs.kinds import register_job_kinds
     from yearling.cli.model import pull_with_progress
     from yearling.inference import EnginePool
     from yearling.models import ModelLibrary
 
     settings = load_settings(host=host, port=port, model=model, data_dir=data_dir)
+    register_job_kinds()
     library = ModelLibrary(settings.models_dir)
     if pull and settings.model not in library.names() and not settings.all_endpoints:
         pull_with_progress(library, settings.model)

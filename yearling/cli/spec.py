@@ -132,7 +132,7 @@ def regrade(
         if len({(run.model, run.model_hash) for run in earlier}) > 1:
             raise BadInput("These runs are of different models.", advice="Regrade the runs of one model at a time.")
         report = regrade_spec_outputs(spec, [output for run in earlier for output in store.spec_runs.list_outputs(run.id)])
-        saved_run = _save_run(store, spec, report, model=earlier[0].model, model_hash=earlier[0].model_hash)
+        saved_run = save_spec_run(store, spec, report, model=earlier[0].model, model_hash=earlier[0].model_hash)
     _print_result(spec, saved_run, report, worst, as_json)
 
 
@@ -147,10 +147,15 @@ async def _run_spec(
             report = await run_spec(
                 subject, spec, store, progress=lambda done, total: status.update(f"{done} of {total} answers"), **options
             )
-            return _save_run(store, spec, report, model=subject.model, model_hash=subject.model_hash), report
+            return save_spec_run(store, spec, report, model=subject.model, model_hash=subject.model_hash), report
 
 
-def _save_run(store: Store, spec: BehaviourSpec, report: SpecReport, *, model: str, model_hash: str) -> SpecRun:
+def save_spec_run(store: Store, spec: BehaviourSpec, report: SpecReport, *, model: str, model_hash: str) -> SpecRun:
+    """Store the report of a run of the spec, unless the same run of its exam is stored already."""
+    exam_run = report.settings.get("exam_run")
+    for saved in store.spec_runs.list(limit=100) if exam_run else ():
+        if saved.settings.get("exam_run") == exam_run:
+            return saved
     return store.spec_runs.add(
         report.outputs,
         model=model,

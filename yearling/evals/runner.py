@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from yearling.clock import now_utc
@@ -24,6 +25,8 @@ BATCH = 256
 FLUSH_S = 0.5
 """Samples wait at most this long for a shared transaction. A kill loses no more than that, and the lost samples are redrawn."""
 
+MAX_RUNS_SEARCHED = 1000
+
 ExamProgress = Callable[[int, int], None]
 """Called with (stored samples, all samples)."""
 
@@ -36,15 +39,21 @@ async def run_exam(
     seed: int = 0,
     concurrency: int | None = None,
     fresh: bool = False,
+    finished_since: datetime | None = None,
     progress: ExamProgress | None = None,
 ) -> ExamRun:
     """Run the exam, resuming an interrupted run of the same exam, subject and seed, and return the finished run.
 
     `concurrency` is the number of concurrent cases, by default as many as leave every answer repeatable
-    (`Subject.max_concurrency`). `fresh` starts a new run in any case.
+    (`Subject.max_concurrency`). `fresh` starts a new run in any case. With `finished_since`, a finished run of the same exam,
+    subject and seed that began at that time or later is returned as it is: what was done before a kill is not done again.
 
     Raises Unavailable when the engine stays unavailable, and whatever the store raises. Samples graded until then stay stored.
     """
+    if finished_since is not None:
+        done = await asyncio.to_thread(_find_finished_run, exam, subject, store, seed, finished_since)
+        if done is not None:
+            return done
     run = None if fresh else await asyncio.to_thread(_find_unfinished_run, exam, subject, store, seed)
     if run is None:
         run = await asyncio.to_thread(_start_run, exam, subject, store, seed)
@@ -60,6 +69,14 @@ async def run_exam(
 
 def _find_unfinished_run(exam: Exam, subject: Subject, store: Store, seed: int) -> ExamRun | None:
     return store.exams.find_unfinished(exam_hash=exam.hash, subject=subject.kind, model_hash=subject.model_hash, seed=seed)
+
+
+def _find_finished_run(exam: Exam, subject: Subject, store: Store, seed: int, since: datetime) -> ExamRun | None:
+    for run in store.exams.list(exam=exam.name, model_hash=subject.model_hash, limit=MAX_RUNS_SEARCHED):
+        is_same = (run.exam_hash, run.subject, run.seed) == (exam.hash, subject.kind, seed)
+        if is_same and run.finished_utc is not None and run.created_utc >= since:
+            return run
+    return None
 
 
 def _start_run(exam: Exam, subject: Subject, store: Store, seed: int) -> ExamRun:

@@ -3,6 +3,19 @@
 from yearling.feedback.act_import import ActImportResult, export_own_acts, import_own_acts
 from yearling.feedback.consensus import ConsensusResult, code_hash, log_hash, run_consensus
 from yearling.feedback.consensus_runs import RecordedConsensusRun, load_latest_run, parse_snapshot, run_and_record
+from yearling.feedback.corrections.acts import (
+    CorrectionPreview,
+    add_correction,
+    add_corrections,
+    change_correction,
+    confirm_correction,
+    delete_all_corrections,
+    delete_correction,
+    preview_corrections,
+)
+from yearling.feedback.corrections.judgements import has_standing_edit
+from yearling.feedback.corrections.team import name_mentions, settle_after_run, settle_proposals
+from yearling.feedback.corrections.verdicts import TeamVerdict, judge_proposal, unpack_reason
 from yearling.feedback.defences import DefenceParameters, draw_jury
 from yearling.feedback.division import Division, DivisionParameters
 from yearling.feedback.event_index import EventIndex
@@ -31,6 +44,7 @@ from yearling.feedback.events import (
     sort_events,
 )
 from yearling.feedback.explain import (
+    REASON_SENTENCES,
     STATUS_TITLES,
     display_status,
     explain_item,
@@ -114,6 +128,7 @@ __all__ = [
     "PEOPLE_ARE_DIVIDED",
     "PREDICTION_FIT",
     "RATING_VALUES",
+    "REASON_SENTENCES",
     "STATUS_RULES",
     "STATUS_TITLES",
     "WRITTEN_ANSWER_KIND",
@@ -123,6 +138,7 @@ __all__ = [
     "ConsensusPair",
     "ConsensusParameters",
     "ConsensusResult",
+    "CorrectionPreview",
     "DefenceParameters",
     "Division",
     "DivisionParameters",
@@ -163,15 +179,22 @@ __all__ = [
     "StatusParameters",
     "StatusRule",
     "TeamProgress",
+    "TeamVerdict",
     "Vouch",
+    "add_correction",
+    "add_corrections",
     "build_rater_report",
     "build_rating_queue",
     "canonical_event_bytes",
     "canonical_utf8_json",
+    "change_correction",
     "choose_slate",
     "close_finished_rounds",
     "code_hash",
+    "confirm_correction",
     "create_round",
+    "delete_all_corrections",
+    "delete_correction",
     "display_status",
     "draw_jury",
     "event_from_dict",
@@ -183,18 +206,22 @@ __all__ = [
     "export_own_acts",
     "find_telling_items",
     "fold_events",
+    "has_standing_edit",
     "import_feedback_file",
     "import_own_acts",
     "is_guess_due",
+    "judge_proposal",
     "judgements_by_pair",
     "list_offers",
     "load_latest_run",
     "log_hash",
+    "name_mentions",
     "offer_answer",
     "pairs_to_judge",
     "parse_file_format",
     "parse_questions_csv",
     "parse_snapshot",
+    "preview_corrections",
     "preview_offer",
     "publication_lines",
     "replay_publication",
@@ -202,8 +229,11 @@ __all__ = [
     "run_and_record",
     "run_consensus",
     "score_guesses",
+    "settle_after_run",
+    "settle_proposals",
     "shows_two_sides",
     "sort_events",
+    "unpack_reason",
     "update_item_result",
     "whole_ratings",
     "withdraw_offer",

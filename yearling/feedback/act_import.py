@@ -233,7 +233,11 @@ class _ActImporter:
 
     def _make_text(self, kind: str, text_id: str, row: Mapping[str, Any]) -> TextRecord:
         max_chars = MAX_NOTE_CHARS if kind == "note" else MAX_EDIT_CHARS
-        return make_authored_text(text_id, kind, row["words"]["text"], max_chars, self._person_id, salt=row.get("salt"))
+        words = row["words"]
+        question = words["messages"][-1]["content"] if words.get("messages") else ""
+        return make_authored_text(
+            text_id, kind, words["text"], max_chars, self._person_id, salt=row.get("salt"), question=question
+        )
 
 
 def _find_own_answers(log: FeedbackLog, person_id: str, acts: list[object], id_map: Mapping[str, str]) -> set[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -72,12 +73,17 @@ class LiveConsensus:
         self._wake = threading.Event()
         self._is_closing = False
         self._worker: threading.Thread | None = None
+        self._listeners: list[Callable[[RecordedConsensusRun], None]] = []
 
     def start(self) -> None:
         """Start a background thread that runs the consensus after new acts. `close` stops it."""
         self._wake.set()
         self._worker = threading.Thread(target=self._run_in_background, name="consensus", daemon=True)
         self._worker.start()
+
+    def on_run(self, listener: Callable[[RecordedConsensusRun], None]) -> None:
+        """Call this after each full run of this process, in the thread of the run."""
+        self._listeners.append(listener)
 
     def close(self) -> None:
         """Stop the background thread after its current run."""
@@ -100,7 +106,9 @@ class LiveConsensus:
             finished = run_and_record(self.log.store, self.log.index, self.parameters, need_fits=need_fits)
             if finished.result is not None:
                 self._install_run(finished)
-            return finished
+        for listener in self._listeners:
+            listener(finished)
+        return finished
 
     @property
     def latest_run(self) -> RecordedConsensusRun:

@@ -40,6 +40,9 @@ MAX_EDIT_CHARS = 200_000
 WRITTEN_ANSWER_KIND = "answer"
 """The kind of the public text of an answer. With a person as its author, that person wrote the answer."""
 
+CORRECTION_TEXT_KIND = "correction"
+"""The kind of the public text of a correction that its person proposes to the team."""
+
 ITEM_ID_PATTERN = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 _TAG_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _ADMIN_ROLES = ("owner", "maintainer")
@@ -123,8 +126,10 @@ class FeedbackLog:
             note = Note(id=note_id, created_utc=created_utc, actor=actor, item=item, note=note_id, text_sha256=text.sha256)
             return self._append(note, text)
 
-    def add_edit(self, person_id: str, item: str, content: str) -> Edit:
+    def add_edit(self, person_id: str, item: str, content: str, *, question: str = "") -> Edit:
         """Suggest a better wording of an answer. The wording is an item that other people judge.
+
+        They see `question` with it, if one is given.
 
         Raises BadInput for an edit of a note or a text that is empty or too long, and NotFound for an unknown item.
         """
@@ -133,7 +138,7 @@ class FeedbackLog:
             if index.is_note(item):
                 raise BadInput("A note cannot be edited.", advice="Retract it and write a new one.", param="item")
             edit_id = new_id()
-            text = make_authored_text(edit_id, "edit", content, MAX_EDIT_CHARS, person_id)
+            text = make_authored_text(edit_id, "edit", content, MAX_EDIT_CHARS, person_id, question=question)
             actor, created_utc = self.pseudonym(person_id), index.next_event_utc()
             edit = Edit(id=edit_id, created_utc=created_utc, actor=actor, item=item, result=edit_id, text_sha256=text.sha256)
             return self._append(edit, text)
@@ -234,13 +239,13 @@ class FeedbackLog:
         return self.pseudonym(person_id)
 
     def is_author(self, person_id: str, item: str) -> bool:
-        """Return whether a person wrote an item: a note, an edit, an answer that they edited before they offered it, or one that
-        they wrote to a question of a round."""
+        """Return whether a person wrote an item: a note, an edit, an answer that they edited before they offered it, a
+        correction that they propose, or an answer that they wrote to a question of a round."""
         author = self.index.author_pseudonym(item)
         if author is not None:
             return author == self.pseudonym(person_id)
         text = self.store.texts.get_many([item]).get(item)
-        if text is not None and text.kind == WRITTEN_ANSWER_KIND:
+        if text is not None and text.kind in (WRITTEN_ANSWER_KIND, CORRECTION_TEXT_KIND):
             return text.person_id == person_id
         return item in self.own_edited_offers(person_id, [item])
 
@@ -325,11 +330,13 @@ def text_ids_of(event: FeedbackEvent) -> tuple[str, ...]:
 
 
 def make_authored_text(
-    text_id: str, kind: str, content: str, max_chars: int, person_id: str, *, salt: str | None = None
+    text_id: str, kind: str, content: str, max_chars: int, person_id: str, *, salt: str | None = None, question: str = ""
 ) -> TextRecord:
-    """Return the text of a note or an edit. Raises BadInput if it is empty or longer than `max_chars`."""
+    """Return the text of a note or an edit, with its question if given. Raises BadInput if it is empty or longer than
+    `max_chars`."""
     if not content.strip():
         raise BadInput("The text is empty.", param="text")
     if len(content) > max_chars:
         raise BadInput(f"The text has {len(content)} characters; at most {max_chars} are allowed.", param="text")
-    return make_text(text_id, kind, {"text": content}, person_id=person_id, salt=salt)
+    shown = {"messages": [{"role": "user", "content": question}], "text": content} if question else {"text": content}
+    return make_text(text_id, kind, shown, person_id=person_id, salt=salt)

@@ -14,7 +14,22 @@ from yearling.store.backup.verify import VerificationCheck, VerificationReport
 from yearling.store.chats.api_conversations import MAX_CONVERSATION_ITEMS, ApiConversation, full_conversation_error
 from yearling.store.chats.attachments import BINARY_MEDIA_TYPE, Attachment, attachments_from_facts, sniff_media_type
 from yearling.store.chats.comparisons import ComparisonRecord, DecidedSamples
-from yearling.store.chats.conversations import MESSAGE_BLOB_KIND, UNCHANGED, DeletedContent
+from yearling.store.chats.conversations import MESSAGE_BLOB_KIND, UNCHANGED, DeletedContent, Unchanged
+from yearling.store.chats.correction_rows import (
+    MAX_CORRECTION_CHARS,
+    MAX_CORRECTIONS_PER_PERSON,
+    MAX_TEAM_CORRECTIONS,
+    AddedCorrection,
+    Correction,
+    CorrectionKind,
+    CorrectionOrigin,
+    CorrectionProposal,
+    CorrectionScope,
+    CorrectionState,
+    CorrectionWording,
+    question_key,
+)
+from yearling.store.chats.corrections import CorrectionStore
 from yearling.store.chats.folders import Folder
 from yearling.store.chats.history import HistoryEntry, HistoryPage
 from yearling.store.chats.memories import Memory
@@ -27,6 +42,7 @@ from yearling.store.learning.event_log import AppendResult, EventEntry, EventLog
 from yearling.store.learning.exams import ExamRun, GradedSample
 from yearling.store.learning.gates import GateRecord
 from yearling.store.learning.guesses import GuessedOutcome, GuessRecord
+from yearling.store.learning.jobs import END_STATES, MAX_JOB_OPTIONS_BYTES, MAX_QUEUED_JOBS, Job, JobState
 from yearling.store.learning.lesson_sets import LessonSetRecord, LessonSource
 from yearling.store.learning.offers import OfferRecord
 from yearling.store.learning.retraction_rules import (
@@ -80,14 +96,20 @@ from yearling.store.writer import SampleWriter
 __all__ = [
     "API_KEY_PREFIX",
     "BINARY_MEDIA_TYPE",
+    "END_STATES",
     "GENESIS_HASH",
     "IMPORT_POLL_INTERVAL_S",
     "INCIDENT_EXAM",
     "IRREVOCABLE_KINDS",
     "MAX_CONVERSATION_ITEMS",
+    "MAX_CORRECTIONS_PER_PERSON",
+    "MAX_CORRECTION_CHARS",
     "MAX_INCIDENT_REASON_CHARS",
+    "MAX_JOB_OPTIONS_BYTES",
     "MAX_OPEN_ROUNDS",
+    "MAX_QUEUED_JOBS",
     "MAX_SESSION_LIFETIME",
+    "MAX_TEAM_CORRECTIONS",
     "MESSAGE_BLOB_KIND",
     "REMOVED",
     "REPLACED_BY_LATER",
@@ -95,6 +117,7 @@ __all__ = [
     "UNCHANGED",
     "WITHDRAWAL_KINDS",
     "ActImporter",
+    "AddedCorrection",
     "ApiConversation",
     "ApiKey",
     "AppendResult",
@@ -108,6 +131,14 @@ __all__ = [
     "ChainVerification",
     "ComparisonRecord",
     "ConsensusRun",
+    "Correction",
+    "CorrectionKind",
+    "CorrectionOrigin",
+    "CorrectionProposal",
+    "CorrectionScope",
+    "CorrectionState",
+    "CorrectionStore",
+    "CorrectionWording",
     "DecidedSamples",
     "DeletedContent",
     "EventEntry",
@@ -125,6 +156,8 @@ __all__ = [
     "IncidentCheck",
     "IncidentState",
     "Invitation",
+    "Job",
+    "JobState",
     "LessonSetRecord",
     "LessonSource",
     "Memory",
@@ -152,6 +185,7 @@ __all__ = [
     "TextRecord",
     "TrainingRunStore",
     "Triage",
+    "Unchanged",
     "VerificationCheck",
     "VerificationReport",
     "attachments_from_facts",
@@ -172,6 +206,7 @@ __all__ = [
     "new_release",
     "new_token",
     "normalise_name",
+    "question_key",
     "rateable_samples",
     "read_audit_rows",
     "release_bytes",

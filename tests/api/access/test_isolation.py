@@ -44,6 +44,7 @@ _TABLES = (
     "offers",
     "texts",
     "memories",
+    "corrections",
     "api_keys",
     "sessions",
     "people",
@@ -62,6 +63,9 @@ class World:
 
     async def call(self, route: Route, headers: dict[str, str], ids: dict[str, str] | None = None) -> httpx.Response:
         ids = self.ids if ids is None else ids
+        if route.file:
+            headers = {**headers, "content-type": "application/octet-stream"}
+            return await self.api.client.request(route.method, route.address(ids), content=route.file, headers=headers)
         body = route.body(ids) if route.body else None
         return await self.api.client.request(route.method, route.address(ids), json=body, headers=headers)
 
@@ -115,6 +119,8 @@ async def create_objects(world: World) -> None:
     await run_turn(world, text=f"Question {MARK}", compare=True, message=ids["answer"])
     ids["comparison"] = comparison_ids(store, world)[0]
     ids["memory"] = (await world.post("/v1/memories", text=f"Likes {MARK}"))["id"]
+    body = {"question": f"Why {MARK}?", "answer": f"So {MARK}"}
+    ids["correction"] = (await world.post("/v1/corrections", **body))["correction"]["id"]
     ids["share"] = (await world.post("/v1/shares", conversation=ids["conversation"]))["id"]
     await world.api.client.patch("/v1/settings", json={"instructions": f"Know {MARK}"}, headers=world.as_ada)
     await import_picture(world)

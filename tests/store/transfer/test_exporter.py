@@ -66,6 +66,7 @@ def test_export_and_import_keep_everything(store: Store, tmp_path: Path) -> None
     with Store.open(make_settings(tmp_path / "other")) as other:
         result = import_file(other, other.people.owner().id, first)
         assert (result.conversations, result.messages, result.samples, result.memories, result.folders) == (1, 4, 5, 1, 1)
+        assert result.corrections == 1
         assert read_rows(export_file(other, other.people.owner().id)) == read_rows(first)
         assert {what: count for (what, _), count in result.skipped.items() if what == "offer"} == {"offer": 2}
         assert [text for text in other.texts.list() if text.kind == "offer"] == []

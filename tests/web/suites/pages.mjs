@@ -6,6 +6,7 @@ const PAGES = (facts) => [
   ['/compare', 'Ask a question that you can judge', '问一个你能判断的问题'],
   ['/notes', 'Is this helpful?', '这有帮助吗？'],
   ['/memory', 'Use memory', '使用记忆'],
+  ['/corrections', 'Nothing corrected yet', '还没有纠正'],
   ['/history', 'Rainy Sunday with two children', 'Rainy Sunday with two children'],
   ['/learning', 'Say which answers are good', '说出哪些回答好'],
   ['/models', 'Get a better model', '获取更好的模型'],

@@ -47,6 +47,42 @@ export const settingsQuery = queryOptions({ queryKey: ['settings'], queryFn: () 
 
 export const memoriesQuery = queryOptions({ queryKey: ['memories'], queryFn: () => api.get('/v1/memories') });
 
+export const correctionsQuery = (whose: 'own' | 'team', search: string) =>
+  infiniteQueryOptions({
+    queryKey: ['corrections', { whose, search }],
+    queryFn: ({ pageParam, signal }) =>
+      api.get('/v1/corrections', {
+        params: { query: { whose, search: search || undefined, after: pageParam ?? undefined, limit: 50 } },
+        signal,
+      }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next,
+  });
+
+export const correctionQuery = (correction_id: string) =>
+  queryOptions({
+    queryKey: ['corrections', 'one', correction_id],
+    queryFn: () => api.get('/v1/corrections/{correction_id}', { params: { path: { correction_id } } }),
+  });
+
+export const correctionHistoryQuery = (correction_id: string) =>
+  queryOptions({
+    queryKey: ['corrections', 'history', correction_id],
+    queryFn: () => api.get('/v1/corrections/{correction_id}/history', { params: { path: { correction_id } } }),
+    staleTime: 0,
+  });
+
+/** What giving a correction would replace, and the names in it. */
+export const correctionCheckQuery = (body: { question: string; answer: string; scope: 'me' | 'team' }) =>
+  queryOptions({ queryKey: ['corrections', 'check', body], queryFn: () => api.post('/v1/corrections/check', { body }), retry: false });
+
+/** How many proposals to the team wait for the person's judgement. */
+export const correctionsToJudgeQuery = queryOptions({
+  queryKey: ['corrections', 'to-judge'],
+  queryFn: async () => (await api.get('/v1/corrections', { params: { query: { limit: 1 } } })).to_judge,
+  staleTime: MINUTES_1,
+});
+
 export const foldersQuery = queryOptions({ queryKey: ['folders'], queryFn: () => api.get('/v1/folders') });
 
 export const sharesQuery = queryOptions({ queryKey: ['shares'], queryFn: () => api.get('/v1/shares') });

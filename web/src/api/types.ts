@@ -3,6 +3,12 @@ import type { components, paths } from './schema';
 
 type Schemas = components['schemas'];
 
+export type Correction = Schemas['CorrectionView'];
+export type CorrectionChange = Schemas['CorrectionChange'];
+export type CorrectionFileReport = Schemas['CorrectionFileReport'];
+export type CorrectionOffer = Schemas['CorrectionOfferView'];
+export type CorrectionRequest = Schemas['CorrectionRequest'];
+export type UsedCorrection = Schemas['UsedCorrectionView'];
 export type Message = Schemas['MessageView'];
 export type Turn = Schemas['TurnView'];
 export type TurnEvent = Schemas['TurnEventView'];

@@ -1,4 +1,5 @@
 /** All strings of the page, as [English, Chinese]. */
+import { CORRECTIONS } from './strings-corrections';
 import { EXPLANATIONS } from './strings-explanations';
 import { LEARNING } from './strings-learning';
 import { OFFERS } from './strings-offers';
@@ -266,6 +267,7 @@ const CHAT = {
 
 const LOADED = {
   ...CHAT,
+  ...CORRECTIONS,
   ...EXPLANATIONS,
   ...LEARNING,
   ...OFFERS,

@@ -74,8 +74,8 @@ async def import_conversations(request: Request) -> JsonResponse:
     responses={200: {"description": "A zip with all data of the caller.", "content": {"application/zip": _FILE}}},
 )
 async def export_everything(request: Request) -> Response:
-    """Export all data of the caller: conversations with their trees, samples, folders, comparisons, memories, settings, share
-    links, judgements with their texts, and files. A Yearling can import the zip."""
+    """Export all data of the caller: conversations with their trees, samples, folders, comparisons, memories, corrections,
+    settings, share links, judgements with their texts, and files. A Yearling can import the zip."""
     services, person = get_services(request), current_person(request)
     with ExitStack() as stack:
         file = stack.enter_context(tempfile.TemporaryFile())

@@ -35,6 +35,8 @@ class ConversationImportReport(ResponseModel):
     """Number of imported folders."""
     memories: int
     """Number of imported memories."""
+    corrections: int
+    """Number of imported corrections. What was the team's comes as the caller's own."""
     judgements: int
     """Number of judgements that were added to the feedback log. Those that the log had already are not counted."""
     shares: int

@@ -15,7 +15,10 @@ from yearling.errors import BadInput
 from yearling.feedback import ActImportResult, FeedbackLog, export_own_acts, import_own_acts
 from yearling.store import DeletedContent, PersonImportResult, export_person_data, import_person_data
 
-_COUNTS = ("conversations", "messages", "samples", "folders", "memories", "judgements", "shares", "blobs", "known", "updated")
+_COUNTS = (
+    *("conversations", "messages", "samples", "folders", "memories", "corrections", "judgements", "shares", "blobs"),
+    *("known", "updated"),
+)
 """Counts of an import that the report repeats."""
 
 

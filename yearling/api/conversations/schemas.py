@@ -147,6 +147,34 @@ class AttachmentView(ResponseModel):
     """URL path of the file on this server."""
 
 
+class UsedCorrectionView(ResponseModel):
+    """An entry of corrections memory that an answer used."""
+
+    id: str
+    """ID of the entry."""
+    kind: Literal["correction", "reminder", "lesson"]
+    """The model is shown corrections and lessons. Reminders are shown to the person only, beside the answer."""
+    question: str
+    """The question that was corrected, or the occasion, as it stood then."""
+    reminder: str | None = None
+    """What to remind the person of. Absent unless it is a reminder."""
+    created_utc: str
+    """When the correction was given, ISO 8601 in UTC."""
+    own: bool
+    """Whether the caller gave it; otherwise it is the team's."""
+
+
+class CorrectionOfferView(ResponseModel):
+    """An entry that a message offers to corrections memory, and the person may confirm."""
+
+    kind: Literal["correction", "reminder", "lesson"]
+    """`correction`: the right answer; `reminder`: what to be reminded of, and when; `lesson`: how something ended."""
+    question: str
+    """The question that was answered wrongly, the occasion of a reminder, or what the lesson is about."""
+    answer: str
+    """The right answer, what to be reminded of, or the lesson, in the person's words."""
+
+
 class MessageView(ResponseModel):
     """A message. `model`, `sample` and `finish_reason` are null while a comparison waits for a choice."""
 
@@ -178,6 +206,10 @@ class MessageView(ResponseModel):
     """Answer mode, as `name@version`; null if unknown."""
     memories: list[str]
     """IDs of the memories that the model was given."""
+    corrections: list[UsedCorrectionView]
+    """The entries of corrections memory that bore on the question."""
+    correction_offer: CorrectionOfferView | None
+    """Set for a message that offers an entry to corrections memory, such as a correction of the answer before it."""
     attachments: list[AttachmentView]
     """Files of an imported message."""
     comparison: str | None
@@ -224,6 +256,10 @@ class TurnView(ResponseModel):
     """Answer mode, as `name@version`."""
     memories: list[str]
     """IDs of the memories that the model was given."""
+    corrections: list[UsedCorrectionView]
+    """The entries of corrections memory that bear on the question."""
+    correction_offer: CorrectionOfferView | None
+    """Set if the question offers an entry to corrections memory, such as a correction of the answer before it."""
     left_out: int
     """Number of messages at the start of the branch that did not fit into the model's context."""
     events: int

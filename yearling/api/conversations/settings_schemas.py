@@ -68,6 +68,8 @@ class PersonalSettings(ResponseModel):
     """Language of answers, such as `de` or `pt-BR`; `auto` is the language of the question."""
     memory: bool
     """Whether the assistant learns and uses memories."""
+    corrections: bool
+    """Whether what was corrected acts on the person's answers."""
     comparisons: bool
     """Whether the server may offer two answers to choose from."""
     pin_champion: bool
@@ -89,6 +91,8 @@ class SettingsChange(StrictModel):
     """Language of answers, such as `de` or `pt-BR`; `auto` is the language of the question."""
     memory: bool | None = None
     """Whether the assistant learns and uses memories."""
+    corrections: bool | None = None
+    """Whether what was corrected acts on the person's answers."""
     comparisons: bool | None = None
     """Whether the server may offer two answers to choose from."""
     pin_champion: bool | None = None

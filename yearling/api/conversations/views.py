@@ -6,6 +6,7 @@ While a comparison waits for a choice, no view reveals which model gave which an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import structlog
@@ -14,7 +15,7 @@ from yearling.api.feedback.views import own_ratings
 from yearling.api.http.errors import to_api_error
 from yearling.api.http.json_response import JsonObject
 from yearling.api.http.times import format_utc
-from yearling.chat import LiveTurn, conversation_model
+from yearling.chat import LiveTurn, conversation_model, correction_fact
 from yearling.feedback import LiveConsensus
 from yearling.records import Message
 from yearling.store import (
@@ -117,6 +118,8 @@ def message_view(
         "hidden": bool(facts.get("hidden")),
         "mode": facts.get("mode"),
         "memories": facts.get("memories", []),
+        "corrections": facts.get("corrections", []),
+        "correction_offer": facts.get("correction_offer"),
         "attachments": [_attachment_view(message, attachment) for attachment in attachments_from_facts(facts)],
         "comparison": facts.get("comparison"),
         "edit_of": facts.get("edit_of"),
@@ -175,6 +178,8 @@ def turn_view(live: LiveTurn) -> JsonObject:
         "comparison": live.comparison_id,
         "mode": live.mode,
         "memories": list(live.memory_ids),
+        "corrections": [correction_fact(correction) for correction in live.corrections],
+        "correction_offer": None if live.correction_offer is None else asdict(live.correction_offer),
         "left_out": live.num_omitted_messages,
         "events": live.last_event_number,
     }

@@ -19,7 +19,16 @@ from yearling.api.openai.generation import logprob_json, system_fingerprint, usa
 from yearling.api.openai.schemas import JsonObjectFormat
 from yearling.api.openai.turn_execution import AnswerMeter, encode_completion, run_to_completion, stream_response
 from yearling.api.services import get_services
-from yearling.chat import ChoiceAnswer, PreparedTurn, TokenText, TokenUsage, TurnEvent, TurnRequest, total_token_usage
+from yearling.chat import (
+    ChoiceAnswer,
+    PreparedTurn,
+    TokenText,
+    TokenUsage,
+    TurnEvent,
+    TurnRequest,
+    correction_fact,
+    total_token_usage,
+)
 
 router = ApiRouter(dependencies=[require_role("member")])
 
@@ -42,19 +51,22 @@ async def create_chat_completion(request: Request, body: JsonBody[schemas.ChatCo
         "model": turn.served.name,
         "system_fingerprint": system_fingerprint(turn.served),
     }
+    used: JsonObject = {"corrections": list(map(correction_fact, turn.corrections))} if turn.corrections else {}
     meter = AnswerMeter(services, request)
     reservation = services.admission.reserve(turn)
     if not body.stream:
         answer = await run_to_completion(request, reservation, turn.answer())
         meter.record_usage(answer.usage)
         choices = [_choice_json(choice, logprobs=turn.request.logprobs) for choice in answer.choices]
-        return JsonResponse({**head, "object": "chat.completion", "choices": choices, "usage": usage_json(answer.usage)})
+        return JsonResponse({**head, **used, "object": "chat.completion", "choices": choices, "usage": usage_json(answer.usage)})
     head["object"] = "chat.completion.chunk"
     usages: list[TokenUsage] = []
 
     def encode(events: AsyncGenerator[TurnEvent, None]) -> AsyncGenerator[bytes, None]:
         deltas = _chunk_choices(events, turn, meter, usages)
-        return encode_completion(deltas, head, meter, lambda: total_token_usage(usages), include_usage=include_usage)
+        return encode_completion(
+            deltas, head, meter, lambda: total_token_usage(usages), include_usage=include_usage, first_fields=used
+        )
 
     return await stream_response(request, reservation, turn.stream(), encode)
 
@@ -80,6 +92,7 @@ def to_turn_request(body: schemas.ChatCompletionRequest, request_id: str) -> Tur
         parallel_tool_calls=body.parallel_tool_calls is not False,
         effort=body.reasoning_effort,
         store=body.store is not False,
+        corrections=body.corrections is not False,
     )
 
 

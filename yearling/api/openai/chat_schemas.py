@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from yearling.api.conversations.schemas import UsedCorrectionView
 from yearling.api.http.schemas import ResponseModel, StrictModel
 from yearling.api.openai.generation import CompletionUsage, ContentLogprob, SampledRequest
 from yearling.api.openai.schemas import (
@@ -210,7 +211,7 @@ _UNSUPPORTED_CHAT_FIELDS = ("audio", "function_call", "functions", "modalities",
 
 
 class ChatCompletionRequest(SampledRequest):
-    """Body of `POST /v1/chat/completions`. `top_k` and `min_p` extend OpenAI's API."""
+    """Body of `POST /v1/chat/completions`. `top_k`, `min_p` and `corrections` extend OpenAI's API."""
 
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
     """The conversation, oldest message first."""
@@ -236,6 +237,8 @@ class ChatCompletionRequest(SampledRequest):
     """`false` stores nothing of the answer, which cannot be rated later. Default: the setting `retention` decides."""
     reasoning_effort: ReasoningEffort | None = None
     """How much the model reasons before it answers. Default: the model decides."""
+    corrections: bool | None = None
+    """`false` keeps what people corrected out of the answer. Default: true."""
 
     @model_validator(mode="before")
     @classmethod
@@ -324,6 +327,8 @@ class ChatCompletion(ResponseModel):
     """Token counts."""
     system_fingerprint: str | None
     """Changes when the model's weights change."""
+    corrections: list[UsedCorrectionView] | None = None
+    """The entries of corrections memory that bore on the question. Absent if there were none."""
 
 
 class ToolCallDelta(ResponseModel):
@@ -382,3 +387,5 @@ class ChatCompletionChunk(ResponseModel):
     """Token counts in the last chunk if `include_usage` is set; null before."""
     system_fingerprint: str | None
     """Changes when the model's weights change."""
+    corrections: list[UsedCorrectionView] | None = None
+    """The entries of corrections memory that bear on the question, in the first chunk. Absent if there are none."""

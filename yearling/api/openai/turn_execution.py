@@ -96,16 +96,20 @@ async def encode_completion(
     total_usage: Callable[[], TokenUsage],
     *,
     include_usage: bool,
+    first_fields: JsonObject | None = None,
 ) -> AsyncGenerator[bytes, None]:
     """A streamed completion: a chunk for each of `choices`, one with the usage if it is included, and `[DONE]`.
 
-    After an error, the error event is the last, without `[DONE]`. `total_usage` is called once all choices have passed.
+    The first chunk has the `first_fields` too. After an error, the error event is the last, without `[DONE]`. `total_usage` is
+    called once all choices have passed.
     """
     common = {**head, "usage": None} if include_usage else head
     try:
         async with aclosing(choices):
+            extra = first_fields or {}
             async for choice in choices:
-                yield format_event({**common, "choices": [choice]})
+                yield format_event({**common, **extra, "choices": [choice]})
+                extra = {}
         usage = total_usage()
         meter.record_usage(usage)
         if include_usage:

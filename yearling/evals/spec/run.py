@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from yearling.chat import DEFAULT_SAMPLING, BehaviourSpec, SpecCase
@@ -92,11 +93,14 @@ async def run_spec(
     max_tokens: int = DEFAULT_MAX_TOKENS,
     parallel: int | None = None,
     fresh: bool = False,
+    finished_since: datetime | None = None,
     progress: ExamProgress | None = None,
 ) -> SpecReport:
-    """Run the spec on a subject, resuming an interrupted run, and triage the answers. Raises what `run_exam` raises."""
+    """Run the spec on a subject, resuming an interrupted run, and triage the answers. Options and errors as `run_exam`."""
     exam = build_spec_exam(spec, clauses=clauses, samples=samples, max_tokens=max_tokens)
-    run = await run_exam(exam, subject, store, concurrency=parallel, fresh=fresh, progress=progress)
+    run = await run_exam(
+        exam, subject, store, concurrency=parallel, fresh=fresh, finished_since=finished_since, progress=progress
+    )
     answers = [_answer_from_sample(sample) for sample in store.exams.list_samples(run.id)]
     settings = {"clauses": list(clauses), "samples": samples, "max_tokens": max_tokens, "exam_run": run.id}
     return _report(spec, answers, settings)

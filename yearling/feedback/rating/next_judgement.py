@@ -41,7 +41,7 @@ from yearling.store import TextRecord
 GUESS_EVERY = 8
 """Of so many judgements one is followed by the question what most others will prefer."""
 
-_NEW_TEXT_KINDS = ("offer", "edit", "note")
+_NEW_TEXT_KINDS = ("correction", "offer", "edit", "note")
 """Kinds of texts that are offered before anybody has judged them, the most useful kind first."""
 
 _QUICK_RANKING_S = 0.02

@@ -12,6 +12,7 @@ from yearling.errors import Conflict, NotFound
 from yearling.records import Person, PersonRole
 from yearling.store.accounts.names import name_keys, validate_name
 from yearling.store.audit import append_audit_entry
+from yearling.store.chats.correction_rows import CORRECTION_TABLES
 from yearling.store.database.database import Database
 from yearling.store.database.learning_schema import offers
 from yearling.store.database.schema import TableRow, api_keys, identities, invitations, passwords, people, sessions
@@ -123,7 +124,7 @@ class PersonStore:
             withdraw_offers(connection, offers.c.person_id == person_id, actor=actor)
             connection.execute(people.delete().where(people.c.id == person_id))
             append_audit_entry(connection, actor, "person.delete", person_id)
-        self._database.scrub("people", "conversations", "messages", "samples", "texts")
+        self._database.scrub("people", "conversations", "messages", "samples", "texts", *CORRECTION_TABLES)
 
     def require_deletable(self, person_id: str) -> None:
         """Check that a person can be deleted. Raises as `delete`."""

@@ -11,12 +11,13 @@ from sqlalchemy.engine import Connection
 from yearling.errors import UserError
 from yearling.store.audit import verify_audit_chain
 from yearling.store.blobs import BlobStore
+from yearling.store.chats.correction_rows import find_correction_fault
 from yearling.store.chats.samples import find_length_mismatch
 from yearling.store.database.database import Database
 from yearling.store.database.learning_schema import texts
 from yearling.store.database.migrate import read_schema_version
 from yearling.store.database.packing import unpack_ids, unpack_logprobs
-from yearling.store.database.schema import SCHEMA_VERSION, metadata, samples
+from yearling.store.database.schema import SCHEMA_VERSION, corrections, metadata, samples
 from yearling.store.hash_chain import ChainVerification
 from yearling.store.learning.event_log import verify_event_chain
 from yearling.store.learning.texts import find_text_fault
@@ -66,6 +67,7 @@ def verify_store(database: Database, blobs: BlobStore | None) -> VerificationRep
             database, lambda connection: _check_chain("event log", verify_event_chain(connection))
         ),
         "texts": lambda: _check_in_transaction(database, _check_texts),
+        "corrections": lambda: _check_in_transaction(database, _check_corrections),
         "samples": lambda: _check_in_transaction(database, _check_samples),
     }
     if blobs is not None:
@@ -145,6 +147,15 @@ def _check_texts(connection: Connection) -> VerificationCheck:
         if fault := find_text_fault(row):
             faults.append(fault)
     return _make_check("texts", count, faults)
+
+
+def _check_corrections(connection: Connection) -> VerificationCheck:
+    faults, count = [], 0
+    for row in connection.execution_options(yield_per=500).execute(sa.select(corrections)):
+        count += 1
+        if fault := find_correction_fault(row):
+            faults.append(fault)
+    return _make_check("corrections", count, faults)
 
 
 def _check_samples(connection: Connection) -> VerificationCheck:

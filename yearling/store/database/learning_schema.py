@@ -1,4 +1,4 @@
-"""Tables of feedback and learning: the event log, texts, offers, rounds, consensus runs, spec and exam runs, gates.
+"""Tables of feedback and learning: the event log, texts, offers, rounds, consensus runs, spec and exam runs, gates, jobs.
 
 The conventions are those of `schema`, which also holds the version of the whole schema.
 """
@@ -220,4 +220,32 @@ gates = sa.Table(
     sa.Column("challenger", ExactText, nullable=False),
     sa.Column("decision", sa.String(16), nullable=False),
     sa.Column("body", sa.Text, nullable=False),
+)
+
+# `machine` is empty until a machine takes the job: what a job makes lies in that machine's data folder.
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("kind", sa.String(64), nullable=False),
+    sa.Column("options", sa.Text, nullable=False),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="SET NULL"), index=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", ExactText, nullable=False),
+    sa.Column("machine", ID, nullable=False),
+    sa.Column("fraction", sa.Double, nullable=False),
+    sa.Column("progress", ExactText, nullable=False),
+    sa.Column("remaining_s", sa.Double),
+    sa.Column("result", sa.Text, nullable=False),
+    sa.Column("error", ExactText, nullable=False),
+    sa.Column("cpu_s", sa.Double, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("crashes", sa.Integer, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("not_before_utc", UtcDateTime),
+    sa.Column("started_utc", UtcDateTime),
+    sa.Column("updated_utc", UtcDateTime),
+    sa.Column("ended_utc", UtcDateTime),
+    sa.Column("cancel_utc", UtcDateTime),
+    sa.Index(None, "state", "id"),
 )

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Row
 
 from yearling.store.database.column_types import ExactText, UtcDateTime
 
-SCHEMA_VERSION = "0017"
+SCHEMA_VERSION = "0019"
 """The number of the newest migration. It is repeated here so that an ordinary start need not load Alembic; a test compares."""
 
 VERSION_TABLE = "yearling_schema"
@@ -191,6 +191,53 @@ memories = sa.Table(
     sa.Column("created_utc", UtcDateTime, nullable=False),
     sa.Column("updated_utc", UtcDateTime, nullable=False),
     sa.Index(None, "person_id", "id"),
+)
+
+# `question_key` finds entries with the same question. `revision` is a random number, new at every change.
+corrections = sa.Table(
+    "corrections",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("question", ExactText, nullable=False),
+    sa.Column("answer", ExactText, nullable=False),
+    sa.Column("scope", sa.String(16), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("origin", sa.String(16), nullable=False),
+    sa.Column("message_id", ID, sa.ForeignKey("messages.id", ondelete="SET NULL"), index=True),
+    sa.Column("event_id", sa.String(64)),
+    sa.Column("source", ExactText, nullable=False),
+    sa.Column("item", sa.String(200), index=True),
+    sa.Column("reason", ExactText, nullable=False),
+    sa.Column("question_key", HASH, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("updated_utc", UtcDateTime, nullable=False),
+    sa.Index(None, "person_id", "id"),
+    sa.Index("ix_corrections_person_id_question_key", "person_id", "question_key"),
+    sa.Index("ix_corrections_scope_state_id", "scope", "state", "id"),
+)
+
+# A wording has the id of the entry that a later entry replaced, else one of its own.
+correction_wordings = sa.Table(
+    "correction_wordings",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("correction_id", ID, sa.ForeignKey("corrections.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("question", ExactText, nullable=False),
+    sa.Column("answer", ExactText, nullable=False),
+    sa.Column("replaced_utc", UtcDateTime, nullable=False),
+    sa.Index("ix_correction_wordings_correction_id_replaced_utc", "correction_id", "replaced_utc"),
+)
+
+correction_vectors = sa.Table(
+    "correction_vectors",
+    metadata,
+    sa.Column("correction_id", ID, sa.ForeignKey("corrections.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("model_hash", HASH, primary_key=True),
+    sa.Column("vector", sa.LargeBinary, nullable=False),
 )
 
 modes = sa.Table(

@@ -43,6 +43,7 @@ def export_person_data(
         writer.write_lines("shares", (_json_values(record_values(record)) for record in store.shares.list(person_id)))
         writer.write_lines("offers", _iter_offers(store, person_id))
         writer.write_lines("memories", (_json_values(record_values(record)) for record in store.memories.list(person_id)))
+        writer.write_lines("corrections", (_json_values(row) for row in _iter_corrections(store, person_id)))
         writer.write_lines("guesses", (_json_values(record_values(record)) for record in store.guesses.list(person_id)))
         writer.write_lines("api_conversations", (_json_values(row) for row in store.api_conversations.export(person_id)))
         writer.write_lines("rounds", _iter_rounds(store, person_id))
@@ -113,6 +114,11 @@ def _iter_offers(store: Store, person_id: str) -> Iterator[dict[str, Any]]:
     for record in records:
         text = texts.get(record.id)
         yield _json_values(record_values(record)) | ({"words": text.content, "salt": text.salt} if text else {})
+
+
+def _iter_corrections(store: Store, person_id: str) -> Iterator[dict[str, Any]]:
+    for row in store.corrections.export(person_id):
+        yield row | {"wordings": [_json_values(wording) for wording in row["wordings"]]}
 
 
 def _iter_rounds(store: Store, person_id: str) -> Iterator[dict[str, Any]]:

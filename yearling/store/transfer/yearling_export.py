@@ -27,7 +27,7 @@ from yearling.store.chats.comparisons import ComparisonRecord
 from yearling.store.chats.samples import sampling_from_json
 from yearling.store.database.column_types import parse_time
 from yearling.store.database.learning_schema import offers
-from yearling.store.database.schema import api_conversations, comparisons, conversations, samples
+from yearling.store.database.schema import api_conversations, comparisons, conversations, corrections, samples
 from yearling.store.store import Store
 from yearling.store.transfer.exporter import EXPORT_FORMAT, EXPORT_FORMAT_VERSION, EXPORT_MANIFEST_MEMBER
 from yearling.store.transfer.json_records import MAX_DURATION_S
@@ -74,6 +74,7 @@ class PersonImportResult:
     samples: int = 0
     folders: int = 0
     memories: int = 0
+    corrections: int = 0
     judgements: int = 0
     shares: int = 0
     blobs: int = 0
@@ -138,6 +139,7 @@ class YearlingImporter:
                 self._import_conversation(row)
             self._import_each("comparisons", self._import_comparison)
             self._import_each("memories", self._import_memory)
+            self._import_each("corrections", self._import_correction)
             self._import_each("guesses", self._import_guess)
             self._import_each(
                 "settings", lambda row: self._store.personal_settings.update(self._person_id, self._settings_validator(row))
@@ -320,6 +322,15 @@ class YearlingImporter:
         values = {**row, "message_id": self._id_map.get(row["message_id"] or "", row["message_id"])}
         if self._store.memories.insert_exported(self._person_id, {**values, "id": self._available_id("memories", row["id"])}):
             self._result.memories += 1
+
+    def _import_correction(self, row: dict[str, Any]) -> None:
+        if self._owner_of(corrections, row["id"]) == self._person_id:
+            return
+        values = {**row, "message_id": self._id_map.get(row["message_id"] or "", row["message_id"])}
+        if self._store.corrections.insert_exported(
+            self._person_id, {**values, "id": self._available_id("corrections", row["id"])}
+        ):
+            self._result.corrections += 1
 
     def _import_guess(self, row: dict[str, Any]) -> None:
         self._store.guesses.insert_exported(self._person_id, {**row, "id": self._available_id("guesses", row["id"])})

@@ -8,6 +8,7 @@ import {
   RefreshCw,
   Share2,
   ShieldAlert,
+  SpellCheck,
   Sparkles,
   StickyNote,
   ThumbsDown,
@@ -28,6 +29,7 @@ import type { MessageProps } from './message-props';
 import { useModeName } from './modes';
 import { ShareDialog } from './share-dialog';
 
+const CorrectDialog = lazy(() => import('../corrections/correct-dialog').then((all) => ({ default: all.CorrectDialog })));
 const NoteDialog = lazy(() => import('./message-dialogs').then((all) => ({ default: all.NoteDialog })));
 const DetailsDialog = lazy(() => import('./message-dialogs').then((all) => ({ default: all.DetailsDialog })));
 const UsedMemoriesDialog = lazy(() => import('./message-dialogs').then((all) => ({ default: all.UsedMemoriesDialog })));
@@ -36,10 +38,11 @@ const WithdrawOfferDialog = lazy(() => import('./offer-dialog').then((all) => ({
 const IncidentDialog = lazy(() => import('../releases/incident-dialog'));
 const DeleteMessageDialog = lazy(() => import('./message-dialogs').then((all) => ({ default: all.DeleteMessageDialog })));
 
-type OpenDialog = 'note' | 'details' | 'memories' | 'delete' | 'share' | 'offer' | 'withdraw' | 'incident' | null;
+type OpenDialog = 'correct' | 'note' | 'details' | 'memories' | 'delete' | 'share' | 'offer' | 'withdraw' | 'incident' | null;
 
 export function AnswerActions({
   chat,
+  item,
   message,
   text,
   siblings,
@@ -53,6 +56,7 @@ export function AnswerActions({
   const [dialog, setDialog] = useState<OpenDialog>(null);
   const [showTags, setShowTags] = useState(false);
   const close = () => setDialog(null);
+  const question = chat.state.get().tree.get(item.messages[0]!.parent)?.text ?? '';
   const value = message.rating?.value;
   const mode = useModeName(message.mode);
   // Others rate whole answers only: not one that was cut off, nor the rest of one.
@@ -105,6 +109,15 @@ export function AnswerActions({
             />
           </>
         )}
+        {!temporary && (
+          <IconButton
+            icon={SpellCheck}
+            label={t('corrections.fix')}
+            size={16}
+            disabled={running}
+            onClick={() => setDialog('correct')}
+          />
+        )}
         {!temporary && <IconButton icon={PencilLine} label={t('chat.editAnswer')} size={16} disabled={running} onClick={onEdit} />}
         <IconButton
           icon={RefreshCw}
@@ -149,6 +162,7 @@ export function AnswerActions({
         </div>
       )}
       <Suspense fallback={null}>
+        {dialog === 'correct' && <CorrectDialog message={message} question={question} text={text} onClose={close} />}
         {dialog === 'note' && <NoteDialog item={message.sample!} answer={text} onClose={close} />}
         {dialog === 'details' && <DetailsDialog message={message} onClose={close} />}
         {dialog === 'memories' && <UsedMemoriesDialog ids={message.memories} onClose={close} />}

@@ -309,7 +309,7 @@ export function placeholderMessage(
   id: string,
   parent: string | null,
   role: Message['role'],
-  turn: Pick<Turn, 'created_utc' | 'mode' | 'memories' | 'comparison'>,
+  turn: Pick<Turn, 'created_utc' | 'mode' | 'memories' | 'corrections' | 'correction_offer' | 'comparison'>,
   text = '',
 ): Message {
   return {
@@ -326,6 +326,8 @@ export function placeholderMessage(
     continues: false,
     mode: role === 'assistant' ? turn.mode : null,
     memories: role === 'assistant' ? turn.memories : [],
+    corrections: role === 'assistant' ? turn.corrections : [],
+    correction_offer: role === 'user' ? turn.correction_offer : null,
     attachments: [],
     comparison: role === 'assistant' ? turn.comparison : null,
     edit_of: null,

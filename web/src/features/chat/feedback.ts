@@ -4,6 +4,7 @@ import { queryClient } from '../../api/queries';
 import type { Message } from '../../api/types';
 import { t } from '../../i18n';
 import { toast, toastError } from '../../ui/toast';
+import { giveCorrection } from '../corrections/corrections';
 import type { Chat } from './chat';
 
 export const UP_TAGS = [
@@ -49,8 +50,17 @@ export function retractFeedback(event_id: string) {
   return api.delete('/v1/feedback/events/{event_id}', { params: { path: { event_id } } });
 }
 
-/** Adds an edit of an answer as a sibling branch, and shows it. */
-export async function submitEdit(chat: Chat, message: Message, text: string): Promise<void> {
+const PLAIN_QUESTION_CHARS = 200;
+const PLAIN_ANSWER_CHARS = 300;
+
+/** Whether an edit says what is right, rather than how to say it: a short answer to a short question. */
+export function isPlainCorrection(question: string, answer: string): boolean {
+  const asked = question.trim();
+  return asked !== '' && asked.length <= PLAIN_QUESTION_CHARS && !asked.includes('\n') && answer.trim().length <= PLAIN_ANSWER_CHARS;
+}
+
+/** Adds an edit of an answer as a sibling branch, and shows it. With its question, it is remembered as a correction as well. */
+export async function submitEdit(chat: Chat, message: Message, text: string, question: string | null): Promise<void> {
   try {
     const created = await api.post('/v1/chats/{conversation_id}/messages/{message_id}/edit', {
       params: { path: { conversation_id: chat.id!, message_id: message.id } },
@@ -59,6 +69,20 @@ export async function submitEdit(chat: Chat, message: Message, text: string): Pr
     chat.putMessage(created.message);
     await chat.showBranch(created.message.id);
     const { event } = created;
+    if (question !== null) {
+      await giveCorrection({
+        question: question.trim(),
+        answer: text.trim(),
+        kind: 'correction',
+        scope: 'me',
+        origin: 'edit',
+        message: message.id,
+        event,
+        record_edit: false,
+        suggested: false,
+      });
+      return;
+    }
     toast(
       t('rating.edited'),
       event

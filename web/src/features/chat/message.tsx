@@ -9,10 +9,12 @@ import { Button, IconButton } from '../../ui/button';
 import { EditBox } from '../../ui/edit-box';
 import { ErrorMessage } from '../../ui/error-message';
 import { copyWithToast } from '../../ui/toast';
+import { OfferCard, UsedCorrections } from '../corrections/chat-corrections';
+import { MOST_CHARS } from '../corrections/corrections';
 import { AnswerActions } from './answer-actions';
 import { focusComposer } from './composer';
 import { Branches } from './branches';
-import { submitEdit, retractEdit } from './feedback';
+import { isPlainCorrection, submitEdit, retractEdit } from './feedback';
 import type { MessageProps } from './message-props';
 import { MessageText } from './message-text';
 import { useStreaming } from './use-streaming';
@@ -86,6 +88,13 @@ function Question({
               </>
             )}
           </div>
+          {message.correction_offer && !running && (
+            <OfferCard
+              message={message}
+              offer={message.correction_offer}
+              corrected={chat.state.get().tree.get(message.parent)?.id ?? null}
+            />
+          )}
           {isLast && !running && (
             <p className="row small muted unanswered">
               {t('chat.unanswered')}
@@ -178,6 +187,7 @@ function Answer(props: MessageProps) {
               )}
             </p>
           )}
+          <UsedCorrections used={last.corrections} />
           {settled ? (
             <AnswerActions {...props} message={last} text={text} onEdit={() => setEditing(true)} />
           ) : (
@@ -201,11 +211,20 @@ function Reasoning({ text, open }: { text: string; open: boolean }) {
   );
 }
 
-function EditAnswer({ chat, message, text, onDone }: MessageProps & { message: Message; text: string; onDone: () => void }) {
+function EditAnswer({ chat, item, message, text, onDone }: MessageProps & { message: Message; text: string; onDone: () => void }) {
   const t = useTranslation();
+  const question = chat.state.get().tree.get(item.messages[0]!.parent)?.text ?? '';
+  const [remembers, setRemembers] = useState(() => isPlainCorrection(question, text));
+  const canRemember = question.trim() !== '' && question.trim().length <= MOST_CHARS;
   return (
     <div className="stack tight">
       <p className="small muted">{t('chat.editAnswerHint')}</p>
+      {canRemember && (
+        <label className="row nowrap small">
+          <input type="checkbox" checked={remembers} onChange={(event) => setRemembers(event.target.checked)} />
+          {t('corrections.alsoRemember')}
+        </label>
+      )}
       <EditBox
         label={t('chat.editAnswer')}
         text={text}
@@ -214,7 +233,7 @@ function EditAnswer({ chat, message, text, onDone }: MessageProps & { message: M
         action={t('chat.editAnswerSave')}
         onCancel={onDone}
         onSave={async (edited) => {
-          await submitEdit(chat, message, edited);
+          await submitEdit(chat, message, edited, canRemember && remembers && edited.length <= MOST_CHARS ? question : null);
           onDone();
         }}
       />

@@ -18,7 +18,7 @@ export class TemporaryChat extends Chat {
   override async send(text: string, parent: string | null, options: AnswerOptions): Promise<void> {
     const question = `question-${++count}`;
     const before = parent ? this.state.get().tree.path(parent) : [];
-    const now = { created_utc: new Date().toISOString(), mode: '', memories: [], comparison: null };
+    const now = { created_utc: new Date().toISOString(), mode: '', memories: [], corrections: [], correction_offer: null, comparison: null };
     const message = placeholderMessage(question, parent, 'user', now, text);
     await this.ask([...before, message], options, () => this.putMessage(message));
   }

@@ -1,6 +1,6 @@
 /** Teach: every way to say which answers are good, and how far it is to the next training. */
 import { useQuery } from '@tanstack/react-query';
-import { ChevronRight, Columns2, ListChecks, type LucideIcon, StickyNote, ThumbsUp } from 'lucide-react';
+import { ChevronRight, Columns2, ListChecks, type LucideIcon, SpellCheck, StickyNote, ThumbsUp } from 'lucide-react';
 import { Link } from 'wouter';
 import { lessonProgressQuery } from '../../api/queries';
 import type { LessonProgress } from '../../api/types';
@@ -21,6 +21,7 @@ interface Way {
 }
 
 const WAYS: readonly Way[] = [
+  { href: '/corrections', title: 'corrections.title', text: 'corrections.wayText', icon: SpellCheck, waiting: 'corrections' },
   { href: '/rate', title: 'teach.rate', text: 'teach.rateText', icon: ThumbsUp },
   { href: '/rounds', title: 'teach.rounds', text: 'teach.roundsText', icon: ListChecks, waiting: 'rounds' },
   { href: '/notes', title: 'nav.notes', text: 'teach.notesText', icon: StickyNote, waiting: 'items' },

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { BookOpenText, ChartLine, GraduationCap, Lightbulb, type LucideIcon, Scale } from 'lucide-react';
 import { useEffect, useRef } from 'react';
 import { Link, useLocation } from 'wouter';
-import { ratingQueueQuery, roundsQuery } from '../../api/queries';
+import { correctionsToJudgeQuery, ratingQueueQuery, roundsQuery } from '../../api/queries';
 import { type TranslationKey, useTranslation } from '../../i18n';
 
 interface LearningPart {
@@ -19,7 +19,7 @@ const PARTS: readonly LearningPart[] = [
     href: '/learning',
     title: 'teach.title',
     icon: Lightbulb,
-    pages: { '/rate': 'teach.rate', '/rounds': 'teach.rounds', '/notes': 'nav.notes' },
+    pages: { '/corrections': 'corrections.title', '/rate': 'teach.rate', '/rounds': 'teach.rounds', '/notes': 'nav.notes' },
   },
   { href: '/runs', title: 'nav.runs', icon: ChartLine, pages: { '/releases': 'releases.title', '/incidents': 'incidents.title' } },
   { href: '/consensus', title: 'nav.consensus', icon: Scale, pages: { '/raters': 'nav.raters' } },
@@ -41,11 +41,13 @@ export function isLearningPage(location: string): boolean {
   return PARTS.some((part) => isInPart(location, part));
 }
 
-/** How much waits for the person's judgement: questions of rounds, and single items such as notes and edits. */
-export function useWaiting(): { rounds: number; items: number } {
+/** How much waits for the person's judgement: proposed corrections, questions of rounds, and single items such as notes. */
+export function useWaiting(): { corrections: number; rounds: number; items: number } {
+  const corrections = useQuery(correctionsToJudgeQuery).data ?? 0;
   const rounds = useQuery({ ...roundsQuery, staleTime: 60_000, refetchInterval: false }).data?.data;
   const queue = useQuery({ ...ratingQueueQuery, staleTime: 60_000 }).data?.data;
   return {
+    corrections,
     rounds: rounds?.reduce((sum, one) => sum + one.to_judge, 0) ?? 0,
     items: queue?.filter((one) => one.text !== null).length ?? 0,
   };

@@ -25,7 +25,7 @@ const REASONS_DOWN = [
 ] as const;
 
 export async function refresh(): Promise<void> {
-  await Promise.all(['notes', 'wanted', 'consensus', 'rounds', 'lessons'].map((key) => queryClient.invalidateQueries({ queryKey: [key] })));
+  await Promise.all(['notes', 'wanted', 'consensus', 'corrections', 'rounds', 'lessons'].map((key) => queryClient.invalidateQueries({ queryKey: [key] })));
 }
 
 export function RatingForm({ item, note, rating }: { item: string; note: boolean; rating: Note['rating'] }) {
@@ -43,6 +43,7 @@ export function RatingForm({ item, note, rating }: { item: string; note: boolean
       setStanding(created.standing);
       void queryClient.invalidateQueries({ queryKey: ['notes'] });
       void queryClient.invalidateQueries({ queryKey: ['consensus'] });
+      void queryClient.invalidateQueries({ queryKey: ['corrections'] });
     } catch (error) {
       toastError(error);
     } finally {

@@ -1,0 +1,1 @@
+"""Corrections over HTTP: questions with their right answers, for oneself and for the team."""

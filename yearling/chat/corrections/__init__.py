@@ -1,0 +1,1 @@
+"""Corrections memory: what people corrected, found by meaning and shown to the model as an earlier turn."""

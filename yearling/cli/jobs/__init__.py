@@ -1,0 +1,1 @@
+"""`yearling jobs`, and the kinds of job that this installation can run."""

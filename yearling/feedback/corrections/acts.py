@@ -1,0 +1,181 @@
+"""What people do with corrections: add, change, delete. Keeps the memory, the judgements and the team's proposals consistent.
+
+The memory is written first: if the power fails in between, the person's words are safe, and `settle_proposals` publishes what
+was to be proposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from yearling.feedback.corrections.judgements import (
+    find_corrected_answer,
+    has_standing_edit,
+    publish_correction,
+    require_own_edit,
+    unpublish_correction,
+)
+from yearling.feedback.corrections.team import settle_proposals
+from yearling.feedback.log import FeedbackLog
+from yearling.store import (
+    UNCHANGED,
+    AddedCorrection,
+    Correction,
+    CorrectionKind,
+    CorrectionOrigin,
+    CorrectionScope,
+    Unchanged,
+    question_key,
+)
+
+AddedCorrections = list[AddedCorrection]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionPreview:
+    """What adding an entry would do. `earlier` is the answer that it would replace.
+
+    `status`: `new`; `known`, the person has it; `replaces` an own entry with another answer; or `repeated`, a later line of the
+    same file has the question.
+    """
+
+    status: Literal["new", "known", "replaces", "repeated"]
+    earlier: str = ""
+
+
+def add_correction(
+    log: FeedbackLog,
+    person_id: str,
+    question: str,
+    answer: str,
+    *,
+    kind: CorrectionKind = "correction",
+    scope: CorrectionScope = "me",
+    origin: CorrectionOrigin = "page",
+    message_id: str | None = None,
+    event_id: str | None = None,
+    suggested: bool | None = None,
+    record_edit: bool = True,
+) -> AddedCorrection:
+    """Add an entry, and the edit of the answer that it corrects, unless `event_id` is one. Raises as `CorrectionStore.add`."""
+    if message_id is not None:
+        find_corrected_answer(log, person_id, message_id)
+    if event_id is not None:
+        require_own_edit(log, person_id, event_id)
+    added = log.store.corrections.add(
+        person_id,
+        question,
+        answer,
+        kind=kind,
+        scope=scope,
+        origin=origin,
+        message_id=message_id,
+        event_id=event_id,
+        suggested=suggested,
+    )
+    if added.replaced is not None:
+        unpublish_correction(log, added.replaced)
+    if not added.is_new or added.correction.state == "suggested":
+        return added
+    return replace(added, correction=_publish_and_settle(log, added.correction, record_edit=record_edit and event_id is None))
+
+
+def add_corrections(
+    log: FeedbackLog, person_id: str, pairs: Sequence[tuple[str, str]], *, scope: CorrectionScope, source: str
+) -> AddedCorrections:
+    """Add the questions and answers of a file, all or nothing. Of lines with the same question only the last one counts.
+
+    Raises as `CorrectionStore.add_many`.
+    """
+    last = {question_key(question): (question, answer) for question, answer in pairs}
+    added = log.store.corrections.add_many(person_id, list(last.values()), scope=scope, source=source)
+    for each in added:
+        if each.replaced is not None:
+            unpublish_correction(log, each.replaced)
+    new = [each.correction for each in added if each.is_new]
+    if scope == "team":
+        for correction in new:
+            publish_correction(log, correction)
+        settle_proposals(log, {}, only={correction.id for correction in new})
+    return added
+
+
+def preview_corrections(
+    log: FeedbackLog, person_id: str, pairs: Sequence[tuple[str, str]], *, scope: CorrectionScope
+) -> list[CorrectionPreview]:
+    """What `add_corrections` would do with each question and answer."""
+    own = [entry for entry in log.store.corrections.list(person_id) if (entry.kind, entry.scope) == ("correction", scope)]
+    known = {question_key(entry.question): entry.answer for entry in reversed(own)}
+    keys = [question_key(question) for question, _ in pairs]
+    last = {key: number for number, key in enumerate(keys)}
+    previews = []
+    for number, (key, (_, answer)) in enumerate(zip(keys, pairs, strict=True)):
+        earlier = known.get(key)
+        if last[key] != number:
+            previews.append(CorrectionPreview(status="repeated"))
+        elif earlier is None:
+            previews.append(CorrectionPreview(status="new"))
+        elif earlier.casefold() == answer.casefold():
+            previews.append(CorrectionPreview(status="known", earlier=earlier))
+        else:
+            previews.append(CorrectionPreview(status="replaces", earlier=earlier))
+    return previews
+
+
+def change_correction(
+    log: FeedbackLog,
+    person_id: str,
+    correction_id: str,
+    *,
+    question: str | Unchanged = UNCHANGED,
+    answer: str | Unchanged = UNCHANGED,
+    active: bool | Unchanged = UNCHANGED,
+    scope: CorrectionScope | Unchanged = UNCHANGED,
+) -> Correction:
+    """Reword an entry, switch it on or off, or propose it to the team. Raises as `CorrectionStore.update`."""
+    before = log.store.corrections.get(correction_id, person_id=person_id)
+    after = log.store.corrections.update(
+        correction_id, person_id=person_id, question=question, answer=answer, active=active, scope=scope
+    )
+    if after.state == "suggested" or _shown(before) == _shown(after):
+        return after
+    had_edit = has_standing_edit(log, before)
+    unpublish_correction(log, before)
+    record_edit = had_edit or before.event_id is None
+    return _publish_and_settle(log, after, record_edit=record_edit)
+
+
+def confirm_correction(log: FeedbackLog, person_id: str, correction_id: str) -> Correction:
+    """Let a suggested entry act. Raises NotFound."""
+    before = log.store.corrections.get(correction_id, person_id=person_id)
+    after = log.store.corrections.confirm(correction_id, person_id=person_id)
+    return _publish_and_settle(log, after, record_edit=True) if before.state == "suggested" else after
+
+
+def delete_correction(log: FeedbackLog, person_id: str, correction_id: str) -> None:
+    """Delete an entry with its history, retract its judgement and take it back from the team. Raises NotFound."""
+    log.store.corrections.history(correction_id, person_id=person_id)  # its own person only
+    unpublish_correction(log, log.store.corrections.get(correction_id, person_id=person_id))
+    log.store.corrections.delete(correction_id, person_id=person_id)
+
+
+def delete_all_corrections(log: FeedbackLog, person_id: str) -> int:
+    """Delete all entries of a person, as `delete_correction` does. Returns how many there were."""
+    for correction in log.store.corrections.list(person_id):
+        unpublish_correction(log, correction)
+    return log.store.corrections.delete_all(person_id)
+
+
+def _shown(correction: Correction) -> tuple[str, str, str]:
+    """What the log and the team see of an entry."""
+    return (correction.scope, correction.question if correction.scope == "team" else "", correction.answer)
+
+
+def _publish_and_settle(log: FeedbackLog, correction: Correction, *, record_edit: bool) -> Correction:
+    published = publish_correction(log, correction, record_edit=record_edit)
+    if published.scope == "team":
+        settle_proposals(log, {}, only={published.id})
+        return log.store.corrections.get(published.id, person_id=published.person_id)
+    return published

@@ -1,0 +1,1 @@
+"""Jobs: what takes long, one at a time on a machine, in a process of its own."""
