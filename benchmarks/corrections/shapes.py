@@ -4,7 +4,7 @@
 
 Ten facts that no reader is trained on, asked for in other words: alone; beside a second correction; contradicted by a later one;
 with a chat about other things; without a system message. Then answers of two sentences, whose second one must come too, and
-rules of style, which the answer must follow rather than repeat.
+rules of style, which the answer must follow rather than repeat, and Chinese.
 """
 
 from __future__ import annotations
@@ -66,7 +66,11 @@ def shape_cases() -> Iterator[ShapeCase]:
         yield ShapeCase(shape="after a chat", turns=(*CHAT, own), **question)
         yield ShapeCase(shape="before a chat", turns=(own, *CHAT), **question)
         yield ShapeCase(shape="no system message", turns=(own,), system="", **question)
-    for shape, rows, max_tokens in (("two sentences", content["long"], 48), ("style", content["style"], 64)):
+    for shape, rows, max_tokens in (
+        ("two sentences", content["long"], 48),
+        ("style", content["style"], 64),
+        ("Chinese", content["chinese"], 48),
+    ):
         for row in rows:
             yield ShapeCase(shape=shape, turns=(_turn(row),), ask=row["ask"], key=row["key"], max_tokens=max_tokens)
 

@@ -107,7 +107,7 @@ def test_impossible_merges_are_refused() -> None:
         merge_adapters([adapter(1), adapter(2, base="cd" * 32)])
     for settings in ({"density": 0.0}, {"drop": 1.0}, {"weights": (1.0,)}, {"rank": -1}):
         with pytest.raises(BadInput):
-            merge_adapters([adapter(1), adapter(2)], **settings)  # type: ignore[arg-type]
+            merge_adapters([adapter(1), adapter(2)], **settings)
     with pytest.raises(BadInput, match="called 'sum'"):
         merge_adapters([adapter(1), adapter(2)], method="sum")  # type: ignore[arg-type]
 
