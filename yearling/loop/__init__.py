@@ -25,7 +25,7 @@ from yearling.loop.cycle.lessons import practice_requests
 from yearling.loop.cycle.options import STEPS, CycleOptions
 from yearling.loop.cycle.plan import CyclePlan, plan_cycle, plan_text
 from yearling.loop.cycle.report import make_report, report_text
-from yearling.loop.cycle.tools import ChampionModel, CountProgress, CycleTools, ExamRequest, ExamResult
+from yearling.loop.cycle.tools import ChampionModel, CountProgress, CycleTools, ExamRequest, ExamResult, PracticeDraft
 from yearling.loop.cycle.upkeep import discard_cycle, save_schedule
 from yearling.loop.exam_comparison import compare_exam_runs
 from yearling.loop.gating import (
@@ -127,6 +127,7 @@ __all__ = [
     "PeopleWaitingMark",
     "PersonLineage",
     "PersonModel",
+    "PracticeDraft",
     "RecheckedFigure",
     "RefereeReport",
     "RunResult",

@@ -186,7 +186,7 @@ class _Conductor:
             return asdict(built)
         count, seed = self._options.practice_tasks, self._options.seed
         drafts = self._tools.collect_drafts(
-            practice_requests(count, seed), self._folder.path / "drafts", seed=seed, progress=self._counter("lessons", "Drafts")
+            practice_requests(count, seed), self._folder.path / "drafts", progress=self._counter("lessons", "Drafts")
         )
         lessons = build_practice(drafts, num_tasks=count, seed=seed)
         frozen = freeze_lesson_set(lessons, self._settings.data_dir / "lessons")
