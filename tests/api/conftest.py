@@ -24,7 +24,7 @@ from tests.loop_watchdog import WATCHDOG, LoopWatchdog, expected_to_burn
 from yearling.api import create_app
 from yearling.api.learning import lesson_builds
 from yearling.config import Settings
-from yearling.inference import EnginePool, FakeChatTemplate, FakeEngine, fake_served_model
+from yearling.inference import EnginePool, FakeChatTemplate, FakeEmbedder, FakeEngine, fake_served_model
 from yearling.models import LocalModel
 from yearling.records import Sample
 from yearling.store import Store
@@ -93,6 +93,7 @@ class ApiFactory:
         template: FakeChatTemplate | None = None,
         store: Any = None,
         headers: dict[str, str] | None = None,
+        embedder: FakeEmbedder | None = None,
         **settings: Any,
     ) -> AsyncGenerator[RunningApi, None]:
         engine = engine or FakeEngine()
@@ -103,7 +104,11 @@ class ApiFactory:
         opened_store = Store.open(api_settings)
         self.stores.append(opened_store)
         pool = EnginePool.from_open_models(
-            [fake_served_model("fake-model", engine, template=template), fake_served_model("other/model", FakeEngine(["Other."]))]
+            [
+                fake_served_model("fake-model", engine, template=template),
+                fake_served_model("other/model", FakeEngine(["Other."])),
+            ],
+            embedder=embedder,
         )
         app = create_app(api_settings, store(opened_store) if store else opened_store, pool)
         WATCHDOG.restart_callback()

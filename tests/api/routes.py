@@ -301,6 +301,12 @@ ROUTES: tuple[Route, ...] = (
     _route("POST /v1/rounds/{round_id}/close", "common", "maintainer", "admin", at=f"/v1/rounds/{UNKNOWN}/close", answers=(404,)),
     _route("DELETE /v1/rounds/{round_id}", "common", "maintainer", "admin", at=f"/v1/rounds/{UNKNOWN}", answers=(404,)),
     # Training and exams
+    _route("POST /v1/jobs", "common", "maintainer", "admin", lambda ids: {"kind": "nothing"}, answers=(404,)),
+    _route("GET /v1/jobs", "common", "reader", "read"),
+    _route("GET /v1/jobs/kinds", "common", "reader", "read"),
+    _route("GET /v1/jobs/{job_id}", "common", "reader", "read", at=f"/v1/jobs/{UNKNOWN}", answers=(404,)),
+    _route("GET /v1/jobs/{job_id}/log", "common", "maintainer", "admin", at=f"/v1/jobs/{UNKNOWN}/log", answers=(404,)),
+    _route("POST /v1/jobs/{job_id}/cancel", "common", "maintainer", "admin", at=f"/v1/jobs/{UNKNOWN}/cancel", answers=(404,)),
     _route("GET /v1/runs", "common", "reader", "read"),
     _route("GET /v1/runs/{run_id}", "common", "reader", "read", at="/v1/runs/none", answers=(404,)),
     _route("GET /v1/runs/{run_id}/metrics", "common", "reader", "read", at="/v1/runs/none/metrics", answers=(404,)),

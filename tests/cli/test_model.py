@@ -46,9 +46,11 @@ def test_list_shows_installed_and_available_models(tmp_path: Path) -> None:
     run_ok("import", tiny_gguf(tmp_path / "tiny.gguf"))
     lines = run_ok("list").stdout.splitlines()
     assert lines[0].split() == ["Name", "State", "Params", "Size", "Licence"]
-    rows = {line.split()[0]: line.split()[1] for line in lines[1:]}
+    table = lines[1 : lines.index("")]
+    rows = {line.split()[0]: line.split()[1] for line in table}
     assert rows == {"tiny": "installed", **dict.fromkeys(known_models(), "available")}
     assert "about 1.9 GB" in next(line for line in lines if line.startswith("smollm3-3b"))
+    assert "multilingual-e5-small is no chat model. Finds texts by meaning" in "\n".join(lines[len(table) :])
 
 
 def test_adapters_shows_readers_as_such(data_dir: Path, tmp_path: Path) -> None:

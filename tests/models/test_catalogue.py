@@ -61,7 +61,9 @@ def test_the_engine_knows_every_architecture_and_the_tokenizer_every_splitting_r
     package = Path(xllamacpp.__file__).parent
     strings = b"".join(library.read_bytes() for library in package.glob("*.so"))
     for entry in known_models().values():
-        assert b"\0" + entry.architecture.encode() + b"\0" in strings, entry.name
+        # The linker stores `bert` as the end of a longer name.
+        start = b"" if entry.kind == "embedding" else b"\0"
+        assert start + entry.architecture.encode() + b"\0" in strings, entry.name
     # SmolLM2, SmolLM3, Qwen3, Qwen3.5 and Granite 4.0; Gemma's is SentencePiece.
     assert {"smollm", "smaug-bpe", "llama-bpe", "qwen2", "qwen35", "dbrx"} <= set(_PATTERNS)
 
@@ -79,7 +81,7 @@ def test_a_valid_catalogue_is_read() -> None:
         ('licence = "MIT"', 'license = "MIT"', "licence"),
         ("size_bytes = 10", "size_bytes = 0", "size_bytes"),
         ('kind = "chat"', 'kind = "video"', "kind"),
-        ('kind = "chat"', 'kind = "embedding"', "kind"),
+        ('kind = "chat"', 'kind = "speech"', "kind"),
         ("size_bytes = 10\n", "", "size_bytes"),
         ("size_bytes = 10\n", "size_bytes = 10\nbits = 8\n", "size_bytes"),
         ('purpose = "Tests."\n', "", "purpose"),

@@ -8,11 +8,13 @@ from yearling.api.conversations.personal_data import (
     import_report_json,
 )
 from yearling.api.http.logs import configure_logging
+from yearling.api.release.canary_replay import CanaryReplay
 from yearling.api.release.drafts import draft_release
 from yearling.api.release.service import ReleaseService
 from yearling.api.server import serve
 
 __all__ = [
+    "CanaryReplay",
     "ReleaseService",
     "configure_logging",
     "create_app",

@@ -34,6 +34,7 @@ from yearling.api.http.head import HeadMiddleware
 from yearling.api.http.metrics import ServerMetrics
 from yearling.api.http.openapi import DocumentedFastAPI
 from yearling.api.http.outbound import JsonFetcher
+from yearling.api.jobs import routes as jobs
 from yearling.api.learning import exams, lessons, runs, spec
 from yearling.api.model_library import endpoints
 from yearling.api.model_library import routes as model_library
@@ -81,6 +82,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     offers.router,
     rating_routes.router,
     rounds.router,
+    jobs.router,
     runs.router,
     lessons.router,
     spec.router,
@@ -96,7 +98,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
 
 def create_app(settings: Settings, store: Store, pool: ApiEnginePool, *, releases: ReleaseService | None = None) -> FastAPI:
     """The API over an open store, a pool and, if models are released here, the releases. The caller starts and closes them."""
-    metrics = ServerMetrics(pool.status)
+    metrics = ServerMetrics(pool.status, store.jobs.costs_by_kind)
     services = Services(
         settings=settings,
         store=store,
@@ -125,10 +127,12 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool, *, release
         await asyncio.to_thread(services.start_consensus)
         services.start_round_answering(owner_id)
         services.start_canary_replay()
+        services.start_jobs()
         try:
             yield
         finally:
             services.turns = None
+            await services.close_jobs()
             await services.close_canary_replay()
             await services.close_round_answering()
             services.pulls.close()

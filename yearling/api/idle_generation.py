@@ -67,6 +67,11 @@ class IdleGeneration(ABC, Generic[W]):
         self._interrupt: Callable[[], object] | None = None
         activity.on_request(self.interrupt)
 
+    @property
+    def is_working(self) -> bool:
+        """Whether an answer is generated now."""
+        return self._interrupt is not None
+
     @abstractmethod
     def find_work(self) -> W | None:
         """The next piece of work; None if there is none. Runs in a thread and may block."""

@@ -21,6 +21,7 @@ from yearling.api.feedback.round_answering import RoundAnswering
 from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.metrics import ServerMetrics
+from yearling.api.jobs.supervision import JobSupervisor
 from yearling.api.learning.lesson_progress import LessonProgress
 from yearling.api.model_library.pulls import ModelPulls
 from yearling.api.release.canary_replay import CanaryReplay
@@ -67,6 +68,18 @@ class ApiEnginePool(Protocol):
         """A model that is ready to answer; None means the default model. Raises NotFound and Unavailable."""
         ...
 
+    def embedder_name(self) -> str:
+        """Name of the embedding model, installed or not; empty if none is set."""
+        ...
+
+    def has_embedder(self) -> bool:
+        """Whether an embedding model is installed. Lists the folder of models: call from a thread."""
+        ...
+
+    async def get_embedder(self) -> Embedder:
+        """The embedding model, opened at the first call. Raises NotFound, which says how to install it, and Unavailable."""
+        ...
+
     def ready(self) -> bool:
         """Whether the default model answers. Reads the folder of models: call from a thread."""
         ...
@@ -81,14 +94,6 @@ class ApiEnginePool(Protocol):
 
     def endpoint_url(self, name: str) -> str:
         """Address of the endpoint that serves a model; empty for a model of this machine."""
-        ...
-
-    def has_embedder(self) -> bool:
-        """Whether the embedding model is installed."""
-        ...
-
-    async def get_embedder(self) -> Embedder:
-        """The opened embedding model. Raises NotFound if it is not installed."""
         ...
 
     async def get_reader(self, model_name: str) -> str | None:
@@ -128,6 +133,7 @@ class Services:
     _picker: JudgementPicker | None = None
     _round_answering: RoundAnswering | None = None
     _canary_replay: CanaryReplay | None = None
+    _jobs: JobSupervisor | None = None
 
     @property
     def running_assistant(self) -> Assistant:
@@ -153,6 +159,16 @@ class Services:
     def round_answering(self) -> RoundAnswering:
         """The task that answers the questions of rounds. Raises ApiError (503) before the server has started."""
         return _require_started(self._round_answering)
+
+    @property
+    def jobs(self) -> JobSupervisor:
+        """The task that starts jobs. Raises ApiError (503) before the server has started."""
+        return _require_started(self._jobs)
+
+    def background_tasks(self) -> list[tuple[str, bool]]:
+        """The tasks that generate while nobody else does, by name, and whether each generates now."""
+        tasks = {"rounds": self._round_answering, "canary_replay": self._canary_replay}
+        return [(name, task.is_working) for name, task in tasks.items() if task is not None]
 
     @property
     def router(self) -> ModelRouter:
@@ -198,6 +214,22 @@ class Services:
         if replay is not None:
             await replay.close()
 
+    def start_jobs(self) -> None:
+        """Start jobs that wait, one after the other, and cycles that are due. Needs the running consensus."""
+        self._jobs = JobSupervisor(
+            self.settings,
+            self.store,
+            self.admission,
+            count_lessons=lambda: self.lesson_progress.count(self.store, self.running_consensus),
+        )
+        self._jobs.start()
+
+    async def close_jobs(self) -> None:
+        """Start no more jobs, and ask the one in progress to go on after the next start."""
+        jobs, self._jobs = self._jobs, None
+        if jobs is not None:
+            await jobs.close()
+
     def start_consensus(self) -> None:
         """Follow the feedback log, and run the consensus in the background whenever it grows."""
         self._consensus = LiveConsensus(FeedbackLog(self.store))
@@ -229,6 +261,7 @@ class AdmissionController:
         self._num_in_flight: dict[str, int] = {}
         self._changed_s = time.monotonic()
         self._request_callbacks: list[Callable[[], None]] = []
+        self._change_callbacks: list[Callable[[], None]] = []
 
     @property
     def num_answers(self) -> int:
@@ -243,6 +276,10 @@ class AdmissionController:
     def on_request(self, callback: Callable[[], None]) -> None:
         """Call this whenever capacity is reserved."""
         self._request_callbacks.append(callback)
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call this whenever capacity is reserved or given back."""
+        self._change_callbacks.append(callback)
 
     def reserve(self, turn: PreparedTurn) -> CapacityReservation:
         """Reserve capacity for each answer of the turn. Raises ApiError (503) if there is none."""
@@ -270,6 +307,8 @@ class AdmissionController:
         if count > 0:
             for callback in self._request_callbacks:
                 callback()
+        for callback in self._change_callbacks:
+            callback()
 
 
 class CapacityReservation:

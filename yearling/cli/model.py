@@ -73,6 +73,9 @@ def list_models(as_json: bool = AS_JSON) -> None:
         return
     columns = ("Name", "State", "Params>", "Size>", "Licence")
     print_table(columns, (_table_cells(row) for row in rows))
+    for entry in known_models().values():
+        if entry.kind == "embedding":
+            out.print(f"\n{entry.name} is no chat model. {entry.purpose}", markup=False, highlight=False)
     for row in rows:
         if problem := row.get("problem"):
             err.print(problem, style="yellow", markup=False, highlight=False)

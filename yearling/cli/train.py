@@ -23,7 +23,7 @@ from yearling.cli.console import err, out, print_json, print_table
 from yearling.cli.dataclass_options import options_of_dataclass, plain_settings
 from yearling.cli.model import LayoutChoice
 from yearling.cli.options import AS_JSON, DATA_DIR, DEVICE, MODEL
-from yearling.cli.progress import progress_bar, training_progress_bar
+from yearling.cli.progress import progress_bar, status_line, training_progress_bar
 from yearling.config import Settings, load_settings
 from yearling.errors import UserError
 
@@ -162,6 +162,31 @@ def _create_and_run(
         threads=threads or config.threads,
     )
     _run_training(run, stores, as_json, processes)
+
+
+@app.command("reader")
+def reader(
+    model: str | None = MODEL,
+    seed: int = typer.Option(0, "--seed", min=0, help="Seed of all random numbers: the same seed gives the same reader."),
+    data_dir: Path | None = DATA_DIR,
+    as_json: bool = AS_JSON,
+) -> None:
+    """Train the reader of a model: an adapter that is active beside a correction, and reads the answer from it.
+
+    One reader serves all corrections of a model, present and future. Running servers use it at once. After an interruption, the
+    same command goes on where it stopped."""
+    from yearling.training import train_reader
+
+    settings = load_settings(data_dir=data_dir)
+    name = model or settings.model
+    with status_line(f"Training the reader of {name}") as show_status:
+        published = train_reader(
+            settings, name, seed=seed, report=lambda share, text: show_status(f"Reader of {name}: {share:.0%} done. {text}")
+        )
+    if as_json:
+        print_json(published.describe())
+    else:
+        out.print(f"{name} has the reader {published.sha256[:12]}.", highlight=False, soft_wrap=True)
 
 
 @app.command("list")

@@ -30,6 +30,7 @@ from yearling.evals.paired_tests import (
     paired_test_from_counts,
     paired_test_from_scores,
 )
+from yearling.evals.practised_kinds import KindsComparison, compare_practised_kinds
 from yearling.evals.preference_correlation import (
     PreferenceCorrelation,
     correlate_exams_with_preference,
@@ -50,7 +51,7 @@ from yearling.evals.spec.check import check_spec, write_unlisted_ids
 from yearling.evals.spec.levels import ClauseComparison, SpecLevelComparison, compare_served_spec_level
 from yearling.evals.spec.run import SpecReport, build_spec_exam, regrade_spec_outputs, run_spec, worst_outputs
 from yearling.evals.statistics import holm_adjust, wilson_interval
-from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, is_same_model, score_options
+from yearling.evals.subject import AssistantSubject, EngineSubject, Subject, is_same_model, score_options, served_model_hash
 
 __all__ = [
     "ANSWER_FLAGS",
@@ -73,6 +74,7 @@ __all__ = [
     "Grader",
     "GraderCard",
     "InspectLogSubject",
+    "KindsComparison",
     "LLMBarPair",
     "LessonLeak",
     "ModelCard",
@@ -99,6 +101,7 @@ __all__ = [
     "build_model_card",
     "build_spec_exam",
     "check_spec",
+    "compare_practised_kinds",
     "compare_runs",
     "compare_served_spec_level",
     "comparison_to_json",
@@ -140,6 +143,7 @@ __all__ = [
     "run_exam",
     "run_spec",
     "score_options",
+    "served_model_hash",
     "smallest_detectable_rate",
     "summarise_again",
     "validate_answers",

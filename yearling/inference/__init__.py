@@ -4,7 +4,8 @@ from yearling.inference.bench_api import ApiOverhead, MedianWithQuartiles, Timed
 from yearling.inference.bench_variants import list_engine_variants, open_benchmarked_engines
 from yearling.inference.calibration import read_speeds
 from yearling.inference.detokenizer import IncrementalDetokenizer, StopStringMatcher
-from yearling.inference.embedding.embedder import Embedder, InputType
+from yearling.inference.embedding.embedder import Embedder, InputType, with_prefix
+from yearling.inference.embedding.fake_embedder import FakeEmbedder
 from yearling.inference.endpoints.directory import EndpointStatus
 from yearling.inference.endpoints.presets import ENDPOINT_PRESETS
 from yearling.inference.endpoints.probe import EndpointCheck, check_endpoint
@@ -80,6 +81,7 @@ __all__ = [
     "EngineSpec",
     "EngineSpeed",
     "FakeChatTemplate",
+    "FakeEmbedder",
     "FakeEngine",
     "GenerationRequest",
     "IncrementalDetokenizer",
@@ -133,4 +135,5 @@ __all__ = [
     "tool_messages_as_text",
     "validate_request",
     "with_object_arguments",
+    "with_prefix",
 ]

@@ -21,6 +21,7 @@ from yearling.errors import NotFound, Unavailable, UserError
 from yearling.inference.adapter_registry import AdapterRegistry
 from yearling.inference.calibration import calibrate_engines, read_speeds
 from yearling.inference.embedding.embedder import Embedder
+from yearling.inference.embedding.embedder_slot import EmbedderSlot
 from yearling.inference.endpoints.directory import MIN_REFRESH_PAUSE_S, EndpointDirectory, EndpointStatus
 from yearling.inference.engine import Engine
 from yearling.inference.engine_choice import ENGINE_FACTORIES, candidate_engines, choose_engine, detect_machine
@@ -110,6 +111,7 @@ class EnginePool:
         self._open_models: dict[str, _OpenModel] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._directory = EndpointDirectory(settings.all_endpoints)
+        self._embedder = EmbedderSlot(settings, library)
         self._closed = False
 
     @classmethod
@@ -120,6 +122,7 @@ class EnginePool:
         default: str | None = None,
         is_stopped: IsStopped | None = None,
         adapters: AdapterLibrary | None = None,
+        embedder: Embedder | None = None,
     ) -> EnginePool:
         """A pool of engines that are open already. The first is the default unless `default` names one.
 
@@ -133,6 +136,7 @@ class EnginePool:
         pool._stop_watch = StopWatch(is_stopped) if is_stopped is not None else None
         pool._guarded = {}
         pool._directory = EndpointDirectory()
+        pool._embedder = EmbedderSlot(embedder=embedder)
         pool._default = default or served[0].name
         pool._open_models = {model.name: _OpenModel(model) for model in served}
         pool._locks = {}
@@ -258,14 +262,6 @@ class EnginePool:
             self._stop_watch.check(name or self._default)
         return self._guard(await self._find(name))
 
-    def has_embedder(self) -> bool:
-        """Whether the embedding model is installed."""
-        return False
-
-    async def get_embedder(self) -> Embedder:
-        """The opened embedding model. Raises NotFound if it is not installed."""
-        raise NotFound("No embedding model is installed.")
-
     async def get_reader(self, model_name: str) -> str | None:
         """The content hash of the newest reader of a local model, loaded into its engine; pass it as `adapter_hash`.
 
@@ -326,9 +322,25 @@ class EnginePool:
             )
         return rows
 
+    def has_embedder(self) -> bool:
+        """Whether an embedding model is installed. Lists the folder of models."""
+        return self._embedder.is_installed()
+
+    def embedder_name(self) -> str:
+        """Name of the embedding model, installed or not; empty if none is set."""
+        return self._embedder.name()
+
+    async def get_embedder(self) -> Embedder:
+        """The embedding model, opened at the first call.
+
+        Raises NotFound, which says how to install it, Untrusted for damaged files, and Unavailable.
+        """
+        return await self._embedder.get()
+
     async def close(self) -> None:
         """Stop every engine. Closing twice is harmless."""
         self._closed = True
+        await self._embedder.close()
         await asyncio.gather(*(entry.served.engine.close() for entry in self._open_models.values()))
         await self._directory.close()
         if self._stop_watch is not None:
@@ -460,6 +472,12 @@ class EnginePool:
     def _unknown(self, name: str) -> NotFound:
         from yearling.models import known_models
 
+        if self._library is not None and name in known_models() and known_models()[name].kind == "embedding":
+            return NotFound(
+                f"The model {name!r} writes no answers: it turns texts into vectors.",
+                advice="Name a chat model. `/v1/embeddings` uses this one.",
+                param="model",
+            )
         names = self.names()
         available = f"Available models: {', '.join(names)}." if names else "No model is installed."
         pull = f" Install it with: yearling model pull {name}" if self._library is not None and name in known_models() else ""

@@ -17,6 +17,15 @@ from yearling.loop.canary_evidence import (
     counted_observations,
     is_sample_of_release,
 )
+from yearling.loop.costs import process_tree_cpu_s, read_joules
+from yearling.loop.cycle.conduct import CycleParts, run_cycle
+from yearling.loop.cycle.evidence import DRIFT_EXAM, SPEC_EXAM
+from yearling.loop.cycle.folder import CycleEnd, CycleFolder, cycles_dir, find_cycle, list_cycles, new_cycle_id, open_cycle
+from yearling.loop.cycle.lessons import practice_requests
+from yearling.loop.cycle.options import STEPS, CycleOptions
+from yearling.loop.cycle.plan import CyclePlan, plan_cycle, plan_text
+from yearling.loop.cycle.report import make_report, report_text
+from yearling.loop.cycle.tools import ChampionModel, CountProgress, CycleTools, ExamRequest, ExamResult
 from yearling.loop.exam_comparison import compare_exam_runs
 from yearling.loop.gating import (
     GateOutcome,
@@ -37,9 +46,18 @@ from yearling.loop.incidents import (
 from yearling.loop.jobs.context import JobContext, JobStoppedError
 from yearling.loop.jobs.execution import execute_job
 from yearling.loop.jobs.folders import JobFolders
-from yearling.loop.jobs.kinds import JobKind, check_job_options, find_job_kind, list_job_kinds, read_options, register_job_kind
+from yearling.loop.jobs.kinds import (
+    MAX_OPTION_CHARS,
+    MAX_OPTION_ITEMS,
+    JobKind,
+    check_job_options,
+    find_job_kind,
+    list_job_kinds,
+    read_options,
+    register_job_kind,
+)
 from yearling.loop.jobs.schedule import is_quiet_now, last_due
-from yearling.loop.jobs.worker import Worker, is_worker_running, start_worker, worker_command
+from yearling.loop.jobs.worker import Worker, ask_worker_to_end, is_worker_running, start_worker, worker_command
 from yearling.loop.jobs.yielding import PeopleWaitingMark
 from yearling.loop.lineage import (
     LineageExam,
@@ -64,17 +82,32 @@ from yearling.loop.referee.log_checks import AuditFault
 from yearling.loop.referee.recheck import RecheckedFigure, RefereeReport, check_audit_export
 from yearling.loop.referee.verification import AuditCheck, AuditReport, verify_audit
 from yearling.loop.training_history import find_training_history
-from yearling.loop.training_plan import TrainedAdapter, TrainingPlan, run_training_plan
+from yearling.loop.training_plan import RunResult, TrainingPlan, run_training_plan
 
 __all__ = [
+    "DRIFT_EXAM",
     "FAILED_ANSWER",
+    "MAX_OPTION_CHARS",
+    "MAX_OPTION_ITEMS",
+    "SPEC_EXAM",
+    "STEPS",
     "AuditCheck",
     "AuditFault",
     "AuditReport",
     "CanaryReport",
     "CanaryState",
     "CanaryStopSwitch",
+    "ChampionModel",
+    "CountProgress",
+    "CycleEnd",
+    "CycleFolder",
+    "CycleOptions",
+    "CycleParts",
+    "CyclePlan",
+    "CycleTools",
     "DetectionClaim",
+    "ExamRequest",
+    "ExamResult",
     "GateOutcome",
     "IncidentCaseResult",
     "JobContext",
@@ -95,13 +128,14 @@ __all__ = [
     "PersonModel",
     "RecheckedFigure",
     "RefereeReport",
+    "RunResult",
     "StageOf",
     "TracedModel",
-    "TrainedAdapter",
     "TrainingPlan",
     "Worker",
     "WrittenExport",
     "accept_incident",
+    "ask_worker_to_end",
     "assess_canary",
     "breaks_a_limit",
     "can_compare",
@@ -112,8 +146,10 @@ __all__ = [
     "collect_live_answers",
     "compare_exam_runs",
     "counted_observations",
+    "cycles_dir",
     "decide_what_if",
     "execute_job",
+    "find_cycle",
     "find_job_kind",
     "find_training_history",
     "flag_answer",
@@ -122,17 +158,28 @@ __all__ = [
     "is_sample_of_release",
     "is_worker_running",
     "last_due",
+    "list_cycles",
     "list_job_kinds",
     "list_traced_models",
+    "make_report",
+    "new_cycle_id",
+    "open_cycle",
     "open_incident_exam",
+    "plan_cycle",
+    "plan_text",
+    "practice_requests",
     "prepare_promotion",
     "preview_gate",
+    "process_tree_cpu_s",
+    "read_joules",
     "read_options",
     "recompute_evidence",
     "record_incident_results",
     "register_job_kind",
     "replay_gate",
+    "report_text",
     "resolve_model_hash",
+    "run_cycle",
     "run_training_plan",
     "start_worker",
     "stop_canary_if_due",

@@ -27,7 +27,7 @@ class TrainingPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedAdapter:
+class RunResult:
     """What came of it. `model` is the name under which it is served; empty for what cannot be served, such as a reward model."""
 
     run: str
@@ -48,21 +48,33 @@ def run_training_plan(
     threads: int,
     command: Sequence[str],
     on_progress: Callable[[TrainingProgress], None],
-) -> TrainedAdapter:
+    is_time_up: Callable[[], bool] = lambda: False,
+) -> RunResult:
     """Train, and publish the best adapter. `folder` remembers which run it is: called again after a kill, it goes on.
+
+    When the time is up, the run ends after its step, and what it has learnt by then is published.
 
     Raises what creating and training a run raises, and what `on_progress` raises. Both leave a run that can be resumed.
     """
     from yearling.training import build_method, export_adapter, train
 
     run = _open_or_create(plan, settings, stores, folder=folder, threads=threads, command=command)
-    outcome = train(build_method(run, stores), run, on_progress=on_progress)
+    is_over = False
+
+    def report(progress: TrainingProgress) -> None:
+        nonlocal is_over
+        on_progress(progress)
+        if is_time_up():
+            is_over = True
+            run.request_stop()
+
+    outcome = train(build_method(run, stores), run, on_progress=report)
     adapter, served = "", ""
-    if outcome.state == "finished" and run.facts["method"] != "reward" and not run.facts["setup"]["full"]:
+    if (outcome.state == "finished" or is_over) and run.facts["method"] != "reward" and not run.facts["setup"]["full"]:
         published = export_adapter(run, stores)
         adapter, served = published.sha256, published.served_name(published.base)
     values = {name: value for name, value in asdict(outcome).items() if name != "state"}
-    return TrainedAdapter(run=run.id, state=outcome.state, adapter=adapter, model=served, **values)
+    return RunResult(run=run.id, state=outcome.state, adapter=adapter, model=served, **values)
 
 
 def _open_or_create(

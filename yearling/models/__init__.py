@@ -5,6 +5,8 @@ from yearling.models.adapter import Adapter, adapter_fit
 from yearling.models.adapter_library import AdapterLibrary, AdapterPurpose, PublishedAdapter
 from yearling.models.catalogue import CatalogueEntry, about_memory_bytes, known_models, model_title
 from yearling.models.chat_template import ChatTemplate
+from yearling.models.embeddings.embedding_model import EmbeddingModel
+from yearling.models.embeddings.unigram_tokenizer import UnigramTokenizer
 from yearling.models.export_attestations import (
     ExportDescription,
     ExportedBase,
@@ -48,6 +50,7 @@ __all__ = [
     "CatalogueEntry",
     "ChatTemplate",
     "Decoder",
+    "EmbeddingModel",
     "ExportDescription",
     "ExportedBase",
     "ExportedExamResult",
@@ -59,6 +62,7 @@ __all__ = [
     "StreamDecoder",
     "TermsNotAccepted",
     "Tokenizer",
+    "UnigramTokenizer",
     "VerifiedExport",
     "about_memory_bytes",
     "adapter_disabled",

@@ -37,8 +37,8 @@ class CatalogueEntry(BaseModel):
     title: str = Field(min_length=1)
     purpose: str = Field(min_length=1)
     """What the model is for, in one sentence."""
-    kind: Literal["chat"]
-    """What the engines serve."""
+    kind: Literal["chat", "embedding"]
+    """Whether the model writes answers, or turns texts into vectors for search."""
     source: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size_bytes: int | None = Field(default=None, gt=0)
@@ -60,11 +60,10 @@ class CatalogueEntry(BaseModel):
     def _is_slug(cls, name: str) -> str:
         return check_model_name(name)
 
-    @field_validator("source")
-    @classmethod
-    def _is_source(cls, source: str) -> str:
-        parse_source(source)
-        return source
+    @model_validator(mode="after")
+    def _is_source(self) -> Self:
+        _ = self.parsed_source
+        return self
 
     @model_validator(mode="after")
     def _has_a_size(self) -> Self:
@@ -79,8 +78,8 @@ class CatalogueEntry(BaseModel):
 
     @property
     def parsed_source(self) -> Source:
-        """`source` as data."""
-        return parse_source(self.source)
+        """`source` as data. A reader of ours opens the pinned file of an embedding model, whatever its name ends with."""
+        return parse_source(self.source, refuses_pickle=self.kind != "embedding")
 
 
 def about_memory_bytes(size_bytes: int) -> int:

@@ -133,14 +133,20 @@ def read_gguf(path: Path) -> GGUFFile:
 
 
 def write_gguf(
-    path: Path, architecture: str, metadata: Mapping[str, MetadataValue], tensors: Iterable[tuple[str, NDArray[np.float32], str]]
+    path: Path,
+    architecture: str,
+    metadata: Mapping[str, MetadataValue],
+    tensors: Iterable[tuple[str, NDArray[np.float32] | NDArray[np.uint8], str]],
 ) -> None:
     """Write `(name, float32 array in torch order, format)` tensors, where format is a GGML type name such as `Q8_0`.
+
+    An array of bytes, (rows, bytes of a row), holds blocks of that format already and is written as it is.
 
     Metadata ints become uint32 (lists of ints int32), floats float32; strings, booleans and homogeneous lists keep their type.
     The same arguments give the same bytes. The file appears complete or not at all.
     """
     import gguf
+    import numpy as np
     from gguf.quants import quantize
 
     with atomic_path(path) as temporary:
@@ -149,10 +155,12 @@ def write_gguf(
             _add_metadata(writer, key, value)
         for name, values, kind_name in tensors:
             kind = gguf.GGMLQuantizationType[kind_name]
-            if kind == gguf.GGMLQuantizationType.F32:
+            if values.dtype == np.uint8:
+                writer.add_tensor(name, values, raw_dtype=kind)
+            elif kind == gguf.GGMLQuantizationType.F32:
                 writer.add_tensor(name, values)
             else:
-                writer.add_tensor(name, quantize(values, kind), raw_dtype=kind)
+                writer.add_tensor(name, quantize(values.astype(np.float32, copy=False), kind), raw_dtype=kind)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()

@@ -1,8 +1,9 @@
 """Turn a published file or folder into the folder of an installed model.
 
 There are three kinds: a GGUF file (rewritten if its layout is slow), a folder in Hugging Face's format (config.json,
-safetensors, tokenizer.json), and an ONNX file from the catalogue. `build_model_folder` fills a folder that nobody reads yet;
-`ModelLibrary` handles locks and downloads and makes the folder visible. Nothing that is imported is ever executed.
+safetensors, tokenizer.json), and the file of an embedding model (`embeddings/e5_file.py`). `build_model_folder` fills a folder
+that nobody reads yet; `ModelLibrary` handles locks and downloads and makes the folder visible. Nothing that is imported is ever
+executed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from yearling.files.disk import require_space, translate_disk_errors
 from yearling.files.progress import Progress, ignore_progress
 from yearling.files.reading import COPY_CHUNK_BYTES, hash_file
 from yearling.models.catalogue import CatalogueEntry
+from yearling.models.embeddings.e5_file import is_e5_file, read_e5_file
+from yearling.models.embeddings.embedding_model import build_embedding_folder
 from yearling.models.gguf import GGUFFile, read_gguf
 from yearling.models.hf_folder import (
     hash_model_files,
@@ -61,6 +64,8 @@ def build_model_folder(
     with translate_disk_errors(folder.parent):
         if path.is_dir():
             model = _from_hf_folder(path, folder, name, origin, layout, progress)
+        elif is_e5_file(path):
+            model = _from_e5_file(path, folder, name, origin, layout, progress)
         else:
             model = _from_gguf(path, folder, name, origin, layout, progress)
         _cache_tokenizer(model)
@@ -76,7 +81,8 @@ def hash_source(path: Path) -> str:
             return hash_model_files(list_model_files(path))
         if not path.is_file():
             raise NotFound(f"There is no file or folder {path}.", advice="Check the path.")
-        refuse_pickle(path.name)
+        if not is_e5_file(path):
+            refuse_pickle(path.name)
         return hash_file(path)
     except PermissionError as error:
         raise BadInput(f"{error.filename} cannot be read: {error.strerror}.", advice="Make it readable for this user.") from None
@@ -112,6 +118,28 @@ def _from_gguf(path: Path, folder: Path, name: str, origin: ModelOrigin, layout:
         context_tokens=_count(reader, f"{architecture}.context_length"),
         quantisation=quantisation,
     )
+
+
+def _from_e5_file(path: Path, folder: Path, name: str, origin: ModelOrigin, layout: Layout, progress: Progress) -> LocalModel:
+    if layout not in ("auto", "keep"):
+        raise BadInput(f"{path.name} cannot be stored as {layout}.", advice="Leave out --layout.", param="layout")
+    file = read_e5_file(path)
+    require_space(folder.parent, path.stat().st_size)
+    weights = build_embedding_folder(file, folder, progress)
+    model = _model(
+        name,
+        folder,
+        weights,
+        origin,
+        format="gguf",
+        kind="embedding",
+        licence="unknown",
+        architecture="bert",
+        parameters=sum(math.prod(tensor.shape) for tensor in file.tensors.values()),
+        context_tokens=file.config.max_tokens,
+        quantisation="Q4_0",
+    )
+    return replace(model, size_bytes=sum(item.stat().st_size for item in folder.glob("*.gguf")))
 
 
 def _servable_architecture(reader: GGUFFile, path: Path) -> str:

@@ -18,6 +18,9 @@ from yearling.errors import Untrusted
 MODEL_MANIFEST_FILENAME = "model.json"
 MODEL_MANIFEST_VERSION = 1
 
+EMBEDDING_NETWORK_FILENAME = "network.gguf"
+"""Weights of an embedding model. Earlier versions installed others, which no engine serves."""
+
 WeightsFormat = Literal["gguf", "safetensors", "onnx"]
 """Earlier versions installed an ONNX file, which no engine serves: its manifest can still be read."""
 
@@ -56,7 +59,8 @@ class LocalModel:
     @property
     def problem(self) -> str:
         """Why no engine serves the model; empty if one does."""
-        return "" if self.kind == "chat" and self.format != "onnx" else f"No engine serves the model {self.name!r}."
+        is_served = self.format != "onnx" if self.kind == "chat" else self.weights.name == EMBEDDING_NETWORK_FILENAME
+        return "" if is_served else f"No engine serves the model {self.name!r}."
 
     def describe(self) -> dict[str, object]:
         """All fields as JSON values, with absolute paths."""

@@ -44,21 +44,33 @@ class LoRALinear(nn.Module):
 
 
 def new_adapter(
-    decoder: Decoder, *, rank: int, alpha: float, base_sha256: str, seed: int, targets: tuple[str, ...] = LORA_TARGETS
+    decoder: Decoder,
+    *,
+    rank: int,
+    alpha: float,
+    base_sha256: str,
+    seed: int,
+    targets: tuple[str, ...] = LORA_TARGETS,
+    first_block: int = 0,
 ) -> Adapter:
     """A new float32 adapter that changes nothing yet: `a` is random in ±1/√I like the weights of a linear layer, `b` is zero.
 
-    Raises BadInput for a rank below 1 or unknown layers, Unsupported for a network that cannot have adapters.
+    Blocks below `first_block` stay without one. Raises BadInput for a rank below 1, unknown layers, or a first block that the
+    network does not have, Unsupported for a network that cannot have adapters.
     """
     if rank < 1 or not set(targets) <= set(LORA_TARGETS):
         raise BadInput(
             f"An adapter of rank {rank} on {', '.join(targets)} is not possible.",
             advice=f"Use a rank of at least 1 and layers from: {', '.join(LORA_TARGETS)}.",
         )
+    network = _require_llama(decoder)
+    num_blocks = network.config.num_layers
+    if not 0 <= first_block < num_blocks:
+        raise BadInput(f"The network has no block {first_block}.", advice=f"Its blocks are 0 to {num_blocks - 1}.")
     generator = torch.Generator().manual_seed(seed)
     factors = {}
-    for name, layer in _linear_layers(_require_llama(decoder)).items():
-        if name.rpartition(".")[2] in targets:
+    for name, layer in _linear_layers(network).items():
+        if name.rpartition(".")[2] in targets and int(name.split(".")[2]) >= first_block:
             bound = 1 / math.sqrt(layer.in_features)
             a = torch.empty(rank, layer.in_features).uniform_(-bound, bound, generator=generator)
             factors[name] = (a, torch.zeros(layer.out_features, rank))

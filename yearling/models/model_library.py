@@ -68,6 +68,10 @@ class ModelLibrary:
             return []
         return sorted(path.name for path in self.models_dir.iterdir() if path.is_dir() and not path.name.startswith("."))
 
+    def is_installed(self, name: str) -> bool:
+        """Whether the library has a model of that name, usable or not. Reads the names of the folders only."""
+        return name in self.names()
+
     def list(self) -> list[LocalModel]:
         """The usable models; `list_damaged` reports the others."""
         return self.scan()[0]

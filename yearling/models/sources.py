@@ -96,9 +96,9 @@ class FileSource:
 Source = PypiSource | HfSource | WebSource | FileSource
 
 
-def parse_source(text: str) -> Source:
+def parse_source(text: str, *, refuses_pickle: bool = True) -> Source:
     """The source that `text` names. Raises BadInput for an unknown form, Untrusted for a pickle or a path that leaves its
-    package.
+    package. `refuses_pickle`: False only for a file that a reader of ours opens, which knows no pickle.
     """
     source = _parse(text)
     if isinstance(source, PypiSource | HfSource):
@@ -107,7 +107,8 @@ def parse_source(text: str) -> Source:
             raise Untrusted(f"The path {inner!r} in the source {text!r} leaves the package.", advice="Use a plain relative path.")
     if not source.filename:
         raise BadInput(f"The source {text!r} names no file.", advice=f"Use {SOURCE_FORMS}.")
-    refuse_pickle(source.filename)
+    if refuses_pickle:
+        refuse_pickle(source.filename)
     return source
 
 

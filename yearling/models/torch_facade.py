@@ -45,12 +45,21 @@ def pack_sequences(lengths: Sequence[int], *, device: torch.device | str = "cpu"
 
 
 def new_adapter(
-    decoder: Decoder, *, rank: int, alpha: float, base_sha256: str, seed: int, targets: tuple[str, ...] = LORA_TARGETS
+    decoder: Decoder,
+    *,
+    rank: int,
+    alpha: float,
+    base_sha256: str,
+    seed: int,
+    targets: tuple[str, ...] = LORA_TARGETS,
+    first_block: int = 0,
 ) -> Adapter:
     """A new LoRA adapter that changes nothing yet; see `lora.new_adapter`."""
     import yearling.models.lora as lora
 
-    return lora.new_adapter(decoder, rank=rank, alpha=alpha, base_sha256=base_sha256, seed=seed, targets=targets)
+    return lora.new_adapter(
+        decoder, rank=rank, alpha=alpha, base_sha256=base_sha256, seed=seed, targets=targets, first_block=first_block
+    )
 
 
 def attach_adapter(decoder: Decoder, adapter: Adapter, *, base_sha256: str) -> Adapter:

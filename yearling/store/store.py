@@ -47,7 +47,14 @@ from yearling.store.database.database import Database
 from yearling.store.database.errors import translate_storage_errors
 from yearling.store.database.migrate import migrate
 from yearling.store.database.schema import SCHEMA_VERSION
-from yearling.store.database.sqlite_file import STORE_LOCK_NAME, check_sqlite_file, is_database_recorded, record_database
+from yearling.store.database.sqlite_file import (
+    STORE_LOCK_NAME,
+    check_sqlite_file,
+    is_database_recorded,
+    note_closed,
+    note_opened,
+    record_database,
+)
 from yearling.store.learning.consensus_runs import ConsensusRunStore
 from yearling.store.learning.event_log import EventLog
 from yearling.store.learning.exams import ExamStore
@@ -123,11 +130,13 @@ class Store:
         finish_interrupted_restore(settings)
         database = Database(settings.resolved_database_url, lock_timeout_s=lock_timeout_s)
         lock = _acquire_store_lock(folder)
+        is_open_here = database.path is not None and note_opened(database.path)
         try:
             with translate_storage_errors(f"The data folder {folder}"):
                 if database.path:
                     make_directory(database.path.parent)
-                    check_sqlite_file(database.path, database.label, expected=is_database_recorded(folder, database))
+                    if not is_open_here:
+                        check_sqlite_file(database.path, database.label, expected=is_database_recorded(folder, database))
                     database.use_wal()
                     database.quick_check()
                 store = cls(settings, database, lock)
@@ -138,6 +147,8 @@ class Store:
         except BaseException:
             database.close()
             os.close(lock)
+            if database.path is not None:
+                note_closed(database.path)
             raise
         return store
 
@@ -198,6 +209,8 @@ class Store:
         if self._lock_fd is not None:
             os.close(self._lock_fd)
             self._lock_fd = None
+            if self.database.path is not None:
+                note_closed(self.database.path)
 
     def _backup_before_migration(self, old_version: str) -> Path:
         path = self.settings.data_dir / "backups" / f"schema-{old_version}-{now_utc():%Y%m%dT%H%M%S%fZ}.tar.gz"

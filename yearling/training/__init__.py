@@ -8,6 +8,7 @@ from yearling.training.loop import TrainingOutcome, TrainingProgress, TrainOptio
 from yearling.training.methods.protocol import Method, TrainedPolicy
 from yearling.training.provenance import describe_code
 from yearling.training.read_only_run import run_for_this_process
+from yearling.training.reader.train import train_reader
 from yearling.training.run import RunFolder, find_run, list_runs
 from yearling.training.seeding import step_generator
 from yearling.training.setup import METHOD_TABLE, METHODS, ArtefactStores, RunSetup, build_method, config_class, create_run
@@ -40,5 +41,6 @@ __all__ = [
     "run_for_this_process",
     "step_generator",
     "train",
+    "train_reader",
     "world_size",
 ]

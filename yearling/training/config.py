@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from yearling.errors import BadInput
 from yearling.training.policy.optimiser import OptimiserConfig, Schedule
@@ -19,15 +19,19 @@ class TrainingConfig:
     token.
 
     With `kl_mode` `stop` a run stops changing weights once the KL divergence exceeds `kl_limit`. With `penalise` the KL
-    divergence enters the loss with the weight `kl_weight`. Raises BadInput if a setting is out of range or a KL setting is
-    missing."""
+    divergence enters the loss with the weight `kl_weight`; with `anchor` that of generic prompts does (`methods/anchor.py`), in
+    methods that can. Raises BadInput if a setting is out of range or a KL setting is missing."""
 
-    kl_mode: Literal["off", "stop", "penalise"] = "off"
-    """What to do about the KL divergence from the base model: nothing, stop at kl_limit, or penalise it by kl_weight."""
+    can_anchor: ClassVar[bool] = False
+    """Whether the method knows the KL mode `anchor`."""
+
+    kl_mode: Literal["off", "stop", "penalise", "anchor"] = "off"
+    """What to do about the KL divergence from the base model: nothing, stop at kl_limit, penalise it by kl_weight on the learnt
+    tokens, or hold the model to its base on generic prompts by kl_weight (sft, dpo and kto; 1 to 4)."""
     kl_limit: float = 0.0
     """KL divergence above which a run stops changing weights, in nats per token; needed by `stop`."""
     kl_weight: float = 0.0
-    """Weight of the KL divergence in the loss; needed by `penalise`."""
+    """Weight of the KL divergence in the loss; needed by `penalise` and `anchor`."""
     learning_rate: float = 1e-4
     """Peak learning rate."""
     schedule: Schedule = "cosine"
@@ -44,11 +48,19 @@ class TrainingConfig:
     """Seed of all random numbers of the run."""
 
     def __post_init__(self) -> None:
-        kl_setting = {"off": 0.0, "stop": self.kl_limit, "penalise": self.kl_weight}.get(self.kl_mode, -1.0)
+        kl_setting = {"off": 0.0, "stop": self.kl_limit, "penalise": self.kl_weight, "anchor": self.kl_weight}.get(
+            self.kl_mode, -1.0
+        )
         if kl_setting < 0 or (self.kl_mode != "off" and not kl_setting):
             raise BadInput(
                 f"The KL mode {self.kl_mode!r} has no limit or weight.",
-                advice="Set kl_limit with `stop`, or kl_weight with `penalise`.",
+                advice="Set kl_limit with `stop`, or kl_weight with `penalise` and `anchor`.",
+                param="kl_mode",
+            )
+        if self.kl_mode == "anchor" and not self.can_anchor:
+            raise BadInput(
+                "This method cannot be held to its base on generic prompts.",
+                advice="Use the KL mode `stop` or `penalise`; sft, dpo and kto take `anchor`.",
                 param="kl_mode",
             )
         self.optimiser_config()

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from yearling.errors import Unsupported
-from yearling.models import Layout, LocalModel, Progress, PublishedAdapter, install_decoder, merge_into_library
+from yearling.models import AdapterPurpose, Layout, LocalModel, Progress, PublishedAdapter, install_decoder, merge_into_library
 from yearling.training.checkpoints import load_state
 from yearling.training.run import RunFolder
-from yearling.training.setup import ArtefactStores, base_model, build_policy, read_setup
+from yearling.training.setup import READER_METHOD, ArtefactStores, base_model, build_policy, read_setup
 
 if TYPE_CHECKING:
     from yearling.training.policy.policy import Policy
@@ -26,7 +26,8 @@ def export_adapter(run: RunFolder, stores: ArtefactStores, *, checkpoint: str = 
         raise Unsupported("A reward model scores answers and generates none, so it cannot be served.")
     model = base_model(run, stores)
     step, policy = _load_trained_policy(run, model, stores, checkpoint)
-    published = stores.adapters.publish(policy.adapter(), policy.decoder, model, run=run.id, step=step)
+    purpose: AdapterPurpose = "reader" if run.facts["method"] == READER_METHOD else "model"
+    published = stores.adapters.publish(policy.adapter(), policy.decoder, model, run=run.id, step=step, purpose=purpose)
     run.log(f"Published the adapter of step {step} as {published.sha256}.")
     return published
 

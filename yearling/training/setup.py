@@ -106,6 +106,9 @@ METHOD_TABLE: Mapping[str, MethodEntry] = {
 """Every training method by its name in run.json and on the command line. The modules are imported on first use, as they need
 torch."""
 
+READER_METHOD = "reader"
+"""What trains a reader, as run.json names it. It learns from neither lessons nor environments, so it is no entry of the table."""
+
 METHODS = tuple(METHOD_TABLE)
 MULTI_PROCESS_METHODS = tuple(name for name, entry in METHOD_TABLE.items() if entry.multi_process)
 
@@ -119,6 +122,8 @@ class RunSetup:
     """Rank of the LoRA adapter."""
     alpha: float = 0.0
     """Scale of the LoRA adapter; 0 is twice the rank."""
+    bare_share: float = 0.0
+    """Share of the blocks, from below, that have no LoRA adapter."""
     full: bool = False
     """Train all weights instead of an adapter."""
     device: Device = "auto"
@@ -138,6 +143,8 @@ class RunSetup:
     def __post_init__(self) -> None:
         if self.rank < 1 or self.alpha < 0:
             raise BadInput("The rank must be at least 1, and alpha must not be negative.", param="rank")
+        if not 0 <= self.bare_share < 1:
+            raise BadInput("The share of blocks without an adapter must be at least 0 and below 1.", param="bare_share")
         if self.full and self.adapter:
             raise BadInput("A run trains all weights or an adapter, not both.", advice="Leave out --full or --adapter.")
 
@@ -217,7 +224,8 @@ def create_run(
 
 def read_setup(run: RunFolder) -> RunSetup:
     """What a run started from. Raises BadInput for a run that `create_run` did not create."""
-    values = {"device": "cpu", **run.facts["setup"]}  # the oldest runs have no device: they were trained on the CPU
+    # The oldest runs have neither: they were trained on the CPU, with an adapter on every block.
+    values = {"device": "cpu", "bare_share": 0.0, **run.facts["setup"]}
     if not {field.name for field in fields(RunSetup)} <= values.keys():
         raise BadInput(
             f"The run.json of {run.id} does not describe everything that the run was built from.",
@@ -240,6 +248,8 @@ def build_method(run: RunFolder, stores: ArtefactStores) -> Method:
             advice=f"Methods that several processes can train: {', '.join(MULTI_PROCESS_METHODS)}.",
         )
     model = base_model(run, stores)
+    if name == READER_METHOD:
+        return _build_reader(run, model, stores)
     config = config_class(name).from_dict(run.facts["config"])
     policy = build_policy(run, model, stores)
     if world_size() > 1:
@@ -281,7 +291,26 @@ def build_policy(run: RunFolder, model: LocalModel, stores: ArtefactStores) -> P
         return Policy.with_adapter(decoder, adapter)
     alpha = setup.alpha or None
     seed = int(run.facts["seed"])
-    return Policy.lora(decoder, base_sha256=model.sha256, rank=setup.rank, alpha=alpha, seed=seed, device=device)
+    return Policy.lora(
+        decoder,
+        base_sha256=model.sha256,
+        rank=setup.rank,
+        alpha=alpha,
+        seed=seed,
+        device=device,
+        first_block=int(setup.bare_share * decoder.config.num_layers),
+    )
+
+
+def _build_reader(run: RunFolder, model: LocalModel, stores: ArtefactStores) -> Method:
+    """The method that trains the reader of a model."""
+    from yearling.inference import PromptRenderer
+    from yearling.training.reader.method import Reader, ReaderConfig
+
+    config = ReaderConfig.from_dict(run.facts["config"])
+    tokenizer, template = Tokenizer.load(model), ChatTemplate.load(model)
+    policy = build_policy(run, model, stores)
+    return Reader(config, policy, tokenizer, PromptRenderer(tokenizer, template), cache_folder=run.folder)
 
 
 def _build_offline_method(

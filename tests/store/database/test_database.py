@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -336,3 +337,17 @@ def test_first_start_on_full_disk_raises_and_works_later(mount: Mount) -> None:
     filler.unlink()
     with Store.open(make_settings(folder / "data")) as store:
         assert store.verify().ok
+
+
+@pytest.mark.slow
+def test_second_store_of_a_process_does_not_drop_the_locks_of_the_first(tmp_path: Path) -> None:
+    """Otherwise another process that closes the database deletes the log that this one goes on writing to."""
+    settings = make_settings(tmp_path / "data")
+    with Store.open(settings) as first, Store.open(settings) as second:
+        command = [sys.executable, "-c", "import sys; from yearling.cli.main import main; main()", "people", "list"]
+        subprocess.run([*command, "--data-dir", str(settings.data_dir)], check=True, capture_output=True)
+        assert (settings.data_dir / "yearling.db-wal").exists()
+        first.audit.append("x", "first", "")
+        second.audit.append("x", "second", "")
+    with Store.open(settings) as store:
+        assert [entry.action for entry in store.audit.entries()][-2:] == ["first", "second"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.training.networks import random_group, random_pairs, tiny_policy
+from tests.training.networks import BASE_SHA256, random_group, random_pairs, tiny_decoder, tiny_policy
 from yearling.models import merge_adapter
 from yearling.training.data.packing import PackedBatch, TrainingExample, pack_examples
 from yearling.training.policy.fused import FusedTrunk, _query_spans
@@ -89,3 +89,19 @@ def test_backward_raises_if_the_factors_changed_after_the_forward_pass() -> None
         policy.parameters()[0].mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         states.sum().backward()  # type: ignore[no-untyped-call]
+
+
+def test_blocks_below_the_adapter_are_computed_fused_as_well() -> None:
+    decoder = tiny_decoder(num_layers=4)
+    policy = Policy.lora(decoder, base_sha256=BASE_SHA256, rank=3, first_block=2)
+    decoder.to(torch.float64)
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.add_(0.1)
+    (batch,) = pack_examples(random_pairs(3), budget_tokens=1000)
+    assert policy.trunk_implementation == "fused"
+    assert_fused_equals_autograd(policy, batch)
+    bare = policy.reference_states(batch)
+    assert (bare - policy.hidden(batch)[batch.sources_N]).abs().max() > 1e-3
+    first = next(name for name in policy.named_parameters())
+    assert first.startswith("model.layers.2.")

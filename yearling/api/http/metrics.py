@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
+import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from yearling.api.http.json_response import JsonObject
 from yearling.chat import TokenUsage
+from yearling.loop import process_tree_cpu_s, read_joules
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -17,9 +19,15 @@ _BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 1
 
 
 class ServerMetrics:
-    """The metrics of one server. Each scrape calls `pool_status` for the state of the engines."""
+    """The metrics of one server.
 
-    def __init__(self, pool_status: Callable[[], list[JsonObject]]) -> None:
+    Each scrape calls `pool_status` for the state of the engines, and `job_costs` for the number and processor seconds of the jobs
+    of each kind.
+    """
+
+    def __init__(
+        self, pool_status: Callable[[], list[JsonObject]], job_costs: Callable[[], Mapping[str, tuple[int, float]]] = dict
+    ) -> None:
         self._registry = CollectorRegistry()
         registry = self._registry
         self.requests = Counter("yearling_http_requests", "Number of requests.", ("route", "status"), registry=registry)
@@ -39,10 +47,13 @@ class ServerMetrics:
         self.tokens = Counter("yearling_tokens", "Number of tokens in finished answers.", ("kind",), registry=registry)
         self.requests_in_flight = Gauge("yearling_requests_in_flight", "Number of running requests.", registry=registry)
         self.answers_in_flight = Gauge("yearling_answers_in_flight", "Number of running and waiting answers.", registry=registry)
+        self.answers = Counter("yearling_answers", "Number of finished answers.", registry=registry)
         registry.register(_EngineCollector(pool_status))
+        registry.register(_CostCollector(job_costs))
 
     def record_usage(self, usage: TokenUsage) -> None:
         """Count the tokens of a finished answer."""
+        self.answers.inc()
         self.tokens.labels("prompt").inc(usage.prompt_tokens)
         self.tokens.labels("reasoning").inc(usage.reasoning_tokens)
         self.tokens.labels("answer").inc(usage.completion_tokens - usage.reasoning_tokens)
@@ -68,3 +79,36 @@ class _EngineCollector(Collector):
             restarts.add_metric((name,), float(engine.get("restarts", 0)))
             waiting.add_metric((name,), float(engine.get("queued", 0)))
         yield from (ready, restarts, waiting)
+
+
+class _CostCollector(Collector):
+    """What work costs: processor seconds of this server with its engines, and of jobs by kind; joules if they are measured."""
+
+    def __init__(self, job_costs: Callable[[], Mapping[str, tuple[int, float]]]) -> None:
+        self._job_costs = job_costs
+
+    def collect(self) -> Iterator[Metric]:
+        name = "yearling_serving_cpu_seconds"
+        yield CounterMetricFamily(name, "Processor seconds of the server and its engines.", value=_serving_cpu_s())
+        jobs = CounterMetricFamily("yearling_jobs", "Jobs that have begun.", labels=("kind",))
+        cpu_s = CounterMetricFamily("yearling_job_cpu_seconds", "Processor seconds of jobs.", labels=("kind",))
+        for kind, (count, seconds) in sorted(self._job_costs().items()):
+            jobs.add_metric((kind,), count)
+            cpu_s.add_metric((kind,), seconds)
+        yield from (jobs, cpu_s)
+        joules = read_joules()
+        if joules is not None:
+            yield CounterMetricFamily("yearling_machine_joules", "Energy of the machine's processors.", value=joules)
+
+
+def _serving_cpu_s() -> float:
+    """Processor seconds of this process and of its engines, without the workers of jobs, which are its children too."""
+    own = psutil.Process()
+    times = own.cpu_times()
+    total = times.user + times.system
+    for child in own.children():
+        try:
+            total += 0.0 if "jobs" in child.cmdline() else process_tree_cpu_s(child)
+        except psutil.Error:
+            continue
+    return total

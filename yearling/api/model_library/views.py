@@ -101,7 +101,7 @@ def _row(name: str, title: str, state: str, *, can_be_default: bool = False, **f
 def _installed_row(model: LocalModel) -> JsonObject:
     entry = known_models().get(model.name)
     title = entry.title if entry else model.name
-    can_be_default = not model.problem
+    can_be_default = model.kind == "chat" and not model.problem
     return _row(model.name, title, "installed", can_be_default=can_be_default, problem=model.problem, **_local_facts(model))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from yearling.api.http.errors import REFUSED_FIELD
@@ -89,7 +89,7 @@ class EmbeddingRequest(StrictModel):
     """Body of `POST /v1/embeddings`."""
 
     model: str | None = None
-    """Name of the model. Default: the server's default model."""
+    """Name of the model. Default: the embedding model of the server. A chat model embeds only if it is named."""
     input: (
         Annotated[str, Field(min_length=1)]
         | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=2048)]
@@ -102,13 +102,13 @@ class EmbeddingRequest(StrictModel):
     """One text, a list of texts, one list of token IDs, or a list of such lists."""
     encoding_format: Literal["float", "base64"] | None = None
     """`float` returns a list of numbers, `base64` returns little-endian 32-bit floats. Default: `float`."""
+    dimensions: int | None = None
+    """Length of the vectors. Only the length that the embedding model has is possible; a chat model refuses the field."""
+    input_type: Literal["query", "passage"] | None = None
+    """What the texts are: questions (`query`), or texts that may answer one (`passage`). The embedding model puts the word before
+    each text that does not begin with one of them already. Default: `query`. A chat model refuses the field."""
     user: object = None
     """Ignored. The API key or the session identifies the person."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _reject_unsupported_fields(cls, body: Any) -> Any:
-        return reject_unsupported_fields(body, ("dimensions",), {})
 
 
 class Embedding(ResponseModel):

@@ -50,7 +50,7 @@ class EmbedderProvider(Protocol):
     """Opens the embedding model and readers, as an engine pool does."""
 
     def has_embedder(self) -> bool:
-        """Whether the embedding model is installed."""
+        """Whether the embedding model is installed. Lists the folder of models: call from a thread."""
         ...
 
     async def get_embedder(self) -> TextEmbedder:
@@ -131,7 +131,7 @@ class CorrectionMemory:
         return _PersonalIndex(version, entries, by_words)
 
     async def _find_by_meaning(self, question: str, index: _PersonalIndex, person_id: str) -> list[UsedCorrection]:
-        if not self._provider.has_embedder():
+        if not await asyncio.to_thread(self._provider.has_embedder):
             return []
         try:
             async with asyncio.timeout(_EMBEDDING_TIMEOUT_S):

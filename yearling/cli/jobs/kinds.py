@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from yearling.errors import BadInput
-from yearling.loop import JobContext, register_job_kind
+from yearling.loop import CycleOptions, JobContext, register_job_kind
 
 if TYPE_CHECKING:
     from yearling.training import TrainingProgress
@@ -85,12 +85,22 @@ class TrainJobOptions:
         parse_settings(self.settings)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderJobOptions:
+    """The model whose reader is trained; empty for the setting `model`."""
+
+    model: str = ""
+    seed: int = 0
+
+
 def register_job_kinds() -> None:
     """Make every kind of job known to this process."""
     register_job_kind("exam", _run_exam, title="Run an exam", options=ExamJobOptions, is_resumable=True)
     register_job_kind("spec", _run_spec, title="Test against the behaviour spec", options=SpecJobOptions, is_resumable=True)
     register_job_kind("consensus", _run_consensus, title="Find out what people agree on", options=ConsensusJobOptions)
     register_job_kind("lessons", _build_lessons, title="Build lessons", options=LessonsJobOptions)
+    register_job_kind("cycle", run_cycle_job, title="Learn", options=CycleOptions, is_resumable=True)
+    register_job_kind("reader", _train_reader, title="Train to read corrections", options=ReaderJobOptions, is_resumable=True)
     register_job_kind("train", _train, title="Train a model", options=TrainJobOptions, is_resumable=True)
 
 
@@ -225,6 +235,48 @@ def _train(context: JobContext) -> Mapping[str, object]:
         on_progress=report_training(context),
     )
     return asdict(trained)
+
+
+def _train_reader(context: JobContext) -> Mapping[str, object]:
+    from yearling.training import train_reader
+
+    options: ReaderJobOptions = context.options
+    published = train_reader(
+        context.settings,
+        options.model or context.settings.model,
+        seed=options.seed,
+        report=context.report,
+        check_cancelled=context.check_cancelled,
+    )
+    return {"adapter": published.sha256, "base": published.base}
+
+
+def run_cycle_job(context: JobContext) -> Mapping[str, object]:
+    """A cycle as a job: its report is the result. A job that resumes a cycle that waited makes no new one."""
+    from yearling.cli.jobs.cycle_tools import LocalCycleTools
+    from yearling.evals import fingerprint_exams
+    from yearling.loop import CycleParts, make_report, new_cycle_id, open_cycle, report_text, run_cycle
+
+    options: CycleOptions = context.options
+    folder = open_cycle(context.settings, options.resume or new_cycle_id(context.folder / "cycle"))
+    reopened = context.folder / "reopened"
+    if options.resume and not reopened.exists():
+        folder.reopen()
+        reopened.touch()
+    context.log(f"Cycle {folder.id}.")
+    parts = CycleParts(
+        settings=context.settings,
+        store=context.store,
+        tools=LocalCycleTools(context.settings, context.store),
+        threads=context.threads,
+        report=context.report,
+        log=context.log,
+        fingerprints=lambda: fingerprint_exams(context.settings.data_dir / "exams", None)[0],
+    )
+    end = run_cycle(folder, options, parts)
+    report = make_report(context.store, folder, end)
+    folder.write_report(report, report_text(report))
+    return report
 
 
 def _require_range(name: str, value: int, low: int, high: int) -> None:

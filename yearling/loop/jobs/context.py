@@ -15,6 +15,7 @@ import psutil
 
 from yearling.clock import now_utc
 from yearling.config import Settings
+from yearling.loop.costs import process_tree_cpu_s
 from yearling.loop.jobs.yielding import PeopleWaitingWatch
 from yearling.store import Store
 
@@ -111,16 +112,7 @@ class JobContext:
 
     def cpu_s(self) -> float:
         """Processor seconds of the job so far: this process, those that it started, and the earlier attempts."""
-        total = self._earlier_cpu_s
-        own = psutil.Process()
-        for process in (own, *own.children(recursive=True)):
-            try:
-                times = process.cpu_times()
-            except psutil.Error:
-                continue
-            total += times.user + times.system
-        ended = own.cpu_times()
-        return total + ended.children_user + ended.children_system
+        return self._earlier_cpu_s + process_tree_cpu_s()
 
     def _estimate_s(self, fraction: float) -> float | None:
         first = self._history[0]

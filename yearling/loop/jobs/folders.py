@@ -50,6 +50,11 @@ class JobFolders:
         return self.root / "lock"
 
     @property
+    def end_request(self) -> Path:
+        """Exists while the worker is asked to end."""
+        return self.root / "end"
+
+    @property
     def people_wait(self) -> Path:
         """The lock of servers while somebody waits for an answer."""
         return self.root / "people-wait"

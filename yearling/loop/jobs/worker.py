@@ -79,6 +79,12 @@ def is_worker_running(settings: Settings) -> bool:
     return False
 
 
+def ask_worker_to_end(settings: Settings) -> None:
+    """Ask a running worker to end after the step of its job, which goes on when the next worker starts."""
+    folders = JobFolders.of(settings)
+    create_private_file(folders.end_request)
+
+
 @dataclass(slots=True)
 class _Ending:
     """Why a job is being ended, and when its process is killed."""
@@ -122,6 +128,7 @@ class Worker:
                 except LockHeldError:
                     return count
                 try:
+                    self._folders.end_request.unlink(missing_ok=True)  # it was meant for the worker before
                     _queue_lost_jobs(store, machine)
                     while not self._is_stopped.is_set() and not self._is_quiet() and (job := store.jobs.claim(machine)):
                         count += self._run_job(store, job, lock)
@@ -174,6 +181,8 @@ class Worker:
         now = time.monotonic()
         if store.jobs.get(job_id).cancel_utc is not None:
             return _Ending(True, now + self._cancel_grace_s, "")
+        if self._folders.end_request.exists():
+            self.stop()
         if self._is_stopped.is_set():
             return _Ending(False, now + self._pause_grace_s, "The server was stopped. The job goes on at its next start.")
         if self._is_quiet():
@@ -228,5 +237,9 @@ def _yearling(settings: Settings, *arguments: str) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing but text is wanted in a file, even if this process has a terminal that shows colours."""
-    return {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"} | {"NO_COLOR": "1"}
+    """Nothing but text is wanted in a file, even if this process has a terminal that shows colours.
+
+    Threads of torch that spin while they wait would take several times the processor time beside a server.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "FORCE_COLOR"}
+    return {"OMP_WAIT_POLICY": "PASSIVE", **environment, "NO_COLOR": "1"}

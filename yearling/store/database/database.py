@@ -102,7 +102,7 @@ class Database:
 
         A new file is private, and so are the files beside it, whose mode SQLite takes from it.
         """
-        if self.path is not None:
+        if self.path is not None and not self.path.exists():  # closing a file that is in use would drop its locks
             create_private_file(self.path)
         deadline = time.monotonic() + self.lock_timeout_s
         while True:

@@ -7,6 +7,8 @@ store.
 from __future__ import annotations
 
 import struct
+import threading
+from collections import Counter
 from pathlib import Path
 
 from yearling.errors import Untrusted
@@ -19,8 +21,29 @@ STORE_LOCK_NAME = "store.lock"
 Its content notes which database the folder has, see `record_database`.
 """
 
+_open_files: Counter[Path] = Counter()
+"""How many stores of this process have a file open."""
+_open_files_lock = threading.Lock()
+
 _MAGIC = b"SQLite format 3\x00"
 _HEADER_BYTES = 100
+
+
+def note_opened(path: Path) -> bool:
+    """Note that this process opens a database. Returns whether it has it open already.
+
+    Then nothing but SQLite may open the file: when any descriptor of a file is closed, POSIX drops all locks of the process on
+    it. Other processes would take the database for unused, and delete the log that this process goes on writing to.
+    """
+    with _open_files_lock:
+        _open_files[path.absolute()] += 1
+        return _open_files[path.absolute()] > 1
+
+
+def note_closed(path: Path) -> None:
+    """Note that a store of this process has closed the database."""
+    with _open_files_lock:
+        _open_files[path.absolute()] -= 1
 
 
 def check_sqlite_file(path: Path, label: str, *, expected: bool) -> None:

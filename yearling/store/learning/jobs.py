@@ -143,6 +143,13 @@ class JobStore:
         with self._database.read() as connection:
             return [_job_from_row(row) for row in connection.execute(query)]
 
+    def costs_by_kind(self) -> dict[str, tuple[int, float]]:
+        """(number, processor seconds) of the jobs that have begun, by kind."""
+        begun = sa.select(jobs.c.kind, sa.func.count(), sa.func.sum(jobs.c.cpu_s)).where(jobs.c.attempts > 0)
+        with self._database.read() as connection:
+            rows = connection.execute(begun.group_by(jobs.c.kind)).all()
+        return {kind: (int(count), float(cpu_s)) for kind, count, cpu_s in rows}
+
     def next_due(self, machine: str) -> Job | None:
         """The oldest queued job that this machine may take now; None if there is none."""
         with self._database.read() as connection:

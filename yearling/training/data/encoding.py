@@ -75,6 +75,11 @@ class LessonEncoder:
         fits = self._check_length(prompt, first) and self._check_length(prompt, second)
         return (prompt, first, second) if fits else None
 
+    def encode_answer(self, text: str) -> list[int]:
+        """The ids of an answer and the end of its turn; empty for an empty text. Raises BadInput if the template ends no turn."""
+        answer = self.tokenizer.encode(text, special=False)
+        return [*answer, *self._find_end_of_turn()] if answer else []
+
     def _encode_prompt_and_answer(self, lesson: Demonstration | Thumb) -> tuple[list[int], list[int]] | None:
         prompt = self._encode_prompt(lesson.messages, lesson.prompt_ids, lesson.model_hash)
         return self._check_length(prompt, self._encode_answer(lesson.answer, lesson.answer_ids, lesson.model_hash))
@@ -88,8 +93,7 @@ class LessonEncoder:
         if stored_ids and model_hash == self.model_hash:
             # They include the end of the turn if the answer reached it. A truncated answer must not learn to end there.
             return list(stored_ids)
-        answer = self.tokenizer.encode(text, special=False)
-        return [*answer, *self._find_end_of_turn()] if answer else []
+        return self.encode_answer(text)
 
     def _find_end_of_turn(self) -> tuple[int, ...]:
         """The token that ends an assistant's turn."""

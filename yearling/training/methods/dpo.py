@@ -65,7 +65,7 @@ class Dpo(OfflineMethod):
         self.references = ReferenceLogprobs(
             policy, self.table.examples, budget_tokens=config.budget_tokens, cache_folder=cache_folder
         )
-        super().__init__(config, policy, self.table.split)
+        super().__init__(config, policy, self.table.split, encoder=encoder, cache_folder=cache_folder)
 
     def step(self, number: int) -> dict[str, float]:
         """See `Method.step`."""
@@ -89,7 +89,7 @@ class Dpo(OfflineMethod):
                 nll_P = winner_nll_loss(logp_first_P, logp_second_P, tokens_first_P, tokens_second_P, q_P)
                 losses_P = losses_P + self.config.nll_weight * nll_P
             kl = batch_weight * k2(logps_N, reference_N).sum() / num_targets
-            loss = batch_weight * (weight_P * losses_P).sum() / total_weight + self.config.kl_weight * kl
+            loss = batch_weight * (weight_P * losses_P).sum() / total_weight + self.config.penalty_weight * kl
             loss.backward()  # type: ignore[no-untyped-call]
             loss_sum += loss.item()
             kl_sum += kl.item()
@@ -97,7 +97,7 @@ class Dpo(OfflineMethod):
             margin_sum += batch_weight * float(margins_P.sum())
             num_correct += batch_weight * float((margins_P > 0).sum())
         loss_sum, kl_sum, margin_sum, num_correct = all_reduce_sum(loss_sum, kl_sum, margin_sum, num_correct)
-        metrics = self.optimiser.step(number)
+        metrics = self.accumulate_anchor(number) | self.optimiser.step(number)
         self.check_kl_limit(number, kl_sum)
         return metrics | {
             "loss": loss_sum,

@@ -90,7 +90,7 @@ class Kto(OfflineMethod):
         balanced_up, balanced_down = kto_weights(num_up, len(split.train_indices) - num_up)
         self.weight_up, self.weight_down = config.weight_up or balanced_up, config.weight_down or balanced_down
         self.references = ReferenceLogprobs(policy, self.examples, budget_tokens=config.budget_tokens, cache_folder=cache_folder)
-        super().__init__(config, policy, split)
+        super().__init__(config, policy, split, encoder=encoder, cache_folder=cache_folder)
 
     def step(self, number: int) -> dict[str, float]:
         """See `Method.step`."""
@@ -109,12 +109,12 @@ class Kto(OfflineMethod):
             delta_A = batch.sum_per_example(logps_N - reference_N)
             losses_A, weight_A = self._losses(delta_A, [thumbs[slot] for slot in batch.example_indices], reference_point)
             kl = batch_weight * k2(logps_N, reference_N).sum() / num_targets
-            loss = batch_weight * (weight_A * losses_A).sum() / total_weight + self.config.kl_weight * kl
+            loss = batch_weight * (weight_A * losses_A).sum() / total_weight + self.config.penalty_weight * kl
             loss.backward()  # type: ignore[no-untyped-call]
             loss_sum += loss.item()
             kl_sum += kl.item()
         loss_sum, kl_sum = all_reduce_sum(loss_sum, kl_sum)
-        metrics = self.optimiser.step(number)
+        metrics = self.accumulate_anchor(number) | self.optimiser.step(number)
         self.check_kl_limit(number, kl_sum)
         tokens = float(sum(len(example.ids) for example in examples))
         return metrics | {"loss": loss_sum, "kl": kl_sum, "reference_point": float(reference_point), "tokens": tokens}

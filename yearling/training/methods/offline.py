@@ -5,15 +5,21 @@ Holds no loss and no step: each method's module shows its whole step in one func
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 from torch import nn
 
 from yearling.errors import BadInput
 from yearling.training.config import TrainingConfig
+from yearling.training.data.encoding import LessonEncoder
 from yearling.training.data.lesson_order import LessonOrder
 from yearling.training.data.lesson_split import LessonSplit
-from yearling.training.methods.base import BaseMethod
+from yearling.training.distributed import all_reduce_sum
+from yearling.training.methods.anchor import GenericAnchor
+from yearling.training.methods.base import BaseMethod, Stateful
 from yearling.training.policy.optimiser import Optimiser
 from yearling.training.policy.policy import Policy
 
@@ -23,6 +29,10 @@ class OfflineConfig(TrainingConfig):
     """Settings of methods that learn from lessons. They measure the KL divergence from the base on the target tokens, as the mean
     of ½(log π − log π_ref)². Raises BadInput if a setting is out of range."""
 
+    can_anchor: ClassVar[bool] = True
+
+    anchor_prompts: int = 8
+    """Generic prompts in each step of the KL mode `anchor`."""
     passes: float = 1.0
     """Passes over the new lessons."""
     steps: int = 0
@@ -43,18 +53,36 @@ class OfflineConfig(TrainingConfig):
             raise BadInput("Passes, lessons per step and token limits must be positive.", param="passes")
         if not 0 <= self.validation < 1 or not 0 <= self.replay < 1:
             raise BadInput("The validation and replay shares must be at least 0 and below 1.", param="validation")
+        if self.anchor_prompts < 1:
+            raise BadInput("The KL mode `anchor` needs at least one prompt in a step.", param="anchor_prompts")
         TrainingConfig.__post_init__(self)
 
     @property
     def needs_reference(self) -> bool:
-        """Whether the KL divergence from the base has to be computed."""
-        return self.kl_mode != "off"
+        """Whether the KL divergence from the base has to be computed on the learnt tokens."""
+        return self.kl_mode in ("stop", "penalise")
+
+    @property
+    def penalty_weight(self) -> float:
+        """Weight of the KL divergence on the learnt tokens."""
+        return 0.0 if self.kl_mode == "anchor" else self.kl_weight
 
 
 class OfflineMethod(BaseMethod):
     """Policy, optimiser and lesson order of a method that learns from lessons, and its head if it has one."""
 
-    def __init__(self, config: OfflineConfig, policy: Policy, split: LessonSplit, *, head: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        config: OfflineConfig,
+        policy: Policy,
+        split: LessonSplit,
+        *,
+        encoder: LessonEncoder,
+        cache_folder: Path | None,
+        head: nn.Module | None = None,
+        parts: Mapping[str, Stateful] | None = None,
+    ) -> None:
+        """`parts` are further parts of the state. Raises what `GenericAnchor` raises."""
         num_new, num_earlier = len(split.train_indices), len(split.replay_indices)
         self.policy = policy
         self.head = head
@@ -70,11 +98,32 @@ class OfflineMethod(BaseMethod):
         trained = [*policy.parameters(), *(head.parameters() if head is not None else ())]
         self.optimiser = Optimiser(trained, config.optimiser_config(), self.total_steps)
         self._kl_stop_limit = config.kl_limit if config.kl_mode == "stop" else 0.0
-        super().__init__(policy=policy, optimiser=self.optimiser, **({} if head is None else {"head": head}))
+        self._anchor_weight = config.kl_weight
+        self._anchor = (
+            GenericAnchor(
+                policy,
+                encoder,
+                prompts_per_step=config.anchor_prompts,
+                budget_tokens=config.budget_tokens,
+                seed=config.seed,
+                cache_folder=cache_folder,
+            )
+            if config.kl_mode == "anchor"
+            else None
+        )
+        heads = {} if head is None else {"head": head}
+        super().__init__(policy=policy, optimiser=self.optimiser, **(parts or {}), **heads)
 
     def lesson_indices(self, step: int) -> list[int]:
         """The lessons of a step: new ones, then replayed ones."""
         return self.split.select(*self.order.lessons_for_step(step))
+
+    def accumulate_anchor(self, step: int) -> dict[str, float]:
+        """Add the gradient of the KL mode `anchor` to that of the step. Metric: `anchor_kl`, in nats per token; none without."""
+        if self._anchor is None:
+            return {}
+        (kl,) = all_reduce_sum(self._anchor.accumulate(step, self._anchor_weight))
+        return {"anchor_kl": kl}
 
     def check_kl_limit(self, step: int, kl: float) -> None:
         """Stop changing weights after `step` if its KL divergence, in nats per token, exceeds the limit of the mode `stop`."""

@@ -72,7 +72,7 @@ class Reward(OfflineMethod):
         self.config = config
         self.table = PairTable.from_lessons(pairs, earlier, encoder, validation_share=config.validation)
         head = RewardHead(policy.decoder.config.hidden_size, policy.decoder.dtype, policy.device)
-        super().__init__(config, policy, self.table.split, head=head)
+        super().__init__(config, policy, self.table.split, encoder=encoder, cache_folder=cache_folder, head=head)
 
     def step(self, number: int) -> dict[str, float]:
         """See `Method.step`."""

@@ -47,20 +47,24 @@ class FusedTrunk:
 
     @staticmethod
     def supports(decoder: Decoder) -> bool:
-        """Whether the decoder is a Llama decoder on a CPU with an adapter on all linear layers and no rarer features."""
+        """Whether the decoder is a Llama decoder on a CPU without rarer features, whose adapter is on all linear layers from some
+        block upwards.
+        """
         blocks = getattr(getattr(decoder, "model", None), "layers", None)
         if blocks is None or next(decoder.parameters()).device.type != "cpu":
             return False
         config: Any = decoder.config
         if config.qk_norm or config.output_bias or config.mlp_bias or config.qkv_bias or any(config.windows):
             return False
-        return all(hasattr(layer, "lora_a") for block in blocks for group in _linear_groups(block) for layer in group)
+        adapted = [[hasattr(layer, "lora_a") for group in _linear_groups(block) for layer in group] for block in blocks]
+        first = next((index for index, layers in enumerate(adapted) if any(layers)), len(adapted))
+        return first < len(adapted) and all(all(layers) for layers in adapted[first:])
 
     @property
     def is_current(self) -> bool:
         """False once the decoder's weights have been moved, merged or replaced."""
-        layer = self._network.model.layers[0].self_attn.q_proj
-        return hasattr(layer, "base") and layer.base.weight.data_ptr() == self._blocks[0].qkv.weight_and_a.data_ptr()
+        layer = self._network.model.layers[-1].self_attn.q_proj
+        return hasattr(layer, "base") and layer.base.weight.data_ptr() == self._blocks[-1].qkv.weight_and_a.data_ptr()
 
     def hidden(self, batch: PackedBatch, *, adapted: bool = True) -> Tensor:
         """Final hidden states, (T, E). With `adapted` False, those of the base model."""
@@ -92,18 +96,21 @@ class _JoinedLinears:
     """Linear layers that read the same input, as one product.
 
     `weight_and_a` (O + S, I) stacks all frozen weights and, below them, all `a`. `scaled_b` (O, S) holds each layer's scaled `b`
-    as a diagonal block. The frozen weights of the layers become views of `weight_and_a`."""
+    as a diagonal block. The frozen weights of the layers become views of `weight_and_a`. Layers below the adapter have rank 0."""
 
     def __init__(self, layers: Sequence[Any]) -> None:
-        weights = [layer.base.weight.detach() for layer in layers]
-        self.factors = tuple(factor for layer in layers for factor in (layer.lora_a, layer.lora_b))
-        self._scale, self._rank = layers[0].scale, layers[0].lora_a.shape[0]
+        bases = [getattr(layer, "base", layer) for layer in layers]
+        weights = [base.weight.detach() for base in bases]
+        adapted = [layer for layer in layers if hasattr(layer, "lora_a")]
+        self.factors = tuple(factor for layer in adapted for factor in (layer.lora_a, layer.lora_b))
+        self._scale: float = adapted[0].scale if adapted else 1.0
+        self._rank: int = adapted[0].lora_a.shape[0] if adapted else 0
         self._sizes = [weight.shape[0] for weight in weights]
         self.num_outputs = sum(self._sizes)
         self.weight_and_a = torch.cat([*weights, weights[0].new_zeros(len(layers) * self._rank, weights[0].shape[1])])
         self.scaled_b = self.weight_and_a.new_zeros(self.num_outputs, len(layers) * self._rank)
-        for layer, rows in zip(layers, self.weight_and_a[: self.num_outputs].split_with_sizes(self._sizes), strict=True):
-            layer.base.weight.data = rows
+        for base, rows in zip(bases, self.weight_and_a[: self.num_outputs].split_with_sizes(self._sizes), strict=True):
+            base.weight.data = rows
 
     def load_factors(self) -> None:
         """Copy the current values of the adapter's factors."""

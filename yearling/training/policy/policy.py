@@ -9,7 +9,8 @@ Shapes: T tokens of a batch, N target tokens, E model width.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from yearling.errors import Unsupported, Untrusted
 from yearling.models import Adapter, Decoder, adapter_disabled, attach_adapter, new_adapter
 from yearling.training.data.packing import PackedBatch
+from yearling.training.policy.distribution_kl import kl_from_states
 from yearling.training.policy.dtensors import gather_full, shard_like
 from yearling.training.policy.fused import FusedTrunk
 from yearling.training.policy.logprobs import target_logprobs
@@ -49,13 +51,15 @@ class Policy:
         alpha: float | None = None,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        first_block: int = 0,
     ) -> Policy:
         """Train a fresh adapter on all linear layers of the blocks, in float32 whatever the type of the base.
 
-        `alpha` defaults to twice the rank. Raises what `attach_adapter` raises."""
+        Blocks below `first_block` stay without one. `alpha` defaults to twice the rank. Raises what `attach_adapter` raises."""
         decoder.to(device)
         alpha = 2.0 * rank if alpha is None else alpha
-        return cls.with_adapter(decoder, new_adapter(decoder, rank=rank, alpha=alpha, base_sha256=base_sha256, seed=seed))
+        adapter = new_adapter(decoder, rank=rank, alpha=alpha, base_sha256=base_sha256, seed=seed, first_block=first_block)
+        return cls.with_adapter(decoder, adapter)
 
     @classmethod
     def with_adapter(cls, decoder: Decoder, adapter: Adapter) -> Policy:
@@ -142,6 +146,46 @@ class Policy:
         if self._reference is None:
             raise ValueError("the policy was created without a reference")
         return _score_targets(self._reference, _unfused_hidden_states(self._reference, batch), batch, temperature, False)[0]
+
+    @contextmanager
+    def reference_network(self) -> Iterator[Decoder]:
+        """Inside the block, a decoder that computes what the base model does. Raises ValueError without a reference."""
+        if self._adapter is not None:
+            with adapter_disabled(self.decoder):
+                yield self.decoder
+        elif self._reference is not None:
+            yield self._reference
+        else:
+            raise ValueError("the policy was created without a reference")
+
+    @torch.no_grad()
+    def reference_states(self, batch: PackedBatch) -> Tensor:
+        """The final hidden states of the base model from which each target token is predicted, (N, E), without gradient.
+
+        Raises ValueError without a reference."""
+        batch = batch.to(self.device)
+        fused = self._trunk()
+        if fused is not None:
+            states = fused.hidden(batch, adapted=False)
+        else:
+            with self.reference_network() as network:
+                states = _unfused_hidden_states(network, batch)
+        return states.index_select(0, batch.sources_N)
+
+    def kl_from_reference(self, batch: PackedBatch, reference_NE: Tensor) -> Tensor:
+        """KL(π_ref ‖ π) of the next-token distribution at each target token in nats, (N,), with gradient.
+
+        `reference_NE` are hidden states of the base model as from `reference_states`, of this batch or of another with the same
+        targets after other prompts. Raises ValueError without a reference."""
+        batch = batch.to(self.device)
+        weight: Tensor = self.decoder.lm_head.weight  # type: ignore[assignment]
+        reference_weight = weight
+        if self._adapter is None:
+            if self._reference is None:
+                raise ValueError("the policy was created without a reference")
+            reference_weight = self._reference.lm_head.weight  # type: ignore[assignment]
+        rows = self._hidden_states(batch).index_select(0, batch.sources_N)
+        return kl_from_states(reference_NE.to(rows), reference_weight.detach(), rows, weight)
 
     def named_parameters(self) -> dict[str, torch.nn.Parameter]:
         """The trained parameters by their names in the network. A tied weight appears once."""

@@ -124,6 +124,11 @@ class Instructions:
         return kinds
 
 
+def constraint_kinds() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the ids of all kinds of constraint, and of those for exams only."""
+    return Instructions.task_kinds()
+
+
 @cache
 def requests_for_part(language: InstructionLanguage, part: SeedPart) -> tuple[str, ...]:
     """Return the requests that only this part may use."""

@@ -1,0 +1,1 @@
+"""Measures what corrections achieve: read where they stand, without changing other answers."""

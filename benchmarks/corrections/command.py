@@ -1,0 +1,101 @@
+"""Measures readers on corrections:
+
+    python -m benchmarks.corrections.command CASES --data-dir DATA --gate stress [--reader HASH ...] [--more 10] [--show]
+
+CASES is a folder as in `cases.py`, DATA a data folder with the model and its readers. Without --reader, all readers of the model
+are measured, and the model without one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from benchmarks.corrections.cases import CorrectionCase, read_controls, read_corrections
+from benchmarks.corrections.reading import Gate, Kind, ReadingScores, measure_reading
+from yearling.chat import SPEC_SYSTEM_MESSAGE
+from yearling.config import Settings
+from yearling.inference import EnginePool
+from yearling.models import AdapterLibrary, ModelLibrary
+
+KINDS: tuple[Kind, ...] = ("verbatim", "paraphrase", "neighbour", "control")
+
+
+async def run(arguments: argparse.Namespace) -> None:
+    """Print one line for each reader: right answers by kind, and the processor seconds of the engine."""
+    settings = Settings(data_dir=arguments.data_dir, model=arguments.model, engine="llamacpp")
+    corrections = read_corrections(arguments.cases, num_more=arguments.more)
+    controls = read_controls(arguments.cases)
+    system = SPEC_SYSTEM_MESSAGE if arguments.system == "spec" else ""
+    adapters = AdapterLibrary(settings.adapters_dir)
+    readers = [adapters.get(name) for name in arguments.reader] or [
+        adapter for adapter in adapters.list() if adapter.purpose == "reader"
+    ]
+    pool = EnginePool(settings, ModelLibrary(settings.models_dir))
+    try:
+        served = await pool.get(arguments.model)
+        gate = await _gate(arguments.gate, pool, corrections, arguments.threshold)
+        for reader in [None, *readers] if not arguments.reader else readers:
+            if reader is not None:
+                await served.engine.load_adapter(reader.weights)
+            reader_hash = reader.sha256 if reader else None
+            started = _cpu_s()
+            scores = await measure_reading(served, corrections, controls, gate, reader=reader_hash, system=system)
+            _print(arguments, reader_hash, scores, _cpu_s() - started)
+    finally:
+        await pool.close()
+
+
+async def _gate(
+    name: Literal["none", "oracle", "stress", "embed"], pool: EnginePool, corrections: Sequence[CorrectionCase], threshold: float
+) -> Gate | Literal["none", "oracle", "stress"]:
+    if name != "embed":
+        return name
+    raise NotImplementedError
+
+
+def _print(arguments: argparse.Namespace, reader: str | None, scores: ReadingScores, cpu_s: float) -> None:
+    counts: dict[str, object] = {kind: "{} of {}".format(*scores.count(kind)) for kind in KINDS}
+    line: dict[str, object] = {
+        "reader": (reader or "none")[:12],
+        "gate": arguments.gate,
+        "system": arguments.system,
+        **counts,
+        "cpu_s": round(cpu_s),
+    }
+    print(json.dumps(line), flush=True)
+    if arguments.show:
+        for asked in scores.wrong():
+            print(f"  {asked.kind}: {asked.question} | {' / '.join(asked.fired)} -> {asked.answer!r}", flush=True)
+
+
+def _cpu_s() -> float:
+    """Processor seconds of this process and its children so far."""
+    own = psutil.Process()
+    return time.process_time() + sum(sum(child.cpu_times()[:2]) for child in own.children(recursive=True))
+
+
+def main() -> None:
+    """Parse the command line and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", type=Path)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--model", default="smollm2-135m-instruct")
+    parser.add_argument("--reader", action="append", default=[])
+    parser.add_argument("--gate", choices=("none", "oracle", "stress", "embed"), default="stress")
+    parser.add_argument("--threshold", type=float, default=0.5)
+    parser.add_argument("--more", type=int, default=10)
+    parser.add_argument("--system", choices=("spec", "none"), default="spec")
+    parser.add_argument("--show", action="store_true")
+    asyncio.run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

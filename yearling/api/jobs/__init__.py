@@ -1,0 +1,1 @@
+"""Jobs over HTTP, and the workers that the server starts for them."""
