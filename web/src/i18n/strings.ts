@@ -240,6 +240,7 @@ const CHAT = {
   'import.messages': ['Messages', '消息'],
   'import.folders': ['Folders', '文件夹'],
   'import.memories': ['Memories', '记忆'],
+  'import.corrections': ['Corrections', '纠正'],
   'import.known': ['Already present', '已存在'],
   'import.leftOut': ['Not imported', '未导入'],
 
