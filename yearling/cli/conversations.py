@@ -74,7 +74,7 @@ def export_conversations(
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
 ) -> None:
-    """Export everything of a person to a zip: conversations, files, judgements, memories, folders, share links, settings."""
+    """Export everything of a person to a zip: chats, files, judgements, memories, corrections, folders, share links, settings."""
     from yearling.api import export_personal_data
 
     path = to or Path(f"yearling-{now_utc():%Y-%m-%d}.zip")

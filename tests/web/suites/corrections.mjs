@@ -30,6 +30,13 @@ async function askNew(tools, question) {
   return tools.answer();
 }
 
+async function askAgain(tools, question) {
+  const before = await tools.page.locator('.message.answer').count();
+  await tools.ask(question);
+  await tools.page.waitForFunction((count) => document.querySelectorAll('.message.answer').length > count, before);
+  return tools.answer();
+}
+
 async function correctInChat(tools, check) {
   const { page } = tools;
   await signIn(tools, 'Ben');
@@ -42,13 +49,12 @@ async function correctInChat(tools, check) {
   await look(tools, check, 'dialog');
   await dialog.getByRole('button', { name: 'Save correction' }).click();
   await page.getByText('Saved. It answers this way from the next message on.').waitFor();
-  await tools.ask('when do we OPEN');
-  check((await tools.answer()) === 'At 9, not 8.', 'the next message does not use it');
+  check((await askAgain(tools, 'when do we OPEN')) === 'At 9, not 8.', 'the next message does not use it');
   const link = page.locator('.message.answer').last().getByRole('link', { name: /From your correction of/ });
   await look(tools, check, 'used');
   await link.click();
   await page.getByRole('heading', { name: 'The correction that you opened' }).waitFor();
-  await page.locator('.correction', { hasText: 'from an edited answer' }).first().waitFor();
+  await page.locator('.correction', { hasText: 'from a corrected answer' }).first().waitFor();
   await look(tools, check, 'opened');
   await page.locator('.correction').first().getByRole('switch').click();
   await page.locator('.correction').first().getByText('Off').waitFor();
@@ -67,8 +73,7 @@ async function thatIsWrong(tools, check) {
   const { page } = tools;
   await signIn(tools, 'Ben');
   await askNew(tools, 'Who leads the workshop?');
-  await tools.ask('That is wrong: Ada leads it.');
-  await tools.answer();
+  await askAgain(tools, 'That is wrong: Ada leads it.');
   const card = page.locator('.correction-offer');
   await card.getByText('Remember this correction?').waitFor();
   check((await card.getByLabel('Question', { exact: true }).inputValue()) === 'Who leads the workshop?', 'the offer has another question');
@@ -79,8 +84,7 @@ async function thatIsWrong(tools, check) {
   const saved = (await tools.api('GET', '/v1/corrections?search=workshop')).data[0];
   check(saved.origin === 'chat' && saved.message && saved.event, JSON.stringify(saved));
   await askNew(tools, 'Where is the key?');
-  await tools.ask('That is wrong: it hangs by the door.');
-  await tools.answer();
+  await askAgain(tools, 'That is wrong: it hangs by the door.');
   await page.locator('.correction-offer').getByRole('button', { name: 'Not now' }).click();
   await page.locator('.correction-offer').waitFor({ state: 'detached' });
   await page.reload();
@@ -185,7 +189,7 @@ async function team(tools, check) {
   await signIn(owner, 'owner');
   check((await askNew(owner, 'Who orders the silver?')) === 'I do not know.', 'a proposal is used for others');
   await owner.open('/learning');
-  await owner.page.getByRole('link', { name: /^Corrections/ }).getByText(/waits|wait/).waitFor();
+  await owner.page.getByRole('link', { name: /^Corrections/ }).getByText('1 item needs your rating').waitFor();
   await owner.open('/corrections');
   await owner.page.getByRole('radio', { name: 'The team’s (1 to judge)' }).check();
   await owner.page.getByRole('heading', { name: 'To judge' }).waitFor();
@@ -227,8 +231,7 @@ async function byKeyboardOnAPhone(tools, check) {
   await page.locator('.dialog').getByRole('button', { name: '保存纠正' }).focus();
   await page.keyboard.press('Enter');
   await page.getByText('已保存。从下一条消息起照此回答。').first().waitFor();
-  await tools.ask('仓库几点关门');
-  check((await tools.answer()) === '六点。', 'the next message does not use it');
+  check((await askAgain(tools, '仓库几点关门')) === '六点。', 'the next message does not use it');
   await look(tools, check, 'phone-used');
   await tools.open('/corrections', dark);
   await page.locator('.correction', { hasText: '六点。' }).scrollIntoViewIfNeeded();

@@ -33,6 +33,7 @@ const NAMES = {
     'address of a share': ['shared link', '分享链接'],
     memory: ['memory', '记忆'],
     memories: ['memories', '记忆'],
+    corrections: ['corrections', '纠正'],
     folder: ['folder', '文件夹'],
     folders: ['folders', '文件夹'],
     judgement: ['rating', '评价'],

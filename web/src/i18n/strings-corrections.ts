@@ -57,7 +57,7 @@ export const CORRECTIONS = {
   'corrections.kind.reminder': ['Reminder', '提醒'],
   'corrections.kind.lesson': ['Lesson learnt', '经验'],
   'corrections.origin.chat': ['from a chat', '来自对话'],
-  'corrections.origin.edit': ['from an edited answer', '来自改写的回答'],
+  'corrections.origin.edit': ['from a corrected answer', '来自纠正过的回答'],
   'corrections.origin.command': ['from the command line', '来自命令行'],
   'corrections.origin.page': ['added here', '在此添加'],
   'corrections.origin.file': ['from the file {name}', '来自文件 {name}'],

@@ -188,8 +188,8 @@ export const PEOPLE = {
   'account.signOutSession': ['Sign out', '退出该设备'],
   'account.delete': ['Delete account', '删除账户'],
   'account.deleteText': [
-    'Your chats, memories and keys will be permanently deleted. Your ratings stay in the public log under a pseudonym, unless you retract them first.',
-    '你的对话、记忆和密钥将永久删除。除非先行撤回，你的评价会以化名保留在公开日志中。',
+    'Your chats, memories, corrections and keys will be permanently deleted. Your ratings stay in the public log under a pseudonym, unless you retract them first.',
+    '你的对话、记忆、纠正和密钥将永久删除。除非先行撤回，你的评价会以化名保留在公开日志中。',
   ],
   'account.deleteConfirm': ['Type your name to confirm: {name}', '输入你的用户名以确认：{name}'],
   'keys.title': ['API keys', 'API 密钥'],

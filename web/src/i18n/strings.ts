@@ -1,5 +1,6 @@
 /** All strings of the page, as [English, Chinese]. */
 import { CORRECTIONS } from './strings-corrections';
+import { CYCLE } from './strings-cycle';
 import { EXPLANATIONS } from './strings-explanations';
 import { LEARNING } from './strings-learning';
 import { OFFERS } from './strings-offers';
@@ -239,6 +240,7 @@ const CHAT = {
   'import.messages': ['Messages', '消息'],
   'import.folders': ['Folders', '文件夹'],
   'import.memories': ['Memories', '记忆'],
+  'import.corrections': ['Corrections', '纠正'],
   'import.known': ['Already present', '已存在'],
   'import.leftOut': ['Not imported', '未导入'],
 
@@ -268,6 +270,7 @@ const CHAT = {
 const LOADED = {
   ...CHAT,
   ...CORRECTIONS,
+  ...CYCLE,
   ...EXPLANATIONS,
   ...LEARNING,
   ...OFFERS,

@@ -67,7 +67,7 @@ export function ImportExport() {
       {report && (
         <Dialog title={t('history.imported')} onClose={() => setReport(null)}>
           <dl className="facts">
-            {(['conversations', 'messages', 'folders', 'memories', 'known'] as const).map((name) => (
+            {(['conversations', 'messages', 'folders', 'memories', 'corrections', 'known'] as const).map((name) => (
               <div key={name} className="contents">
                 <dt>{t(`import.${name}`)}</dt>
                 <dd>{report[name]}</dd>

@@ -55,8 +55,8 @@ export function CorrectionFields({
         {(field) => (
           <textarea
             {...field}
-            className="input"
-            rows={2}
+            className="input low"
+            rows={1}
             maxLength={MOST_CHARS}
             placeholder={examples ? t('corrections.questionExample') : undefined}
             value={draft.question}
@@ -68,8 +68,8 @@ export function CorrectionFields({
         {(field) => (
           <textarea
             {...field}
-            className="input"
-            rows={3}
+            className="input low"
+            rows={2}
             maxLength={MOST_CHARS}
             placeholder={examples ? t('corrections.answerExample') : undefined}
             value={draft.answer}

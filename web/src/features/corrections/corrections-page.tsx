@@ -52,8 +52,7 @@ export default function CorrectionsPage({ id }: { id?: string }) {
       <div className="stack">
         {id && <OpenedCorrection id={id} />}
         <UseCorrections />
-        <AddCorrection />
-        <div className="row">
+        <div className="row corrections-bar">
           <div className="grow">
             <SegmentedControl
               legend={t('corrections.which')}
@@ -68,7 +67,14 @@ export default function CorrectionsPage({ id }: { id?: string }) {
           </div>
           <SearchField label={t('corrections.search')} value={search} onChange={setSearch} />
         </div>
-        {tab === 'own' ? <OwnCorrections search={search.trim()} /> : <TeamCorrections search={search.trim()} />}
+        {tab === 'own' ? (
+          <>
+            {!search.trim() && <AddCorrection />}
+            <OwnCorrections search={search.trim()} />
+          </>
+        ) : (
+          <TeamCorrections search={search.trim()} />
+        )}
       </div>
       {importing && <ImportDialog onClose={() => setImporting(false)} />}
     </Page>

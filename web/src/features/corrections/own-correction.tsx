@@ -31,7 +31,7 @@ export function OwnCorrection({ correction }: { correction: Correction }) {
     { label: t('delete'), icon: Trash2, danger: true, onSelect: () => setDialog('delete') },
   ];
   return (
-    <li className={correction.active ? 'correction' : 'correction off'}>
+    <li className={correction.active ? 'correction' : 'correction is-off'}>
       <div className="grow stack tight">
         <Words correction={correction} />
         {correction.scope === 'team' && !isSuggested && <TeamState correction={correction} />}
