@@ -31,6 +31,7 @@ from yearling.files.disk import DiskAdvice, translate_disk_errors
 from yearling.files.locks import LockHeldError, acquire_exclusive_lock
 from yearling.files.sync import make_directory
 from yearling.loop.cycle.options import STEPS, CycleOptions
+from yearling.unicode_repair import mend_surrogates
 
 CycleOutcome = Literal["promoted", "measured", "refused", "waiting", "nothing", "stopped"]
 """`waiting`: people have to sign, or the canary has not seen enough. `measured`: the options ended it before the promotion."""
@@ -171,8 +172,9 @@ class CycleFolder:
     def write_report(self, report: Mapping[str, Any], text: str) -> None:
         """Store what came of the cycle."""
         with translate_disk_errors(self.path, advice=_ADVICE):
-            atomic_write_json(self.path / "report.json", report)
-            atomic_write_text(self.path / "report.txt", text)
+            # Answers of models can contain halves of surrogate pairs, which have no UTF-8.
+            atomic_write_text(self.path / "report.json", json.dumps(report, indent=2, sort_keys=True) + "\n")
+            atomic_write_text(self.path / "report.txt", mend_surrogates(text))
 
     def read_report(self) -> dict[str, Any] | None:
         """What came of the cycle, as JSON values; None before its end."""
