@@ -9,6 +9,7 @@ import pytest
 from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store import MAX_JOB_OPTIONS_BYTES, MAX_QUEUED_JOBS, Job, Store
+from yearling.store.learning import jobs as module
 
 MACHINE, OTHER = new_id(), new_id()
 
@@ -83,6 +84,15 @@ def test_cancelling(store: Store) -> None:
     assert actions == ["job.create", "job.create", "job.cancel", "job.cancel"]
     with pytest.raises(NotFound):
         store.jobs.request_cancel("no job", actor="x")
+
+
+def test_asking_again_ends_a_job_whose_machine_is_gone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = make(store)
+    store.jobs.claim(MACHINE)
+    store.jobs.request_cancel(job.id, actor="x")
+    assert store.jobs.request_cancel(job.id, actor="x").state == "running"
+    monkeypatch.setattr(module, "now_utc", lambda: now_utc() + timedelta(minutes=6))
+    assert store.jobs.request_cancel(job.id, actor="x").state == "cancelled"
 
 
 def test_jobs_are_found_by_parts_of_their_ids(store: Store) -> None:

@@ -122,8 +122,11 @@ class JobSupervisor:
                     self._mark = PeopleWaitingMark(folders.people_wait)
                 self._mark_people()
                 await asyncio.to_thread(self._look)
+                self._problem = ""
             except UserError as error:
-                _log.warning("jobs_not_started", reason=str(error))
+                if str(error) != self._problem:  # a full disk is not worth a line every few seconds
+                    _log.warning("jobs_not_started", reason=str(error))
+                self._problem = str(error)
             except Exception as error:
                 _log.error("jobs_not_started", **describe_exception(error))
             with suppress(TimeoutError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -26,6 +26,8 @@ from yearling.store.database.schema import TableRow
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 EndState = Literal["done", "failed", "cancelled"]
 END_STATES: tuple[JobState, ...] = ("done", "failed", "cancelled")
+
+CANCEL_FORCED_AFTER = timedelta(minutes=5)
 
 MAX_QUEUED_JOBS = 100
 MAX_JOB_TEXT_CHARS = 2000
@@ -205,14 +207,18 @@ class JobStore:
             return bool(connection.execute(_running(job_id).values(values)).rowcount)
 
     def request_cancel(self, job_id: str, *, actor: str) -> Job:
-        """Cancel a queued job at once; ask a running one to end. Raises NotFound, Conflict if it has ended."""
+        """Cancel a queued job at once; ask a running one to end. Raises NotFound, Conflict if it has ended.
+
+        Asking again after `CANCEL_FORCED_AFTER` ends a job whose machine is gone, such as one in a restored backup.
+        """
         with self._database.write() as connection:
             job = _require_job(connection, job_id, is_locked=True)
             if job.state in END_STATES:
                 raise Conflict(f"The job {job.id} is {job.state} already.", advice="There is nothing to cancel.")
             now = now_utc()
             values: dict[str, object] = {"cancel_utc": job.cancel_utc or now, "updated_utc": now}
-            if job.state == "queued":
+            is_lost = job.cancel_utc is not None and now - job.cancel_utc > CANCEL_FORCED_AFTER
+            if job.state == "queued" or is_lost:
                 values |= {"state": "cancelled", "ended_utc": now, "reason": ""}
             connection.execute(jobs.update().where(jobs.c.id == job.id).values(values))
             if job.cancel_utc is None:
