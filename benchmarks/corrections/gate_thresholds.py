@@ -99,7 +99,7 @@ async def run(arguments: argparse.Namespace) -> None:
     """Measure, print, and write if that is wanted."""
     pool = EnginePool(Settings(), ModelLibrary(arguments.models))
     embedder = await pool.get_embedder()
-    cache = _Cache(arguments.cache, embedder)
+    cache = VectorCache(arguments.cache, embedder)
     generic = await cache.embed(generic_questions(), "passage")
     languages = [await _english(arguments.cases, cache), await _chinese(cache)]
     await pool.close()
@@ -217,14 +217,14 @@ def _scores(language: GateLanguage, generic: NDArray[np.float32]) -> GateScores:
     )
 
 
-async def _english(folder: Path, cache: _Cache) -> GateLanguage:
+async def _english(folder: Path, cache: VectorCache) -> GateLanguage:
     cases = [*_read(folder / "corrections.jsonl"), *_read(folder / "more_corrections.jsonl")]
     generic = [case["question"] for case in _read(folder / "controls.jsonl")]
     generic += [case["prompt"] for case in _read(folder / "generic_prompts.jsonl")]
     return await _language("en", cases, generic, english_entries(1000), cache)
 
 
-async def _chinese(cache: _Cache) -> GateLanguage:
+async def _chinese(cache: VectorCache) -> GateLanguage:
     lines = _read(CHINESE)
     cases = [line for line in lines if "question" in line]
     generic = [line["unrelated"] for line in lines if "unrelated" in line]
@@ -236,7 +236,7 @@ async def _language(
     cases: list[dict[str, Any]],
     generic: list[str],
     made_up: list[tuple[str, str]],
-    cache: _Cache,
+    cache: VectorCache,
 ) -> GateLanguage:
     questions = []
     for index, case in enumerate(cases):
@@ -287,7 +287,7 @@ def _check_written(
     print(f"{language.name}: the written rule decides differently for {differing} of {len(language.questions)} questions")
 
 
-class _Cache:
+class VectorCache:
     """Vectors of texts, kept in a file between runs."""
 
     def __init__(self, path: Path | None, embedder: Embedder) -> None:
@@ -306,12 +306,9 @@ class _Cache:
         for start in range(0, len(missing), 256):
             some = missing[start : start + 256]
             self._vectors |= dict(zip(some, await self._embedder.embed_texts(some), strict=True))
-            print(f"\rembedded {start + len(some)} of {len(missing)}", end="", flush=True)
-        if missing:
-            print()
-            if self._path is not None:
-                stored = {"model_hash": self._embedder.model_hash, "texts": list(self._vectors)}
-                np.savez(self._path, vectors=np.stack(list(self._vectors.values())), **stored)  # type: ignore[arg-type]
+        if missing and self._path is not None and (len(missing) > 64 or not self._path.exists()):
+            stored = {"model_hash": self._embedder.model_hash, "texts": list(self._vectors)}
+            np.savez(self._path, vectors=np.stack(list(self._vectors.values())), **stored)  # type: ignore[arg-type]
         return np.stack([self._vectors[key] for key in keys])
 
 

@@ -121,6 +121,7 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool, *, release
         owner_id = store.people.owner().id
         corrections = CorrectionMemory(store, pool)
         services.assistant = assistant = Assistant(pool, writer, owner_id, router=services.router, corrections=corrections)
+        corrections.start()
         await services.access.start()
         services.turns = running_turns = ConversationTurns(
             store, assistant, acquire_slot=services.admission.reserve, on_saved=partial(remember_from_turn, services)

@@ -16,6 +16,7 @@ from yearling.chat.context_window import prepare_fitting_turn
 from yearling.chat.conversation_turns import ConversationTurns, TurnInput, title_from_question
 from yearling.chat.corrections.earlier_turn import CORRECTION_SOURCE, UsedCorrection, correction_fact
 from yearling.chat.corrections.faq_file import MAX_FAQ_BYTES, MAX_FAQ_ENTRIES, FaqEntry, faq_csv, parse_faq_file
+from yearling.chat.corrections.fixed import FixedCorrections
 from yearling.chat.corrections.memory import CorrectionMemory
 from yearling.chat.corrections.offer import CorrectionOffer, find_offer
 from yearling.chat.live_turn import LiveTurn
@@ -40,7 +41,7 @@ from yearling.chat.served_spec import SPEC_SYSTEM_MESSAGE, SPEC_VERSION
 from yearling.chat.spec_cases import SpecCase, SpecProblem, SpecTwin
 from yearling.chat.spec_folder import CLAUSE_LEVELS, BehaviourSpec, Clause, ClauseLevel, load_spec, read_spec, spec_dir
 from yearling.chat.structured_output import SchemaNotSatisfied
-from yearling.chat.turn import DEFAULT_SAMPLING, Assistant, PreparedTurn, ServedModelProvider
+from yearling.chat.turn import DEFAULT_SAMPLING, Assistant, CorrectionSource, PreparedTurn, ServedModelProvider
 from yearling.chat.turn_events import AssistantAnswer, ChoiceAnswer, TokenUsage, TurnEvent, total_token_usage
 from yearling.chat.turn_plan import conversation_model
 
@@ -73,9 +74,11 @@ __all__ = [
     "ConversationTurns",
     "CorrectionMemory",
     "CorrectionOffer",
+    "CorrectionSource",
     "DirectRouter",
     "ExtractedMemory",
     "FaqEntry",
+    "FixedCorrections",
     "LiveTurn",
     "ModelRouter",
     "PartialAnswer",

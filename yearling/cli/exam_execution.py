@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,15 +19,22 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def open_subject(settings: Settings, store: Store, model: str | None, engine_only: bool) -> AsyncIterator[Subject]:
-    """Open a model for an exam: the assistant as it is served, or the bare engine. Raises what opening the model raises."""
+async def open_subject(
+    settings: Settings, store: Store, model: str | None, engine_only: bool, corrections: Sequence[tuple[str, str]] = ()
+) -> AsyncIterator[Subject]:
+    """Open a model for an exam: the assistant as it is served, given `corrections`, or the bare engine.
+
+    Raises what opening the model raises.
+    """
+    from yearling.chat import FixedCorrections
     from yearling.cli.assistant_runtime import open_pool
     from yearling.evals import AssistantSubject, EngineSubject
 
     pool = open_pool(settings, store)
     try:
         served = await pool.get(model)
-        yield EngineSubject(served) if engine_only else AssistantSubject(served)
+        given = FixedCorrections(corrections, pool) if corrections else None
+        yield EngineSubject(served) if engine_only else AssistantSubject(served, given)
     finally:
         await pool.close()
 
@@ -39,7 +46,7 @@ async def run_exam_on_model(
     from yearling.store import Store
 
     with Store.open(settings) as store, err.status("Opening the model") as status:
-        async with open_subject(settings, store, model, engine_only) as subject:
+        async with open_subject(settings, store, model, engine_only, exam.corrections) as subject:
             return await run_exam_with_progress(exam, subject, store, status, seed=seed, parallel=parallel, fresh=fresh)
 
 

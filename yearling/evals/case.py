@@ -190,6 +190,8 @@ class Exam:
     source: str = ""
     licence: str = ""
     description: str = ""
+    corrections: tuple[tuple[str, str], ...] = ()
+    """Questions with their right answers that the assistant has been given; it is told nothing else."""
 
     def __post_init__(self) -> None:
         keys = [case.key for case in self.cases]
@@ -221,7 +223,7 @@ class Exam:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of everything that decides a verdict: cases, sampling, draws, the grader and its version. Runs store it."""
+        """SHA-256 of everything that decides a verdict: cases, sampling, draws, corrections, the grader and its version."""
         inputs = {
             "cases": [
                 [case.key, case.messages, dict(case.data), case.options, case.part, case.cluster_key, self.num_draws(case)]
@@ -229,6 +231,7 @@ class Exam:
             ],
             "sampling": dict(self.sampling),
             "grader": [self.grader.name, self.grader.version],
+            **({"corrections": self.corrections} if self.corrections else {}),
         }
         # Not escaping other scripts: the hashes of recorded runs depend on these bytes.
         return hashlib.sha256(canonical_json(inputs, ensure_ascii=False)).hexdigest()

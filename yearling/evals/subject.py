@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
 from typing import Protocol
 
-from yearling.chat import Assistant, TurnRequest
+from yearling.chat import Assistant, CorrectionSource, TurnRequest
 from yearling.clock import new_id
 from yearling.errors import BadInput, Unavailable, Unsupported
 from yearling.evals.case import Case, SubjectResponse
@@ -100,10 +100,11 @@ class AssistantSubject:
 
     kind = "assistant"
 
-    def __init__(self, served: ServedModel) -> None:
+    def __init__(self, served: ServedModel, corrections: CorrectionSource | None = None) -> None:
+        """`corrections`: those that the exam has given to the assistant."""
         self._served = served
         self._samples = _SampleCollector()
-        self._assistant = Assistant(_SingleModelPool(served), self._samples, "exam")
+        self._assistant = Assistant(_SingleModelPool(served), self._samples, "exam", corrections=corrections)
         self.model = served.name
         self.model_hash = served_model_hash(served)
         self.max_concurrency = _max_concurrency(served)

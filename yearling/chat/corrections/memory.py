@@ -12,7 +12,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -83,6 +83,26 @@ class CorrectionMemory:
         self._indexes: OrderedDict[str, _PersonalIndex] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._opening: asyncio.Task[TextEmbedder] | None = None
+
+    def start(self) -> None:
+        """Open the embedding model in the background if anybody has corrected anything: the next question need not wait."""
+        task = asyncio.create_task(self._warm_up())
+        self._tasks["warm-up"] = task
+        task.add_done_callback(lambda _: self._tasks.pop("warm-up", None))
+
+    async def _warm_up(self) -> None:
+        try:
+            if await asyncio.to_thread(self._store.corrections.exist) and await asyncio.to_thread(self._provider.has_embedder):
+                await self._open_embedder()
+        except UserError as error:
+            log.warning("The embedding model cannot be opened: %s", error)
+
+    async def _open_embedder(self) -> TextEmbedder:
+        """The embedding model. Opening it goes on if the caller gives up, so that the next one finds it open."""
+        if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
+            self._opening = asyncio.create_task(self._provider.get_embedder())
+        return await asyncio.shield(self._opening)
 
     async def find(self, question: str, person_id: str) -> list[UsedCorrection]:
         """The entries that bear on a question of this person: a correction, then a lesson, then a reminder; often none."""
@@ -105,7 +125,9 @@ class CorrectionMemory:
 
     async def close(self) -> None:
         """Stop embedding. The next start continues."""
-        tasks = list(self._tasks.values())
+        tasks: list[asyncio.Task[Any]] = list(self._tasks.values())
+        if self._opening is not None:
+            tasks.append(self._opening)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -135,7 +157,7 @@ class CorrectionMemory:
             return []
         try:
             async with asyncio.timeout(_EMBEDDING_TIMEOUT_S):
-                embedder = await self._provider.get_embedder()
+                embedder = await self._open_embedder()
                 rule = gate_rules().get(embedder.model_hash)
                 if rule is None:
                     log.warning("No gate was measured for the embedding model %s: corrections need the same words", embedder.name)

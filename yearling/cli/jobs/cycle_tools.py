@@ -92,6 +92,7 @@ class LocalCycleTools:
     async def _run_exam(
         self, pool: EnginePool, model: str, request: ExamRequest, champion: str, since: datetime, progress: CountProgress
     ) -> ExamRun:
+        from yearling.chat import FixedCorrections
         from yearling.cli.exam_execution import exam_data_sources, resolve_exam
         from yearling.evals import AssistantSubject, DriftModels, DriftSubject, build_drift_exam, run_exam
         from yearling.loop import record_incident_results
@@ -109,11 +110,12 @@ class LocalCycleTools:
                 return await run_exam(exam, drift, self._store, finished_since=since, progress=progress)
             finally:
                 await trained_pool.close()
-        subject = AssistantSubject(await pool.get(model))
+        served = await pool.get(model)
         if request.exam == SPEC_EXAM:
-            return await self._run_spec(subject, since, progress)
+            return await self._run_spec(AssistantSubject(served), since, progress)
         limit = request.cases if request.cases > 1 else 0
         exam = await asyncio.to_thread(resolve_exam, request.exam, self._settings, None, limit=limit)
+        subject = AssistantSubject(served, FixedCorrections(exam.corrections, pool) if exam.corrections else None)
         run = await run_exam(exam, subject, self._store, finished_since=since, progress=progress)
         if request.exam == INCIDENT_EXAM:
             await asyncio.to_thread(record_incident_results, self._store, run)

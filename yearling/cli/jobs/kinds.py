@@ -143,7 +143,9 @@ def _run_exam(context: JobContext) -> Mapping[str, object]:
     created_utc = context.store.jobs.get(context.job_id).created_utc
 
     async def run() -> str:
-        async with open_subject(context.settings, context.store, options.model or None, options.engine_only) as subject:
+        async with open_subject(
+            context.settings, context.store, options.model or None, options.engine_only, exam.corrections
+        ) as subject:
             progress = counted(context, f"Exam {exam.name}")
             run = await run_exam(exam, subject, context.store, seed=options.seed, finished_since=created_utc, progress=progress)
             return run.id

@@ -10,6 +10,7 @@ from yearling.chat import load_spec
 from yearling.errors import NotFound
 from yearling.evals.case import Exam
 from yearling.evals.exams.constraints import build_constraints
+from yearling.evals.exams.corrections import CORRECTIONS_EXAM, build_corrections
 from yearling.evals.exams.custom import load_custom_exam
 from yearling.evals.exams.gsm8k import build_gsm8k
 from yearling.evals.exams.ifeval import build_ifeval
@@ -47,6 +48,7 @@ ENTRIES = (
     ExamEntry("ifeval", "Instructions that a program can check", build_ifeval),
     ExamEntry("spec", "The behaviour spec, each answer by itself", lambda folders: build_spec_exam(load_spec())),
     ExamEntry("constraints", "Our own instructions with constraints, held out", build_constraints),
+    ExamEntry(CORRECTIONS_EXAM, "Ten corrections: followed, and nothing else changed", build_corrections),
     ExamEntry("gsm8k", "Grade-school maths", build_gsm8k, ("gsm8k/test.jsonl",)),
     ExamEntry("truthfulqa-mc", "Common falsehoods, by log-probability", build_truthfulqa_mc, ("truthfulqa/TruthfulQA.csv",)),
     ExamEntry("truthfulqa", "Common falsehoods, generated", build_truthfulqa, ("truthfulqa/TruthfulQA.csv",)),

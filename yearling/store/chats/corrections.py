@@ -113,6 +113,11 @@ class CorrectionStore:
             first.setdefault((row.kind, row.question_key), record_from(Correction, row))
         return list(first.values())
 
+    def exist(self) -> bool:
+        """Whether anybody has an entry."""
+        with self._database.read() as connection:
+            return connection.execute(sa.select(corrections.c.id).limit(1)).first() is not None
+
     def version(self, person_id: str) -> str:
         """A text that changes whenever `list_effective` would. One query over an index, without the texts."""
         query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(corrections.c.revision), 0)).where(
