@@ -11,6 +11,7 @@ from yearling.clock import new_id, now_utc
 from yearling.config import load_settings
 from yearling.loop import CycleFolder, CycleOptions
 from yearling.loop.cycle.folder import StepRecord
+from yearling.records import PersonRole
 
 
 def make_cycle(data_dir: Path, *, model: str = "", ended: bool = True) -> CycleFolder:
@@ -79,7 +80,8 @@ async def test_a_trained_model_is_thrown_away_once_the_cycle_has_ended(start_api
 async def test_members_read_cycles_and_maintainers_change_them(start_api: ApiFactory) -> None:
     async with start_api() as api:
         cycle = make_cycle(api.settings.data_dir, model="fake-model+" + "cd" * 6)
-        for role, allowed in (("member", False), ("maintainer", True)):
+        roles: tuple[tuple[PersonRole, bool], ...] = (("member", False), ("maintainer", True))
+        for role, allowed in roles:
             _, headers = add_person(api.store, f"a {role}", role)
             assert (await api.client.get("/v1/cycles", headers=headers)).status_code == 200
             codes = [
