@@ -33,6 +33,7 @@ from yearling.training.reader.families import Fact, read_reader_texts
 NUM_FACTS = 10
 NUM_HELD_BACK = 3
 """Other ways to ask for each fact that are not trained on."""
+NUM_OTHER_FACTS = 30
 MAX_TOKENS = 16
 
 CONSTRAINT_CHECKS: dict[str, Callable[[str], bool]] = {
@@ -108,7 +109,9 @@ async def ask_all(served: ServedModel, adapter: str | None, facts: Sequence[Fact
 
     controls = [(row["question"], row["keys"]) for row in _rows(cases / "controls.jsonl")]
     known = {question for question, _ in controls}
-    pool = [(row["question"], row["keys"]) for row in _rows(cases / "fact_pool.jsonl") if row["question"] not in known]
+    pool = [(row["question"], row["keys"]) for row in _rows(cases / "fact_pool.jsonl") if row["question"] not in known][
+        :NUM_OTHER_FACTS
+    ]
     constraints = _rows(cases / "constraints.jsonl")
     answers = await asyncio.gather(*(ask(row["prompt"], 40) for row in constraints))
     kept = sum(_passes(row["check"], answer) for row, answer in zip(constraints, answers, strict=True))
