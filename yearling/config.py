@@ -138,8 +138,8 @@ class Settings(BaseSettings):
     """Model that answers requests which name none."""
 
     embedding_model: str = "multilingual-e5-small"
-    """Model that turns texts into vectors, to find corrections, memories and passages by meaning. Install it with `yearling model
-    pull multilingual-e5-small`. Empty means none, even if one is installed."""
+    """Model that turns texts into vectors, to find corrections by meaning and for `/v1/embeddings`. Install it with `yearling
+    model pull multilingual-e5-small`. Empty means none, even if one is installed."""
 
     engine: Literal["auto", "llamacpp", "torch", "openvino"] = "auto"
     """Engine for local models. `auto` selects one at start according to the hardware."""

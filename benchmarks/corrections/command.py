@@ -12,14 +12,14 @@ import argparse
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Literal
 
 import psutil
 
-from benchmarks.corrections.cases import CorrectionCase, read_controls, read_corrections
-from benchmarks.corrections.reading import Gate, Kind, ReadingScores, measure_reading
+from benchmarks.corrections.cases import read_controls, read_corrections
+from benchmarks.corrections.memory_gate import memory_gate
+from benchmarks.corrections.reading import Kind, ReadingScores, measure_reading
 from yearling.chat import SPEC_SYSTEM_MESSAGE
 from yearling.config import Settings
 from yearling.inference import EnginePool
@@ -41,24 +41,19 @@ async def run(arguments: argparse.Namespace) -> None:
     pool = EnginePool(settings, ModelLibrary(settings.models_dir))
     try:
         served = await pool.get(arguments.model)
-        gate = await _gate(arguments.gate, pool, corrections, arguments.threshold)
-        for reader in [None, *readers] if not arguments.reader else readers:
-            if reader is not None:
-                await served.engine.load_adapter(reader.weights)
-            reader_hash = reader.sha256 if reader else None
-            started = _cpu_s()
-            scores = await measure_reading(served, corrections, controls, gate, reader=reader_hash, system=system)
-            _print(arguments, reader_hash, scores, _cpu_s() - started)
+        async with AsyncExitStack() as stack:
+            gate = arguments.gate
+            if gate == "memory":
+                gate = await stack.enter_async_context(memory_gate(pool, corrections))
+            for reader in [None, *readers] if not arguments.reader else readers:
+                if reader is not None:
+                    await served.engine.load_adapter(reader.weights)
+                reader_hash = reader.sha256 if reader else None
+                started = _cpu_s()
+                scores = await measure_reading(served, corrections, controls, gate, reader=reader_hash, system=system)
+                _print(arguments, reader_hash, scores, _cpu_s() - started)
     finally:
         await pool.close()
-
-
-async def _gate(
-    name: Literal["none", "oracle", "stress", "embed"], pool: EnginePool, corrections: Sequence[CorrectionCase], threshold: float
-) -> Gate | Literal["none", "oracle", "stress"]:
-    if name != "embed":
-        return name
-    raise NotImplementedError
 
 
 def _print(arguments: argparse.Namespace, reader: str | None, scores: ReadingScores, cpu_s: float) -> None:
@@ -89,8 +84,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--reader", action="append", default=[])
-    parser.add_argument("--gate", choices=("none", "oracle", "stress", "embed"), default="stress")
-    parser.add_argument("--threshold", type=float, default=0.5)
+    parser.add_argument("--gate", choices=("none", "oracle", "stress", "memory"), default="stress")
     parser.add_argument("--more", type=int, default=10)
     parser.add_argument("--system", choices=("spec", "none"), default="spec")
     parser.add_argument("--show", action="store_true")

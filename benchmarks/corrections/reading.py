@@ -5,7 +5,7 @@ Asks through the serving engine, greedily. A gate decides which corrections stan
     none     no correction
     oracle   the right one; for neighbours and controls none
     stress   the right one; before neighbours their correction, and before controls any: what happens if the gate is wrong
-    embed    what an embedding of the question finds, if it is similar enough
+    memory   what the program's own gate finds in corrections memory (`memory_gate.py`)
 """
 
 from __future__ import annotations

@@ -88,6 +88,12 @@ def test_invalid_runs_are_rejected_before_a_folder_is_created(data_dir: Path) ->
     assert not (data_dir / "runs").exists()
 
 
+def test_a_reader_needs_a_local_model(data_dir: Path) -> None:
+    assert isinstance(run_error("reader", "--model", "elsewhere"), NotFound)
+    assert run("reader", "--seed", "-1").exit_code == 2
+    assert not (data_dir / "runs").exists()
+
+
 @pytest.mark.slow
 def test_run_trains_and_publishes_an_adapter(data_dir: Path, default_model: LocalModel) -> None:
     (data_dir / "models").mkdir(parents=True)

@@ -14,6 +14,7 @@ const Compare = lazy(() => import('./features/chat/compare-page'));
 const Notes = lazy(() => import('./features/learning/notes-page'));
 const Memory = lazy(() => import('./features/account/memory-page'));
 const Corrections = lazy(() => import('./features/corrections/corrections-page'));
+const Cycle = lazy(() => import('./features/cycle/cycle-page'));
 const History = lazy(() => import('./features/chat/history-page'));
 const Learning = lazy(() => import('./features/learning/learning-page'));
 const Models = lazy(() => import('./features/models/models-page'));
@@ -100,6 +101,7 @@ function Pages() {
           <Route path="/memory">
             <Memory />
           </Route>
+          <Route path="/cycles/:id">{({ id }) => <Cycle key={id} id={id} />}</Route>
           <Route path="/corrections/:id">{({ id }) => <Corrections key={id} id={id} />}</Route>
           <Route path="/corrections">
             <Corrections />

@@ -17,6 +17,7 @@ import './styles/rounds.css';
 import './styles/releases.css';
 import './styles/rate.css';
 import './styles/corrections.css';
+import './styles/cycle.css';
 import { Toasts } from './ui/toast';
 
 createRoot(document.getElementById('root')!).render(

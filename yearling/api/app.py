@@ -34,6 +34,7 @@ from yearling.api.http.head import HeadMiddleware
 from yearling.api.http.metrics import ServerMetrics
 from yearling.api.http.openapi import DocumentedFastAPI
 from yearling.api.http.outbound import JsonFetcher
+from yearling.api.jobs import cycles
 from yearling.api.jobs import routes as jobs
 from yearling.api.learning import exams, lessons, runs, spec
 from yearling.api.model_library import endpoints
@@ -83,6 +84,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     rating_routes.router,
     rounds.router,
     jobs.router,
+    cycles.router,
     runs.router,
     lessons.router,
     spec.router,

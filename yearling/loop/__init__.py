@@ -25,7 +25,8 @@ from yearling.loop.cycle.lessons import practice_requests
 from yearling.loop.cycle.options import STEPS, CycleOptions
 from yearling.loop.cycle.plan import CyclePlan, plan_cycle, plan_text
 from yearling.loop.cycle.report import make_report, report_text
-from yearling.loop.cycle.tools import ChampionModel, CountProgress, CycleTools, ExamRequest, ExamResult
+from yearling.loop.cycle.tools import ChampionModel, CountProgress, CycleTools, ExamRequest, ExamResult, PracticeDraft
+from yearling.loop.cycle.upkeep import discard_cycle, save_schedule
 from yearling.loop.exam_comparison import compare_exam_runs
 from yearling.loop.gating import (
     GateOutcome,
@@ -126,6 +127,7 @@ __all__ = [
     "PeopleWaitingMark",
     "PersonLineage",
     "PersonModel",
+    "PracticeDraft",
     "RecheckedFigure",
     "RefereeReport",
     "RunResult",
@@ -148,6 +150,7 @@ __all__ = [
     "counted_observations",
     "cycles_dir",
     "decide_what_if",
+    "discard_cycle",
     "execute_job",
     "find_cycle",
     "find_job_kind",
@@ -181,6 +184,7 @@ __all__ = [
     "resolve_model_hash",
     "run_cycle",
     "run_training_plan",
+    "save_schedule",
     "start_worker",
     "stop_canary_if_due",
     "trace_model",

@@ -74,6 +74,43 @@ def test_cycle_ends_where_the_gate_refuses(settings: Settings) -> None:
         folder.reopen()
 
 
+PASSPHRASE = "a long passphrase"
+
+
+def sign_everything(authority: ReleaseAuthority) -> None:
+    """Let every key on this machine sign what waits."""
+    holders = {key.key_id: key.holder.person_id for key in authority.keys.list()}
+    for key_id, person_id in holders.items():
+        for waiting in authority.pending():
+            if key_id not in waiting.signed_by:
+                authority.sign_with_stored_key(waiting.id, key_id, passphrase=PASSPHRASE, actor=person_id)
+
+
+@pytest.mark.slow
+def test_cycle_waits_for_each_signature_and_goes_on(settings: Settings) -> None:
+    with Store.open(settings) as store:
+        authority = ReleaseAuthority(settings.data_dir / "release", store)
+        owner, bo = store.people.owner(), store.people.add("Bo", "maintainer")
+        authority.protect_key(authority.state().holders[0].key_id, passphrase=PASSPHRASE, actor=owner.id)
+        key = authority.create_key(bo, passphrase=PASSPHRASE)
+        authority.propose(Change(kind="keys", add=(authority.holder_key(key.key_id),), threshold=2), actor=owner.id)
+        sign_everything(authority)
+        assert authority.state().threshold == 2
+        folder = CycleFolder(settings.data_dir / "cycles" / CYCLE_ID)
+        for step in ("proposal", "promotion"):
+            end = run_tiny_cycle(settings)
+            assert end.outcome == "waiting", step
+            assert end.why == f"2 of these key-holders have to sign: Bo, {owner.name}."
+            assert folder.read_step(step) is None
+            assert run_tiny_cycle(settings) == end, "it waits until somebody goes on with it"
+            folder.reopen()
+            assert run_tiny_cycle(settings).outcome == "waiting", "nobody has signed"
+            sign_everything(authority)
+            folder.reopen()
+        assert run_tiny_cycle(settings).outcome == "promoted"
+        assert len(store.gates.list()) == 1
+
+
 @pytest.mark.slow
 def test_cycle_ends_at_the_step_that_was_asked_for(settings: Settings) -> None:
     end = run_tiny_cycle(settings, options=replace(OPTIONS, until="gate"))

@@ -23,6 +23,7 @@ from yearling.loop import (
     CycleParts,
     ExamRequest,
     ExamResult,
+    PracticeDraft,
     counted_observations,
     run_cycle,
 )
@@ -115,10 +116,8 @@ class ScriptedTools:
             )
         return results
 
-    def collect_drafts(
-        self, requests: Sequence[str], folder: Path, *, seed: int, progress: CountProgress
-    ) -> dict[str, list[str]]:
-        return {request: [DRAFT] for request in requests}
+    def collect_drafts(self, requests: Sequence[str], folder: Path, *, progress: CountProgress) -> dict[str, PracticeDraft]:
+        return {request: PracticeDraft(text=DRAFT, before=({"role": "system", "content": "Be brief."},)) for request in requests}
 
     def draft(self, model: str, *, title: str, parent: int | None) -> Release:
         owner = self._store.people.owner().id

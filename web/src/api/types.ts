@@ -3,6 +3,17 @@ import type { components, paths } from './schema';
 
 type Schemas = components['schemas'];
 
+export type Cycle = Schemas['CycleView'];
+export type CycleList = Schemas['CycleList'];
+/** How a trained model did in one exam, as a report stores it. */
+export interface CycleComparison {
+  exam: string;
+  interval: { value: number; low: number; high: number };
+  wins: number;
+  losses: number;
+  won: { prompt: string; before: string; after: string }[];
+  lost: { prompt: string; before: string; after: string }[];
+}
 export type Correction = Schemas['CorrectionView'];
 export type CorrectionChange = Schemas['CorrectionChange'];
 export type CorrectionFileReport = Schemas['CorrectionFileReport'];

@@ -13,6 +13,7 @@ const CHINESE: Readonly<Record<string, string>> = {
   'gemma-3-270m-it': '任何机器都能运行的对话模型，适合短文本和简单任务。',
   'gemma-3-1b-it': '适合小型机器的多语言对话模型。',
   'gemma-3-4b-it': '多语言对话模型。',
+  'multilingual-e5-small': '按意思查找文字，支持一百种语言：用于查找更正，也供其他程序搜索。它不写回答。',
 };
 
 export function modelPurpose(name: string, english: string): string {

@@ -1,5 +1,6 @@
 /** All strings of the page, as [English, Chinese]. */
 import { CORRECTIONS } from './strings-corrections';
+import { CYCLE } from './strings-cycle';
 import { EXPLANATIONS } from './strings-explanations';
 import { LEARNING } from './strings-learning';
 import { OFFERS } from './strings-offers';
@@ -269,6 +270,7 @@ const CHAT = {
 const LOADED = {
   ...CHAT,
   ...CORRECTIONS,
+  ...CYCLE,
   ...EXPLANATIONS,
   ...LEARNING,
   ...OFFERS,

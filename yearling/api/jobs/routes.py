@@ -34,7 +34,7 @@ async def start_job(request: Request, body: JsonBody[schemas.JobRequest]) -> Jso
 
     def create(store: Store) -> JsonObject:
         kind = find_job_kind(body.kind)
-        return _job_view(store.jobs.create(kind.name, check_job_options(kind, body.options), person_id=person.id))
+        return job_view(store.jobs.create(kind.name, check_job_options(kind, body.options), person_id=person.id))
 
     response = await store_response(request, create)
     get_services(request).jobs.wake()
@@ -53,7 +53,7 @@ async def list_jobs(
     def query(store: Store) -> JsonObject:
         return {
             "object": "list",
-            "data": [_job_view(job) for job in store.jobs.list(kind=kind, limit=limit)],
+            "data": [job_view(job) for job in store.jobs.list(kind=kind, limit=limit)],
             "background": [{"name": name, "working": is_working} for name, is_working in background],
         }
 
@@ -78,7 +78,7 @@ async def list_kinds(request: Request) -> JsonResponse:
 @router.get("/v1/jobs/{job_id}", operation_id="get_job", response_model=schemas.JobView)
 async def get_job(request: Request, job_id: JobId) -> JsonResponse:
     """Return a job: its progress, and what came of it."""
-    return await store_response(request, lambda store: _job_view(store.jobs.get(job_id)))
+    return await store_response(request, lambda store: job_view(store.jobs.get(job_id)))
 
 
 @router.get("/v1/jobs/{job_id}/log", operation_id="get_job_log", dependencies=_REQUIRE_MAINTAINER, response_model=schemas.JobLog)
@@ -98,10 +98,11 @@ async def get_job_log(request: Request, job_id: JobId) -> JsonResponse:
 async def cancel_job(request: Request, job_id: JobId) -> JsonResponse:
     """Cancel a job: at once if it is queued, after its current step if it runs. Maintainers only."""
     person = current_person(request)
-    return await store_response(request, lambda store: _job_view(store.jobs.request_cancel(job_id, actor=person.id)))
+    return await store_response(request, lambda store: job_view(store.jobs.request_cancel(job_id, actor=person.id)))
 
 
-def _job_view(job: Job) -> JsonObject:
+def job_view(job: Job) -> JsonObject:
+    """A `JobView`."""
     return {
         "object": "job",
         "id": job.id,

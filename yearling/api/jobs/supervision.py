@@ -76,6 +76,7 @@ class JobSupervisor:
         self._mark: PeopleWaitingMark | None = None
         self._started = datetime.now()
         self._scheduled_s = 0.0
+        self._schedule = settings.cycle_at, settings.cycle_lessons
         activity.on_change(self._mark_people)
 
     def start(self) -> None:
@@ -85,6 +86,17 @@ class JobSupervisor:
     def wake(self) -> None:
         """Look for jobs now."""
         self._wake.set()
+
+    @property
+    def schedule(self) -> tuple[str, int]:
+        """When cycles are queued: the time of day, and the number of waiting lessons; empty and 0 mean never."""
+        return self._schedule
+
+    def set_schedule(self, at: str, lessons: int) -> None:
+        """Queue cycles at another time from now on."""
+        self._schedule = at, lessons
+        self._started = datetime.now()
+        self.wake()
 
     async def close(self) -> None:
         """Stop looking, and ask a running worker to end after its step."""
@@ -136,14 +148,15 @@ class JobSupervisor:
         if any(job.state in ("queued", "running") for job in cycles):
             return
         reason = ""
-        due = last_due(self._settings.cycle_at, now)
+        at, lessons = self._schedule
+        due = last_due(at, now)
         latest = max((job.created_utc.astimezone().replace(tzinfo=None) for job in cycles), default=None)
         if due is not None and due > (latest or self._started):
-            reason = f"It is {self._settings.cycle_at}."
-        elif self._settings.cycle_lessons:
+            reason = f"It is {at}."
+        elif lessons:
             known = max((int(job.options.get("up_to", 0)) for job in cycles), default=-1)
-            if self._store.events.head().sequence > known and self._count_lessons() >= self._settings.cycle_lessons:
-                reason = f"{self._settings.cycle_lessons} lessons wait."
+            if self._store.events.head().sequence > known and self._count_lessons() >= lessons:
+                reason = f"{lessons} lessons wait."
         if reason:
             try:
                 kind = find_job_kind(CYCLE_KIND)

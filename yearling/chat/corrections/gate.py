@@ -1,14 +1,18 @@
-"""The gate: which corrections bear on a question, by the similarity of their embeddings. Pure functions of vectors.
+"""The gate: which corrections bear on a question, by the similarity of their embeddings and by what their words name.
 
-A similarity means nothing without its embedding model, so the thresholds are kept in `gate.toml` under the hash of the model that
-they were measured with. Legend: N entries, D dimensions.
+A similarity means nothing without its embedding model, so the parameters are kept in `gate.toml` under the hash of the model that
+they were measured with (`benchmarks/corrections_gate.py`). Legend: N entries, G generic questions, D dimensions.
+
+The score of an entry is its similarity, less a part of the similarity of the nearest generic question (a question that everybody
+may ask is not about this installation), less penalties for questions that share a frame but name other things, and for those that
+want another kind of answer. The one with the highest score fires if that reaches the threshold.
 """
 
 from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,35 +20,64 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from yearling.chat.corrections.likeness import frame_swap, has_han, wants_other_type
+
 Vectors = NDArray[np.float32]
+
+NUM_RESCORED = 8
+"""Entries whose words are compared: those of the highest similarity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimilarityRule:
-    """When an entry fires: if its cosine similarity reaches `threshold`. At most `max_entries` do."""
+    """When an entry fires: if its score reaches the threshold of the question's script. At most `max_entries` do."""
 
     threshold: float
+    han_threshold: float | None = None
+    """For questions with Chinese characters; None for the same as others."""
     max_entries: int = 1
+    contrast: float = 0.0
+    """Weight of the similarity of the nearest generic question."""
+    frame_swap: float = 0.0
+    """Weight of `likeness.frame_swap`."""
+    other_type: float = 0.0
+    """Penalty for a question that wants another kind of answer."""
+    generic: str = ""
+    """File of the vectors of the generic questions (G, D), float16; empty for none."""
 
     @staticmethod
-    def entry_text(question: str, answer: str) -> str:
-        """The text of an entry that is embedded and compared with questions."""
-        return f"{question} {answer}"
+    def entry_texts(question: str, answer: str) -> tuple[str, str]:
+        """The texts of an entry that are embedded, as passages: their mean is the entry's vector."""
+        return question, f"{question} {answer}"
 
     def vector_key(self, model_hash: str) -> str:
-        """Under which key the vectors of entries are stored: it changes with the embedding model and with `entry_text`."""
-        return hashlib.sha256(f"{model_hash} {self.entry_text('question', 'answer')}".encode()).hexdigest()
+        """Under which key the vectors of entries are stored: it changes with the embedding model and with `entry_texts`."""
+        return hashlib.sha256(f"{model_hash} mean passage {self.entry_texts('question', 'answer')}".encode()).hexdigest()
 
-    def select(self, question: Vectors, entries: Vectors) -> list[tuple[int, float]]:
-        """The rows of `entries` (N, D) that fire for the question (D), each with its similarity, the most similar first.
+    def select(
+        self, question: Vectors, entries: Vectors, *, text: str = "", entry_texts: Sequence[tuple[str, str]] = ()
+    ) -> list[tuple[int, float]]:
+        """The rows of `entries` (N, D) that fire for the question (D), each with its score, the highest first.
 
-        All vectors have the length 1.
+        `question` has the length 1; an entry is the mean of two such vectors. `text` is the question, `entry_texts` the question
+        and the answer of every entry; without them, similarity alone decides. Blocks for a few milliseconds.
         """
         if not len(entries):
             return []
-        similarities = entries @ question  # (N)
-        order = np.argsort(-similarities, kind="stable")[: self.max_entries]
-        return [(int(row), float(similarities[row])) for row in order if similarities[row] >= self.threshold]
+        scores = entries @ question  # (N)
+        best = np.argsort(-scores, kind="stable")[: max(NUM_RESCORED, self.max_entries)]
+        contrast = self.contrast * float((generic_vectors(self.generic) @ question).max()) if self.generic else 0.0
+        scored = [(int(row), float(scores[row]) - contrast - self._penalty(text, entry_texts, int(row))) for row in best]
+        threshold = self.han_threshold if self.han_threshold is not None and has_han(text) else self.threshold
+        scored.sort(key=lambda pair: -pair[1])
+        return [(row, score) for row, score in scored[: self.max_entries] if score >= threshold]
+
+    def _penalty(self, text: str, entry_texts: Sequence[tuple[str, str]], row: int) -> float:
+        if not entry_texts:
+            return 0.0
+        stored_question, stored_answer = entry_texts[row]
+        swap = self.frame_swap * frame_swap(text, stored_question, stored_answer)
+        return swap + self.other_type * wants_other_type(text, stored_question)
 
 
 @cache
@@ -52,3 +85,16 @@ def gate_rules() -> Mapping[str, SimilarityRule]:
     """The measured rules by the hash of the embedding model."""
     tables = tomllib.loads(Path(__file__).with_name("gate.toml").read_text(encoding="utf-8"))
     return {model_hash: SimilarityRule(**rule) for model_hash, rule in tables.items()}
+
+
+def generic_questions() -> tuple[str, ...]:
+    """Questions that anybody may ask anywhere, in English and Chinese; they are embedded as passages."""
+    lines = Path(__file__).with_name("generic_questions.txt").read_text(encoding="utf-8").splitlines()
+    return tuple(line for line in lines if line.strip())
+
+
+@cache
+def generic_vectors(name: str) -> Vectors:
+    """The vectors (G, D) of `generic_questions`, from a file beside this module."""
+    vectors: Vectors = np.load(Path(__file__).with_name(name), allow_pickle=False).astype(np.float32)
+    return vectors

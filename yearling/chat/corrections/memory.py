@@ -150,7 +150,8 @@ class CorrectionMemory:
         found = []
         for kind in ("correction", "lesson", "reminder"):
             rows = [row for row, entry in enumerate(index.rows) if entry.kind == kind]
-            selected = rule.select(vector, index.vectors[rows]) if rows else []
+            texts = [(index.rows[row].question, index.rows[row].answer) for row in rows]
+            selected = await asyncio.to_thread(rule.select, vector, index.vectors[rows], text=question, entry_texts=texts)
             found += [_used(index.rows[rows[position]], person_id, similarity) for position, similarity in selected]
         return found
 
@@ -180,7 +181,9 @@ class CorrectionMemory:
         return missing
 
     async def _embed(self, entries: Sequence[Correction], embedder: TextEmbedder, rule: SimilarityRule, key: str) -> None:
-        vectors = await embedder.embed_texts([rule.entry_text(entry.question, entry.answer) for entry in entries])
+        texts = [text for entry in entries for text in rule.entry_texts(entry.question, entry.answer)]
+        forms = await embedder.embed_texts(texts, input_type="passage")
+        vectors = forms.reshape(len(entries), -1, forms.shape[1]).mean(axis=1)
         by_id = {entry.id: vector.astype("<f4").tobytes() for entry, vector in zip(entries, vectors, strict=True)}
         times = {entry.id: entry.updated_utc for entry in entries}
         await asyncio.to_thread(self._store.corrections.set_vectors, key, by_id, updated_utc=times)

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 from yearling.config import Settings
 from yearling.files.atomic import atomic_write_json
 from yearling.files.sync import make_directory
-from yearling.loop import DRIFT_EXAM, SPEC_EXAM, ChampionModel, CountProgress, ExamRequest, ExamResult, process_tree_cpu_s
+from yearling.loop import (
+    DRIFT_EXAM,
+    SPEC_EXAM,
+    ChampionModel,
+    CountProgress,
+    ExamRequest,
+    ExamResult,
+    PracticeDraft,
+    process_tree_cpu_s,
+)
 from yearling.store import INCIDENT_EXAM, Store
 
 if TYPE_CHECKING:
@@ -21,9 +30,7 @@ if TYPE_CHECKING:
     from yearling.release import ReleaseState
     from yearling.store import ExamRun, Release
 
-DRAFT_TOKENS = 90
-DRAFTS_PER_REQUEST = 1
-_DRAFT_TEMPERATURE = 0.7
+DRAFT_TOKENS = 64
 _DRAFTS_PER_FILE = 16
 
 
@@ -124,51 +131,38 @@ class LocalCycleTools:
         saved = save_spec_run(self._store, spec, report, model=subject.model, model_hash=subject.model_hash)
         return self._store.exams.get(str(saved.settings["exam_run"]))
 
-    def collect_drafts(
-        self, requests: Sequence[str], folder: Path, *, seed: int, progress: CountProgress
-    ) -> dict[str, list[str]]:
+    def collect_drafts(self, requests: Sequence[str], folder: Path, *, progress: CountProgress) -> dict[str, PracticeDraft]:
         """See `CycleTools`. Drafts are stored in files of a few requests each, and never drawn twice."""
         make_directory(folder)
         parts = [requests[at : at + _DRAFTS_PER_FILE] for at in range(0, len(requests), _DRAFTS_PER_FILE)]
         paths = [folder / f"{number:04d}.json" for number in range(len(parts))]
         missing = [number for number, path in enumerate(paths) if not path.exists()]
         if missing:
-            asyncio.run(self._draw_drafts(parts, paths, missing, seed, progress))
-        drafts: dict[str, list[str]] = {}
+            asyncio.run(self._draw_drafts([parts[number] for number in missing], [paths[number] for number in missing], progress))
+        drafts: dict[str, PracticeDraft] = {}
         for path in paths:
-            drafts |= json.loads(path.read_text(encoding="utf-8"))
+            for request, values in json.loads(path.read_text(encoding="utf-8")).items():
+                drafts[request] = PracticeDraft(text=values["text"], before=tuple(values["before"]))
         return drafts
 
-    async def _draw_drafts(
-        self, parts: Sequence[Sequence[str]], paths: Sequence[Path], missing: Sequence[int], seed: int, progress: CountProgress
-    ) -> None:
+    async def _draw_drafts(self, parts: Sequence[Sequence[str]], paths: Sequence[Path], progress: CountProgress) -> None:
         from yearling.cli.assistant_runtime import open_pool
-        from yearling.evals import Case, EngineSubject
+        from yearling.evals import AssistantSubject, Case
         from yearling.records import SamplingSettings
 
-        pool = open_pool(self._settings, self._store)
+        pool, total, done = open_pool(self._settings, self._store), sum(map(len, parts)), 0
         try:
-            subject = EngineSubject(await pool.get(None))
-
-            async def draft(request: str, number: int) -> str:
-                case = Case(key=str(number), messages=({"role": "user", "content": request},), data={})
-                sampling = SamplingSettings(temperature=_DRAFT_TEMPERATURE, max_tokens=DRAFT_TOKENS, seed=seed * 100_000 + number)
-                return (await subject.respond(case, sampling)).text
-
-            for position, number in enumerate(missing):
-                progress(position, len(missing))
-                first = number * _DRAFTS_PER_FILE * DRAFTS_PER_REQUEST
-                jobs = [
-                    draft(request, first + at * DRAFTS_PER_REQUEST + each)
-                    for at, request in enumerate(parts[number])
-                    for each in range(DRAFTS_PER_REQUEST)
-                ]
-                texts = await _in_turn(jobs, subject.max_concurrency)
-                made = {
-                    request: texts[at * DRAFTS_PER_REQUEST : (at + 1) * DRAFTS_PER_REQUEST]
-                    for at, request in enumerate(parts[number])
-                }
-                await asyncio.to_thread(atomic_write_json, paths[number], made)
+            subject = AssistantSubject(await pool.get(None))
+            for requests, path in zip(parts, paths, strict=True):
+                made = {}
+                for request in requests:  # one at a time, which gives the same words each time
+                    progress(done, total)
+                    done += 1
+                    case = Case(key=request, messages=({"role": "user", "content": request},), data={})
+                    answer = await subject.respond(case, SamplingSettings(temperature=0.0, max_tokens=DRAFT_TOKENS))
+                    before = [{"role": message["role"], "content": message["content"]} for message in answer.messages[:-1]]
+                    made[request] = {"text": answer.text, "before": before}
+                await asyncio.to_thread(atomic_write_json, path, made)
         finally:
             await pool.close()
 
@@ -214,15 +208,3 @@ class _NobodyElse:
 
     def on_request(self, callback: Callable[[], None]) -> None:
         """Nobody asks."""
-
-
-async def _in_turn(jobs: Sequence[object], limit: int) -> list[str]:
-    """Run coroutines, at most `limit` at once, and return their results in their order."""
-    semaphore = asyncio.Semaphore(limit)
-
-    async def run(job: object) -> str:
-        async with semaphore:
-            text = await job  # type: ignore[misc]
-            return str(text)
-
-    return list(await asyncio.gather(*(run(job) for job in jobs)))

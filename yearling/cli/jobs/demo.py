@@ -37,7 +37,7 @@ class DemoSize:
     canary_prompts: int
 
 
-SHORT = DemoSize(practice_tasks=420, exam_cases=150, canary_prompts=30)
+SHORT = DemoSize(practice_tasks=400, exam_cases=150, canary_prompts=30)
 LONG = DemoSize(practice_tasks=1500, exam_cases=541, canary_prompts=60)
 
 _RULES = """# The rules of the demo: those of every installation with fewer cases, and a canary for one person.

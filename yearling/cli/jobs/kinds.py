@@ -19,6 +19,7 @@ from yearling.loop import CycleOptions, JobContext, register_job_kind
 if TYPE_CHECKING:
     from yearling.training import TrainingProgress
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _EXAM_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
@@ -208,6 +209,8 @@ def _train(context: JobContext) -> Mapping[str, object]:
     stores = ArtefactStores.from_data_dir(context.settings.data_dir)
 
     def lesson_hash(name: str) -> str:
+        if _SHA256.fullmatch(name) and (context.settings.data_dir / "lessons" / name).is_dir():
+            return name  # practice of a cycle has no record, only its folder
         return open_lesson_set(context.store, None if name == "latest" else name).hash if name else ""
 
     device = choose_device("auto")

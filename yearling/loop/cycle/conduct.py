@@ -186,7 +186,7 @@ class _Conductor:
             return asdict(built)
         count, seed = self._options.practice_tasks, self._options.seed
         drafts = self._tools.collect_drafts(
-            practice_requests(count, seed), self._folder.path / "drafts", seed=seed, progress=self._counter("lessons", "Drafts")
+            practice_requests(count, seed), self._folder.path / "drafts", progress=self._counter("lessons", "Drafts")
         )
         lessons = build_practice(drafts, num_tasks=count, seed=seed)
         frozen = freeze_lesson_set(lessons, self._settings.data_dir / "lessons")
@@ -318,7 +318,7 @@ class _Conductor:
         pending = same[0] if same else self._authority.propose(change, actor=self._store.people.owner().id)
         if not pending.is_published:
             signed = set(pending.signed_by)
-            names = [holder.name for holder in self._authority.state().holders if holder.key_id not in signed]
+            names = sorted(holder.name for holder in self._authority.state().holders if holder.key_id not in signed)
             why = f"{pending.threshold - len(signed)} of these key-holders have to sign: {', '.join(names)}."
             raise _CycleEndedError("waiting", why, f"`yearling release sign {pending.id}`, then `yearling cycle resume`.")
 

@@ -3,6 +3,7 @@
     cycle.json          the options, the champion that is to be beaten, the time of the start
     steps/<name>.json   the result of a step, written when all of its effects are stored
     end.json            how it ended, and why in one sentence
+    discarded.json      who threw the trained model away, and when
     report.json         what came of it; report.txt is the same for people
     lock                held by the process that works on it
 
@@ -156,6 +157,16 @@ class CycleFolder:
         if end is not None and end.outcome not in ("waiting", "stopped"):
             raise Conflict(f"The cycle {self.id} has ended: {end.why}", advice="Start a new one with `yearling cycle`.")
         (self.path / "end.json").unlink(missing_ok=True)
+
+    @property
+    def is_discarded(self) -> bool:
+        """Whether the model that it trained was thrown away."""
+        return (self.path / "discarded.json").exists()
+
+    def mark_discarded(self, actor: str) -> None:
+        """Write down that the model is thrown away. Durable on return."""
+        with translate_disk_errors(self.path, advice=_ADVICE):
+            atomic_write_json(self.path / "discarded.json", {"actor": actor, "discarded_utc": now_utc().isoformat()})
 
     def write_report(self, report: Mapping[str, Any], text: str) -> None:
         """Store what came of the cycle."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from yearling.errors import BadInput
+from yearling.loop.cycle.tools import PracticeDraft
 from yearling.store import Store
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ DEFAULT_SETTINGS: Mapping[str, Mapping[str, Any]] = {
 }
 """Settings of a method unless the options name others. The limit on the divergence keeps a cycle inside the rule of the gate."""
 
-PRACTICE_SETTINGS: Mapping[str, Any] = {"passes": 1.0, "learning_rate": 1e-3, "lessons_per_step": 12, "validation": 0.02}
+PRACTICE_SETTINGS: Mapping[str, Any] = {"passes": 1.5, "learning_rate": 1.5e-3, "lessons_per_step": 8, "validation": 0.02}
 _PLAIN_SHARE = 0.1
 """Share of practice without any constraint: the champion's own words, which keep it where it is."""
 _MAX_TASKS_PER_LESSON = 20
@@ -81,8 +81,11 @@ def practice_requests(num_tasks: int, seed: int) -> list[str]:
     return list(dict.fromkeys(task.data["request"] for task in _practice_tasks(num_tasks, seed)))
 
 
-def build_practice(drafts: Mapping[str, Sequence[str]], *, num_tasks: int, seed: int) -> list[Demonstration]:
-    """Demonstrations of practice tasks, made of drafts. The same drafts give the same demonstrations, in the same order."""
+def build_practice(drafts: Mapping[str, PracticeDraft], *, num_tasks: int, seed: int) -> list[Demonstration]:
+    """Demonstrations of practice tasks, made of drafts. The same drafts give the same demonstrations, in the same order.
+
+    Drafts are the model's likeliest words, so that what a demonstration teaches is nothing but how the constraint is met.
+    """
     from yearling.tasks import Demonstration, lesson_key, plain_prose, repair_answer
 
     made: dict[str, Demonstration] = {}
@@ -91,13 +94,13 @@ def build_practice(drafts: Mapping[str, Sequence[str]], *, num_tasks: int, seed:
         key = lesson_key("demonstration", messages, answer)
         made.setdefault(key, Demonstration(key, messages, answer, source="practice"))
 
-    for number, task in enumerate(_practice_tasks(num_tasks, seed)):
-        answers = [answer for draft in drafts.get(task.data["request"], ()) if (answer := repair_answer(task, draft))]
-        if answers:
-            add(task.messages, random.Random(f"practice {seed} {number}").choice(answers))
+    for task in _practice_tasks(num_tasks, seed):
+        draft = drafts.get(task.data["request"])
+        if draft is not None and (answer := repair_answer(task, draft.text)):
+            add((*draft.before, *task.messages), answer)
     for request in list(drafts)[: round(_PLAIN_SHARE * len(made))]:
-        if answer := plain_prose(drafts[request][0]):
-            add(({"role": "user", "content": request},), answer)
+        if answer := plain_prose(drafts[request].text):
+            add((*drafts[request].before, {"role": "user", "content": request}), answer)
     return list(made.values())
 
 
@@ -107,4 +110,4 @@ def _practice_tasks(num_tasks: int, seed: int) -> list[Any]:
 
     single, double = open_environment("instructions", level=0), open_environment("instructions", level=0, fewest=2, most=2)
     first = seed * _MAX_TASKS_PER_LESSON * 20_000
-    return [(double if number % 4 == 0 else single).task(train_seed(first + number)) for number in range(num_tasks)]
+    return [(double if number % 5 == 0 else single).task(train_seed(first + number)) for number in range(num_tasks)]

@@ -53,7 +53,7 @@ def make_report(store: Store, folder: CycleFolder, end: CycleEnd) -> dict[str, A
         "proof": gate.get("summary", ""),
         "findings": gate.get("findings", []),
         "cost": _cost(steps.values(), lessons, comparisons),
-        "next": _next(end),
+        "next": _next(end, has_challenger="training" in steps),
     }
 
 
@@ -195,11 +195,11 @@ def _tokens(summary: Mapping[str, Any]) -> float:
     return float(summary["completion_tokens"]) / max(1, int(summary["samples"]))
 
 
-def _next(end: CycleEnd) -> str:
+def _next(end: CycleEnd, *, has_challenger: bool) -> str:
     match end.outcome:
         case "promoted":
             return "Use it. If people dislike it, go back: `yearling release rollback`."
-        case "measured":
+        case "measured" if has_challenger:
             return "Use it with `yearling release propose`, or throw it away: it costs nothing but its disk space."
         case "refused":
             return "Throw it away. The model that answers stays as it is."

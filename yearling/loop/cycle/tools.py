@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from yearling.release import ReleaseState
 from yearling.store import Release
@@ -43,6 +43,14 @@ class ExamResult:
     cpu_s: float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PracticeDraft:
+    """An answer to a request, and the messages that stood before the request: the model is trained on what it is served."""
+
+    text: str
+    before: tuple[dict[str, Any], ...]
+
+
 class CycleTools(Protocol):
     """Models and engines for a cycle. Everything blocks, and is called from one thread."""
 
@@ -56,10 +64,8 @@ class CycleTools(Protocol):
         """Run exams on a model. A finished run that began at `since` or later is taken as it is; None: a run of any age."""
         ...
 
-    def collect_drafts(
-        self, requests: Sequence[str], folder: Path, *, seed: int, progress: CountProgress
-    ) -> dict[str, list[str]]:
-        """Short answers of the champion to requests. What is in the folder from before a kill is used."""
+    def collect_drafts(self, requests: Sequence[str], folder: Path, *, progress: CountProgress) -> dict[str, PracticeDraft]:
+        """The champion's likeliest answer to each request. What is in the folder from before a kill is used."""
         ...
 
     def draft(self, model: str, *, title: str, parent: int | None) -> Release:

@@ -80,14 +80,14 @@ def _positive(texts: ReaderTexts, fact: Fact, rng: random.Random) -> PositiveExa
 
 def _negative(texts: ReaderTexts, fact: Fact, rng: random.Random) -> NegativeExample:
     kind = rng.random()
-    if kind < 0.1 and fact.twists:
+    if kind < 0.05 and fact.twists:
         question = rng.choice(fact.twists)
     elif kind < 0.4:
         other = rng.choice([each for each in texts.facts_of(fact.family) if each is not fact])
         question = rng.choice([*other.asks, *(asked for asked, _ in other.entries)])
-    elif kind < 0.8:
+    elif kind < 0.7:
         question = rng.choice(texts.near[fact.family])
-    elif kind < 0.95:
+    elif kind < 0.9:
         question = rng.choice(texts.general)
     else:
         other = _other_fact(texts, fact, rng, same_family=False)

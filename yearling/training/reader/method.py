@@ -35,18 +35,18 @@ from yearling.training.rollouts.base_answers import load_or_generate_base_answer
 class ReaderConfig:
     """Settings of a reader. Raises BadInput if one is out of range."""
 
-    steps: int = 28
-    positives: int = 8
+    steps: int = 14
+    positives: int = 9
     """Positive examples in a step."""
-    negatives: int = 8
+    negatives: int = 7
     """Negative examples in a step."""
-    kl_weight: float = 1.5
+    kl_weight: float = 1.0
     """Weight of the negative examples' KL divergence beside the positive ones' likelihood."""
     base_answer_tokens: int = 16
     """Longest answer of the bare model that is learnt from, in tokens."""
     budget_tokens: int = 512
     """Tokens of a micro-batch. It bounds memory and never changes a gradient."""
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 2e-3
     """Peak learning rate. It falls in a straight line."""
     final: float = 0.2
     """Learning rate at the end, as a share of the peak."""

@@ -8,6 +8,7 @@ import { type TranslationKey, useTranslation } from '../../i18n';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
 import { TextWithTerms } from '../../ui/term';
+import { LearnCard } from '../cycle/learn-card';
 import { BuildLessons } from './build-lessons';
 import { useWaiting } from './learning-tabs';
 
@@ -46,6 +47,7 @@ export default function LearningPage() {
         <QueryResult query={progress}>{(now) => <Progress progress={now} />}</QueryResult>
         <BuildLessons />
       </section>
+      <LearnCard />
     </Page>
   );
 }

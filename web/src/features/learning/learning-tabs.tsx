@@ -19,7 +19,7 @@ const PARTS: readonly LearningPart[] = [
     href: '/learning',
     title: 'teach.title',
     icon: Lightbulb,
-    pages: { '/corrections': 'corrections.title', '/rate': 'teach.rate', '/rounds': 'teach.rounds', '/notes': 'nav.notes' },
+    pages: { '/cycles': 'cycle.report', '/corrections': 'corrections.title', '/rate': 'teach.rate', '/rounds': 'teach.rounds', '/notes': 'nav.notes' },
   },
   { href: '/runs', title: 'nav.runs', icon: ChartLine, pages: { '/releases': 'releases.title', '/incidents': 'incidents.title' } },
   { href: '/consensus', title: 'nav.consensus', icon: Scale, pages: { '/raters': 'nav.raters' } },

@@ -1,0 +1,1 @@
+"""Measures which memories are shown for which questions."""

@@ -1,0 +1,1 @@
+"""Tests of `yearling jobs` and `yearling cycle`."""

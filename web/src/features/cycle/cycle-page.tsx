@@ -1,0 +1,167 @@
+/** One cycle: its steps, and once it has ended what got better and worse, the proof, the cost, and the one click that uses it. */
+import '../../i18n/release-pages';
+import { useQuery } from '@tanstack/react-query';
+import { Trash2 } from 'lucide-react';
+import { useState } from 'react';
+import { api } from '../../api/client';
+import { cycleQuery } from '../../api/cycle-queries';
+import { meQuery, queryClient } from '../../api/queries';
+import { refreshReleases, releasesQuery } from '../../api/release-queries';
+import type { Cycle, CycleComparison } from '../../api/types';
+import { formatDate, formatNumber, formatPercent, useTranslation } from '../../i18n';
+import { Button } from '../../ui/button';
+import { FormDialog } from '../../ui/dialog';
+import { Page } from '../../ui/page';
+import { QueryResult } from '../../ui/query-result';
+import { TextWithTerms } from '../../ui/term';
+import { toast } from '../../ui/toast';
+import { RollbackButton, UseButton } from '../releases/use-button';
+import { CycleSteps } from './cycle-steps';
+import { readReport } from './report';
+
+const MAINTAINERS = ['owner', 'maintainer'];
+const MINUTE_S = 60;
+
+export default function CyclePage({ id }: { id: string }) {
+  const t = useTranslation();
+  const cycle = useQuery(cycleQuery(id));
+  const date = cycle.data ? formatDate(cycle.data.created_utc) : '';
+  return (
+    <Page title={t('cycle.pageTitle', { date })}>
+      <QueryResult query={cycle}>{(found) => <Report cycle={found} />}</QueryResult>
+    </Page>
+  );
+}
+
+function Report({ cycle }: { cycle: Cycle }) {
+  const t = useTranslation();
+  const report = readReport(cycle.report);
+  return (
+    <>
+      <section className="card stack" aria-labelledby="outcome-title">
+        <h2 id="outcome-title">{t(cycle.outcome ? `cycle.outcome.${cycle.outcome}` : 'cycle.running')}</h2>
+        {cycle.why && <p lang="en">{cycle.why}</p>}
+        <CycleSteps cycle={cycle} running={cycle.outcome === null} />
+        {cycle.outcome && <Choice cycle={cycle} />}
+      </section>
+      {report ? (
+        <>
+          {report.learnt && <p>{t('cycle.learnt', report.learnt)}</p>}
+          <Changes title={t('cycle.better')} none={t('cycle.nothingBetter')} changes={report.better} kind="won" />
+          <Changes title={t('cycle.worse')} none={t('cycle.nothingWorse')} changes={report.worse} kind="lost" />
+          {report.proof && (
+            <section className="card stack tight">
+              <h2>{t('cycle.proof')}</h2>
+              <p lang="en">
+                <TextWithTerms text={report.proof} />
+              </p>
+            </section>
+          )}
+          <section className="card stack tight">
+            <h2>{t('cycle.cost')}</h2>
+            <p>
+              {t('cycle.costText', {
+                cpu: formatNumber(report.cpu_s / MINUTE_S, 1),
+                clock: formatNumber(report.duration_s / MINUTE_S, 1),
+              })}
+            </p>
+            {report.cpu_s_per_lesson !== null && (
+              <p className="small muted">{t('cycle.cheaper', { cpu: formatNumber(report.cpu_s_per_lesson, 2) })}</p>
+            )}
+            {report.comparison && (
+              <p className="small muted" lang="en">
+                {report.comparison}
+              </p>
+            )}
+          </section>
+        </>
+      ) : (
+        cycle.outcome && <p className="muted">{t('cycle.noReport')}</p>
+      )}
+    </>
+  );
+}
+
+function Changes({
+  title,
+  none,
+  changes,
+  kind,
+}: {
+  title: string;
+  none: string;
+  changes: readonly CycleComparison[];
+  kind: 'won' | 'lost';
+}) {
+  const t = useTranslation();
+  return (
+    <section className="card stack">
+      <h2>{title}</h2>
+      {changes.length === 0 && <p className="muted">{none}</p>}
+      {changes.map((change) => (
+        <div key={change.exam} className="stack tight">
+          <h3>{change.exam}</h3>
+          <p className="small">
+            {t('cycle.interval', {
+              change: formatPercent(change.interval.value, 1),
+              low: formatPercent(change.interval.low, 1),
+              high: formatPercent(change.interval.high, 1),
+            })}{' '}
+            {t('cycle.counts', { wins: change.wins, losses: change.losses })}
+          </p>
+          {change[kind].map((example) => (
+            <dl key={example.prompt} className="cycle-example small">
+              <dt>{t('cycle.example')}</dt>
+              <dd>{example.prompt}</dd>
+              <dt>{t('cycle.before')}</dt>
+              <dd>{example.before}</dd>
+              <dt>{t('cycle.after')}</dt>
+              <dd>{example.after}</dd>
+            </dl>
+          ))}
+        </div>
+      ))}
+    </section>
+  );
+}
+
+/** "Use it", "Throw it away" or "Go back", whichever makes sense now. */
+function Choice({ cycle }: { cycle: Cycle }) {
+  const t = useTranslation();
+  const me = useQuery(meQuery).data;
+  const releases = useQuery(releasesQuery).data;
+  const [throwing, setThrowing] = useState(false);
+  if (cycle.discarded) return <p className="muted">{t('cycle.isThrown')}</p>;
+  if (!me || !releases || !cycle.challenger || !MAINTAINERS.includes(me.person.role)) return null;
+  const champion = releases.data.find((one) => one.number === releases.champion);
+  if (champion?.model === cycle.challenger)
+    return (
+      <div className="row">
+        <p className="grow">{t('cycle.inUse')}</p>
+        {releases.rollback_target !== null && <RollbackButton number={releases.rollback_target} releases={releases} />}
+      </div>
+    );
+  const release = releases.data.find((one) => one.model === cycle.challenger);
+  const target = release ?? releases.candidates.find((one) => one.model === cycle.challenger);
+  const discard = async () => {
+    await api.post('/v1/cycles/{cycle_id}/discard', { params: { path: { cycle_id: cycle.id } } });
+    await Promise.all([queryClient.invalidateQueries({ queryKey: ['cycles'] }), refreshReleases()]);
+    toast(t('cycle.thrown'));
+    setThrowing(false);
+  };
+  return (
+    <div className="row">
+      {target && <UseButton target={target} releases={releases} />}
+      {!release && (
+        <Button icon={Trash2} onClick={() => setThrowing(true)}>
+          {t('cycle.throw')}
+        </Button>
+      )}
+      {throwing && (
+        <FormDialog title={t('cycle.throw')} action={t('cycle.throw')} danger onSubmit={discard} onClose={() => setThrowing(false)}>
+          <p>{t('cycle.throwText')}</p>
+        </FormDialog>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,39 @@
+/** Reads the report of a cycle, which the API passes on as it was stored. */
+import type { Cycle, CycleComparison } from '../../api/types';
+
+export interface CycleReport {
+  learnt: { n: number; judgements: number; people: number } | null;
+  better: readonly CycleComparison[];
+  worse: readonly CycleComparison[];
+  proof: string;
+  cpu_s: number;
+  duration_s: number;
+  cpu_s_per_lesson: number | null;
+  comparison: string;
+}
+
+interface StoredReport {
+  learnt?: { num_lessons?: number | null; num_judgements?: number | null; num_people?: number | null };
+  better?: CycleComparison[];
+  worse?: CycleComparison[];
+  proof?: string;
+  cost?: { cpu_s?: number; duration_s?: number; cpu_s_per_lesson?: number | null; comparison?: string };
+}
+
+/** What is missing in a report of an earlier version counts as nothing. */
+export function readReport(stored: Cycle['report']): CycleReport | null {
+  if (!stored) return null;
+  const { learnt, better, worse, proof, cost } = stored as StoredReport;
+  return {
+    learnt: learnt?.num_lessons
+      ? { n: learnt.num_lessons, judgements: learnt.num_judgements ?? 0, people: learnt.num_people ?? 0 }
+      : null,
+    better: better ?? [],
+    worse: worse ?? [],
+    proof: proof ?? '',
+    cpu_s: cost?.cpu_s ?? 0,
+    duration_s: cost?.duration_s ?? 0,
+    cpu_s_per_lesson: cost?.cpu_s_per_lesson ?? null,
+    comparison: cost?.comparison ?? '',
+  };
+}
