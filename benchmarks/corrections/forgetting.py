@@ -136,11 +136,12 @@ async def run(arguments: argparse.Namespace) -> None:
         "seed": arguments.seed,
     }
     base |= {"learnt_mean": 0.85, "learnt_worst": 0.55}
-    configs: list[tuple[str, dict[str, object] | None]] = [("bare", None), ("no anchor", base)]
+    configs: list[tuple[str, dict[str, object] | None]] = [("no anchor", base)]
     configs += [
         (f"anchor {weight:g}", base | {"kl_mode": "anchor", "kl_weight": weight, "anchor_prompts": 4})
         for weight in arguments.kl_weight
     ]
+    configs.append(("bare", None))
     adapters = AdapterLibrary(settings.adapters_dir)
     for name, config in configs:
         adapter, cpu_s, steps = None, 0.0, 0
