@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from yearling.cli.console import err, out, print_json, print_table
-from yearling.cli.jobs.kinds import parse_settings, register_job_kinds
 from yearling.cli.options import AS_JSON, DATA_DIR
 from yearling.config import Settings, load_settings
 
@@ -110,6 +109,7 @@ def cancel(job: str = JOB, data_dir: Path | None = DATA_DIR, as_json: bool = AS_
 @app.command("kinds")
 def kinds(as_json: bool = AS_JSON) -> None:
     """List the kinds of job, and the options of each."""
+    from yearling.cli.jobs.kinds import register_job_kinds
     from yearling.loop import list_job_kinds
 
     register_job_kinds()
@@ -136,6 +136,7 @@ def start(
     as_json: bool = AS_JSON,
 ) -> None:
     """Start a job and follow it until it ends. Ctrl-C leaves it running. Jobs run one after the other."""
+    from yearling.cli.jobs.kinds import parse_settings, register_job_kinds
     from yearling.loop import check_job_options, find_job_kind
     from yearling.store import Store
 
@@ -163,6 +164,7 @@ def work(
     data_dir: Path | None = DATA_DIR,
 ) -> None:
     """Run what is queued, then end. The server and `yearling jobs start` start this themselves."""
+    from yearling.cli.jobs.kinds import register_job_kinds
     from yearling.loop import Worker
 
     register_job_kinds()
@@ -179,6 +181,7 @@ def execute(
     data_dir: Path | None = DATA_DIR,
 ) -> None:
     """Run one job in this process, for a worker."""
+    from yearling.cli.jobs.kinds import register_job_kinds
     from yearling.loop import execute_job
 
     register_job_kinds()

@@ -10,7 +10,6 @@ import typer
 
 from yearling.cli.console import err, out, print_json, print_table
 from yearling.cli.jobs.commands import follow_job, format_duration, job_dict, run_in_background
-from yearling.cli.jobs.kinds import register_job_kinds
 from yearling.cli.options import AS_JSON, DATA_DIR, YES
 from yearling.config import Settings, load_settings
 from yearling.errors import Conflict, NotFound
@@ -151,6 +150,7 @@ def stop(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
 
 def _start(settings: Settings, options: CycleOptions, *, detach: bool, as_json: bool) -> None:
     """Queue the cycle as a job, and follow it."""
+    from yearling.cli.jobs.kinds import register_job_kinds
     from yearling.loop import check_job_options, find_job_kind
     from yearling.store import Store
 
