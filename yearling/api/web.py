@@ -33,6 +33,7 @@ PAGE_PATHS = (
     "/memory",
     "/corrections",
     "/corrections/{rest}",
+    "/cycles/{rest}",
     "/history",
     "/incidents",
     "/learning",

@@ -11,7 +11,7 @@ interface DataSet {
   source: string;
 }
 
-const BUILT_IN = ['constraints', 'spec'];
+const BUILT_IN = ['constraints', 'corrections', 'spec'];
 const DOWNLOADED = ['ifeval', 'persistbench'];
 /** Exams with the questions of a downloaded one. */
 const WITH_DOWNLOADED = ['persistbench-chosen'];
