@@ -52,6 +52,8 @@ async def run(arguments: argparse.Namespace) -> None:
                 started = _cpu_s()
                 scores = await measure_reading(served, corrections, controls, gate, reader=reader_hash, system=system)
                 _print(arguments, reader_hash, scores, _cpu_s() - started)
+                if arguments.more:
+                    _print_first(arguments, scores)
     finally:
         await pool.close()
 
@@ -69,6 +71,15 @@ def _print(arguments: argparse.Namespace, reader: str | None, scores: ReadingSco
     if arguments.show:
         for asked in scores.wrong():
             print(f"  {asked.kind}: {asked.question} | {' / '.join(asked.fired)} -> {asked.answer!r}", flush=True)
+
+
+def _print_first(arguments: argparse.Namespace, scores: ReadingScores) -> None:
+    """The counts for corrections.jsonl alone, with all the others stored too."""
+    first = read_corrections(arguments.cases, num_more=0)
+    questions = {text for case in first for text in (case.question, *case.paraphrases)}
+    for kind in ("verbatim", "paraphrase"):
+        of_kind = [asked for asked in scores.asked if asked.kind == kind and asked.question in questions]
+        print(f"  corrections.jsonl, {kind}: {sum(asked.is_right for asked in of_kind)} of {len(of_kind)}", flush=True)
 
 
 def _cpu_s() -> float:

@@ -33,6 +33,7 @@ from yearling.training.reader.families import Fact, read_reader_texts
 NUM_FACTS = 10
 NUM_HELD_BACK = 3
 """Other ways to ask for each fact that are not trained on."""
+NUM_OTHER_FACTS = 30
 MAX_TOKENS = 16
 
 CONSTRAINT_CHECKS: dict[str, Callable[[str], bool]] = {
@@ -108,7 +109,9 @@ async def ask_all(served: ServedModel, adapter: str | None, facts: Sequence[Fact
 
     controls = [(row["question"], row["keys"]) for row in _rows(cases / "controls.jsonl")]
     known = {question for question, _ in controls}
-    pool = [(row["question"], row["keys"]) for row in _rows(cases / "fact_pool.jsonl") if row["question"] not in known]
+    pool = [(row["question"], row["keys"]) for row in _rows(cases / "fact_pool.jsonl") if row["question"] not in known][
+        :NUM_OTHER_FACTS
+    ]
     constraints = _rows(cases / "constraints.jsonl")
     answers = await asyncio.gather(*(ask(row["prompt"], 40) for row in constraints))
     kept = sum(_passes(row["check"], answer) for row, answer in zip(constraints, answers, strict=True))
@@ -133,11 +136,12 @@ async def run(arguments: argparse.Namespace) -> None:
         "seed": arguments.seed,
     }
     base |= {"learnt_mean": 0.85, "learnt_worst": 0.55}
-    configs: list[tuple[str, dict[str, object] | None]] = [("bare", None), ("no anchor", base)]
+    configs: list[tuple[str, dict[str, object] | None]] = [("no anchor", base)]
     configs += [
         (f"anchor {weight:g}", base | {"kl_mode": "anchor", "kl_weight": weight, "anchor_prompts": 4})
         for weight in arguments.kl_weight
     ]
+    configs.append(("bare", None))
     adapters = AdapterLibrary(settings.adapters_dir)
     for name, config in configs:
         adapter, cpu_s, steps = None, 0.0, 0

@@ -308,7 +308,11 @@ ROUTES: tuple[Route, ...] = (
     _route("GET /v1/jobs/{job_id}/log", "common", "maintainer", "admin", at=f"/v1/jobs/{UNKNOWN}/log", answers=(404,)),
     _route("POST /v1/jobs/{job_id}/cancel", "common", "maintainer", "admin", at=f"/v1/jobs/{UNKNOWN}/cancel", answers=(404,)),
     _route("GET /v1/cycles", "common", "reader", "read"),
-    _route("GET /v1/cycles/plan", "common", "reader", "read"),
+    _route("GET /v1/cycles/plan", "common", "maintainer", "admin"),
+    _route("PUT /v1/cycles/schedule", "common", "maintainer", "admin", lambda ids: {"at": ""}),
+    _route(
+        "POST /v1/cycles/{cycle_id}/discard", "common", "maintainer", "admin", at=f"/v1/cycles/{UNKNOWN}/discard", answers=(404,)
+    ),
     _route("GET /v1/cycles/{cycle_id}", "common", "reader", "read", at=f"/v1/cycles/{UNKNOWN}", answers=(404,)),
     _route("GET /v1/runs", "common", "reader", "read"),
     _route("GET /v1/runs/{run_id}", "common", "reader", "read", at="/v1/runs/none", answers=(404,)),

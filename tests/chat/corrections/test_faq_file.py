@@ -101,6 +101,7 @@ def test_format_follows_from_the_content_if_the_name_says_nothing() -> None:
     [
         ("question,answer\n\nWhy?,So\nWho?\n", "a.csv", "Line 4 has no answer"),
         ('question,answer\n"Why\nnot?",So\n,Ada\n', "a.csv", "Line 4 has no question"),
+        ('question,answer\n"Why\nnot?",\n', "a.csv", "Line 2 has no answer"),
         ("question,answer\nWhy?,So,thus\n", "a.csv", "Line 2 has 3 columns, not 2"),
         ('question,answer\nWhy?,"So\n', "a.csv", "not valid CSV"),
         ('question,answer\nWhy?,"So" and\n', "a.csv", "Line 2 is not valid CSV"),

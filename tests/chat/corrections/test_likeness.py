@@ -34,6 +34,7 @@ def test_the_same_frame_around_other_things_is_a_swap(question: str, stored: str
     ("question", "stored", "answer"),
     [
         ("Where is the projector?", "Which meeting room has the projector?", "The projector is in Juniper."),
+        ("Where is the old projector kept?", "Where is the projector?", "The projector is in Juniper."),
         ("Which room is Juniper?", "Which room has the projector?", "The projector is in the room Juniper."),
         ("投影仪在哪儿？", "投影仪在哪个会议室？", "投影仪在松涛会议室。"),
         ("", "Who founded Norvale?", "Ingrid."),

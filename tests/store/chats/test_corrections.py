@@ -233,9 +233,14 @@ def test_ceilings(store: Store, ada: Person, bob: Person, monkeypatch: pytest.Mo
     with pytest.raises(Conflict):  # all or nothing
         store.corrections.add_many(ada.id, [("c", "c"), ("d", "d")], scope="me", source="faq.csv")
     assert len(store.corrections.list(ada.id)) == 2
-    added = store.corrections.add_many(ada.id, [("c", "c"), ("b", "B"), ("b", "x")], scope="me", source="faq.csv")
-    assert [(each.is_new, each.replaced is not None) for each in added] == [(True, False), (False, False), (True, True)]
+    added = store.corrections.add_many(ada.id, [("c", "c"), ("b", "q"), ("b", "B")], scope="me", source="faq.csv")
+    assert [(each.is_new, each.replaced is not None) for each in added] == [(True, False), (False, False)]
     assert added[0].correction.source == "faq.csv"
+    (replaced,) = store.corrections.add_many(ada.id, [("b", "x")], scope="me", source="faq.csv")
+    assert (replaced.is_new, replaced.replaced is not None) == (True, True)
+    store.corrections.update(replaced.correction.id, person_id=ada.id, answer="y")
+    (last,) = store.corrections.add_many(ada.id, [("B?", "z")], scope="me", source="faq.csv")
+    assert [wording.answer for wording in store.corrections.history(last.correction.id, person_id=ada.id)] == ["y", "x", "b"]
     with pytest.raises(Conflict):
         store.corrections.add(ada.id, "e", "e")
     monkeypatch.setattr(correction_rows, "MAX_TEAM_CORRECTIONS", 1)

@@ -1,91 +1,168 @@
-"""`/v1/cycles`: the plan of a learning cycle, the cycles so far with their steps, and what came of each. A job starts one."""
+"""`/v1/cycles`: what a cycle would do, how far it is, what came of it; when the server learns by itself.
+
+A cycle is started as a job of the kind `cycle`. Everybody may read; maintainers plan, schedule and throw away.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Annotated
+import asyncio
+from typing import TYPE_CHECKING, Annotated
 
-from fastapi import Path, Query, Request
+from fastapi import Path, Request
 
-from yearling.api.access.policy import require_role
+from yearling.api.access.policy import current_person, require_role
+from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc_offset
 from yearling.api.jobs import cycle_schemas as schemas
+from yearling.api.jobs.routes import job_view
 from yearling.api.services import get_services, store_response
-from yearling.loop import ChampionModel, CycleFolder, CycleOptions, list_cycles, open_cycle, plan_cycle, plan_text
-from yearling.store import Store
+from yearling.errors import Conflict
+from yearling.loop import (
+    STEPS,
+    ChampionModel,
+    CycleFolder,
+    CycleOptions,
+    discard_cycle,
+    list_cycles,
+    open_cycle,
+    plan_cycle,
+    save_schedule,
+)
+
+if TYPE_CHECKING:
+    from yearling.api.services import Services
+    from yearling.store import Store
 
 router = ApiRouter(dependencies=[require_role("reader")])
 
-CycleId = Annotated[str, Path(description="ID of the cycle.")]
+_REQUIRE_MAINTAINER = [require_role("maintainer")]
+_NUM_LISTED = 20
+
+CycleId = Annotated[str, Path(max_length=64, description="ID of the cycle.")]
 
 
 @router.get("/v1/cycles", operation_id="list_cycles", response_model=schemas.CycleList)
-async def list_all(
-    request: Request, limit: Annotated[int, Query(ge=1, le=200, description="Maximum number of cycles.")] = 20
-) -> JsonResponse:
-    """List the learning cycles with their steps, newest first."""
+async def list_all(request: Request) -> JsonResponse:
+    """List the newest cycles, the job of the one that runs, and when the server learns by itself."""
+    services = get_services(request)
 
     def query(store: Store) -> JsonObject:
-        return {"object": "list", "data": [_cycle_view(folder) for folder in list_cycles(store.settings)[:limit]]}
+        active = next(iter(store.jobs.list(kind="cycle", states={"queued", "running"}, limit=1)), None)
+        is_running = active is not None and active.state == "running"
+        folders = list_cycles(services.settings)[:_NUM_LISTED]
+        return {
+            "object": "list",
+            "data": [_cycle_view(folder, is_running=is_running) | {"report": None} for folder in folders],
+            "active": None if active is None else job_view(active),
+            "schedule": _schedule_view(services),
+        }
 
     return await store_response(request, query, ascii_only=True)
 
 
-@router.get("/v1/cycles/plan", operation_id="plan_cycle", response_model=schemas.CyclePlanView)
-async def plan(
-    request: Request,
-    source: Annotated[str, Query(pattern="^(judgements|practice)$", description="What it would learn from.")] = "judgements",
-) -> JsonResponse:
-    """Return what a cycle that started now would do: from what it would learn, how long, and how much disk it needs."""
+@router.get("/v1/cycles/plan", operation_id="plan_cycle", dependencies=_REQUIRE_MAINTAINER, response_model=schemas.CyclePlanView)
+async def plan(request: Request) -> JsonResponse:
+    """Return what a cycle that starts now would learn, from whom, and how long it would take. Maintainers only."""
     services = get_services(request)
 
     def query(store: Store) -> JsonObject:
         name = services.resolve_model("champion")
         champion = ChampionModel(name=name, model_hash="", base=name.partition("+")[0])
-        planned = plan_cycle(store.settings, store, replace(CycleOptions(), source=source), champion)
+        found = plan_cycle(services.settings, store, CycleOptions(), champion)
         return {
             "object": "cycle.plan",
-            "champion": planned.champion,
-            "judgements": planned.num_judgements,
-            "people": planned.num_people,
-            "exams": list(planned.exams),
-            "training_s": planned.training_s,
-            "exams_s": planned.exams_s,
-            "needed_bytes": planned.needed_bytes,
-            "free_bytes": planned.free_bytes,
-            "problems": list(planned.problems),
-            "text": plan_text(planned),
+            "champion": found.champion,
+            "judgements": found.num_judgements,
+            "people": found.num_people,
+            "method": found.method,
+            "exams": list(found.exams),
+            "training_s": found.training_s,
+            "exams_s": found.exams_s,
+            "needed_bytes": found.needed_bytes,
+            "free_bytes": found.free_bytes,
+            "problems": list(found.problems),
         }
 
     return await store_response(request, query)
 
 
-@router.get("/v1/cycles/{cycle_id}", operation_id="get_cycle", response_model=schemas.CycleDetail)
-async def get(request: Request, cycle_id: CycleId) -> JsonResponse:
-    """Return a cycle with its report."""
+@router.put(
+    "/v1/cycles/schedule",
+    operation_id="change_cycle_schedule",
+    dependencies=_REQUIRE_MAINTAINER,
+    response_model=schemas.CycleSchedule,
+)
+async def change_schedule(request: Request, body: JsonBody[schemas.CycleScheduleChange]) -> JsonResponse:
+    """Say when the server learns by itself: each night, or as soon as enough lessons wait. Maintainers only."""
+    services = get_services(request)
+    at, lessons = await asyncio.to_thread(save_schedule, services.settings, at=body.at, lessons=body.lessons)
+    services.jobs.set_schedule(at, lessons)
+    return JsonResponse(_schedule_view(services))
+
+
+@router.get("/v1/cycles/{cycle_id}", operation_id="get_cycle", response_model=schemas.CycleView)
+async def get_cycle(request: Request, cycle_id: CycleId) -> JsonResponse:
+    """Return a cycle, with its report once it has ended."""
+    services = get_services(request)
 
     def query(store: Store) -> JsonObject:
-        folder = open_cycle(store.settings, cycle_id)
-        return _cycle_view(folder) | {"report": folder.read_report()}
+        is_running = bool(store.jobs.list(kind="cycle", states={"running"}, limit=1))
+        return _cycle_view(open_cycle(services.settings, cycle_id), is_running=is_running)
 
     return await store_response(request, query, ascii_only=True)
 
 
-def _cycle_view(folder: CycleFolder) -> JsonObject:
+@router.post(
+    "/v1/cycles/{cycle_id}/discard",
+    operation_id="discard_cycle",
+    dependencies=_REQUIRE_MAINTAINER,
+    response_model=schemas.CycleView,
+)
+async def discard(request: Request, cycle_id: CycleId) -> JsonResponse:
+    """Throw away the model that a cycle trained, unless a release needs it. Maintainers only."""
+    services, person = get_services(request), current_person(request)
+
+    def change(store: Store) -> JsonObject:
+        folder = open_cycle(services.settings, cycle_id)
+        folder.start()  # raises NotFound
+        if folder.read_end() is None:
+            raise Conflict("This cycle is not done.", advice="Cancel its job first.")
+        discard_cycle(services.settings, store, folder, actor=person.id)
+        return _cycle_view(folder, is_running=False)
+
+    return await store_response(request, change)
+
+
+def _schedule_view(services: Services) -> JsonObject:
+    at, lessons = services.jobs.schedule
+    return {"object": "cycle.schedule", "at": at, "lessons": lessons}
+
+
+def _cycle_view(folder: CycleFolder, *, is_running: bool) -> JsonObject:
     start, end = folder.start(), folder.read_end()
+    records = {record.name: record for record in folder.steps()}
+    waiting = [name for name in STEPS if name not in records]
+    current = waiting[0] if waiting and (is_running or end is not None) else ""
+    training, proposal = records.get("training"), records.get("proposal")
     return {
         "object": "cycle",
         "id": folder.id,
         "created_utc": format_utc_offset(start.created_utc),
-        "source": start.options.source,
-        "why": start.options.why,
         "champion": start.champion,
+        "challenger": str(training.result.get("model", "")) if training is not None else "",
+        "release": proposal.result.get("release") if proposal is not None else None,
         "steps": [
-            {"name": step.name, "ended_utc": format_utc_offset(step.ended_utc), "cpu_s": step.cpu_s} for step in folder.steps()
+            {
+                "name": name,
+                "state": "done" if name in records else "current" if name == current else "waiting",
+                "cpu_s": records[name].cpu_s if name in records else 0.0,
+            }
+            for name in STEPS
         ],
-        "outcome": end.outcome if end else None,
-        "reason": end.why if end else "",
-        "advice": end.advice if end else "",
+        "outcome": None if end is None else end.outcome,
+        "why": "" if end is None else end.why,
+        "discarded": folder.is_discarded,
+        "report": folder.read_report(),
     }

@@ -62,9 +62,12 @@ def cycle(
     options = CycleOptions(source="practice" if practice else "judgements", method=method, settings=tuple(setting), until=until)
     if demo:
         from yearling.cli.jobs.demo import LONG, SHORT, demo_options, prepare_demo
+        from yearling.cli.jobs.demo_corrections import show_corrections
 
-        size = LONG if long else SHORT
-        settings, options = prepare_demo(settings, size), demo_options(size)
+        size, installed_in = LONG if long else SHORT, settings
+        settings, options = prepare_demo(installed_in, size), demo_options(size)
+        if not as_json:
+            show_corrections(settings, installed_in)
         yes = True
     if feedback is not None and not plan:
         _import_judgements(settings, feedback, format)

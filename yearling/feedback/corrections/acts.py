@@ -14,8 +14,10 @@ from yearling.feedback.corrections.judgements import (
     find_corrected_answer,
     has_standing_edit,
     publish_correction,
+    publish_proposals,
     require_own_edit,
     unpublish_correction,
+    unpublish_corrections,
 )
 from yearling.feedback.corrections.team import settle_proposals
 from yearling.feedback.log import FeedbackLog
@@ -89,15 +91,11 @@ def add_corrections(
 
     Raises as `CorrectionStore.add_many`.
     """
-    last = {question_key(question): (question, answer) for question, answer in pairs}
-    added = log.store.corrections.add_many(person_id, list(last.values()), scope=scope, source=source)
-    for each in added:
-        if each.replaced is not None:
-            unpublish_correction(log, each.replaced)
+    added = log.store.corrections.add_many(person_id, pairs, scope=scope, source=source)
+    unpublish_corrections(log, person_id, [each.replaced for each in added if each.replaced is not None])
     new = [each.correction for each in added if each.is_new]
     if scope == "team":
-        for correction in new:
-            publish_correction(log, correction)
+        publish_proposals(log, person_id, new)
         settle_proposals(log, {}, only={correction.id for correction in new})
     return added
 
@@ -163,8 +161,7 @@ def delete_correction(log: FeedbackLog, person_id: str, correction_id: str) -> N
 
 def delete_all_corrections(log: FeedbackLog, person_id: str) -> int:
     """Delete all entries of a person, as `delete_correction` does. Returns how many there were."""
-    for correction in log.store.corrections.list(person_id):
-        unpublish_correction(log, correction)
+    unpublish_corrections(log, person_id, log.store.corrections.list(person_id))
     return log.store.corrections.delete_all(person_id)
 
 

@@ -6,6 +6,7 @@ rate: the edit's text if there is one, else a text of its own. Rewording, deleti
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from yearling.clock import new_id
@@ -13,7 +14,7 @@ from yearling.errors import Conflict, NotFound
 from yearling.feedback.events import Edit
 from yearling.feedback.log import CORRECTION_TEXT_KIND, FeedbackLog
 from yearling.records import Message
-from yearling.store import Correction, make_text
+from yearling.store import Correction, TextRecord, make_text
 
 
 def publish_correction(log: FeedbackLog, correction: Correction, *, record_edit: bool = True) -> Correction:
@@ -28,27 +29,34 @@ def publish_correction(log: FeedbackLog, correction: Correction, *, record_edit:
     if correction.scope != "team":
         return correction
     if event is None:
-        content = {"messages": [{"role": "user", "content": correction.question}], "text": correction.answer}
-        text = make_text(new_id(), CORRECTION_TEXT_KIND, content, person_id=person_id)
+        text = _proposal_text(correction)
         store.texts.add([text])
         return store.corrections.set_item(correction.id, text.id, person_id=person_id)
     return store.corrections.set_item(correction.id, event.result, person_id=person_id)
 
 
-def unpublish_correction(log: FeedbackLog, correction: Correction) -> bool:
-    """Retract the edit of a correction, and delete the text that the team rates. Returns whether there was an edit."""
-    if correction.item is not None:
-        text = log.store.texts.get_many([correction.item]).get(correction.item)
-        if text is not None and text.kind == CORRECTION_TEXT_KIND:
-            with suppress(NotFound):  # deleted in the meantime
-                log.store.texts.delete(text.id, actor=correction.person_id)
-    if correction.event_id is None or not has_standing_edit(log, correction):
-        return False
-    try:
-        log.retract(correction.person_id, correction.event_id)
-    except (Conflict, NotFound):
-        return False  # withdrawn in the meantime
-    return True
+def publish_proposals(log: FeedbackLog, person_id: str, proposals: Sequence[Correction]) -> None:
+    """Let the team rate many proposals of a person that correct no stored answer."""
+    texts = {proposal.id: _proposal_text(proposal) for proposal in proposals}
+    log.store.texts.add(texts.values())
+    log.store.corrections.set_items({proposal_id: text.id for proposal_id, text in texts.items()}, person_id=person_id)
+
+
+def unpublish_correction(log: FeedbackLog, correction: Correction) -> None:
+    """Retract the edit of a correction, and delete the text that the team rates."""
+    unpublish_corrections(log, correction.person_id, [correction])
+
+
+def unpublish_corrections(log: FeedbackLog, person_id: str, withdrawn: Sequence[Correction]) -> None:
+    """As `unpublish_correction`, for many corrections of one person."""
+    texts = log.store.texts.get_many([correction.item for correction in withdrawn if correction.item is not None])
+    own = [text.id for text in texts.values() if text.kind == CORRECTION_TEXT_KIND]
+    if own:
+        log.store.texts.delete_many(own, actor=person_id)
+    for correction in withdrawn:
+        if correction.event_id is not None and has_standing_edit(log, correction):
+            with suppress(Conflict, NotFound):  # withdrawn in the meantime
+                log.retract(person_id, correction.event_id)
 
 
 def has_standing_edit(log: FeedbackLog, correction: Correction) -> bool:
@@ -82,6 +90,11 @@ def find_corrected_answer(log: FeedbackLog, person_id: str, message_id: str) -> 
     if message.role != "assistant":
         raise unknown
     return message
+
+
+def _proposal_text(correction: Correction) -> TextRecord:
+    content = {"messages": [{"role": "user", "content": correction.question}], "text": correction.answer}
+    return make_text(new_id(), CORRECTION_TEXT_KIND, content, person_id=correction.person_id)
 
 
 def _record_edit(log: FeedbackLog, correction: Correction) -> Edit | None:

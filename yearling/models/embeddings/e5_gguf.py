@@ -76,10 +76,12 @@ def _layers(file: E5File, progress: Progress) -> Iterator[_Tensor]:
 
     # llama.cpp requires a token embedding; this one is never read.
     yield TOKEN_EMBEDDING, np.zeros((1, file.config.width), np.float32), "F32"
-    for done, name in enumerate(file.tensors):
-        progress("Converting to GGUF", done, len(file.tensors))
+    done_bytes, total_bytes = 0, sum(tensor.size_bytes for tensor in file.tensors.values())
+    for name, tensor in file.tensors.items():
         if name != "emb.word":
             yield _stored(file, name)
+        done_bytes += tensor.size_bytes
+        progress("Converting to GGUF", done_bytes, total_bytes)
 
 
 def _stored(file: E5File, name: str) -> _Tensor:

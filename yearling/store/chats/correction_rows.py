@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Literal
@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store.audit import append_audit_entry
+from yearling.store.database.database import in_batches
 from yearling.store.database.packing import record_from, record_values
 from yearling.store.database.schema import (
     TableRow,
@@ -183,7 +184,41 @@ def new_correction(
     )
 
 
-def add_entry(connection: Connection, correction: Correction) -> AddedCorrection:
+@dataclass(slots=True)
+class CorrectionRoom:
+    """How many entries a person, and the team, can still have. Counted once for all entries that a transaction adds."""
+
+    own: int
+    team: int
+
+    @classmethod
+    def count(cls, connection: Connection, person_id: str) -> CorrectionRoom:
+        """The room that is left now."""
+        of_person, of_team = corrections.c.person_id == person_id, corrections.c.scope == "team"
+        num_own, num_team = (
+            connection.execute(sa.select(sa.func.count()).select_from(corrections).where(condition)).scalar_one()
+            for condition in (of_person, of_team)
+        )
+        return cls(own=MAX_CORRECTIONS_PER_PERSON - num_own, team=MAX_TEAM_CORRECTIONS - num_team)
+
+    def take(self, scope: CorrectionScope) -> None:
+        """Use the room of one more entry of the person. Raises Conflict if there is none."""
+        if self.own <= 0:
+            raise Conflict(f"You have {MAX_CORRECTIONS_PER_PERSON} corrections, as many as one can have.", advice="Delete some.")
+        if scope == "team":
+            self.take_of_team()
+        self.own -= 1
+
+    def take_of_team(self) -> None:
+        """Use the room of one more entry of the team. Raises Conflict if there is none."""
+        if self.team <= 0:
+            raise Conflict(
+                f"The team has {MAX_TEAM_CORRECTIONS} corrections, as many as it can have.", advice="Keep it for yourself alone."
+            )
+        self.team -= 1
+
+
+def add_entry(connection: Connection, correction: Correction, room: CorrectionRoom) -> AddedCorrection:
     """Add an entry within a transaction that holds the lock on its person.
 
     A suggestion replaces no entry that the person has confirmed; `replace_others` does when they confirm the suggestion.
@@ -191,52 +226,132 @@ def add_entry(connection: Connection, correction: Correction) -> AddedCorrection
     others = find_same_question(connection, correction)
     known = next((other for other in others if fold_text(other.answer) == fold_text(correction.answer)), None)
     if known and (others[0] == known or correction.state == "suggested"):
-        if not known.active or (known.state == "suggested" and correction.state != "suggested"):
-            state = correction.state if known.state == "suggested" else known.state
-            change_entry(connection, known.id, {"active": True, "state": state})
-        return AddedCorrection(correction=require_own(connection, known.id, known.person_id), replaced=None, is_new=False)
+        return _switch_on(connection, known, correction)
     if not others or correction.state == "suggested":
-        require_room(connection, correction.person_id)
-        if correction.scope == "team":
-            require_team_room(connection)
+        room.take(correction.scope)
     insert_entry(connection, correction)
-    return AddedCorrection(correction=correction, replaced=replace_others(connection, correction), is_new=True)
+    return AddedCorrection(correction=correction, replaced=replace_others(connection, correction, others), is_new=True)
 
 
-def replace_others(connection: Connection, correction: Correction) -> Correction | None:
-    """Make the person's other entries with this question a part of its history. Returns the newest of them.
+def add_entries(connection: Connection, entries: Sequence[Correction]) -> list[AddedCorrection]:
+    """Add confirmed entries of one person, kind and scope, as `add_entry` does, with a few statements for all of them.
 
-    Those are the entries of the same kind and scope, and for a suggestion only other suggestions.
+    No two of them may have the same question.
     """
-    others = find_same_question(connection, correction)
+    if not entries:
+        return []
+    first = entries[0]
+    room = CorrectionRoom.count(connection, first.person_id)
+    by_key = _own_by_question(connection, first)
+    added: list[AddedCorrection] = []
+    rows: list[dict[str, object]] = []
+    replaced: dict[str, tuple[Correction, str]] = {}
+    for entry in entries:
+        row = _entry_row(entry)
+        others = by_key.get(str(row["question_key"]), [])
+        if others and fold_text(others[0].answer) == fold_text(entry.answer):
+            added.append(_switch_on(connection, others[0], entry))
+            continue
+        if not others:
+            room.take(entry.scope)
+        rows.append(row)
+        replaced |= {other.id: (other, entry.id) for other in others}
+        added.append(AddedCorrection(correction=entry, replaced=others[0] if others else None, is_new=True))
+    _insert_rows(connection, rows)
+    _move_into_history(connection, replaced)
+    if replaced:
+        append_audit_entry(
+            connection, first.person_id, "correction.replace_many", first.person_id, {"corrections": len(replaced)}
+        )
+    return added
+
+
+def _own_by_question(connection: Connection, like: Correction) -> dict[str, list[Correction]]:
+    """The entries of a person of one kind and scope, newest first, by the key of their question."""
+    same = sa.and_(corrections.c.person_id == like.person_id, corrections.c.kind == like.kind, corrections.c.scope == like.scope)
+    query = sa.select(*COLUMNS, corrections.c.question_key).where(same).order_by(corrections.c.id.desc())
+    found: dict[str, list[Correction]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.question_key, []).append(record_from(Correction, row))
+    return found
+
+
+def _switch_on(connection: Connection, known: Correction, entry: Correction) -> AddedCorrection:
+    """Let an entry that exists act, because the person gave it again."""
+    if not known.active or (known.state == "suggested" and entry.state != "suggested"):
+        changes = {"active": True, "state": entry.state if known.state == "suggested" else known.state}
+        change_entry(connection, known.id, changes)
+        known = require_own(connection, known.id, known.person_id)
+    return AddedCorrection(correction=known, replaced=None, is_new=False)
+
+
+def _move_into_history(connection: Connection, replaced: Mapping[str, tuple[Correction, str]]) -> None:
+    """Make entries, by id, a part of the history of the entries with these ids."""
+    moves = [{"old": old, "new": new} for old, (_, new) in replaced.items()]
+    is_of_old = correction_wordings.c.correction_id == sa.bindparam("old")
+    for batch in in_batches(moves):
+        connection.execute(correction_wordings.update().where(is_of_old).values(correction_id=sa.bindparam("new")), batch)
+    for ids in in_batches(list(replaced)):
+        connection.execute(corrections.delete().where(corrections.c.id.in_(ids)))
+    now = now_utc()
+    rows = [_wording_row(old, wording_id=old.id, correction_id=new) for old, new in replaced.values()]
+    for wordings in in_batches([row | {"replaced_utc": now} for row in rows]):
+        connection.execute(correction_wordings.insert(), wordings)
+    for ids in in_batches([new for _, new in replaced.values()]):
+        of_these = correction_wordings.c.correction_id.in_(ids)
+        counts = sa.select(correction_wordings.c.correction_id).where(of_these).group_by(correction_wordings.c.correction_id)
+        for correction_id in list(connection.scalars(counts.having(sa.func.count() > MAX_WORDINGS))):
+            _drop_oldest_wordings(connection, correction_id)
+
+
+def replace_others(connection: Connection, correction: Correction, others: Sequence[Correction]) -> Correction | None:
+    """Make the person's other entries with this question, newest first, a part of its history. Returns the newest of them.
+
+    A suggestion replaces only other suggestions.
+    """
     replaced = [other for other in others if correction.state != "suggested" or other.state == "suggested"]
-    for other in reversed(replaced):
-        is_of_other = correction_wordings.c.correction_id == other.id
-        connection.execute(correction_wordings.update().where(is_of_other).values(correction_id=correction.id))
-        connection.execute(corrections.delete().where(corrections.c.id == other.id))
-        keep_wording(connection, other, wording_id=other.id, correction_id=correction.id)
+    _move_into_history(connection, {other.id: (other, correction.id) for other in reversed(replaced)})
+    for other in replaced:
         append_audit_entry(connection, correction.person_id, "correction.replace", other.id, {"by": correction.id})
     return replaced[0] if replaced else None
 
 
 def insert_entry(connection: Connection, correction: Correction) -> None:
-    derived = {"question_key": question_key(correction.question), "revision": _new_revision()}
-    connection.execute(corrections.insert().values(record_values(correction) | derived))
+    _insert_rows(connection, [_entry_row(correction)])
+
+
+def _entry_row(correction: Correction) -> dict[str, object]:
+    return record_values(correction) | {"question_key": question_key(correction.question), "revision": new_revision()}
+
+
+def _insert_rows(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
+    for batch in in_batches(rows):
+        connection.execute(corrections.insert(), batch)
 
 
 def change_entry(connection: Connection, correction_id: str, changes: Mapping[str, object], *, updated: bool = True) -> None:
     times = {"updated_utc": now_utc()} if updated else {}
-    values = {**changes, **times, "revision": _new_revision()}
+    values = {**changes, **times, "revision": new_revision()}
     connection.execute(corrections.update().where(corrections.c.id == correction_id).values(values))
 
 
-def _new_revision() -> int:
+def new_revision() -> int:
+    """A number that no other state of an entry has."""
     return secrets.randbits(_REVISION_BITS)
 
 
-def keep_wording(connection: Connection, before: Correction, *, wording_id: str, correction_id: str) -> None:
-    values = {"id": wording_id, "correction_id": correction_id, "question": before.question, "answer": before.answer}
+def keep_wording(connection: Connection, before: Correction) -> None:
+    """Keep the wording of an entry that is reworded."""
+    values = _wording_row(before, wording_id=new_id(), correction_id=before.id)
     connection.execute(correction_wordings.insert().values({**values, "replaced_utc": now_utc()}))
+    _drop_oldest_wordings(connection, before.id)
+
+
+def _wording_row(before: Correction, *, wording_id: str, correction_id: str) -> dict[str, object]:
+    return {"id": wording_id, "correction_id": correction_id, "question": before.question, "answer": before.answer}
+
+
+def _drop_oldest_wordings(connection: Connection, correction_id: str) -> None:
     surplus = [wording.id for wording in list_wordings(connection, correction_id)[MAX_WORDINGS:]]
     if surplus:
         connection.execute(correction_wordings.delete().where(correction_wordings.c.id.in_(surplus)))
@@ -263,20 +378,6 @@ def find_same_question(connection: Connection, correction: Correction) -> list[C
     )
     query = sa.select(*COLUMNS).where(same).order_by(corrections.c.id.desc())
     return [record_from(Correction, row) for row in connection.execute(query)]
-
-
-def require_room(connection: Connection, person_id: str) -> None:
-    query = sa.select(sa.func.count()).select_from(corrections).where(corrections.c.person_id == person_id)
-    if connection.execute(query).scalar_one() >= MAX_CORRECTIONS_PER_PERSON:
-        raise Conflict(f"You have {MAX_CORRECTIONS_PER_PERSON} corrections, as many as one can have.", advice="Delete some.")
-
-
-def require_team_room(connection: Connection) -> None:
-    query = sa.select(sa.func.count()).select_from(corrections).where(corrections.c.scope == "team")
-    if connection.execute(query).scalar_one() >= MAX_TEAM_CORRECTIONS:
-        raise Conflict(
-            f"The team has {MAX_TEAM_CORRECTIONS} corrections, as many as it can have.", advice="Keep it for yourself alone."
-        )
 
 
 def lock_person(connection: Connection, person_id: str) -> None:

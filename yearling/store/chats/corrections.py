@@ -27,9 +27,11 @@ from yearling.store.chats.correction_rows import (
     CorrectionKind,
     CorrectionOrigin,
     CorrectionProposal,
+    CorrectionRoom,
     CorrectionScope,
     CorrectionState,
     CorrectionWording,
+    add_entries,
     add_entry,
     change_entry,
     correction_not_found,
@@ -42,12 +44,11 @@ from yearling.store.chats.correction_rows import (
     list_wordings,
     lock_person,
     new_correction,
+    new_revision,
     owns_message,
     question_key,
     replace_others,
     require_own,
-    require_room,
-    require_team_room,
     validated_text,
 )
 from yearling.store.database.column_types import parse_time
@@ -58,6 +59,8 @@ from yearling.store.database.search import fold_text
 
 MAX_VECTOR_BYTES = 4 * 8192
 """Longest vector: 8,192 dimensions."""
+
+_SETTLED_AT_ONCE = 100
 
 CorrectionRecords = list[Correction]
 WordingRecords = list[CorrectionWording]
@@ -177,16 +180,21 @@ class CorrectionStore:
             lock_person(connection, person_id)
             if message_id is not None and not owns_message(connection, person_id, message_id):
                 raise NotFound(f"There is no message {message_id[:100]!r}.", param="message_id")
-            return add_entry(connection, correction)
+            return add_entry(connection, correction, CorrectionRoom.count(connection, person_id))
 
     def add_many(self, person_id: str, pairs: Sequence[tuple[str, str]], *, scope: CorrectionScope, source: str) -> AddedRecords:
-        """Add the questions and answers of a file, all or nothing. Raises as `add`."""
+        """Add the questions and answers of a file, all or nothing. Of those with one question, only the last one is added.
+
+        Raises as `add`.
+        """
+        last = {question_key(question): (question, answer) for question, answer in pairs}
         entries = [
-            new_correction(person_id, question, answer, scope=scope, origin="file", source=source) for question, answer in pairs
+            new_correction(person_id, question, answer, scope=scope, origin="file", source=source)
+            for question, answer in last.values()
         ]
         with self._database.write() as connection:
             lock_person(connection, person_id)
-            return [add_entry(connection, entry) for entry in entries]
+            return add_entries(connection, entries)
 
     def update(
         self,
@@ -227,9 +235,9 @@ class CorrectionStore:
                         param="question",
                     )
                 if new_scope == "team" and before.scope != "team":
-                    require_team_room(connection)
+                    CorrectionRoom.count(connection, person_id).take_of_team()
             if is_reworded:
-                keep_wording(connection, before, wording_id=new_id(), correction_id=correction_id)
+                keep_wording(connection, before)
                 delete_vectors(connection, correction_id)
             change_entry(connection, correction_id, changes)
             return require_own(connection, correction_id, person_id)
@@ -241,7 +249,8 @@ class CorrectionStore:
             before = require_own(connection, correction_id, person_id)
             if before.state == "suggested":
                 change_entry(connection, correction_id, {"state": initial_state(before.scope)})
-                replace_others(connection, require_own(connection, correction_id, person_id))
+                confirmed = require_own(connection, correction_id, person_id)
+                replace_others(connection, confirmed, find_same_question(connection, confirmed))
             return require_own(connection, correction_id, person_id)
 
     def set_item(self, correction_id: str, item: str, *, person_id: str) -> Correction:
@@ -251,15 +260,21 @@ class CorrectionStore:
             change_entry(connection, correction_id, {"item": item})
             return require_own(connection, correction_id, person_id)
 
+    def set_items(self, items: Mapping[str, str], *, person_id: str) -> None:
+        """As `set_item`, for many entries of one person by id. Those that are gone are left out."""
+        with self._database.write() as connection:
+            for correction_id, item in items.items():
+                own = sa.and_(corrections.c.id == correction_id, corrections.c.person_id == person_id)
+                connection.execute(corrections.update().where(own).values(item=item, revision=new_revision()))
+
     def settle(self, verdicts: Mapping[str, tuple[Literal["active", "proposed", "declined"], str]]) -> int:
         """Record what the team decided: state and reason by item. Returns how many entries changed their state.
 
         Entries that are gone, or whose words changed since, are left alone.
         """
         num_changed = 0
-        items = list(verdicts)
-        with self._database.write() as connection:
-            for batch in in_batches(items):
+        for batch in in_batches(list(verdicts), _SETTLED_AT_ONCE):  # others can write in between
+            with self._database.write() as connection:
                 judged = sa.and_(corrections.c.scope == "team", corrections.c.state != "suggested", corrections.c.item.in_(batch))
                 for row in connection.execute(sa.select(*COLUMNS).where(judged)).all():
                     state, reason = verdicts[row.item]
@@ -268,9 +283,8 @@ class CorrectionStore:
                     change_entry(connection, row.id, {"state": state, "reason": reason}, updated=row.state != state)
                     if row.state != state:
                         num_changed += 1
-                        append_audit_entry(
-                            connection, "yearling", f"correction.{state}", row.id, {"from": row.state, "item": row.item}
-                        )
+                        detail = {"from": row.state, "item": row.item}
+                        append_audit_entry(connection, "yearling", f"correction.{state}", row.id, detail)
         return num_changed
 
     def delete(self, correction_id: str, *, person_id: str) -> Correction:
@@ -368,7 +382,7 @@ class CorrectionStore:
             correction = Correction(**values, message_id=message_id if is_own else None)
             if find_same_question(connection, correction):
                 return False
-            require_room(connection, person_id)
+            CorrectionRoom.count(connection, person_id).take("me")
             insert_entry(connection, correction)
             for wording in row.get("wordings", ())[:MAX_WORDINGS]:
                 known = sa.select(correction_wordings.c.id).where(correction_wordings.c.id == wording["id"])

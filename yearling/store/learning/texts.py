@@ -27,6 +27,7 @@ from yearling.store.database.schema import TableRow, people
 
 _ID = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 _KIND = re.compile(r"[a-z_]{1,16}")
+_DELETED_AT_ONCE = 100
 _SALT = re.compile(r"[0-9a-f]{0,32}")
 
 
@@ -140,6 +141,15 @@ class TextStore:
             if not delete_texts(connection, [text_id], actor=actor):
                 raise NotFound(f"There is no text {text_id[:100]!r}.")
         self._database.scrub("texts")
+
+    def delete_many(self, ids: Sequence[str], *, actor: str) -> int:
+        """Delete the texts with these ids that exist, as `delete` does. Returns how many there were."""
+        count = 0
+        for batch in in_batches(ids, _DELETED_AT_ONCE):  # others can write in between
+            with self._database.write() as connection:
+                count += delete_texts(connection, batch, actor=actor)
+        self._database.scrub("texts")
+        return count
 
 
 def add_texts(connection: Connection, new: Sequence[TextRecord]) -> int:
