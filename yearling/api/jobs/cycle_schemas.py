@@ -108,4 +108,4 @@ class CycleList(ResponseModel):
     active: JobView | None
     """The job of the cycle that runs or is queued; null if there is none."""
     schedule: CycleSchedule
-    """When the server learns by itself."""
+    """The settings by which the server starts cycles."""
