@@ -78,7 +78,7 @@ kind = "incidents"
 id = "kl"
 version = 1
 kind = "kl"
-max = 1.0
+max = 0.5
 min_tokens = 300
 
 [[rule]]

@@ -23,7 +23,7 @@ DEFAULT_SETTINGS: Mapping[str, Mapping[str, Any]] = {
 }
 """Settings of a method unless the options name others. The limit on the divergence keeps a cycle inside the rule of the gate."""
 
-PRACTICE_SETTINGS: Mapping[str, Any] = {"passes": 1.5, "learning_rate": 1.5e-3, "lessons_per_step": 8, "validation": 0.02}
+PRACTICE_SETTINGS: Mapping[str, Any] = {"passes": 1.0, "learning_rate": 1.2e-3, "lessons_per_step": 8, "validation": 0.02}
 _PLAIN_SHARE = 0.1
 """Share of practice without any constraint: the champion's own words, which keep it where it is."""
 _MAX_TASKS_PER_LESSON = 20
