@@ -107,7 +107,7 @@ async def test_bugs_return_500_without_details(start_api: ApiFactory, capsys: py
         for response in (
             await api.chat("private words"),
             await api.chat("private words", stream=True),
-            await api.client.post("/v1/embeddings", json={"input": "private words"}),
+            await api.client.post("/v1/embeddings", json={"input": "private words", "model": "fake-model"}),
             await api.client.post("/v1/responses", json={"input": "private words"}),
             await api.client.post(
                 "/v1/completions", json={"prompt": "private words", "echo": True, "logprobs": 0, "max_tokens": 0}
