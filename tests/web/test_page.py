@@ -14,6 +14,7 @@ from tests.store.examples import make_graded
 from tests.web.accounts import serve_accounts
 from tests.web.conftest import Suite, list_suite_tests, require_browser
 from tests.web.corrections_site import serve_corrections
+from tests.web.cycle_site import serve_cycles
 from tests.web.models_site import serve_models
 from tests.web.payloads import DIAGRAMS, FORMULAS, HTML, PAYLOADS
 from tests.web.rating_site import serve_rating_site
@@ -70,6 +71,7 @@ SITES: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {
     "accounts": serve_accounts,
     "offers": serve_accounts,
     "corrections": serve_corrections,
+    "cycle": serve_cycles,
     "rating": serve_rating_site,
     "team": serve_team,
     "releases": serve_releases,

@@ -69,6 +69,7 @@ const NAMES = {
     grpo: ['Reinforcement learning (GRPO)', '强化学习（GRPO）'],
     ppo: ['Reinforcement learning (PPO)', '强化学习（PPO）'],
     rejection: ['Rejection sampling', '拒绝采样'],
+    reader: ['Reader of corrections', '纠正读取器'],
   },
   pairReason: {
     nothing_decided: ['Nothing is decided yet', '尚无定论'],

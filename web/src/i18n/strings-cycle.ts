@@ -54,6 +54,7 @@ export const CYCLE = {
   'cycle.outcome.waiting': ['It waits', '等待中'],
   'cycle.outcome.nothing': ['There was nothing new to learn', '没有新内容可学'],
   'cycle.outcome.stopped': ['It was stopped', '已停止'],
+  'cycle.measuredText': ['Look at what changed, then use it or throw it away.', '看看有什么变化，再决定使用还是丢弃。'],
   'cycle.pageTitle': ['What it learnt on {date}', '{date} 学到的内容'],
   'cycle.report': ['Report', '报告'],
   'cycle.learnt': [
@@ -66,8 +67,8 @@ export const CYCLE = {
   'cycle.nothingWorse': ['No exam shows a loss.', '没有测试显示退步。'],
   'cycle.score': ['{before} before, {after} now', '以前 {before}，现在 {after}'],
   'cycle.interval': [
-    'Change {change}; with 95 % certainty between {low} and {high}.',
-    '变化 {change}；95% 的把握在 {low} 与 {high} 之间。',
+    'Change {change}. In 95 of 100 such tests the true change lies between {low} and {high}.',
+    '变化 {change}。100 次这样的测试中，有 95 次真实变化在 {low} 与 {high} 之间。',
   ],
   'cycle.counts': ['{wins} better and {losses} worse answers', '{wins} 个回答更好，{losses} 个更差'],
   'cycle.example': ['Question', '问题'],

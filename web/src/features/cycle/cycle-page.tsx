@@ -40,7 +40,7 @@ function Report({ cycle }: { cycle: Cycle }) {
     <>
       <section className="card stack" aria-labelledby="outcome-title">
         <h2 id="outcome-title">{t(cycle.outcome ? `cycle.outcome.${cycle.outcome}` : 'cycle.running')}</h2>
-        {cycle.why && <p lang="en">{cycle.why}</p>}
+        {cycle.outcome === 'measured' ? <p>{t('cycle.measuredText')}</p> : cycle.why && <p lang="en">{cycle.why}</p>}
         <CycleSteps cycle={cycle} running={cycle.outcome === null} />
         {cycle.outcome && <Choice cycle={cycle} />}
       </section>

@@ -1,0 +1,84 @@
+// Learning from the page: the plan, the night, the report of a cycle, and what can be done with the model that it trained.
+const shots = process.env.SHOTS;
+
+/** What is on the screen is accessible and no wider than it. */
+async function look(tools, check, name) {
+  const { page } = tools;
+  if (shots) await page.screenshot({ path: `${shots}/cycle-${name}.png`, fullPage: true });
+  const wrong = await tools.axe();
+  check(!wrong.length, `${name}: ${wrong.join('\n')}`);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  check(wide <= 0, `${name} is ${wide} px wider than the window`);
+}
+
+/** The plan says what is missing and nothing starts; the night is kept. */
+async function planAndNight(tools, check) {
+  const { page } = tools;
+  for (const language of ['en', 'zh'])
+    for (const phone of [false, true]) {
+      await tools.open('/learning', { language, phone, theme: phone ? 'dark' : 'light' });
+      await page.locator('#learn-title').waitFor();
+      await look(tools, check, `teach-${phone ? 'phone' : 'desktop'}-${language}`);
+    }
+  await tools.open('/learning');
+  await page.getByRole('button', { name: 'Learn now' }).click();
+  const dialog = page.locator('.dialog');
+  await dialog.getByText('Nobody has judged an answer yet').waitFor();
+  check(await dialog.getByRole('button', { name: 'Start learning' }).isDisabled(), 'learning can start without judgements');
+  await look(tools, check, 'plan');
+  await page.keyboard.press('Escape');
+  await page.getByRole('switch', { name: 'Learn at night' }).click();
+  await page.getByText('It learns every night at 02:00.').waitFor();
+  await tools.open('/learning');
+  await page.locator('input[type=time]').waitFor();
+  check((await page.locator('input[type=time]').inputValue()) === '02:00', 'the time of the night is lost');
+  await page.getByRole('switch', { name: 'Learn at night' }).click();
+  await page.getByText('It no longer learns by itself at night.').waitFor();
+}
+
+/** From the report to the model in use by one click, and back by one. */
+async function useAndGoBack(tools, check) {
+  const { page, facts } = tools;
+  await tools.open('/learning');
+  await page.getByRole('link', { name: /A new model is ready/ }).click();
+  await page.getByRole('heading', { name: 'What got better' }).waitFor();
+  const text = await page.locator('main').innerText();
+  check(/Eight\./.test(text) && /Six\./.test(text), `the example is not shown: ${text}`);
+  check(/20 lessons from 60 judgements of 3 people/.test(text), `what it learnt is not said: ${text}`);
+  check(/5 minutes of processor time/.test(text), `the cost is not said: ${text}`);
+  for (const language of ['en', 'zh'])
+    for (const phone of [false, true]) {
+      await tools.open(`/cycles/${facts.measured}`, { language, phone, theme: phone ? 'dark' : 'light' });
+      await page.locator('.cycle-steps').waitFor();
+      await page.locator('.cycle-example').first().waitFor();
+      await look(tools, check, `report-${phone ? 'phone' : 'desktop'}-${language}`);
+    }
+  await tools.open(`/cycles/${facts.measured}`);
+  await page.getByRole('button', { name: 'Use it without proof' }).click();
+  await page.getByText('This model answers now.').waitFor();
+  await tools.open('/');
+  await tools.ask('who?');
+  check((await tools.answer()).includes('the trained one'), 'the trained model does not answer');
+  await tools.open(`/cycles/${facts.measured}`);
+  await page.getByRole('button', { name: 'Back to Release 0' }).click();
+  await page.getByText(/Release 0, .* answers now/).waitFor();
+}
+
+/** A refused model is thrown away after a question. */
+async function throwAway(tools, check) {
+  const { page, facts } = tools;
+  await tools.open(`/cycles/${facts.refused}`);
+  await page.getByRole('heading', { name: 'The rules refuse the new model' }).waitFor();
+  await page.getByRole('button', { name: 'Throw it away' }).click();
+  const dialog = page.locator('.dialog');
+  await look(tools, check, 'throw-away');
+  await dialog.getByRole('button', { name: 'Throw it away' }).click();
+  await page.getByText('It was thrown away.').waitFor();
+  check(!(await page.getByRole('button', { name: 'Throw it away' }).isVisible()), 'it can be thrown away twice');
+}
+
+export const tests = {
+  planAndNight,
+  useAndGoBack,
+  throwAway,
+};
