@@ -46,7 +46,7 @@ def cli_page() -> str:
 
     def visit(command: Any, path: str) -> None:
         if hasattr(command, "commands"):
-            for name, child in sorted(command.commands.items()):
+            for name, child in sorted((name, child) for name, child in command.commands.items() if not child.hidden):
                 visit(child, f"{path} {name}")
             return
         sections.append(_command_section(command, path))
