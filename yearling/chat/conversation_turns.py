@@ -404,7 +404,8 @@ def _find_offer(plan: TurnPlan) -> CorrectionOffer | None:
     """What a new question offers to corrections memory."""
     if plan.question is None:
         return None
-    return find_offer(plan.history[-3]["content"] if len(plan.history) >= 3 else "", plan.question)
+    earlier = next((message["content"] for message in reversed(plan.history[:-1]) if message["role"] == "user"), "")
+    return find_offer(earlier, plan.question)
 
 
 def _is_worth_judging(answers: Sequence[_AnswerInProgress]) -> bool:

@@ -24,7 +24,7 @@ from yearling.chat.sample_recording import DiscardingSampleSink, SampleRecorder,
 from yearling.chat.served_spec import with_spec_message
 from yearling.chat.structured_output import OutputConstraint
 from yearling.chat.turn_events import AssistantAnswer, ChoiceAnswer, TokenUsage, TurnEvent
-from yearling.errors import Unsupported
+from yearling.errors import ContextLengthExceeded, Unsupported
 from yearling.inference import (
     GenerationRequest,
     ServedModel,
@@ -126,6 +126,7 @@ class Assistant:
         if served.template is not None:  # a remote endpoint has a default system message of its own
             request = with_spec_message(request)
         used = await self._find_corrections(request, person_id)
+        bare_request = request
         if used:
             request = replace(request, messages=with_earlier_turns(request.messages, used))
         if constraint is not None and constraint.named_call is not None and served.template is not None:
@@ -136,7 +137,15 @@ class Assistant:
         is_shown = any(correction.kind == "correction" for correction in used)
         if is_shown and self._corrections is not None and _can_use_reader(request, served):
             engine_request = replace(engine_request, adapter_hash=await self._corrections.get_reader(served.name))
-        available_tokens = validate_request(engine_request, served.engine.capabilities)
+        try:
+            available_tokens = validate_request(engine_request, served.engine.capabilities)
+        except ContextLengthExceeded:
+            if not used:
+                raise
+            # An answer without the corrections is better than none.
+            request, used = bare_request, []
+            engine_request = await self._engine_request(request, served, constraint)
+            available_tokens = validate_request(engine_request, served.engine.capabilities)
         if request.logprobs and (served.tokenizer is None or not served.engine.capabilities.logprobs):
             raise Unsupported("The engine of this model does not report log-probabilities.", param="logprobs")
         sampling = engine_request.sampling
@@ -231,7 +240,8 @@ class Assistant:
 
 def _can_use_reader(request: TurnRequest, served: ServedModel) -> bool:
     """Whether an adapter that only learnt to read corrections may give this answer: a plain text of the bare model."""
-    return served.engine.capabilities.adapters and served.adapter_hash is None and not request.has_schemas
+    reasons = request.effort not in (None, "none")
+    return served.engine.capabilities.adapters and served.adapter_hash is None and not request.has_schemas and not reasons
 
 
 def _continuation_ids(

@@ -43,6 +43,15 @@ async def test_cycles_are_listed_with_their_steps_and_reports(start_api: ApiFact
         assert (await api.client.get("/v1/cycles/..%2Fx")).status_code == 404
 
 
+async def test_a_damaged_cycle_does_not_hide_the_others(start_api: ApiFactory) -> None:
+    async with start_api() as api:
+        done = make_cycle(api.settings.data_dir)
+        damaged = make_cycle(api.settings.data_dir)
+        (damaged.path / "cycle.json").write_text("{")
+        page = await api.client.get("/v1/cycles")
+        assert [entry["id"] for entry in page.json()["data"]] == [done.id]
+
+
 async def test_plan_says_that_there_is_nothing_to_learn(start_api: ApiFactory) -> None:
     async with start_api() as api:
         plan = (await api.client.get("/v1/cycles/plan")).json()

@@ -184,8 +184,7 @@ def test_a_turn_embeds_few_entries_and_the_rest_in_the_background(store: Store, 
         for _ in range(200):
             await asyncio.sleep(0.01)
             found = await memory.find("so who handles thing7 ?", _person(store))
-            if found:
-                assert found[0].id == ids[7]
+            if found and found[0].id == ids[7]:
                 break
         else:
             raise AssertionError("the entries were not embedded")
@@ -235,3 +234,48 @@ def test_a_reminder_is_for_the_person_and_a_lesson_for_the_model(store: Store) -
     assert "Last time the budget had no travel costs" in prompt
     assert "call Ana" not in prompt
     assert sink.samples[0].adapter_hash is None, "the reader learnt to read corrections, not lessons"
+
+
+def test_a_correction_that_does_not_fit_leaves_the_answer_alone(store: Store) -> None:
+    _add(store, "Who handles invoices?", "Marta " * 300)
+    engine = FakeEngine(context_tokens=700)
+    used, engine, _ = asyncio.run(_ask(store, Provider(reader=READER), "Who handles invoices?", engine=engine))
+    assert used == [[]]
+    assert engine.requests[0].adapter_hash is None
+
+
+def test_a_reader_that_cannot_be_loaded_leaves_the_answer_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = _add(store, "Who handles invoices?", "Marta handles invoices.")
+    provider = Provider()
+
+    async def fail(model_name: str) -> str | None:
+        raise Unavailable("The engine refuses the adapter.")
+
+    monkeypatch.setattr(provider, "get_reader", fail)
+    used, engine, _ = asyncio.run(_ask(store, provider, "Who handles invoices?"))
+    assert used == [[entry]]
+    assert engine.requests[0].adapter_hash is None
+
+
+def test_questions_do_not_wait_one_after_the_other_for_a_model_that_hangs(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    _add(store, "Who handles invoices?", "Marta handles invoices.")
+    monkeypatch.setattr(memory_module, "_EMBEDDING_TIMEOUT_S", 0.2)
+    provider = Provider()
+
+    async def hang() -> WordEmbedder:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    monkeypatch.setattr(provider, "get_embedder", hang)
+
+    async def ask() -> float:
+        memory = CorrectionMemory(store, provider)
+        started = asyncio.get_running_loop().time()
+        found = await asyncio.gather(*(memory.find(f"so who handles invoices {n}", _person(store)) for n in range(8)))
+        assert found == [[]] * 8
+        assert await memory.find("so who handles invoices", _person(store)) == [], "it is not asked again at once"
+        duration = asyncio.get_running_loop().time() - started
+        await memory.close()
+        return duration
+
+    assert asyncio.run(ask()) < 1.0

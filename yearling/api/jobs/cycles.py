@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Annotated
 
+import structlog
 from fastapi import Path, Request
 
 from yearling.api.access.policy import current_person, require_role
@@ -18,7 +19,7 @@ from yearling.api.http.times import format_utc_offset
 from yearling.api.jobs import cycle_schemas as schemas
 from yearling.api.jobs.routes import job_view
 from yearling.api.services import get_services, store_response
-from yearling.errors import Conflict
+from yearling.errors import Conflict, UserError
 from yearling.loop import (
     STEPS,
     ChampionModel,
@@ -34,6 +35,8 @@ from yearling.loop import (
 if TYPE_CHECKING:
     from yearling.api.services import Services
     from yearling.store import Store
+
+_log = structlog.get_logger("yearling.api")
 
 router = ApiRouter(dependencies=[require_role("reader")])
 
@@ -51,7 +54,7 @@ async def list_all(request: Request) -> JsonResponse:
     def query(store: Store) -> JsonObject:
         active = next(iter(store.jobs.list(kind="cycle", states={"queued", "running"}, limit=1)), None)
         is_running = active is not None and active.state == "running"
-        folders = list_cycles(services.settings)[:_NUM_LISTED]
+        folders = [folder for folder in list_cycles(services.settings)[:_NUM_LISTED] if _is_readable(folder)]
         return {
             "object": "list",
             "data": [_cycle_view(folder, is_running=is_running) | {"report": None} for folder in folders],
@@ -133,6 +136,16 @@ async def discard(request: Request, cycle_id: CycleId) -> JsonResponse:
         return _cycle_view(folder, is_running=False)
 
     return await store_response(request, change)
+
+
+def _is_readable(folder: CycleFolder) -> bool:
+    """Whether a cycle can be shown: a damaged one, or one of another version, must not hide the others."""
+    try:
+        _cycle_view(folder, is_running=False)
+    except UserError as error:
+        _log.warning("cycle_unreadable", cycle=folder.id, reason=str(error))
+        return False
+    return True
 
 
 def _schedule_view(services: Services) -> JsonObject:

@@ -77,6 +77,7 @@ class JobSupervisor:
         self._started = datetime.now()
         self._scheduled_s = 0.0
         self._schedule = settings.cycle_at, settings.cycle_lessons
+        self._problem = ""
         activity.on_change(self._mark_people)
 
     def start(self) -> None:
@@ -105,7 +106,10 @@ class JobSupervisor:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-            await asyncio.to_thread(self._pause_worker)
+            try:
+                await asyncio.to_thread(self._pause_worker)
+            except UserError as error:  # the server goes on closing, above all its answers
+                _log.warning("job_not_paused", reason=str(error))
         mark, self._mark = self._mark, None
         if mark is not None:
             mark.close()

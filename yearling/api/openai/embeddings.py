@@ -19,6 +19,9 @@ from yearling.api.services import get_services
 from yearling.errors import BadInput, ContextLengthExceeded, Unsupported
 from yearling.inference import Embedder, InputType, ServedModel, with_prefix
 
+_MAX_CHARS_PER_TOKEN = 20
+"""No token of an embedding model is longer."""
+
 router = ApiRouter(dependencies=[require_role("member")])
 
 
@@ -62,6 +65,8 @@ async def _embed_texts(request: Request, body: schemas.EmbeddingRequest, embedde
 def _count_tokens(embedder: Embedder, texts: Sequence[str], input_type: InputType) -> int:
     total = 0
     for text in texts:
+        if len(text) > _MAX_CHARS_PER_TOKEN * embedder.max_tokens:  # counting its tokens would take seconds
+            raise _too_long(len(text) // _MAX_CHARS_PER_TOKEN, embedder.max_tokens)
         num_tokens = embedder.num_tokens(with_prefix(text, input_type))
         if num_tokens > embedder.max_tokens:
             raise _too_long(num_tokens, embedder.max_tokens)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ _MAX_EMBEDDED_IN_TURN = 8
 _BATCH = 32
 _MAX_CACHED_PEOPLE = 64
 _EMBEDDING_TIMEOUT_S = 5.0
+_PAUSE_AFTER_FAILURE_S = 60.0
+"""After a failure of the embedding model, questions are not kept waiting for it again for this long."""
 
 
 log = logging.getLogger(__name__)
@@ -84,6 +87,7 @@ class CorrectionMemory:
         self._locks: dict[str, asyncio.Lock] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._opening: asyncio.Task[TextEmbedder] | None = None
+        self._retry_at_s = 0.0
 
     def start(self) -> None:
         """Open the embedding model in the background if anybody has corrected anything: the next question need not wait."""
@@ -110,18 +114,22 @@ class CorrectionMemory:
             return []
         async with self._locks.setdefault(person_id, asyncio.Lock()):
             index = await self._load(person_id)
-            if not index.entries:
-                return []
-            similar = await self._find_by_meaning(question, index, person_id)
-            same_words = index.by_words.get(question_key(question))
-            if same_words is not None:
-                others = [found for found in similar if found.kind != "correction"]
-                return [_used(same_words, person_id, 1.0), *others]
-            return similar
+        if not index.entries:
+            return []
+        similar = await self._find_by_meaning(question, index, person_id)
+        same_words = index.by_words.get(question_key(question))
+        if same_words is not None:
+            others = [found for found in similar if found.kind != "correction"]
+            return [_used(same_words, person_id, 1.0), *others]
+        return similar
 
     async def get_reader(self, model_name: str) -> str | None:
-        """Content hash of the loaded reader adapter of a model; None if it has none."""
-        return await self._provider.get_reader(model_name)
+        """Content hash of the loaded reader adapter of a model; None if it has none, or if it cannot be loaded."""
+        try:
+            return await self._provider.get_reader(model_name)
+        except (UserError, OSError) as error:  # an answer without the reader is better than none
+            log.warning("The reader of %s cannot be loaded: %s", model_name, error)
+            return None
 
     async def close(self) -> None:
         """Stop embedding. The next start continues."""
@@ -153,7 +161,7 @@ class CorrectionMemory:
         return _PersonalIndex(version, entries, by_words)
 
     async def _find_by_meaning(self, question: str, index: _PersonalIndex, person_id: str) -> list[UsedCorrection]:
-        if not await asyncio.to_thread(self._provider.has_embedder):
+        if time.monotonic() < self._retry_at_s or not await asyncio.to_thread(self._provider.has_embedder):
             return []
         try:
             async with asyncio.timeout(_EMBEDDING_TIMEOUT_S):
@@ -162,19 +170,20 @@ class CorrectionMemory:
                 if rule is None:
                     log.warning("No gate was measured for the embedding model %s: corrections need the same words", embedder.name)
                     return []
-                await self._fill(index, person_id, embedder, rule)
+                async with self._locks.setdefault(person_id, asyncio.Lock()):
+                    await self._fill(index, person_id, embedder, rule)
                 (vector,) = await embedder.embed_texts([question])
         except (UserError, TimeoutError) as error:
             log.warning("Corrections are found by the same words only: %s", error or "the embedding model does not answer")
+            self._retry_at_s = time.monotonic() + _PAUSE_AFTER_FAILURE_S
             return []
         if index.vectors is None:
             return []
+        rows, vectors = index.rows, index.vectors  # as they are now: another turn may fill the index anew
         found = []
         for kind in ("correction", "lesson", "reminder"):
-            rows = [row for row, entry in enumerate(index.rows) if entry.kind == kind]
-            texts = [(index.rows[row].question, index.rows[row].answer) for row in rows]
-            selected = await asyncio.to_thread(rule.select, vector, index.vectors[rows], text=question, entry_texts=texts)
-            found += [_used(index.rows[rows[position]], person_id, similarity) for position, similarity in selected]
+            selected = await asyncio.to_thread(_select, rule, question, vector, rows, vectors, kind)
+            found += [_used(entry, person_id, similarity) for entry, similarity in selected]
         return found
 
     async def _fill(self, index: _PersonalIndex, person_id: str, embedder: TextEmbedder, rule: SimilarityRule) -> None:
@@ -218,6 +227,16 @@ class CorrectionMemory:
                 await self._embed(entries[start : start + _BATCH], embedder, rule, key)
         except UserError as error:
             log.warning("The corrections are embedded after the next question: %s", error)
+
+
+def _select(
+    rule: SimilarityRule, question: str, vector: Vectors, entries: Sequence[Correction], vectors: Vectors, kind: str
+) -> list[tuple[Correction, float]]:
+    """The entries of one kind that fire, each with its score. Row i of `vectors` belongs to `entries[i]`."""
+    rows = [row for row, entry in enumerate(entries) if entry.kind == kind]
+    texts = [(entries[row].question, entries[row].answer) for row in rows]
+    selected = rule.select(vector, vectors[rows], text=question, entry_texts=texts) if rows else []
+    return [(entries[rows[position]], score) for position, score in selected]
 
 
 def _used(entry: Correction, person_id: str, similarity: float) -> UsedCorrection:

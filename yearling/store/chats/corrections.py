@@ -62,6 +62,9 @@ MAX_VECTOR_BYTES = 4 * 8192
 
 _SETTLED_AT_ONCE = 100
 
+_is_proposed = sa.and_(corrections.c.scope == "team", corrections.c.state != "suggested")
+"""Whether others may see an entry: not before its person has confirmed it."""
+
 CorrectionRecords = list[Correction]
 WordingRecords = list[CorrectionWording]
 ProposalRecords = list[CorrectionProposal]
@@ -89,7 +92,7 @@ class CorrectionStore:
         before: str | None = None,
     ) -> CorrectionRecords:
         """The entries of all people that are proposed to the team, accepted or declined by it, newest first."""
-        query = sa.select(*COLUMNS).where(corrections.c.scope == "team")
+        query = sa.select(*COLUMNS).where(_is_proposed)
         if state is not None:
             query = query.where(corrections.c.state == state)
         return self._page(query, search, limit, before)
@@ -135,7 +138,7 @@ class CorrectionStore:
 
         The id of an entry that a later one replaced finds the later one. Raises NotFound.
         """
-        visible = sa.or_(corrections.c.person_id == person_id, corrections.c.scope == "team")
+        visible = sa.or_(corrections.c.person_id == person_id, _is_proposed)
         replaced = sa.select(correction_wordings.c.correction_id).where(correction_wordings.c.id == correction_id)
         with self._database.read() as connection:
             row = connection.execute(sa.select(*COLUMNS).where(corrections.c.id == correction_id, visible)).first()
