@@ -265,6 +265,16 @@ def test_suggestion_is_published_when_it_is_confirmed(log: FeedbackLog, owner: s
     assert len(log.store.texts.list_by_kind("correction", limit=10)) == 1
 
 
+def test_confirming_takes_back_what_it_replaces(log: FeedbackLog, owner: str) -> None:
+    earlier = add_correction(log, owner, QUESTION, WRONG, scope="team").correction
+    item = now(log, earlier).item
+    assert item is not None
+    suggested = add_correction(log, owner, QUESTION, RIGHT, scope="team", suggested=True).correction
+    confirm_correction(log, owner, suggested.id)
+    assert [entry.answer for entry in log.store.corrections.list(owner)] == [RIGHT]
+    assert not log.store.texts.existing_ids([item]), "the team can still read the answer that was replaced"
+
+
 def test_names_of_people_are_found(log: FeedbackLog, owner: str) -> None:
     people(log, "Ada Byron")
     assert name_mentions(log, ["Who leads?", "Ask Ada Byron or the owner."]) == ["Ada Byron"]

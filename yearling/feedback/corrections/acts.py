@@ -147,8 +147,12 @@ def change_correction(
 
 def confirm_correction(log: FeedbackLog, person_id: str, correction_id: str) -> Correction:
     """Let a suggested entry act. Raises NotFound."""
-    before = log.store.corrections.get(correction_id, person_id=person_id)
-    after = log.store.corrections.confirm(correction_id, person_id=person_id)
+    store = log.store.corrections
+    before = store.get(correction_id, person_id=person_id)
+    others = [each for each in store.list(person_id) if question_key(each.question) == question_key(before.question)]
+    after = store.confirm(correction_id, person_id=person_id)
+    kept = {each.id for each in store.list(person_id)}
+    unpublish_corrections(log, person_id, [each for each in others if each.id not in kept])
     return _publish_and_settle(log, after, record_edit=True) if before.state == "suggested" else after
 
 
