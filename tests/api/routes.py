@@ -21,6 +21,7 @@ Ids = Mapping[str, str]
 """IDs of the objects that a suite created, by kind: `conversation`, `answer`, `folder`, ..."""
 
 UNKNOWN = "01900000-0000-7000-8000-000000000000"
+_DISCARD = f"/v1/cycles/{UNKNOWN}/discard"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +187,7 @@ ROUTES: tuple[Route, ...] = (
     _route("POST /v1/memories", "mine", "member", "chat", _fixed(text="I like tea.")),
     _route("PATCH /v1/memories/{memory_id}", "owned", "member", "chat", _fixed(active=False), at="/v1/memories/{memory}"),
     _route("GET /v1/corrections", "mine", "reader", "read"),
+    _route("GET /v1/corrections/matching", "common", "reader", "read"),
     _route(
         "POST /v1/corrections",
         "owned",
@@ -310,9 +312,7 @@ ROUTES: tuple[Route, ...] = (
     _route("GET /v1/cycles", "common", "reader", "read"),
     _route("GET /v1/cycles/plan", "common", "maintainer", "admin"),
     _route("PUT /v1/cycles/schedule", "common", "maintainer", "admin", lambda ids: {"at": ""}),
-    _route(
-        "POST /v1/cycles/{cycle_id}/discard", "common", "maintainer", "admin", at=f"/v1/cycles/{UNKNOWN}/discard", answers=(404,)
-    ),
+    _route("POST /v1/cycles/{cycle_id}/discard", "common", "maintainer", "admin", at=_DISCARD, answers=(404,)),
     _route("GET /v1/cycles/{cycle_id}", "common", "reader", "read", at=f"/v1/cycles/{UNKNOWN}", answers=(404,)),
     _route("GET /v1/runs", "common", "reader", "read"),
     _route("GET /v1/runs/{run_id}", "common", "reader", "read", at="/v1/runs/none", answers=(404,)),

@@ -83,6 +83,23 @@ export const correctionsToJudgeQuery = queryOptions({
   staleTime: MINUTES_1,
 });
 
+const SOON_MS = 2_000;
+
+/** How corrections are found; asked again soon while something is missing that may be on its way. */
+export const correctionMatchingQuery = queryOptions({
+  queryKey: ['corrections', 'matching'],
+  queryFn: () => api.get('/v1/corrections/matching'),
+  refetchInterval: ({ state: { data } }) => (data && (!data.by_meaning || data.reader === false) ? 3 * SOON_MS : false),
+});
+
+export const jobsQuery = (kind: string) =>
+  queryOptions({
+    queryKey: ['jobs', kind],
+    queryFn: () => api.get('/v1/jobs', { params: { query: { kind, limit: 5 } } }),
+    refetchInterval: ({ state: { data } }) =>
+      data?.data.some((one) => one.state === 'queued' || one.state === 'running') ? SOON_MS : false,
+  });
+
 export const foldersQuery = queryOptions({ queryKey: ['folders'], queryFn: () => api.get('/v1/folders') });
 
 export const sharesQuery = queryOptions({ queryKey: ['shares'], queryFn: () => api.get('/v1/shares') });

@@ -9,6 +9,18 @@ export const CORRECTIONS = {
     'A correction is a question with its right answer. The assistant follows it from the next message on, without any training.',
     '一条纠正就是一个问题和它的正确回答。助手从下一条消息起照此回答，无需训练。',
   ],
+  'corrections.sameWords': [
+    'So far a correction is found only by a question in the same words. With the embedding model, which compares meanings, other words find it too (a download of 72 MB).',
+    '目前只有用同样的话提问才能找到纠正。安装比较语义的嵌入模型后（下载 72 MB），换种说法也能找到。',
+  ],
+  'corrections.install': ['Install it', '安装'],
+  'corrections.installing': ['Installing', '正在安装'],
+  'corrections.noReader': [
+    'A small model follows corrections more reliably once it has practised to read them. That takes some minutes, once, and changes none of its other answers.',
+    '小模型练习过读取纠正后会更可靠地照做。只需练习一次，用时几分钟，不会改变其他回答。',
+  ],
+  'corrections.trainReader': ['Let it practise', '让它练习'],
+  'corrections.training': ['Practising', '正在练习'],
   'corrections.which': ['Which corrections', '显示哪些纠正'],
   'corrections.mine': ['Mine', '我的'],
   'corrections.team': ['The team’s', '团队的'],

@@ -29,6 +29,7 @@ from yearling.feedback import (
     name_mentions,
     preview_corrections,
 )
+from yearling.models import AdapterLibrary
 from yearling.store import UNCHANGED
 
 router = ApiRouter(dependencies=[require_role("reader")])
@@ -67,6 +68,26 @@ async def list_corrections(
         }
 
     return await _respond(request, query)
+
+
+@router.get("/v1/corrections/matching", operation_id="get_correction_matching", response_model=schemas.CorrectionMatching)
+async def get_matching(request: Request) -> JsonResponse:
+    """Say whether corrections are found by meaning here, and whether the model that answers has a reader for them."""
+    services = get_services(request)
+
+    def query() -> JsonObject:
+        champion = services.resolve_model("champion")
+        base, _, adapter = champion.partition("+")
+        readers = [each for each in AdapterLibrary(services.settings.adapters_dir).list() if each.purpose == "reader"]
+        is_local = not services.pool.endpoint_url(champion) and not adapter
+        return {
+            "object": "correction.matching",
+            "by_meaning": services.pool.has_embedder(),
+            "embedding_model": services.pool.embedder_name(),
+            "reader": any(each.base == base for each in readers) if is_local else None,
+        }
+
+    return JsonResponse(await asyncio.to_thread(query))
 
 
 @router.post(

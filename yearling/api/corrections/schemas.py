@@ -137,6 +137,19 @@ class CorrectionList(ResponseModel):
     """Number of proposals that wait for the caller's judgement."""
 
 
+class CorrectionMatching(ResponseModel):
+    """How corrections are found here, and read by the model that answers."""
+
+    object: Literal["correction.matching"]
+    """Always `correction.matching`."""
+    by_meaning: bool
+    """Whether a question in other words finds a correction. Otherwise the embedding model is not installed."""
+    embedding_model: str
+    """Name of the embedding model, to be pulled if it is missing; empty if the settings name none."""
+    reader: bool | None
+    """Whether the model that answers has a reader of corrections; null if it cannot have one, as on a remote endpoint."""
+
+
 class AddedCorrectionView(ResponseModel):
     """The result of adding a correction."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from yearling.cli.console import out, print_json
+from yearling.cli.console import err, out, print_json
 from yearling.cli.corrections.common import ACTING_PERSON, NEXT_MESSAGE, TEAM, correction_dict, describe_state, open_log
 from yearling.cli.options import AS_JSON, DATA_DIR
 
@@ -46,3 +46,17 @@ def correct(
         out.print(f"Others see these names in it: {listed}. Reword it to take them out.", highlight=False, soft_wrap=True)
     if correction.state != "declined":
         out.print(NEXT_MESSAGE, highlight=False)
+        _hint_at_embedding_model(data_dir)
+
+
+def _hint_at_embedding_model(data_dir: Path | None) -> None:
+    """Say how a question in other words finds the correction, if the embedding model is missing."""
+    from yearling.config import load_settings
+    from yearling.models import ModelLibrary
+
+    settings = load_settings(data_dir=data_dir)
+    name = settings.embedding_model
+    if name and all(model.name != name for model in ModelLibrary(settings.models_dir).list()):
+        err.print(
+            f"So far only for the same words. For other words too: yearling model pull {name}", highlight=False, soft_wrap=True
+        )

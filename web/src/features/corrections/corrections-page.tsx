@@ -16,6 +16,7 @@ import { toastError } from '../../ui/toast';
 import { giveCorrection } from './corrections';
 import { type CorrectionDraft, CorrectionFields, isComplete } from './correction-fields';
 import { ImportDialog } from './import-dialog';
+import { MatchingNotice } from './matching-notice';
 import { OwnCorrection } from './own-correction';
 import { TeamCorrection, TeamCorrections } from './team-corrections';
 
@@ -52,6 +53,7 @@ export default function CorrectionsPage({ id }: { id?: string }) {
       <div className="stack">
         {id && <OpenedCorrection id={id} />}
         <UseCorrections />
+        <MatchingNotice />
         <div className="row corrections-bar">
           <div className="grow">
             <SegmentedControl
