@@ -345,7 +345,7 @@ async def test_person_in_the_canary_gets_the_challenger_everywhere(site: Site) -
         assert response.json()["model"] == "second"
         text = await server.client.post("/v1/completions", json={"prompt": "Hi", "max_tokens": 2})
         assert text.json()["model"] == "second"
-        embedded = await server.client.post("/v1/embeddings", json={"input": "Hi"})
+        embedded = await server.client.post("/v1/embeddings", json={"input": "Hi", "model": "challenger"})
         assert embedded.json()["model"] == "second"
         _, events = await exchange(server.client, "Who are you?")
         assert text_of(events) == "I am second."
