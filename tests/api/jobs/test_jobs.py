@@ -134,6 +134,7 @@ async def test_cycle_starts_at_its_time_and_with_enough_lessons_once(start_api: 
     register_job_kind("cycle", count, title="Learn", options=CycleOptionsForTests)
     async with start_api(cycle_lessons=3) as api:
         supervisor = api.app.state.services.jobs
+        await supervisor.close()  # its own look at the schedule would come in between
         lessons = 2
 
         def queued() -> list[Job]:
