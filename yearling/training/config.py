@@ -29,7 +29,8 @@ class TrainingConfig:
     """What to do about the KL divergence from the base model: nothing, stop at kl_limit, penalise it by kl_weight on the learnt
     tokens, or hold the model to its base on generic prompts by kl_weight (sft, dpo and kto; 1 to 4)."""
     kl_limit: float = 0.0
-    """KL divergence above which a run stops changing weights, in nats per token; needed by `stop`."""
+    """KL divergence above which a run stops changing weights, in nats per token; needed by `stop`. With `anchor` it is that of
+    the generic prompts, and 0 never stops."""
     kl_weight: float = 0.0
     """Weight of the KL divergence in the loss; needed by `penalise` and `anchor`."""
     learning_rate: float = 1e-4

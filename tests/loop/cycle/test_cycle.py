@@ -18,6 +18,7 @@ from yearling.loop import CycleFolder, CycleOptions, find_cycle, make_report, re
 from yearling.loop.cycle.lessons import build_practice, choose_method
 from yearling.release import Change, ReleaseAuthority
 from yearling.store import Store
+from yearling.training import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,21 @@ def test_cycle_ends_at_the_step_that_was_asked_for(settings: Settings) -> None:
     end = run_tiny_cycle(settings, options=replace(OPTIONS, until="gate"))
     assert end.outcome == "measured"
     assert read_decisions(settings).champions == (0,)
+
+
+@pytest.mark.slow
+def test_practice_goes_on_from_what_the_champion_has_learnt(settings: Settings) -> None:
+    run_tiny_cycle(settings)
+    learnt = read_decisions(settings).adapter
+    second = CycleFolder(settings.data_dir / "cycles" / f"{CYCLE_ID[:-1]}2")
+    start = CycleFolder(settings.data_dir / "cycles" / CYCLE_ID).start()
+    options = replace(OPTIONS, seed=1, until="training")
+    second.begin(options, champion=f"tiny+{learnt[:12]}", champion_hash="", base="tiny", program_version=start.program_version)
+    assert run_tiny_cycle(settings, options=options, cycle_id=second.id).outcome == "measured"
+    training = second.read_step("training")
+    assert training is not None
+    assert RunFolder.open(settings.runs_dir / training.result["run"]).facts["setup"]["adapter"] == learnt
+    assert training.result["adapter"] != learnt
 
 
 @pytest.mark.slow

@@ -148,7 +148,7 @@ def prepare(data_dir: Path) -> Settings:
     return settings
 
 
-def run_tiny_cycle(settings: Settings, *, tenths: int = 9, options: CycleOptions = OPTIONS) -> CycleEnd:
+def run_tiny_cycle(settings: Settings, *, tenths: int = 9, options: CycleOptions = OPTIONS, cycle_id: str = CYCLE_ID) -> CycleEnd:
     """One attempt at the cycle, to its end."""
     with Store.open(settings) as store:
         parts = CycleParts(
@@ -160,7 +160,7 @@ def run_tiny_cycle(settings: Settings, *, tenths: int = 9, options: CycleOptions
             log=lambda text: None,
             fingerprints=tuple,
         )
-        return run_cycle(CycleFolder(settings.data_dir / "cycles" / CYCLE_ID), options, parts)
+        return run_cycle(CycleFolder(settings.data_dir / "cycles" / cycle_id), options, parts)
 
 
 @dataclass(frozen=True)

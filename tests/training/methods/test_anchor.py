@@ -73,6 +73,19 @@ def test_a_policy_that_is_held_to_its_base_departs_less(name: str) -> None:
     assert held_kl < free_kl / 2
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_a_limit_stops_what_departs_too_far_on_the_generic_prompts(name: str) -> None:
+    method = make_method(name, **ANCHORED | {"kl_limit": 1e-9})
+    assert method.step(1)["anchor_kl"] > 1e-9  # the policy already differs from its base
+    assert method.kl_stopped_at_step == 1
+    stopped = method.policy.state_dict()
+    assert method.step(2) == {"tokens": 0.0, "capped": 1.0}
+    assert weights_equal(method.policy, stopped)
+    free = make_method(name, **ANCHORED | {"kl_limit": 1e6})
+    free.step(1)
+    assert free.kl_stopped_at_step == 0
+
+
 def test_a_resumed_run_uses_the_stored_answers_and_ends_the_same(tmp_path: Path) -> None:
     def method() -> Any:
         return make_method("sft", cache_folder=tmp_path, **ANCHORED)

@@ -41,7 +41,7 @@ from yearling.store import Store
 
 if TYPE_CHECKING:
     from yearling.tasks import ExamFingerprint
-    from yearling.training import TrainingProgress
+    from yearling.training import ArtefactStores, TrainingProgress
 
 STEP_SHARES: Mapping[str, float] = {
     "consensus": 0.02,
@@ -206,9 +206,11 @@ class _Conductor:
 
         lessons = self._result("lessons")
         device = choose_device("auto")
+        stores = ArtefactStores.from_data_dir(self._settings.data_dir)
         setup = RunSetup(
             model=self._start.base,
             rank=self._options.rank,
+            adapter=self._adapter_to_keep(stores),
             device=device,
             dtype=choose_dtype("auto", device),
             lessons=lessons["lesson_set"],
@@ -219,7 +221,7 @@ class _Conductor:
         trained = run_training_plan(
             plan,
             self._settings,
-            ArtefactStores.from_data_dir(self._settings.data_dir),
+            stores,
             folder=self._folder.path,
             threads=self._parts.threads,
             command=["yearling", "cycle"],
@@ -342,6 +344,11 @@ class _Conductor:
         state = self._authority.state()
         release = state.releases.get(state.champion) if state.champion is not None else None
         return {release.lesson_set} if release is not None and release.lesson_set else set()
+
+    def _adapter_to_keep(self, stores: ArtefactStores) -> str:
+        """The hash of the champion's adapter, from which practice goes on. Lessons of judgements are all learnt from the base."""
+        is_adapter = "+" in self._start.champion and self._options.source == "practice"
+        return stores.adapters.get(self._start.champion).sha256 if is_adapter else ""
 
     def _title(self) -> str:
         lessons = self._result("lessons")

@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 METHOD_OF_KIND: Mapping[str, str] = {"pair": "dpo", "demonstration": "sft", "thumb": "kto"}
 """The method that learns from each kind of lesson."""
 
+_HELD_TO_BASE: Mapping[str, Any] = {"kl_mode": "anchor", "kl_weight": 2.0, "kl_limit": 0.3}
+"""Each step holds the model to its base on generic prompts, and the limit keeps a cycle inside the rule of the gate."""
+
 DEFAULT_SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "dpo": {"passes": 2.0, "learning_rate": 1e-4, "kl_mode": "stop", "kl_limit": 0.3},
-    "kto": {"passes": 2.0, "learning_rate": 1e-4, "kl_mode": "stop", "kl_limit": 0.3},
-    "sft": {"passes": 2.0, "learning_rate": 2e-4, "kl_mode": "stop", "kl_limit": 0.3},
+    "dpo": {"passes": 2.0, "learning_rate": 1e-4, **_HELD_TO_BASE},
+    "kto": {"passes": 2.0, "learning_rate": 1e-4, **_HELD_TO_BASE},
+    "sft": {"passes": 4.0, "learning_rate": 2e-4, **_HELD_TO_BASE, "learnt_mean": 0.85, "learnt_worst": 0.55},
 }
-"""Settings of a method unless the options name others. The limit on the divergence keeps a cycle inside the rule of the gate."""
+"""Settings of a method unless the options name others. Demonstrations are learnt until their words are likely, at most for these
+passes. Every cycle learns all lessons of judgements anew from the base, so that earlier ones count as much as new ones, and what
+was retracted is gone."""
 
 PRACTICE_SETTINGS: Mapping[str, Any] = {"passes": 1.0, "learning_rate": 1.2e-3, "lessons_per_step": 8, "validation": 0.02}
 _PLAIN_SHARE = 0.1

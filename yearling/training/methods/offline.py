@@ -97,7 +97,7 @@ class OfflineMethod(BaseMethod):
         self.total_steps = config.steps or self.order.num_steps(config.passes)
         trained = [*policy.parameters(), *(head.parameters() if head is not None else ())]
         self.optimiser = Optimiser(trained, config.optimiser_config(), self.total_steps)
-        self._kl_stop_limit = config.kl_limit if config.kl_mode == "stop" else 0.0
+        self._kl_stop_limit = config.kl_limit if config.kl_mode in ("stop", "anchor") else 0.0
         self._anchor_weight = config.kl_weight
         self._anchor = (
             GenericAnchor(
@@ -119,13 +119,16 @@ class OfflineMethod(BaseMethod):
         return self.split.select(*self.order.lessons_for_step(step))
 
     def accumulate_anchor(self, step: int) -> dict[str, float]:
-        """Add the gradient of the KL mode `anchor` to that of the step. Metric: `anchor_kl`, in nats per token; none without."""
+        """Add the gradient of the KL mode `anchor` to that of the step, and stop the run at its limit.
+
+        Metric: `anchor_kl`, in nats per token; none without the mode."""
         if self._anchor is None:
             return {}
         (kl,) = all_reduce_sum(self._anchor.accumulate(step, self._anchor_weight))
+        self.check_kl_limit(step, kl)
         return {"anchor_kl": kl}
 
     def check_kl_limit(self, step: int, kl: float) -> None:
-        """Stop changing weights after `step` if its KL divergence, in nats per token, exceeds the limit of the mode `stop`."""
+        """Stop changing weights after `step` if its KL divergence, in nats per token, exceeds the limit of the settings."""
         if self._kl_stop_limit and kl > self._kl_stop_limit and not self.kl_stopped_at_step:
             self.kl_stopped_at_step = step
