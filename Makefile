@@ -77,7 +77,7 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.all: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing the training, test and database extras (once, a few minutes) ..." >&2
-	@$(PIP) install -c constraints.txt -e '.[train,reasoning,exams,inspect,postgres,openvino,dev]'
+	@$(PIP) install -c constraints.txt -e '.[train,reasoning,exams,inspect,postgres,openvino,ray,dev]'
 	@touch $@ $(VENV)/.base
 
 $(VENV)/.docs: $(VENV)/.all

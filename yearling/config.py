@@ -186,6 +186,14 @@ class Settings(BaseSettings):
     job_threads: int = Field(default=0, ge=0)
     """CPU threads of background jobs. 0 means as many as the engine has."""
 
+    ray_address: str = ""
+    """Address of a Ray cluster whose workers run the background jobs, such as `auto` or `ray-head:6379`. The workers need the same
+    program and see the same data folder. Empty runs jobs on this machine."""
+
+    training_processes: int = Field(default=1, ge=1, le=1024)
+    """Processes that train one model together under torchrun, in a cycle or a job: one for each GPU of this machine, or one on
+    each worker of the Ray cluster. Only sft, dpo and kto share a model."""
+
     quiet_hours: str = Field(default="", pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")
     """Hours of the day, in local time, in which no background job runs, such as `09:00-17:00`. A running one pauses. Empty means
     none."""

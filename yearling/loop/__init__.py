@@ -44,6 +44,7 @@ from yearling.loop.incidents import (
     open_incident_exam,
     record_incident_results,
 )
+from yearling.loop.jobs.cluster import execute_job_on_cluster
 from yearling.loop.jobs.context import JobContext, JobStoppedError
 from yearling.loop.jobs.execution import execute_job
 from yearling.loop.jobs.folders import JobFolders
@@ -152,6 +153,7 @@ __all__ = [
     "decide_what_if",
     "discard_cycle",
     "execute_job",
+    "execute_job_on_cluster",
     "find_cycle",
     "find_job_kind",
     "find_training_history",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from yearling.clock import new_id
 from yearling.config import Settings
 from yearling.files.atomic import atomic_write_text
+from yearling.loop.training_processes import train_in_processes
 
 if TYPE_CHECKING:
     from yearling.training import ArtefactStores, RunFolder, RunSetup, TrainingProgress
@@ -56,7 +57,7 @@ def run_training_plan(
 
     Raises what creating and training a run raises, and what `on_progress` raises. Both leave a run that can be resumed.
     """
-    from yearling.training import build_method, export_adapter, train
+    from yearling.training import METHOD_TABLE, build_method, export_adapter, train
 
     run = _open_or_create(plan, settings, stores, folder=folder, threads=threads, command=command)
     is_over = False
@@ -68,7 +69,10 @@ def run_training_plan(
             is_over = True
             run.request_stop()
 
-    outcome = train(build_method(run, stores), run, on_progress=report)
+    if settings.training_processes > 1 and METHOD_TABLE[plan.method].multi_process:
+        outcome = train_in_processes(run, settings, on_progress=report)
+    else:
+        outcome = train(build_method(run, stores), run, on_progress=report)
     adapter, served = "", ""
     if (outcome.state == "finished" or is_over) and run.facts["method"] != "reward" and not run.facts["setup"]["full"]:
         published = export_adapter(run, stores)

@@ -178,14 +178,19 @@ def work(
 def execute(
     job: str = typer.Argument(help="Id of the job."),
     parent: int = typer.Option(..., "--parent", help="Process of the worker."),
+    on_cluster: bool = typer.Option(False, "--on-cluster", help="Run it on the Ray cluster, and watch it from here."),
     data_dir: Path | None = DATA_DIR,
 ) -> None:
     """Run one job in this process, for a worker."""
     from yearling.cli.jobs.kinds import register_job_kinds
-    from yearling.loop import execute_job
+    from yearling.loop import execute_job, execute_job_on_cluster
 
-    register_job_kinds()
-    status = execute_job(load_settings(data_dir=data_dir), job, parent=parent)
+    settings = load_settings(data_dir=data_dir)
+    if on_cluster:
+        status = execute_job_on_cluster(settings, job, parent=parent)
+    else:
+        register_job_kinds()
+        status = execute_job(settings, job, parent=parent)
     os._exit(status)  # threads of engines may hang; everything is stored
 
 

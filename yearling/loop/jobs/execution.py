@@ -9,12 +9,15 @@ import traceback
 
 from yearling.config import Settings
 from yearling.errors import UserError
+from yearling.files.locks import exclusive_lock
 from yearling.loop.jobs.context import JobContext, JobStoppedError
 from yearling.loop.jobs.folders import JobFolders
 from yearling.loop.jobs.kinds import find_job_kind, read_options
 from yearling.loop.jobs.yielding import PeopleWaitingWatch, end_with_parent, lower_priority
 from yearling.store import Store
 
+LOST_PROCESS_S = 90.0
+"""How long an attempt waits for the process of the attempt before it, which hears late of its end if it is on another machine."""
 STOPPED_STATUS = 75
 """Exit status of a job that ended because it was asked to (EX_TEMPFAIL)."""
 
@@ -27,7 +30,8 @@ def execute_job(settings: Settings, job_id: str, *, parent: int) -> int:
     end_with_parent(parent)
     lower_priority(settings.job_priority)
     folders = JobFolders.of(settings)
-    with Store.open(settings, lock_timeout_s=30.0) as store:
+    lock = folders.job_lock(job_id)
+    with exclusive_lock(lock, timeout_s=LOST_PROCESS_S), Store.open(settings, lock_timeout_s=30.0) as store:
         job = store.jobs.get(job_id)
         if job.state != "running":
             return 0

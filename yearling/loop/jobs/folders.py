@@ -3,6 +3,7 @@
 lock                    held by the process that runs a job, and by the processes that it starts: one job at a time
 people-wait             locked, shared, by servers while somebody waits for an answer (`yielding.py`)
 machine                 the id of this data folder, by which its jobs are told from those of other machines
+<id>/lock               held by the process that runs the job
 <id>/log.txt            what the job wrote
 <id>/work/              what the job keeps; a resumable job finds it again
 """
@@ -78,6 +79,13 @@ class JobFolders:
     def log(self, job_id: str) -> Path:
         """The log file of a job."""
         return self.job(job_id) / "log.txt"
+
+    def job_lock(self, job_id: str) -> Path:
+        """The lock of the process that runs this job, on whichever machine that is. Makes the folder of the job."""
+        folder = self.job(job_id)
+        with translate_disk_errors(folder, advice=_ADVICE):
+            make_directory(folder)
+        return folder / "lock"
 
     def prepare(self, job_id: str, *, is_new: bool) -> Path:
         """Make the folder of a job, and return where it keeps its work: emptied if it begins anew. Raises StorageFailed."""

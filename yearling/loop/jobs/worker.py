@@ -43,8 +43,9 @@ CommandOf = Callable[[str], Sequence[str]]
 
 
 def job_command(settings: Settings) -> CommandOf:
-    """The command line of Yearling that executes a job for a worker."""
-    return lambda job_id: [*_yearling(settings, "jobs", "execute"), job_id, "--parent", str(os.getpid())]
+    """The command line of Yearling that executes a job for a worker: here, or on the cluster of the settings."""
+    where = ["--on-cluster"] if settings.ray_address else []
+    return lambda job_id: [*_yearling(settings, "jobs", "execute"), job_id, "--parent", str(os.getpid()), *where]
 
 
 def worker_command(settings: Settings) -> list[str]:

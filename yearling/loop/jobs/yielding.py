@@ -54,6 +54,14 @@ def end_with_parent(parent: int) -> None:
         raise SystemExit(1)
 
 
+def terminate_with_parent() -> Callable[[], None]:
+    """A `preexec_fn` that lets a child get SIGTERM when the process that started it ends, however that ends; Linux only."""
+    if sys.platform != "linux":
+        return lambda: None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
 class PeopleWaitingMark:
     """A server's mark that somebody waits for an answer. Use from one thread; both methods take microseconds."""
 

@@ -1,0 +1,122 @@
+"""Trains a run in several processes under `torchrun`, on this machine or with the workers of a Ray cluster, and watches them.
+
+`torchrun` starts `yearling train resume` in each process. On a cluster, the process of the job is the first node and the
+rendezvous; each further node is a process on another worker.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from yearling.config import Settings
+from yearling.errors import Unavailable
+from yearling.loop.jobs.cluster import Cluster, ClusterProcess
+from yearling.loop.jobs.yielding import terminate_with_parent
+
+if TYPE_CHECKING:
+    from yearling.training import RunFolder, TrainingOutcome, TrainingProgress
+
+_POLL_S = 0.2
+_END_S = 120.0
+"""How long the processes may take to end after one of them has, or after they were asked to."""
+
+
+def train_in_processes(run: RunFolder, settings: Settings, *, on_progress: Callable[[TrainingProgress], None]) -> TrainingOutcome:
+    """Train a run in `training_processes` processes until it finishes or is asked to stop.
+
+    Raises Unavailable if a process fails, and what `on_progress` raises; the run is stopped first and can be resumed.
+    """
+    count = settings.training_processes
+    with ExitStack() as stack:
+        others: list[ClusterProcess] = []
+        if settings.ray_address:
+            address = f"{_own_address()}:{_free_port()}"
+            cluster = stack.enter_context(Cluster(settings))
+            shared = [f"--nnodes={count}", "--nproc-per-node=1", f"--rdzv-id={run.id}", f"--rdzv-endpoint={address}"]
+            output, joining = run.folder / "torchrun.txt", [*shared, "--rdzv-conf=is_host=false"]
+            others = [cluster.start(_command(run, joining), output, gpus=True) for _ in range(count - 1)]
+            node = [*shared, "--rdzv-conf=is_host=true"]
+        else:
+            node = ["--nnodes=1", f"--nproc-per-node={count}", "--rdzv-endpoint=127.0.0.1:0"]
+        first = subprocess.Popen(
+            [sys.executable, *_command(run, node)], stdin=subprocess.DEVNULL, preexec_fn=terminate_with_parent()
+        )
+        stack.callback(_end, first)
+        _watch(run, first, others, on_progress)
+    return _read_outcome(run)
+
+
+def _command(run: RunFolder, node: Sequence[str]) -> list[str]:
+    training = ["-m", "yearling", "train", "resume", run.id, "--data-dir", str(run.folder.parents[1].resolve())]
+    return ["-m", "torch.distributed.run", "--rdzv-backend=c10d", *node, *training]
+
+
+def _watch(
+    run: RunFolder,
+    first: subprocess.Popen[bytes],
+    others: Sequence[ClusterProcess],
+    on_progress: Callable[[TrainingProgress], None],
+) -> None:
+    """Report each step until all processes have ended. Raises Unavailable if one failed or the others do not end."""
+    from yearling.training import TrainingProgress
+
+    seen, deadline_s = 0, float("inf")
+    while True:
+        statuses = [first.poll(), *(each.poll() for each in others)]
+        status: dict[str, Any] = run.read_status()
+        if status["state"] == "running" and status["step"] != seen and status.get("total_steps"):
+            seen = status["step"]
+            remaining_s = float(status.get("remaining_s", 0.0))
+            on_progress(TrainingProgress(step=seen, total_steps=status["total_steps"], metrics={}, remaining_s=remaining_s))
+        if any(statuses):
+            why = status["message"] if status["state"] == "failed" else "Its output is in the log of the job."
+            raise Unavailable(f"A process of the training run {run.id} failed: {why}")
+        if None not in statuses:
+            return
+        if any(each is not None for each in statuses):
+            deadline_s = min(deadline_s, time.monotonic() + _END_S)
+        if time.monotonic() > deadline_s:
+            raise Unavailable(f"The processes of the training run {run.id} do not end together.", advice="Start it again.")
+        time.sleep(_POLL_S)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that still runs: by a request, which keeps its last step, and by force if that takes too long."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _read_outcome(run: RunFolder) -> TrainingOutcome:
+    from yearling.training import TrainingOutcome
+
+    status, best = run.read_status(), run.checkpoints.best()
+    return TrainingOutcome(
+        state="finished" if status["state"] == "finished" else "stopped",
+        step=status["step"],
+        best_step=best.step if best else status["step"],
+        best_score=best.score if best else None,
+    )
+
+
+def _own_address() -> str:
+    import ray
+
+    return str(ray.util.get_node_ip_address())
+
+
+def _free_port() -> int:
+    """A port that is free now. The rendezvous opens it a moment later."""
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
