@@ -307,8 +307,12 @@ class VectorCache:
             some = missing[start : start + 256]
             self._vectors |= dict(zip(some, await self._embedder.embed_texts(some), strict=True))
         if missing and self._path is not None and (len(missing) > 64 or not self._path.exists()):
-            stored = {"model_hash": self._embedder.model_hash, "texts": list(self._vectors)}
-            np.savez(self._path, vectors=np.stack(list(self._vectors.values())), **stored)  # type: ignore[arg-type]
+            np.savez(
+                self._path,
+                vectors=np.stack(list(self._vectors.values())),
+                model_hash=np.array(self._embedder.model_hash),
+                texts=np.array(list(self._vectors)),
+            )
         return np.stack([self._vectors[key] for key in keys])
 
 
