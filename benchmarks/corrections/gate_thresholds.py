@@ -247,8 +247,7 @@ async def _language(
     entries = [(case["question"], case["answer"]) for case in cases] + made_up
     entries = entries[: max(COUNTS)]
     texts = [text for entry in entries for text in SimilarityRule.entry_texts(*entry)]
-    forms = await cache.embed(texts, "passage")
-    entry_vectors = forms.reshape(len(entries), -1, forms.shape[1]).mean(axis=1)
+    entry_vectors = SimilarityRule.entry_vectors(await cache.embed(texts, "passage"))
     question_vectors = await cache.embed([question.text for question in questions], "query")
     return GateLanguage(name, entries, len(cases), questions, entry_vectors, question_vectors)
 
