@@ -19,13 +19,11 @@ import psutil
 
 from benchmarks.corrections.cases import read_controls, read_corrections
 from benchmarks.corrections.memory_gate import memory_gate
-from benchmarks.corrections.reading import Kind, ReadingScores, measure_reading
+from benchmarks.corrections.reading import KINDS, ReadingScores, measure_reading
 from yearling.chat import SPEC_SYSTEM_MESSAGE
 from yearling.config import Settings
 from yearling.inference import EnginePool
 from yearling.models import AdapterLibrary, ModelLibrary
-
-KINDS: tuple[Kind, ...] = ("verbatim", "paraphrase", "neighbour", "control")
 
 
 async def run(arguments: argparse.Namespace) -> None:
@@ -70,7 +68,7 @@ def _print(arguments: argparse.Namespace, reader: str | None, scores: ReadingSco
     print(json.dumps(line), flush=True)
     if arguments.show:
         for asked in scores.wrong():
-            print(f"  {asked.kind}: {asked.question} | {' / '.join(asked.fired)} -> {asked.answer!r}", flush=True)
+            print(f"  {asked}", flush=True)
 
 
 def _print_first(arguments: argparse.Namespace, scores: ReadingScores) -> None:

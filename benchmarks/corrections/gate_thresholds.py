@@ -247,8 +247,7 @@ async def _language(
     entries = [(case["question"], case["answer"]) for case in cases] + made_up
     entries = entries[: max(COUNTS)]
     texts = [text for entry in entries for text in SimilarityRule.entry_texts(*entry)]
-    forms = await cache.embed(texts, "passage")
-    entry_vectors = forms.reshape(len(entries), -1, forms.shape[1]).mean(axis=1)
+    entry_vectors = SimilarityRule.entry_vectors(await cache.embed(texts, "passage"))
     question_vectors = await cache.embed([question.text for question in questions], "query")
     return GateLanguage(name, entries, len(cases), questions, entry_vectors, question_vectors)
 
@@ -307,8 +306,12 @@ class VectorCache:
             some = missing[start : start + 256]
             self._vectors |= dict(zip(some, await self._embedder.embed_texts(some), strict=True))
         if missing and self._path is not None and (len(missing) > 64 or not self._path.exists()):
-            stored = {"model_hash": self._embedder.model_hash, "texts": list(self._vectors)}
-            np.savez(self._path, vectors=np.stack(list(self._vectors.values())), **stored)  # type: ignore[arg-type]
+            np.savez(
+                self._path,
+                vectors=np.stack(list(self._vectors.values())),
+                model_hash=np.array(self._embedder.model_hash),
+                texts=np.array(list(self._vectors)),
+            )
         return np.stack([self._vectors[key] for key in keys])
 
 

@@ -11,34 +11,19 @@ and asks each at once.
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from benchmarks.corrections.cases import ControlCase, CorrectionCase, has_key, read_controls, read_corrections
+from benchmarks.corrections.made_up import english_entries
+from benchmarks.corrections.reading import KINDS, ReadingScores, list_questions
+
 ANSWER_TOKENS = 16
-
-
-@dataclass
-class Counts:
-    """How many answers of each kind were as they should be, and the questions of the others."""
-
-    right: dict[str, int] = field(default_factory=dict)
-    asked: dict[str, int] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
-
-    def add(self, kind: str, is_right: bool, note: str) -> None:
-        self.asked[kind] = self.asked.get(kind, 0) + 1
-        self.right[kind] = self.right.get(kind, 0) + is_right
-        if not is_right:
-            self.failures.append(f"{kind}: {note}")
-
-    def __str__(self) -> str:
-        return ", ".join(f"{kind} {self.right[kind]} of {self.asked[kind]}" for kind in self.asked)
 
 
 class Client:
@@ -68,54 +53,28 @@ class Client:
         return answer
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def text_of(answer: dict[str, Any]) -> str:
     return str(answer["choices"][0]["message"]["content"])
 
 
-def has_key(text: str, keys: Iterable[str]) -> bool:
-    return any(key.lower() in text.lower() for key in keys)
-
-
-_THINGS = "key lamp tent boat drum vase harp flag rope bell coat mask oven sled cart lens rack sink sofa desk"
-_PLACES = "cellar attic garage garden lobby kitchen office studio workshop shed hall library gym yard tower"
-_NAMES = "Bea Carl Dana Egon Fay Gus Hana Ivo Jill Kurt Lena Milo Nora Otto Pia"
-
-
-def made_up(number: int) -> Iterator[tuple[str, str]]:
-    """Further corrections of the kind that a team makes."""
-    things, places, names = _THINGS.split(), _PLACES.split(), _NAMES.split()
-    for index in range(number):
-        thing, place = things[index % len(things)], places[index // len(things) % len(places)]
-        name = names[(index // 7) % len(names)]
-        if index % 2:
-            yield f"Who looks after the {thing} in the {place}?", f"{name} looks after the {thing} in the {place}."
-        else:
-            yield f"Where in the {place} is the spare {thing}?", f"The spare {thing} of the {place} is in box {index + 3}."
-
-
-def measure(client: Client, entries: Sequence[dict[str, Any]], controls: Sequence[dict[str, Any]]) -> Counts:
-    counts = Counts()
-    keys = [key for entry in entries for key in entry["keys"]]
-    for entry in entries:
-        for kind, questions in (("verbatim", [entry["question"]]), ("paraphrases", entry["paraphrases"])):
-            for question in questions:
-                answer = client.ask(question)
-                fired = [each["question"] for each in answer.get("corrections", [])]
-                counts.add(kind, has_key(text_of(answer), entry["keys"]), f"{question} {fired} -> {text_of(answer)}")
-        for question in entry.get("neighbours", []):
-            answer = client.ask(question)
-            fired = [each["question"] for each in answer.get("corrections", [])]
-            counts.add("neighbours", not has_key(text_of(answer), keys), f"{question} {fired} -> {text_of(answer)}")
-            counts.add("neighbours without an entry", not fired, f"{question} {fired}")
-    for control in controls:
-        answer = client.ask(control["question"])
+def measure(client: Client, corrections: Sequence[CorrectionCase], controls: Sequence[ControlCase]) -> ReadingScores:
+    scores = ReadingScores()
+    for question in list_questions(corrections, controls):
+        answer = client.ask(question.text)
         fired = [each["question"] for each in answer.get("corrections", [])]
-        counts.add("controls", has_key(text_of(answer), control["keys"]), f"{control['question']} {fired} -> {text_of(answer)}")
-    return counts
+        scores.asked.append(question.judged(text_of(answer), fired))
+    return scores
+
+
+def show(title: str, scores: ReadingScores, *, failures: bool) -> None:
+    counts = {kind: scores.count(kind) for kind in KINDS}
+    neighbours = [asked for asked in scores.asked if asked.kind == "neighbour"]
+    counts_text = [f"{kind} {right} of {number}" for kind, (right, number) in counts.items()]
+    counts_text.append(f"neighbours without an entry {sum(not asked.fired for asked in neighbours)} of {len(neighbours)}")
+    print(f"{title}: {', '.join(counts_text)}")
+    if failures:
+        print("\n".join(map(str, scores.wrong())))
+        print("\n".join(f"neighbour with an entry: {asked}" for asked in neighbours if asked.fired))
 
 
 def main() -> None:
@@ -127,37 +86,33 @@ def main() -> None:
     parser.add_argument("--one-by-one", action="store_true")
     parser.add_argument("--failures", action="store_true", help="print what was not as it should be")
     options = parser.parse_args()
-    first = read_rows(options.cases / "corrections.jsonl")
-    more = read_rows(options.cases / "more_corrections.jsonl")
-    controls = read_rows(options.cases / "controls.jsonl")
+    first = read_corrections(options.cases, num_more=0)
+    every = read_corrections(options.cases, num_more=sys.maxsize)
+    controls = read_controls(options.cases)
     client = Client(options.server, options.model)
     if options.one_by_one:
         client.forget()
         at_once = 0
-        for entry in first:
-            client.correct(entry["question"], entry["answer"])
-            at_once += has_key(text_of(client.ask(entry["question"])), entry["keys"])
+        for case in first:
+            client.correct(case.question, case.answer)
+            at_once += has_key(text_of(client.ask(case.question)), case.keys)
         print(f"right on the next message: {at_once} of {len(first)}")
-        print("one by one:", counts := measure(client, first, controls))
-        if options.failures:
-            print("\n".join(counts.failures))
+        show("one by one", measure(client, first, controls), failures=options.failures)
     for stored in options.stored:
         client.forget()
-        entries = [*first, *more][:stored]
-        pairs = [(entry["question"], entry["answer"]) for entry in entries]
-        pairs += list(made_up(stored - len(pairs)))
+        cases = every[:stored]
+        pairs = [(case.question, case.answer) for case in cases]
+        pairs += english_entries(stored - len(pairs))
         started = time.monotonic()
         for question, answer in pairs:
             client.correct(question, answer)
         ready = time.monotonic()
         for _ in range(240):  # many entries are embedded in the background
-            if any(client.ask(question).get("corrections") for entry in entries[-3:] for question in entry["paraphrases"][:2]):
+            if any(client.ask(text).get("corrections") for case in cases[-3:] for text in case.paraphrases[:2]):
                 break
             time.sleep(0.5)
-        counts = measure(client, entries if stored <= 50 else [*first, *more], controls)
-        print(f"{stored} stored, given in {ready - started:.1f} s:", counts)
-        if options.failures:
-            print("\n".join(counts.failures))
+        scores = measure(client, cases if stored <= 50 else every, controls)
+        show(f"{stored} stored, given in {ready - started:.1f} s", scores, failures=options.failures)
 
 
 if __name__ == "__main__":

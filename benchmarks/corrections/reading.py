@@ -26,6 +26,7 @@ CONCURRENCY = 8
 Gate = Callable[[str], Awaitable[Sequence[CorrectionCase]]]
 """The corrections that stand before a question, the most relevant one last."""
 Kind = Literal["verbatim", "paraphrase", "neighbour", "control"]
+KINDS: tuple[Kind, ...] = ("verbatim", "paraphrase", "neighbour", "control")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,34 @@ class Asked:
     answer: str
     is_right: bool
     """For a neighbour: whether the answer holds no key of any correction."""
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.question} | {' / '.join(self.fired)} -> {self.answer!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question that is asked. `own` is the correction that it is about; None for a control."""
+
+    kind: Kind
+    text: str
+    keys: Sequence[str]
+    """One of them makes an answer right; for a neighbour, wrong."""
+    own: CorrectionCase | None = None
+
+    def judged(self, answer: str, fired: Sequence[str]) -> Asked:
+        """The question with its answer, and with the questions of the corrections that stood before it."""
+        is_right = has_key(answer, self.keys) is not (self.kind == "neighbour")
+        return Asked(self.kind, self.text, tuple(fired), answer, is_right)
+
+
+def list_questions(corrections: Sequence[CorrectionCase], controls: Sequence[ControlCase]) -> list[Question]:
+    """All questions of the cases, by kind."""
+    all_keys = [key for case in corrections for key in case.keys]
+    questions = [Question("verbatim", case.question, case.keys, case) for case in corrections]
+    questions += [Question("paraphrase", text, case.keys, case) for case in corrections for text in case.paraphrases]
+    questions += [Question("neighbour", text, all_keys, case) for case in corrections for text in case.neighbours]
+    return questions + [Question("control", case.question, case.keys) for case in controls]
 
 
 @dataclass(slots=True)
@@ -68,15 +97,14 @@ async def measure_reading(
     """Ask everything once. `reader`, the hash of an adapter that the engine has loaded, is active only beside a correction."""
     renderer = PromptRenderer.for_model(served)
     limit = asyncio.Semaphore(CONCURRENCY)
-    all_keys = [key for case in corrections for key in case.keys]
     rng = random.Random(0)
 
-    async def ask(kind: Kind, question: str, own: CorrectionCase | None, keys: Sequence[str]) -> Asked:
-        front = await _front(gate, kind, question, own)
+    async def ask(question: Question, about: CorrectionCase) -> Asked:
+        front = await _front(gate, question, about)
         messages = [{"role": "system", "content": system}] if system else []
         for case in front:
             messages += [{"role": "user", "content": case.question}, {"role": "assistant", "content": case.answer}]
-        messages.append({"role": "user", "content": question})
+        messages.append({"role": "user", "content": question.text})
         request = GenerationRequest(
             prompt_ids=tuple(renderer.encode(messages)),
             sampling=SamplingSettings(temperature=0, max_tokens=MAX_TOKENS),
@@ -84,20 +112,16 @@ async def measure_reading(
         )
         async with limit:
             answer = (await served.engine.generate(request)).text
-        is_right = has_key(answer, keys) is not (kind == "neighbour")
-        return Asked(kind, question, tuple(case.question for case in front), answer, is_right)
+        return question.judged(answer, [case.question for case in front])
 
-    jobs = [ask("verbatim", case.question, case, case.keys) for case in corrections]
-    jobs += [ask("paraphrase", text, case, case.keys) for case in corrections for text in case.paraphrases]
-    jobs += [ask("neighbour", text, case, all_keys) for case in corrections for text in case.neighbours]
-    jobs += [ask("control", case.question, rng.choice(list(corrections)), case.keys) for case in controls]
+    jobs = [ask(each, each.own or rng.choice(list(corrections))) for each in list_questions(corrections, controls)]
     return ReadingScores(list(await asyncio.gather(*jobs)))
 
 
 async def _front(
-    gate: Gate | Literal["none", "oracle", "stress"], kind: Kind, question: str, own: CorrectionCase | None
+    gate: Gate | Literal["none", "oracle", "stress"], question: Question, about: CorrectionCase
 ) -> Sequence[CorrectionCase]:
     if not isinstance(gate, str):
-        return await gate(question)
-    fires = gate == "stress" or (gate == "oracle" and kind in ("verbatim", "paraphrase"))
-    return [own] if fires and own is not None else []
+        return await gate(question.text)
+    fires = gate == "stress" or (gate == "oracle" and question.kind in ("verbatim", "paraphrase"))
+    return [about] if fires else []

@@ -15,10 +15,18 @@ from tests.store.examples import make_sample
 from yearling.clock import new_id, now_utc
 from yearling.errors import Conflict
 from yearling.feedback import FeedbackLog
-from yearling.loop import CanaryReport, assess_canary, canary, collect_comparisons, collect_live_answers, stop_canary_if_due
+from yearling.loop import (
+    CanaryReport,
+    assess_canary,
+    canary,
+    collect_comparisons,
+    collect_live_answers,
+    is_sample_of_release,
+    stop_canary_if_due,
+)
 from yearling.loop.canary import MONITOR_SHARES, MonitorReport
 from yearling.release import StopNotice, StopSwitch
-from yearling.store import CanaryArm, CanaryObservation, CanarySource, Store, new_release
+from yearling.store import CanaryArm, CanaryObservation, CanarySource, ReleaseKind, Store, new_release
 
 
 @dataclass
@@ -307,6 +315,26 @@ def test_answers_that_people_got_are_observed_in_pairs(store: Store, state: Stat
     add_answer(store, "bb")
     assert collect_live_answers(store, state, lambda sample: sample.output_text) == 1
     assert assess_canary(store, state).live_pairs == 3
+
+
+def test_an_answer_with_a_reader_is_one_of_the_model_that_gave_it(store: Store) -> None:
+    models: list[tuple[ReleaseKind, str, str]] = [("model", "tiny", "ee" * 32), ("adapter", "tiny+bbbbbbbbbbbb", "bb" * 32)]
+    releases = [
+        store.releases.create(
+            new_release(created_by="yearling", title=name, kind=kind, model=name, model_hash=model_hash, program_version="0")
+        )
+        for kind, name, model_hash in models
+    ]
+    state = State(*(release.number for release in releases))
+    begin(store, state)
+    read = add_answer(store, "cd", model="tiny", model_hash="ee" * 32)
+    adapted = add_answer(store, "bb", model="tiny+bbbbbbbbbbbb", model_hash="ee" * 32)
+    samples = store.samples.get_many([read, adapted])
+    assert [is_sample_of_release(samples[read], release) for release in releases] == [True, False]
+    assert [is_sample_of_release(samples[adapted], release) for release in releases] == [False, True]
+    assert collect_live_answers(store, state, lambda sample: sample.output_text) == 1
+    found = {each.sample_id: each.arm for each in store.canaries.list(state.challenger or 0)}
+    assert found == {read: "champion", adapted: "challenger"}
 
 
 def test_an_answer_that_was_replayed_is_in_one_pair(store: Store, state: State) -> None:

@@ -87,7 +87,7 @@ def test_factors_are_the_best_of_their_rank() -> None:
 @pytest.mark.parametrize("method", ["average", "ties", "dare"])
 def test_merging_an_adapter_with_itself_gives_it_back(method: str) -> None:
     one = adapter(1)
-    merged = merge_adapters([one, one], method=method, density=1.0, drop=0.0)  # type: ignore[arg-type]
+    merged = merge_adapters([one, one], method=method, density=1.0, drop=0.0)
     torch.testing.assert_close(change(merged), change(one), rtol=1e-4, atol=1e-4)
 
 
@@ -109,7 +109,7 @@ def test_impossible_merges_are_refused() -> None:
         with pytest.raises(BadInput):
             merge_adapters([adapter(1), adapter(2)], **settings)
     with pytest.raises(BadInput, match="called 'sum'"):
-        merge_adapters([adapter(1), adapter(2)], method="sum")  # type: ignore[arg-type]
+        merge_adapters([adapter(1), adapter(2)], method="sum")
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from yearling.config import Settings
-    from yearling.evals import Exam, ExamDataFolders, Subject
+    from yearling.evals import AssistantSubject, Exam, ExamDataFolders, Subject
+    from yearling.inference import EnginePool
     from yearling.store import ExamRun, Store
 
 
@@ -26,17 +27,22 @@ async def open_subject(
 
     Raises what opening the model raises.
     """
-    from yearling.chat import FixedCorrections
     from yearling.cli.assistant_runtime import open_pool
-    from yearling.evals import AssistantSubject, EngineSubject
+    from yearling.evals import EngineSubject
 
     pool = open_pool(settings, store)
     try:
-        served = await pool.get(model)
-        given = FixedCorrections(corrections, pool) if corrections else None
-        yield EngineSubject(served) if engine_only else AssistantSubject(served, given)
+        yield EngineSubject(await pool.get(model)) if engine_only else await assistant_subject(pool, model, corrections)
     finally:
         await pool.close()
+
+
+async def assistant_subject(pool: EnginePool, model: str | None, corrections: Sequence[tuple[str, str]] = ()) -> AssistantSubject:
+    """A model of a pool as it is served, given `corrections`, questions with their right answers. Raises what opening it does."""
+    from yearling.chat import FixedCorrections
+    from yearling.evals import AssistantSubject
+
+    return AssistantSubject(await pool.get(model), FixedCorrections(corrections, pool) if corrections else None)
 
 
 async def run_exam_on_model(

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from yearling.evals.paired_tests import PairedTestLevels, PairedTestResult, paired_test_from_scores
-from yearling.evals.subject import combined_model_hash, is_same_model
-from yearling.store import Store
+from yearling.evals.subject import is_same_model
+from yearling.store import Store, answering_model_hash
 
 WinCounts = Mapping[tuple[str, str], float]
 """(better, worse) -> fractional wins. Models are named by hash."""
@@ -47,10 +47,7 @@ def list_blind_choices(store: Store) -> list[BlindChoice]:
     choices = []
     for pair in pairs:
         if pair["better"] in samples and pair["worse"] in samples:
-            better, worse = (
-                combined_model_hash(sample.model_hash, sample.adapter_hash)
-                for sample in (samples[pair["better"]], samples[pair["worse"]])
-            )
+            better, worse = (answering_model_hash(samples[pair[side]]) for side in ("better", "worse"))
             if better != worse:
                 choices.append(BlindChoice(better, worse, pair["q"]))
     return choices

@@ -164,12 +164,8 @@ async def score_options(served: ServedModel, prompt_ids: tuple[int, ...], case: 
 
 def served_model_hash(served: ServedModel) -> str:
     """The hash that exam runs record for a served model."""
-    return combined_model_hash(served.engine.model_hash, served.adapter_hash)
-
-
-def combined_model_hash(model_hash: str, adapter_hash: str | None) -> str:
-    """The hash of the weights, followed by a plus sign and the adapter's hash if there is an adapter."""
-    return model_hash + (f"+{adapter_hash}" if adapter_hash else "")
+    model_hash = served.engine.model_hash
+    return f"{model_hash}+{served.adapter_hash}" if served.adapter_hash else model_hash
 
 
 def is_same_model(recorded: str, model: str) -> bool:

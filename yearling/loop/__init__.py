@@ -55,6 +55,7 @@ from yearling.loop.jobs.kinds import (
     check_job_options,
     find_job_kind,
     list_job_kinds,
+    parse_settings,
     read_options,
     register_job_kind,
 )
@@ -170,6 +171,7 @@ __all__ = [
     "new_cycle_id",
     "open_cycle",
     "open_incident_exam",
+    "parse_settings",
     "plan_cycle",
     "plan_text",
     "practice_requests",

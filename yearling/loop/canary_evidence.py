@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from yearling.records import AuditEntry, Sample
-from yearling.store import CanaryArm, CanaryObservation, Release, Store
+from yearling.store import CanaryArm, CanaryObservation, Release, Store, answering_model_hash
 
 NOT_PREFERRED = "not_preferred"
 MIN_TIMED_TOKENS = 8
@@ -126,6 +126,7 @@ def _new_ids(store: Store, release: Release, since: datetime, known: set[str | N
         model=release.model if release.kind == "endpoint" else None,
         adapter_hash=release.model_hash if release.kind == "adapter" else None,
         model_hash=release.model_hash if release.kind == "model" else None,
+        with_reader=True,
         since=since,
         limit=MAX_LIVE_ANSWERS,
     )
@@ -179,4 +180,4 @@ def is_sample_of_release(sample: Sample, release: Release) -> bool:
         return bool(release.model_hash) and sample.adapter_hash == release.model_hash
     if release.kind == "endpoint":
         return sample.model == release.model
-    return sample.model_hash == release.model_hash and sample.adapter_hash is None
+    return answering_model_hash(sample) == release.model_hash

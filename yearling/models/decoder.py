@@ -87,7 +87,7 @@ class Decoder(nn.Module, ABC):
     """
 
     config: DecoderShape
-    lm_head: nn.Module
+    lm_head: nn.Linear
 
     @property
     @abstractmethod

@@ -34,6 +34,7 @@ from yearling.store.chats.folders import Folder
 from yearling.store.chats.history import HistoryEntry, HistoryPage
 from yearling.store.chats.memories import Memory
 from yearling.store.chats.modes import ModeRecord
+from yearling.store.chats.samples import answering_model_hash
 from yearling.store.chats.share_links import ShareLink, is_shown, rateable_samples
 from yearling.store.database.search import index_words
 from yearling.store.hash_chain import GENESIS_HASH, ChainVerification
@@ -188,6 +189,7 @@ __all__ = [
     "Unchanged",
     "VerificationCheck",
     "VerificationReport",
+    "answering_model_hash",
     "attachments_from_facts",
     "describe_store",
     "export_person_data",

@@ -13,7 +13,6 @@ Shapes: R rank, I input width, O output width of a layer; ΔW is (O, I).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,13 +20,11 @@ from torch import Tensor
 from yearling.errors import BadInput, Untrusted
 from yearling.models import Adapter
 
-MergeMethod = Literal["average", "ties", "dare"]
-
 
 def merge_adapters(
     adapters: Sequence[Adapter],
     *,
-    method: MergeMethod = "average",
+    method: str = "average",
     weights: Sequence[float] = (),
     density: float = 0.2,
     drop: float = 0.5,
@@ -36,9 +33,10 @@ def merge_adapters(
 ) -> Adapter:
     """One adapter from several on the same base.
 
-    `weights` are the shares of the adapters, equal ones if empty; they need not add up to 1. `density` is the share of a change's
-    largest weights that TIES keeps, `drop` the probability with which DARE drops a weight. `rank` 0 is the sum of the ranks.
-    Raises Untrusted if the adapters have different bases, BadInput for a single adapter or a setting out of range.
+    `method` is `average`, `ties` or `dare`. `weights` are the shares of the adapters, equal ones if empty; they need not add up
+    to 1. `density` is the share of a change's largest weights that TIES keeps, `drop` the probability with which DARE drops a
+    weight. `rank` 0 is the sum of the ranks. Raises Untrusted if the adapters have different bases, BadInput for a single
+    adapter, an unknown method or a setting out of range.
     """
     shares = list(weights) or [1 / len(adapters)] * len(adapters) if adapters else []
     if len(adapters) < 2 or len(shares) != len(adapters):
@@ -116,7 +114,7 @@ def factorise(change: Tensor, rank: int) -> tuple[Tensor, Tensor]:
 
 
 def _combiner(
-    method: MergeMethod, density: float, drop: float, generator: torch.Generator
+    method: str, density: float, drop: float, generator: torch.Generator
 ) -> Callable[[Sequence[Tensor], Sequence[float]], Tensor]:
     match method:
         case "average":

@@ -6,14 +6,10 @@ The result has no run: its lineage is that of the adapters that it was made from
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from yearling.errors import BadInput, Untrusted
 from yearling.models import PublishedAdapter, load_adapter, load_decoder
 from yearling.training.setup import ArtefactStores
-
-if TYPE_CHECKING:
-    from yearling.training.adapter_merging import MergeMethod
 
 
 def publish_merged_adapter(
@@ -21,7 +17,7 @@ def publish_merged_adapter(
     model_name: str,
     adapters: Sequence[str],
     *,
-    method: MergeMethod = "average",
+    method: str = "average",
     weights: Sequence[float] = (),
     density: float = 0.2,
     drop: float = 0.5,

@@ -68,7 +68,7 @@ async def test_stopped_server_pauses_its_job_and_the_next_one_goes_on(start_api:
         job_id = (await api.client.post("/v1/jobs", json={"kind": "count", "options": {"steps": 80, "pause_s": 0.05}})).json()[
             "id"
         ]
-        lines = JobFolders.of(api.settings).job(job_id) / "work" / "lines"
+        lines = JobFolders.of(api.settings).job(job_id) / "files" / "lines"
         for _ in range(1000):
             if lines.exists():
                 break

@@ -8,6 +8,7 @@ import httpx
 
 from tests.api.auth_headers import add_person, key_headers
 from tests.api.conftest import ApiFactory, RunningApi
+from tests.store.examples import make_sample
 from yearling.clock import new_id
 from yearling.store import IncidentCheck
 
@@ -88,6 +89,19 @@ async def test_history_says_when_it_came_back(start_api: ApiFactory) -> None:
         assert [check["passed"] for check in found["checks"]] == [False, True, False]
         assert found["repaired_utc"] == found["checks"][1]["created_utc"]
         assert [(each["model"], each["releases"]) for each in found["recurrences"]] == [("fake-model", [])]
+
+
+async def test_an_answer_with_a_reader_is_reported_as_one_of_the_model(start_api: ApiFactory) -> None:
+    async with start_api() as api:
+        owner = api.store.people.owner()
+        sample = make_sample(owner.id, model="tiny", model_hash="ee" * 32, adapter_hash="cd" * 32)
+        adapted = make_sample(owner.id, model="tiny+cdcdcdcdcdcd", model_hash="ee" * 32, adapter_hash="cd" * 32)
+        api.store.samples.add_many([sample, adapted])
+        for item in (sample.id, adapted.id):
+            reported = await post(api, "/v1/incidents", key_headers(api.store, owner), item=item)
+            assert reported.status_code == 200, reported.text
+        hashes = {incident.sample_id: incident.model_hash for incident in api.store.incidents.list()}
+        assert hashes == {sample.id: "ee" * 32, adapted.id: f"{'ee' * 32}+{'cd' * 32}"}
 
 
 async def test_bodies_of_incidents_have_ceilings(start_api: ApiFactory) -> None:

@@ -106,8 +106,7 @@ def test_the_published_model_and_the_measured_rule_tell_cases_apart(model_librar
         model_library.pull("multilingual-e5-small")
         embedder = await pool.get_embedder()
         rule = gate_rules()[embedder.model_hash]
-        texts = [text for entry in stored for text in rule.entry_texts(*entry)]
-        entries = (await embedder.embed_texts(texts, input_type="passage")).reshape(len(stored), 2, -1).mean(axis=1)
+        entries = await rule.embed_entries(stored, embedder)
         questions = [*asked, *unrelated]
         vectors = await embedder.embed_texts(questions)
         generic = await embedder.embed_texts(generic_questions()[::40], input_type="passage")

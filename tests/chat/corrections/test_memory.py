@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,28 +17,28 @@ from yearling.chat.corrections import memory as memory_module
 from yearling.chat.corrections.gate import SimilarityRule
 from yearling.config import Settings
 from yearling.errors import NotFound, Unavailable
-from yearling.inference import EnginePool, FakeEngine, fake_served_model
+from yearling.inference import EnginePool, FakeEmbedder, FakeEngine, InputType, fake_served_model
 from yearling.store import Store
 
 MODEL_HASH = "e" * 64
 READER = "a" * 64
 
 
-class WordEmbedder:
-    """Embeds a text as the set of its words."""
-
-    name, model_hash = "words", MODEL_HASH
+class WordEmbedder(FakeEmbedder):
+    """Embeds a text as the set of its words, whether it is a question or a passage."""
 
     def __init__(self) -> None:
+        super().__init__("words", dimensions=256)
+        self.model_hash = MODEL_HASH
         self.texts: list[str] = []
         self.is_down = False
         self._words: dict[str, int] = {}
 
-    async def embed_texts(self, texts: Sequence[str], *, input_type: Literal["query", "passage"] = "query") -> np.ndarray:
+    async def embed_texts(self, texts: Sequence[str], *, input_type: InputType = "query") -> np.ndarray:
         if self.is_down:
             raise Unavailable("The embedding model stopped.")
         self.texts += texts
-        vectors = np.zeros((len(texts), 256), np.float32)
+        vectors = np.zeros((len(texts), self.dimensions), np.float32)
         for row, text in enumerate(texts):
             for word in text.lower().replace("?", "").replace(".", "").split():
                 vectors[row, self._words.setdefault(word, len(self._words))] = 1

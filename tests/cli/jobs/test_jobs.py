@@ -9,9 +9,8 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.loop.cycle.tiny_cycle import OPTIONS
-from yearling.cli.jobs.kinds import parse_settings
 from yearling.config import Settings
-from yearling.errors import BadInput, Conflict, NotFound, UserError
+from yearling.errors import Conflict, NotFound, UserError
 from yearling.loop import CycleFolder
 from yearling.store import Store
 
@@ -74,9 +73,3 @@ def test_cycle_shows_its_steps(run_yearling: Run, tmp_path: Path) -> None:
         run_yearling("cycle", "resume")
     with Store.open(Settings(data_dir=tmp_path / "data")) as store:
         assert store.jobs.list() == []
-
-
-def test_settings_are_read_as_json_or_text() -> None:
-    assert parse_settings(("a=1", "b=[1]", "c=x", "d=")) == {"a": 1, "b": [1], "c": "x", "d": ""}
-    with pytest.raises(BadInput, match="no setting"):
-        parse_settings(("=1",))

@@ -20,7 +20,7 @@ from yearling.config import Settings
 from yearling.errors import NotFound, Unavailable, Untrusted
 from yearling.inference import EnginePool
 from yearling.inference.embedding.local_embedder import MAX_BATCH_TEXTS, MAX_BATCH_TOKENS, LocalEmbedder, _batches
-from yearling.models import EmbeddingModel, ModelLibrary
+from yearling.models import EmbeddingModel, LocalModel, ModelLibrary
 from yearling.models.embeddings.e5_file import read_e5_file
 
 pytestmark = pytest.mark.slow
@@ -160,10 +160,9 @@ async def test_no_embedder_is_a_setting(tmp_path: Path) -> None:
     await pool.close()
 
 
-async def test_a_chat_model_is_no_embedder(tmp_path: Path, default_model: object) -> None:
-    name = default_model.name  # type: ignore[attr-defined]
-    library = ModelLibrary(default_model.folder.parent)  # type: ignore[attr-defined]
-    pool = EnginePool(Settings(data_dir=tmp_path, embedding_model=name), library)
+async def test_a_chat_model_is_no_embedder(tmp_path: Path, default_model: LocalModel) -> None:
+    library = ModelLibrary(default_model.folder.parent)
+    pool = EnginePool(Settings(data_dir=tmp_path, embedding_model=default_model.name), library)
     with pytest.raises(NotFound, match="not an embedding model"):
         await pool.get_embedder()
     await pool.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -150,12 +151,17 @@ def test_method_follows_from_the_lessons() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "param"),
-    [({"source": "x"}, "source"), ({"until": "x"}, "until"), ({"rank": 0}, "rank"), ({"settings": ("x",)}, "settings")],
+    ("make", "param"),
+    [
+        (lambda: CycleOptions(source="x"), "source"),
+        (lambda: CycleOptions(until="x"), "until"),
+        (lambda: CycleOptions(rank=0), "rank"),
+        (lambda: CycleOptions(settings=("x",)), "settings"),
+    ],
 )
-def test_options_are_checked(values: dict[str, object], param: str) -> None:
+def test_options_are_checked(make: Callable[[], CycleOptions], param: str) -> None:
     with pytest.raises(BadInput) as caught:
-        CycleOptions(**values)  # type: ignore[arg-type]
+        make()
     assert caught.value.param == param
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.loop.jobs.fake_worker import register
 from yearling.config import Settings
 from yearling.errors import BadInput, NotFound
-from yearling.loop import JobFolders, PeopleWaitingMark, check_job_options, find_job_kind, is_quiet_now, last_due
+from yearling.loop import JobFolders, PeopleWaitingMark, check_job_options, find_job_kind, is_quiet_now, last_due, parse_settings
 from yearling.loop.jobs.yielding import PeopleWaitingWatch
 
 
@@ -35,6 +35,12 @@ def test_options_are_completed_and_checked() -> None:
         assert caught.value.param == param
     with pytest.raises(NotFound, match="no kind of job 'x'"):
         find_job_kind("x")
+
+
+def test_settings_are_read_as_json_or_text() -> None:
+    assert parse_settings(("a=1", "b=[1]", "c=x", "d=")) == {"a": 1, "b": [1], "c": "x", "d": ""}
+    with pytest.raises(BadInput, match="no setting"):
+        parse_settings(("=1",))
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def start(settings: Settings) -> subprocess.Popen[bytes]:
 
 
 def lines(settings: Settings, job: Job) -> list[str]:
-    path = JobFolders.of(settings).job(job.id) / "work" / "lines"
+    path = JobFolders.of(settings).job(job.id) / "files" / "lines"
     return path.read_text().split() if path.exists() else []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import TypedDict
 
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -15,11 +16,24 @@ from yearling.models.embeddings.unigram_tokenizer import read_tokenizer, write_v
 
 PIECES, SCORES = small_vocabulary()
 MASK = len(PIECES) - 1
-FIELDS = {"bos": 0, "eos": 2, "unk": 3, "controls": (0, 1, 2, 3, MASK), "max_tokens": 16}
 
 
-def tokenizer(**changes: object) -> UnigramTokenizer:
-    return UnigramTokenizer(PIECES, SCORES, NORMALISATION, **{**FIELDS, **changes})  # type: ignore[arg-type]
+class Fields(TypedDict):
+    """What a model's configuration says of its vocabulary."""
+
+    bos: int
+    eos: int
+    unk: int
+    controls: tuple[int, ...]
+    max_tokens: int
+
+
+FIELDS: Fields = {"bos": 0, "eos": 2, "unk": 3, "controls": (0, 1, 2, 3, MASK), "max_tokens": 16}
+
+
+def tokenizer(*, max_tokens: int = FIELDS["max_tokens"]) -> UnigramTokenizer:
+    fields: Fields = {**FIELDS, "max_tokens": max_tokens}
+    return UnigramTokenizer(PIECES, SCORES, NORMALISATION, **fields)
 
 
 def reference() -> Tokenizer:
@@ -67,7 +81,7 @@ def test_it_divides_texts_as_the_library_does() -> None:
 
 def test_pieces_with_an_inner_space_are_found() -> None:
     pieces, scores = [*PIECES, "▁the▁cat"], [*SCORES, -0.5]
-    ours = UnigramTokenizer(pieces, scores, NORMALISATION, **FIELDS)  # type: ignore[arg-type]
+    ours = UnigramTokenizer(pieces, scores, NORMALISATION, **FIELDS)
     assert ours.encode("the cat sat") == [0, len(PIECES), PIECES.index("▁sat"), 2]
 
 
@@ -104,7 +118,7 @@ def test_unknown_neighbours_are_one_token() -> None:
 def test_a_vocabulary_file_gives_the_same_tokenizer(tmp_path: Path) -> None:
     path = tmp_path / "vocabulary.json"
     write_vocabulary(path, PIECES, SCORES, NORMALISATION)
-    read = read_tokenizer(path, **FIELDS)  # type: ignore[arg-type]
+    read = read_tokenizer(path, **FIELDS)
     for text in ("The cat, reset 今天天气", "<s>", "😀"):
         assert read.encode(text) == tokenizer().encode(text)
 
@@ -116,7 +130,7 @@ def test_a_damaged_vocabulary_file_is_refused(tmp_path: Path, content: str) -> N
     path = tmp_path / "vocabulary.json"
     path.write_text(content, encoding="latin-1")
     with pytest.raises(Untrusted):
-        read_tokenizer(path, **FIELDS)  # type: ignore[arg-type]
+        read_tokenizer(path, **FIELDS)
 
 
 def test_the_control_pieces_of_the_small_vocabulary_come_first() -> None:

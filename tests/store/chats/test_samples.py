@@ -13,8 +13,9 @@ from tests.store.examples import make_sample, make_settings
 from yearling.clock import now_utc
 from yearling.config import Settings
 from yearling.errors import BadInput, Conflict, NotFound
+from yearling.models import PublishedAdapter
 from yearling.records import Person, SamplingSettings
-from yearling.store import Store
+from yearling.store import Store, answering_model_hash
 
 
 @pytest.fixture
@@ -166,6 +167,22 @@ def test_delete_older_than_returns_the_count_and_keeps_newer_samples(store: Stor
     assert store.samples.delete_older_than(border) == 1
     assert store.samples.delete_older_than(border) == 0
     assert store.samples.count() == 2
+
+
+def test_an_adapter_is_part_of_the_model_and_a_reader_is_not(store: Store, ada: Person) -> None:
+    weights, adapter, reader = "ab" * 32, "cd" * 32, "ef" * 32
+    published = PublishedAdapter(
+        sha256=adapter, folder=Path("a"), base="tiny", base_sha256=weights, base_source_sha256="", rank=1, alpha=1.0,
+        num_parameters=1, size_bytes=1, run="", step=1, created_utc=now_utc(), files={},
+    )  # fmt: skip
+    bare = make_sample(ada.id, adapter_hash=None, grammar="", choice=0)
+    adapted = make_sample(ada.id, model=published.served_name("tiny"), grammar="", choice=0)
+    read = make_sample(ada.id, adapter_hash=reader, grammar="", choice=0)
+    assert [answering_model_hash(sample) for sample in (bare, adapted, read)] == [weights, f"{weights}+{adapter}", weights]
+    store.samples.add_many([bare, adapted, read])
+    assert store.samples.ids_to_replay(model_hash=weights) == [bare.id]
+    assert store.samples.ids_to_replay(model_hash=weights, with_reader=True) == sorted((bare.id, read.id), reverse=True)
+    assert store.samples.ids_to_replay(adapter_hash=adapter) == [adapted.id]
 
 
 def test_deleted_words_are_in_no_file(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from yearling.api.conversations.personal_data import export_personal_data, impor
 from yearling.api.http.body import receive_body
 from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonResponse
-from yearling.api.http.router import ApiRouter
+from yearling.api.http.router import ApiRouter, file_body, file_content
 from yearling.api.services import get_services
 from yearling.clock import now_utc
 
@@ -26,7 +26,6 @@ router = ApiRouter()
 
 _CHUNK_BYTES = 1 << 18
 _MAX_IN_MEMORY_BYTES = 1 << 24
-_FILE = {"schema": {"type": "string", "format": "binary"}}
 
 
 @router.post(
@@ -34,12 +33,7 @@ _FILE = {"schema": {"type": "string", "format": "binary"}}
     operation_id="import_conversations",
     dependencies=[require_role("member")],
     response_model=schemas.ConversationImportReport,
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/zip": _FILE, "application/json": _FILE, "application/octet-stream": _FILE},
-        }
-    },
+    openapi_extra=file_body("application/zip", "application/json", "application/octet-stream"),
 )
 async def import_conversations(request: Request) -> JsonResponse:
     """Import an export of ChatGPT or Claude (the zip or its conversations.json), LibreChat, llama.cpp, Open WebUI (JSON) or
@@ -71,7 +65,7 @@ async def import_conversations(request: Request) -> JsonResponse:
     "/v1/export",
     operation_id="export_everything",
     dependencies=[require_role("reader")],
-    responses={200: {"description": "A zip with all data of the caller.", "content": {"application/zip": _FILE}}},
+    responses={200: {"description": "A zip with all data of the caller.", "content": file_content("application/zip")}},
 )
 async def export_everything(request: Request) -> Response:
     """Export all data of the caller: conversations with their trees, samples, folders, comparisons, memories, corrections,

@@ -19,7 +19,7 @@ from yearling.api.conversations.personal_data import delete_conversation as dele
 from yearling.api.http.body import JsonBody
 from yearling.api.http.files import file_response
 from yearling.api.http.json_response import JsonObject, JsonResponse
-from yearling.api.http.router import ApiRouter
+from yearling.api.http.router import ApiRouter, file_content
 from yearling.api.services import get_services, store_response
 from yearling.chat import CHAMPION
 from yearling.errors import BadInput
@@ -28,7 +28,6 @@ from yearling.store import BINARY_MEDIA_TYPE, UNCHANGED, DeletedContent, Store, 
 router = ApiRouter(dependencies=[require_role("reader")])
 
 _REQUIRE_MEMBER = [require_role("member")]
-_BINARY = {"type": "string", "format": "binary"}
 
 
 @router.get("/v1/chats", operation_id="list_chats", response_model=schemas.ConversationList)
@@ -191,7 +190,7 @@ async def edit_answer(
     "/v1/chats/{conversation_id}/messages/{message_id}/attachments/{sha256}",
     operation_id="get_attachment",
     response_description="The file: an image, or bytes to download.",
-    responses={200: {"content": {"image/*": {"schema": _BINARY}, BINARY_MEDIA_TYPE: {"schema": _BINARY}}}},
+    responses={200: {"content": file_content("image/*", BINARY_MEDIA_TYPE)}},
 )
 async def get_attachment(
     request: Request,

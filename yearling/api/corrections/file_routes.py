@@ -13,7 +13,7 @@ from yearling.api.corrections import schemas
 from yearling.api.corrections.routes import may_judge
 from yearling.api.http.body import receive_body
 from yearling.api.http.json_response import JsonObject, JsonResponse
-from yearling.api.http.router import ApiRouter
+from yearling.api.http.router import ApiRouter, file_body
 from yearling.api.services import get_services
 from yearling.chat import MAX_FAQ_BYTES, FaqEntry, faq_csv, parse_faq_file
 from yearling.feedback import FeedbackLog, add_corrections, name_mentions, preview_corrections
@@ -21,7 +21,6 @@ from yearling.store import CorrectionScope
 
 router = ApiRouter()
 
-_FILE = {"schema": {"type": "string", "format": "binary"}}
 _CSV = {"schema": {"type": "string"}}
 
 
@@ -30,12 +29,7 @@ _CSV = {"schema": {"type": "string"}}
     operation_id="import_corrections",
     dependencies=[require_role("member")],
     response_model=schemas.CorrectionFileReport,
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"text/csv": _FILE, "text/markdown": _FILE, "application/octet-stream": _FILE},
-        }
-    },
+    openapi_extra=file_body("text/csv", "text/markdown", "application/octet-stream"),
 )
 async def import_corrections(
     request: Request,

@@ -72,6 +72,16 @@ def event_stream(event_model: type[BaseModel]) -> ResponseDocs:
     return {200: {"content": {"text/event-stream": {"schema": event}}}}
 
 
+def file_content(*media_types: str) -> JsonObject:
+    """The field `content` of a body or a response that is a file of one of these types."""
+    return {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in media_types}
+
+
+def file_body(*media_types: str) -> JsonObject:
+    """The argument `openapi_extra` of a route whose body is a file of one of these types."""
+    return {"requestBody": {"required": True, "content": file_content(*media_types)}}
+
+
 async def _accept_any_query() -> None:
     """Nothing to check."""
 

@@ -6,6 +6,7 @@ A cycle is started as a job of the kind `cycle`. Everybody may read; maintainers
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import structlog
@@ -54,10 +55,9 @@ async def list_all(request: Request) -> JsonResponse:
     def query(store: Store) -> JsonObject:
         active = next(iter(store.jobs.list(kind="cycle", states={"queued", "running"}, limit=1)), None)
         is_running = active is not None and active.state == "running"
-        folders = [folder for folder in list_cycles(services.settings)[:_NUM_LISTED] if _is_readable(folder)]
         return {
             "object": "list",
-            "data": [_cycle_view(folder, is_running=is_running) | {"report": None} for folder in folders],
+            "data": list(_readable_views(list_cycles(services.settings)[:_NUM_LISTED], is_running=is_running)),
             "active": None if active is None else job_view(active),
             "schedule": _schedule_view(services),
         }
@@ -138,14 +138,13 @@ async def discard(request: Request, cycle_id: CycleId) -> JsonResponse:
     return await store_response(request, change)
 
 
-def _is_readable(folder: CycleFolder) -> bool:
-    """Whether a cycle can be shown: a damaged one, or one of another version, must not hide the others."""
-    try:
-        _cycle_view(folder, is_running=False)
-    except UserError as error:
-        _log.warning("cycle_unreadable", cycle=folder.id, reason=str(error))
-        return False
-    return True
+def _readable_views(folders: Iterable[CycleFolder], *, is_running: bool) -> Iterator[JsonObject]:
+    """The cycles without their reports. A damaged one, or one of another version, is left out: it must not hide the others."""
+    for folder in folders:
+        try:
+            yield _cycle_view(folder, is_running=is_running) | {"report": None}
+        except UserError as error:
+            _log.warning("cycle_unreadable", cycle=folder.id, reason=str(error))
 
 
 def _schedule_view(services: Services) -> JsonObject:

@@ -15,7 +15,7 @@ from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter, event_stream
 from yearling.api.openai import chat_schemas as schemas
-from yearling.api.openai.generation import logprob_json, system_fingerprint, usage_json
+from yearling.api.openai.generation import logprob_json, system_fingerprint, usage_json, used_corrections_json
 from yearling.api.openai.schemas import JsonObjectFormat
 from yearling.api.openai.turn_execution import AnswerMeter, encode_completion, run_to_completion, stream_response
 from yearling.api.services import get_services
@@ -26,7 +26,6 @@ from yearling.chat import (
     TokenUsage,
     TurnEvent,
     TurnRequest,
-    correction_fact,
     total_token_usage,
 )
 
@@ -51,7 +50,7 @@ async def create_chat_completion(request: Request, body: JsonBody[schemas.ChatCo
         "model": turn.served.name,
         "system_fingerprint": system_fingerprint(turn.served),
     }
-    used: JsonObject = {"corrections": list(map(correction_fact, turn.corrections))} if turn.corrections else {}
+    used = used_corrections_json(turn)
     meter = AnswerMeter(services, request)
     reservation = services.admission.reserve(turn)
     if not body.stream:

@@ -13,7 +13,7 @@ from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonObject
 from yearling.api.http.schemas import ResponseModel, StrictModel
 from yearling.api.openai.schemas import INTEGRAL_FLOAT_TO_INT, IgnoredFields, Temperature, TopP
-from yearling.chat import TokenText, TokenUsage
+from yearling.chat import PreparedTurn, TokenText, TokenUsage, correction_fact
 from yearling.inference import ServedModel
 
 Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), INTEGRAL_FLOAT_TO_INT]
@@ -150,6 +150,11 @@ def usage_json(usage: TokenUsage) -> JsonObject:
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
+
+
+def used_corrections_json(turn: PreparedTurn) -> JsonObject:
+    """The field `corrections` of an answer, a list of `UsedCorrectionView`; no field if no entry bears on the question."""
+    return {"corrections": list(map(correction_fact, turn.corrections))} if turn.corrections else {}
 
 
 def system_fingerprint(served: ServedModel) -> str:

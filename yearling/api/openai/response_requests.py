@@ -44,6 +44,7 @@ def to_turn_request(body: schemas.ResponseRequest, messages: Sequence[JsonObject
         parallel_tool_calls=body.parallel_tool_calls is not False,
         effort=body.reasoning.effort if body.reasoning else None,
         store=body.store is not False,
+        corrections=body.corrections is not False,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from yearling.api.conversations.schemas import UsedCorrectionView
 from yearling.api.http.schemas import ResponseModel, StrictModel
 from yearling.api.openai.generation import ContentLogprob
 from yearling.api.openai.response_items import InputItem
@@ -121,7 +122,7 @@ class ConversationReference(StrictModel):
 
 
 class ResponseRequest(IgnoredFields):
-    """Body of `POST /v1/responses`."""
+    """Body of `POST /v1/responses`. `corrections` extends OpenAI's API."""
 
     model: str | None = None
     """Name of the model. Default: the server's default model."""
@@ -165,6 +166,8 @@ class ResponseRequest(IgnoredFields):
     store: bool | None = None
     """`false` stores nothing of the response: it cannot be read, continued or rated later. Default: the setting `retention`
     decides."""
+    corrections: bool | None = None
+    """`false` keeps what people corrected out of the answer. Default: true."""
 
     @model_validator(mode="before")
     @classmethod
@@ -340,6 +343,8 @@ class ResponseObject(ResponseModel):
     """Always false."""
     usage: ResponseUsage | None
     """Token counts; null until the response is complete."""
+    corrections: list[UsedCorrectionView] | None = None
+    """The entries of corrections memory that bore on the question. Absent if there were none, and in stored responses."""
 
 
 class ResponseEvent(ResponseModel):

@@ -24,6 +24,7 @@ from yearling.api.http.router import ApiRouter, event_stream
 from yearling.api.http.sse import EventStreamResponse, format_event
 from yearling.api.openai import response_schemas as schemas
 from yearling.api.openai.conversation_items import ConversationThread
+from yearling.api.openai.generation import used_corrections_json
 from yearling.api.openai.response_events import ResponseEventComposer, ResponseEventJson
 from yearling.api.openai.response_requests import input_messages, resolve_input, to_turn_request
 from yearling.api.openai.stored_responses import (
@@ -189,6 +190,7 @@ def _response_base(body: schemas.ResponseRequest, turn: PreparedTurn, thread: Co
         "text": {"format": _format_json(body)},
         "reasoning": {"effort": turn.request.effort, "summary": None},
         "truncation": body.truncation or "disabled",
+        **used_corrections_json(turn),
     }
 
 

@@ -17,7 +17,7 @@ from yearling.api.access.policy import current_person, require_role
 from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.local_paths import hide_local_paths
-from yearling.api.http.router import ApiRouter
+from yearling.api.http.router import ApiRouter, file_content
 from yearling.api.http.times import format_utc_offset
 from yearling.api.release import audit_schemas as schemas
 from yearling.api.release.service import RELEASE_FOLDER
@@ -46,7 +46,6 @@ router = ApiRouter(dependencies=[require_role("reader")])
 MAX_FAULTS = 20
 MAX_LISTED = 50
 _CHUNK_BYTES = 1 << 18
-_FILE = {"schema": {"type": "string", "format": "binary"}}
 
 _exporting = asyncio.Lock()
 """One export at a time: each reads the whole store."""
@@ -63,7 +62,9 @@ async def verify_audit_log(request: Request) -> JsonResponse:
 @router.get(
     "/v1/audit/export",
     operation_id="export_audit",
-    responses={200: {"description": "A zip with everything that the releases rest on.", "content": {"application/zip": _FILE}}},
+    responses={
+        200: {"description": "A zip with everything that the releases rest on.", "content": file_content("application/zip")}
+    },
 )
 async def export_audit(request: Request) -> Response:
     """Export the audit for an outside referee, who recomputes every figure of it with `yearling audit check FILE`.

@@ -23,6 +23,7 @@ from yearling.api.services import get_services
 from yearling.errors import BadInput, NotFound
 from yearling.loop import accept_incident as accept_with_case
 from yearling.records import Person, Sample, role_rank
+from yearling.store import answering_model_hash
 from yearling.tasks import last_user_message_text
 
 if TYPE_CHECKING:
@@ -70,9 +71,12 @@ async def report_incident(request: Request, body: JsonBody[schemas.IncidentReque
     def report() -> JsonObject:
         store = services.store
         sample = _find_answer(store, normalize_item_id(body.item), person)
-        model_hash = f"{sample.model_hash}+{sample.adapter_hash}" if sample.adapter_hash else sample.model_hash
         incident = store.incidents.open(
-            person.id, sample_id=sample.id, model=sample.model, model_hash=model_hash, reason=body.reason.strip()
+            person.id,
+            sample_id=sample.id,
+            model=sample.model,
+            model_hash=answering_model_hash(sample),
+            reason=body.reason.strip(),
         )
         return _one_view(store, incident, person)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import numpy as np
-
 from yearling.chat.corrections.earlier_turn import UsedCorrection
 from yearling.chat.corrections.gate import Vectors, gate_rules
 from yearling.chat.corrections.memory import EmbedderProvider
@@ -43,9 +41,7 @@ class FixedCorrections:
         texts = [(entry.question, entry.answer) for entry in self._entries]
         async with self._lock:
             if self._vectors is None:
-                passages = [text for pair in texts for text in rule.entry_texts(*pair)]
-                embedded = await embedder.embed_texts(passages, input_type="passage")
-                self._vectors = embedded.reshape(len(texts), 2, -1).mean(axis=1, dtype=np.float32)
+                self._vectors = await rule.embed_entries(texts, embedder)
         (vector,) = await embedder.embed_texts([question])
         selected = await asyncio.to_thread(rule.select, vector, self._vectors, text=question, entry_texts=texts)
         return [self._entries[row] for row, _ in selected]

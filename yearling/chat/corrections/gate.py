@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yearling.chat.corrections.likeness import frame_swap, has_han, wants_other_type
+from yearling.inference import Embedder
 
 Vectors = NDArray[np.float32]
 
@@ -49,6 +50,17 @@ class SimilarityRule:
     def entry_texts(question: str, answer: str) -> tuple[str, str]:
         """The texts of an entry that are embedded, as passages: their mean is the entry's vector."""
         return question, f"{question} {answer}"
+
+    @staticmethod
+    def entry_vectors(passages: Vectors) -> Vectors:
+        """The vectors (N, D) of N entries, from the vectors (2N, D) of their `entry_texts`, one entry after the other."""
+        vectors: Vectors = passages.reshape(-1, 2, passages.shape[1]).mean(axis=1)
+        return vectors
+
+    async def embed_entries(self, entries: Sequence[tuple[str, str]], embedder: Embedder) -> Vectors:
+        """The vectors (N, D) of N questions with their answers. Raises Unavailable if the embedding model fails."""
+        texts = [text for entry in entries for text in self.entry_texts(*entry)]
+        return self.entry_vectors(await embedder.embed_texts(texts, input_type="passage"))
 
     def vector_key(self, model_hash: str) -> str:
         """Under which key the vectors of entries are stored: it changes with the embedding model and with `entry_texts`."""

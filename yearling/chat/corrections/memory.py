@@ -13,13 +13,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from yearling.chat.corrections.earlier_turn import UsedCorrection
 from yearling.chat.corrections.gate import SimilarityRule, Vectors, gate_rules
 from yearling.errors import UserError
+from yearling.inference import Embedder
 from yearling.store import Correction, Store, question_key
 
 MAX_QUESTION_CHARS = 2000
@@ -38,17 +39,6 @@ _PAUSE_AFTER_FAILURE_S = 60.0
 log = logging.getLogger(__name__)
 
 
-class TextEmbedder(Protocol):
-    """What the gate needs of an embedding model."""
-
-    name: str
-    model_hash: str
-
-    async def embed_texts(self, texts: Sequence[str], *, input_type: Literal["query", "passage"] = "query") -> Vectors:
-        """The vectors (N, D) of N texts, each of length 1."""
-        ...
-
-
 class EmbedderProvider(Protocol):
     """Opens the embedding model and readers, as an engine pool does."""
 
@@ -56,7 +46,7 @@ class EmbedderProvider(Protocol):
         """Whether the embedding model is installed. Lists the folder of models: call from a thread."""
         ...
 
-    async def get_embedder(self) -> TextEmbedder:
+    async def get_embedder(self) -> Embedder:
         """The opened embedding model. Raises NotFound if it is not installed."""
         ...
 
@@ -86,7 +76,7 @@ class CorrectionMemory:
         self._indexes: OrderedDict[str, _PersonalIndex] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._opening: asyncio.Task[TextEmbedder] | None = None
+        self._opening: asyncio.Task[Embedder] | None = None
         self._retry_at_s = 0.0
 
     def start(self) -> None:
@@ -102,7 +92,7 @@ class CorrectionMemory:
         except UserError as error:
             log.warning("The embedding model cannot be opened: %s", error)
 
-    async def _open_embedder(self) -> TextEmbedder:
+    async def _open_embedder(self) -> Embedder:
         """The embedding model. Opening it goes on if the caller gives up, so that the next one finds it open."""
         if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
             self._opening = asyncio.create_task(self._provider.get_embedder())
@@ -186,7 +176,7 @@ class CorrectionMemory:
             found += [_used(entry, person_id, similarity) for entry, similarity in selected]
         return found
 
-    async def _fill(self, index: _PersonalIndex, person_id: str, embedder: TextEmbedder, rule: SimilarityRule) -> None:
+    async def _fill(self, index: _PersonalIndex, person_id: str, embedder: Embedder, rule: SimilarityRule) -> None:
         """Read the stored vectors of the entries, and embed those that have none: few at once, many in the background."""
         if index.vectors is not None and not index.num_missing:
             return
@@ -211,16 +201,14 @@ class CorrectionMemory:
         index.num_missing = len(missing)
         return missing
 
-    async def _embed(self, entries: Sequence[Correction], embedder: TextEmbedder, rule: SimilarityRule, key: str) -> None:
-        texts = [text for entry in entries for text in rule.entry_texts(entry.question, entry.answer)]
-        forms = await embedder.embed_texts(texts, input_type="passage")
-        vectors = forms.reshape(len(entries), -1, forms.shape[1]).mean(axis=1)
+    async def _embed(self, entries: Sequence[Correction], embedder: Embedder, rule: SimilarityRule, key: str) -> None:
+        vectors = await rule.embed_entries([(entry.question, entry.answer) for entry in entries], embedder)
         by_id = {entry.id: vector.astype("<f4").tobytes() for entry, vector in zip(entries, vectors, strict=True)}
         times = {entry.id: entry.updated_utc for entry in entries}
         await asyncio.to_thread(self._store.corrections.set_vectors, key, by_id, updated_utc=times)
 
     async def _embed_in_background(
-        self, entries: Sequence[Correction], embedder: TextEmbedder, rule: SimilarityRule, key: str
+        self, entries: Sequence[Correction], embedder: Embedder, rule: SimilarityRule, key: str
     ) -> None:
         try:
             for start in range(0, len(entries), _BATCH):

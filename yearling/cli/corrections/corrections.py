@@ -84,26 +84,27 @@ def edit(
     _print_changed(changed, as_json)
 
 
-@app.command("off")
-def switch_off(
-    correction: str = CORRECTION,
-    acting_person: str | None = ACTING_PERSON,
-    data_dir: Path | None = DATA_DIR,
-    as_json: bool = AS_JSON,
-) -> None:
-    """Switch a correction off: the assistant answers as it did before, until you switch it on again."""
-    _switch(correction, acting_person, data_dir, active=False, as_json=as_json)
+def _add_switch(name: str, *, active: bool, description: str) -> None:
+    @app.command(name, help=description)
+    def switch(
+        correction: str = CORRECTION,
+        acting_person: str | None = ACTING_PERSON,
+        data_dir: Path | None = DATA_DIR,
+        as_json: bool = AS_JSON,
+    ) -> None:
+        from yearling.feedback import change_correction
+
+        with open_log(data_dir, acting_person) as (log, person_id):
+            changed = change_correction(log, person_id, correction, active=active)
+        _print_changed(changed, as_json)
 
 
-@app.command("on")
-def switch_on(
-    correction: str = CORRECTION,
-    acting_person: str | None = ACTING_PERSON,
-    data_dir: Path | None = DATA_DIR,
-    as_json: bool = AS_JSON,
-) -> None:
-    """Switch a correction on again."""
-    _switch(correction, acting_person, data_dir, active=True, as_json=as_json)
+_add_switch(
+    "off",
+    active=False,
+    description="Switch a correction off: the assistant answers as it did before, until you switch it on again.",
+)
+_add_switch("on", active=True, description="Switch a correction on again.")
 
 
 @app.command("confirm")
@@ -214,14 +215,6 @@ def export_file(
     write_lines(path, [faq_csv([(entry.question, entry.answer) for entry in reversed(found)])])
     if path is not None:
         out.print(f"Wrote {len(found)} corrections to {path}", highlight=False, soft_wrap=True)
-
-
-def _switch(correction: str, acting_person: str | None, data_dir: Path | None, *, active: bool, as_json: bool) -> None:
-    from yearling.feedback import change_correction
-
-    with open_log(data_dir, acting_person) as (log, person_id):
-        changed = change_correction(log, person_id, correction, active=active)
-    _print_changed(changed, as_json)
 
 
 def _print_changed(correction: Correction, as_json: bool) -> None:

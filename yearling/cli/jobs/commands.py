@@ -136,8 +136,8 @@ def start(
     as_json: bool = AS_JSON,
 ) -> None:
     """Start a job and follow it until it ends. Ctrl-C leaves it running. Jobs run one after the other."""
-    from yearling.cli.jobs.kinds import parse_settings, register_job_kinds
-    from yearling.loop import check_job_options, find_job_kind
+    from yearling.cli.jobs.kinds import register_job_kinds
+    from yearling.loop import check_job_options, find_job_kind, parse_settings
     from yearling.store import Store
 
     register_job_kinds()

@@ -26,6 +26,7 @@ from yearling.loop import (
 from yearling.store import INCIDENT_EXAM, Store
 
 if TYPE_CHECKING:
+    from yearling.evals import Subject
     from yearling.inference import EnginePool
     from yearling.release import ReleaseState
     from yearling.store import ExamRun, Release
@@ -92,9 +93,8 @@ class LocalCycleTools:
     async def _run_exam(
         self, pool: EnginePool, model: str, request: ExamRequest, champion: str, since: datetime, progress: CountProgress
     ) -> ExamRun:
-        from yearling.chat import FixedCorrections
-        from yearling.cli.exam_execution import exam_data_sources, resolve_exam
-        from yearling.evals import AssistantSubject, DriftModels, DriftSubject, build_drift_exam, run_exam
+        from yearling.cli.exam_execution import assistant_subject, exam_data_sources, resolve_exam
+        from yearling.evals import DriftModels, DriftSubject, build_drift_exam, run_exam
         from yearling.loop import record_incident_results
 
         if request.exam == DRIFT_EXAM:
@@ -110,24 +110,21 @@ class LocalCycleTools:
                 return await run_exam(exam, drift, self._store, finished_since=since, progress=progress)
             finally:
                 await trained_pool.close()
-        served = await pool.get(model)
         if request.exam == SPEC_EXAM:
-            return await self._run_spec(AssistantSubject(served), since, progress)
+            return await self._run_spec(await assistant_subject(pool, model), since, progress)
         limit = request.cases if request.cases > 1 else 0
         exam = await asyncio.to_thread(resolve_exam, request.exam, self._settings, None, limit=limit)
-        subject = AssistantSubject(served, FixedCorrections(exam.corrections, pool) if exam.corrections else None)
+        subject = await assistant_subject(pool, model, exam.corrections)
         run = await run_exam(exam, subject, self._store, finished_since=since, progress=progress)
         if request.exam == INCIDENT_EXAM:
             await asyncio.to_thread(record_incident_results, self._store, run)
         return run
 
-    async def _run_spec(self, subject: object, since: datetime, progress: CountProgress) -> ExamRun:
+    async def _run_spec(self, subject: Subject, since: datetime, progress: CountProgress) -> ExamRun:
         from yearling.chat import load_spec
         from yearling.cli.spec import save_spec_run
-        from yearling.evals import AssistantSubject, run_spec
+        from yearling.evals import run_spec
 
-        if not isinstance(subject, AssistantSubject):
-            raise TypeError("the behaviour spec is about the assistant")
         spec = load_spec()
         report = await run_spec(subject, spec, self._store, finished_since=since, progress=progress)
         saved = save_spec_run(self._store, spec, report, model=subject.model, model_hash=subject.model_hash)
@@ -149,12 +146,13 @@ class LocalCycleTools:
 
     async def _draw_drafts(self, parts: Sequence[Sequence[str]], paths: Sequence[Path], progress: CountProgress) -> None:
         from yearling.cli.assistant_runtime import open_pool
-        from yearling.evals import AssistantSubject, Case
+        from yearling.cli.exam_execution import assistant_subject
+        from yearling.evals import Case
         from yearling.records import SamplingSettings
 
         pool, total, done = open_pool(self._settings, self._store), sum(map(len, parts)), 0
         try:
-            subject = AssistantSubject(await pool.get(None))
+            subject = await assistant_subject(pool, None)
             for requests, path in zip(parts, paths, strict=True):
                 made = {}
                 for request in requests:  # one at a time, which gives the same words each time

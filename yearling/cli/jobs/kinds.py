@@ -7,14 +7,13 @@ a kind needs is imported when it runs.
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from yearling.errors import BadInput
-from yearling.loop import CycleOptions, JobContext, register_job_kind
+from yearling.loop import CycleOptions, JobContext, parse_settings, register_job_kind
 
 if TYPE_CHECKING:
     from yearling.training import TrainingProgress
@@ -103,20 +102,6 @@ def register_job_kinds() -> None:
     register_job_kind("cycle", run_cycle_job, title="Learn", options=CycleOptions, is_resumable=True)
     register_job_kind("reader", _train_reader, title="Train to read corrections", options=ReaderJobOptions, is_resumable=True)
     register_job_kind("train", _train, title="Train a model", options=TrainJobOptions, is_resumable=True)
-
-
-def parse_settings(assignments: tuple[str, ...]) -> dict[str, Any]:
-    """NAME=VALUE as a mapping; a value is read as JSON if possible, else as text. Raises BadInput."""
-    settings: dict[str, Any] = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals or not name:
-            raise BadInput(f"{assignment[:80]!r} is no setting.", advice="Write NAME=VALUE.", param="settings")
-        try:
-            settings[name] = json.loads(value)
-        except (ValueError, RecursionError):
-            settings[name] = value
-    return settings
 
 
 def counted(context: JobContext, text: str) -> Callable[[int, int], None]:

@@ -25,6 +25,7 @@ from yearling.loop.cycle.folder import CycleEnd, CycleFolder, CycleOutcome, Step
 from yearling.loop.cycle.lessons import PRACTICE_SETTINGS, build_judged_lessons, build_practice, practice_requests
 from yearling.loop.cycle.options import STEPS, CycleOptions
 from yearling.loop.cycle.tools import CycleTools, ExamResult
+from yearling.loop.jobs.kinds import parse_settings
 from yearling.loop.promotion import prepare_promotion
 from yearling.loop.training_plan import TrainingPlan, run_training_plan
 from yearling.release import (
@@ -171,7 +172,7 @@ class _Conductor:
     def _lessons(self) -> Mapping[str, Any]:
         from yearling.tasks import freeze_lesson_set
 
-        settings = self._options.method_settings()
+        settings = parse_settings(self._options.settings)
         if self._options.source == "judgements":
             try:
                 built = build_judged_lessons(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
 from yearling.errors import BadInput
+from yearling.loop.jobs.kinds import parse_settings
 
 STEPS = ("consensus", "lessons", "training", "exams", "gate", "proposal", "canary", "promotion")
 """The steps of a cycle, in their order."""
@@ -50,17 +49,4 @@ class CycleOptions:
             raise BadInput("rank must be from 1 to 1024.", param="rank")
         if not 20 <= self.practice_tasks <= 20_000:
             raise BadInput("practice_tasks must be from 20 to 20000.", param="practice_tasks")
-        self.method_settings()
-
-    def method_settings(self) -> dict[str, Any]:
-        """The settings of the method; a value is read as JSON if possible, else as text. Raises BadInput without a name."""
-        settings: dict[str, Any] = {}
-        for assignment in self.settings:
-            name, equals, value = assignment.partition("=")
-            if not equals or not name:
-                raise BadInput(f"{assignment[:80]!r} is no setting.", advice="Write NAME=VALUE.", param="settings")
-            try:
-                settings[name] = json.loads(value)
-            except (ValueError, RecursionError):
-                settings[name] = value
-        return settings
+        parse_settings(self.settings)

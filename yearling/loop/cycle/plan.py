@@ -13,6 +13,7 @@ from yearling.loop.cycle.evidence import required_exams
 from yearling.loop.cycle.lessons import DEFAULT_SETTINGS, PRACTICE_SETTINGS
 from yearling.loop.cycle.options import CycleOptions
 from yearling.loop.cycle.tools import ChampionModel, ExamRequest
+from yearling.loop.jobs.kinds import parse_settings
 from yearling.release import GateRules, ReleaseAuthority, default_rules_text, parse_rules
 from yearling.store import ExamRun, Store
 
@@ -123,7 +124,7 @@ def _training_s(store: Store, options: CycleOptions, num_lessons: int) -> float 
         if speeds:
             method = "sft" if options.source == "practice" else options.method if options.method != "auto" else "dpo"
             settings: Mapping[str, Any] = PRACTICE_SETTINGS if options.source == "practice" else DEFAULT_SETTINGS[method]
-            passes = float(options.method_settings().get("passes", settings["passes"]))
+            passes = float(parse_settings(options.settings).get("passes", settings["passes"]))
             return num_lessons * _TOKENS_PER_LESSON * passes / float(speeds[len(speeds) // 2])
     return None
 

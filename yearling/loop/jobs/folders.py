@@ -5,7 +5,7 @@ people-wait             locked, shared, by servers while somebody waits for an a
 machine                 the id of this data folder, by which its jobs are told from those of other machines
 <id>/lock               held by the process that runs the job
 <id>/log.txt            what the job wrote
-<id>/work/              what the job keeps; a resumable job finds it again
+<id>/files/             what the job keeps; a resumable job finds it again
 """
 
 from __future__ import annotations
@@ -88,15 +88,15 @@ class JobFolders:
         return folder / "lock"
 
     def prepare(self, job_id: str, *, is_new: bool) -> Path:
-        """Make the folder of a job, and return where it keeps its work: emptied if it begins anew. Raises StorageFailed."""
+        """Make the folder of a job, and return the folder of its files: emptied if it begins anew. Raises StorageFailed."""
         folder = self.job(job_id)
-        work = folder / "work"
+        files = folder / "files"
         with translate_disk_errors(folder, advice=_ADVICE):
             if is_new:
-                shutil.rmtree(work, ignore_errors=True)
+                shutil.rmtree(files, ignore_errors=True)
             make_directory(folder)
-            make_directory(work)
-        return work
+            make_directory(files)
+        return files
 
     def read_log(self, job_id: str, *, max_bytes: int = MAX_LOG_BYTES) -> str:
         """The end of a job's log, in whole lines; empty if it wrote none. Raises NotFound for what is no id."""

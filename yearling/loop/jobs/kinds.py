@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
@@ -76,6 +77,20 @@ def read_options(kind: JobKind, values: Mapping[str, Any]) -> Any:
         if field.name not in given and field.default is MISSING and field.default_factory is MISSING:
             raise BadInput(f"The option {field.name!r} is missing.", param=field.name)
     return kind.options(**given)
+
+
+def parse_settings(assignments: tuple[str, ...]) -> dict[str, Any]:
+    """NAME=VALUE as a mapping; a value is read as JSON if possible, else as text. Raises BadInput."""
+    settings: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or not name:
+            raise BadInput(f"{assignment[:80]!r} is no setting.", advice="Write NAME=VALUE.", param="settings")
+        try:
+            settings[name] = json.loads(value)
+        except (ValueError, RecursionError):
+            settings[name] = value
+    return settings
 
 
 def _check_value(name: str, wanted: Any, value: Any) -> Any:

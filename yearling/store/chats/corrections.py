@@ -63,7 +63,7 @@ MAX_VECTOR_BYTES = 4 * 8192
 _SETTLED_AT_ONCE = 100
 
 _is_proposed = sa.and_(corrections.c.scope == "team", corrections.c.state != "suggested")
-"""Whether others may see an entry: not before its person has confirmed it."""
+"""Whether others may see an entry and judge it: not before its person has confirmed it."""
 
 CorrectionRecords = list[Correction]
 WordingRecords = list[CorrectionWording]
@@ -99,10 +99,9 @@ class CorrectionStore:
 
     def list_proposals(self) -> ProposalRecords:
         """All entries that the team judges or has judged, oldest first, without their words."""
-        judged = sa.and_(corrections.c.scope == "team", corrections.c.state != "suggested")
         columns = [corrections.c[field.name] for field in fields(CorrectionProposal)]
         with self._database.read() as connection:
-            rows = connection.execute(sa.select(*columns).where(judged).order_by(corrections.c.id))
+            rows = connection.execute(sa.select(*columns).where(_is_proposed).order_by(corrections.c.id))
             return [record_from(CorrectionProposal, row) for row in rows]
 
     def list_effective(self, person_id: str) -> CorrectionRecords:
@@ -278,7 +277,7 @@ class CorrectionStore:
         num_changed = 0
         for batch in in_batches(list(verdicts), _SETTLED_AT_ONCE):  # others can write in between
             with self._database.write() as connection:
-                judged = sa.and_(corrections.c.scope == "team", corrections.c.state != "suggested", corrections.c.item.in_(batch))
+                judged = sa.and_(_is_proposed, corrections.c.item.in_(batch))
                 for row in connection.execute(sa.select(*COLUMNS).where(judged)).all():
                     state, reason = verdicts[row.item]
                     if (row.state, row.reason) == (state, reason):

@@ -28,6 +28,20 @@ SampleRecords = list[Sample]
 SampleInsertResults = list[bool | Exception]
 SampleIds = list[str]
 
+_NAMED_DIGITS = 12
+"""Digits of its adapter's hash at the end of a served model's name, as in `smollm2-135m-instruct+0123456789ab`."""
+
+
+def answering_model_hash(sample: Sample) -> str:
+    """The hash of the model that gave an answer: of its weights, followed by a plus sign and its adapter's if it has one.
+
+    A reader, with which a bare model reads corrections, makes no other model of it. Its hash is in the sample too, but only an
+    adapter that was asked for is in the model's name.
+    """
+    adapter = sample.adapter_hash
+    is_own = adapter is not None and sample.model.endswith(f"+{adapter[:_NAMED_DIGITS]}")
+    return f"{sample.model_hash}+{adapter}" if is_own else sample.model_hash
+
 
 class SampleStore:
     """The samples of one database."""
@@ -97,12 +111,14 @@ class SampleStore:
         model: str | None = None,
         model_hash: str | None = None,
         adapter_hash: str | None = None,
+        with_reader: bool = False,
         since: datetime | None = None,
         limit: int = 2000,
     ) -> SampleIds:
         """The newest complete, unconstrained answers of a model whose words are kept, of all people, by id, since a time.
 
-        The model is that of a name (`model`), an adapter, or weights without an adapter. For measurements, never to be shown.
+        The model is that of a name (`model`), an adapter, or weights without an adapter; `with_reader` adds the answers of
+        these weights for which a reader read a correction. For measurements, never to be shown.
         """
         conditions = [samples.c.kept == "full", samples.c.finish_reason.in_(("stop", "length")), samples.c.grammar == ""]
         conditions.append(samples.c.choice == 0)
@@ -113,7 +129,11 @@ class SampleStore:
         if adapter_hash is not None:
             conditions.append(samples.c.adapter_hash == adapter_hash)
         if model_hash is not None:
-            conditions.append(sa.and_(samples.c.model_hash == model_hash, samples.c.adapter_hash.is_(None)))
+            bare: sa.ColumnElement[bool] = samples.c.adapter_hash.is_(None)
+            if with_reader:  # as in `answering_model_hash`
+                own = sa.literal("%+") + sa.func.substr(samples.c.adapter_hash, 1, _NAMED_DIGITS)
+                bare = sa.or_(bare, sa.not_(samples.c.model.like(own)))
+            conditions.append(sa.and_(samples.c.model_hash == model_hash, bare))
         query = sa.select(samples.c.id).where(*conditions).order_by(samples.c.id.desc()).limit(limit)
         with self._database.read() as connection:
             return list(connection.scalars(query))

@@ -13,6 +13,8 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import torch
+
 from yearling.training.data.encoding import LessonEncoder
 from yearling.training.data.lesson_order import LessonOrder
 from yearling.training.data.packing import TrainingExample, pack_examples
@@ -61,7 +63,7 @@ class GenericAnchor:
         for batch, batch_weight in self._policy.local_batches(pack_examples(examples, budget_tokens=self._budget_tokens)):
             reference_NE = self._policy.reference_states(batch)
             kl = batch_weight * self._policy.kl_from_reference(batch, reference_NE).sum() / num_targets
-            (weight * kl).backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(weight * kl)
             total += kl.item()
         return total
 

@@ -178,12 +178,12 @@ class Policy:
         `reference_NE` are hidden states of the base model as from `reference_states`, of this batch or of another with the same
         targets after other prompts. Raises ValueError without a reference."""
         batch = batch.to(self.device)
-        weight: Tensor = self.decoder.lm_head.weight  # type: ignore[assignment]
+        weight: Tensor = self.decoder.lm_head.weight
         reference_weight = weight
         if self._adapter is None:
             if self._reference is None:
                 raise ValueError("the policy was created without a reference")
-            reference_weight = self._reference.lm_head.weight  # type: ignore[assignment]
+            reference_weight = self._reference.lm_head.weight
         rows = self._hidden_states(batch).index_select(0, batch.sources_N)
         return kl_from_states(reference_NE.to(rows), reference_weight.detach(), rows, weight)
 
@@ -233,6 +233,6 @@ def _score_targets(
     decoder: Decoder, hidden_TE: Tensor, batch: PackedBatch, temperature: float, entropy: bool
 ) -> tuple[Tensor, Tensor]:
     """(log π, entropy) of a batch's target tokens, from the final hidden states."""
-    weight: Tensor = decoder.lm_head.weight  # type: ignore[assignment]
+    weight: Tensor = decoder.lm_head.weight
     rows = hidden_TE.index_select(0, batch.sources_N)
     return target_logprobs(rows, weight, batch.labels_N, temperature=temperature, entropy=entropy)

@@ -108,12 +108,12 @@ class Reader(BaseMethod):
         for batch in pack_examples(positives, budget_tokens=config.budget_tokens):
             loss = -policy.token_logprobs(batch).sum() / num_positive
             nll_sum += loss.item()
-            loss.backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(loss)
         for batch in pack_examples(negatives, budget_tokens=config.budget_tokens):
             reference_NE = torch.cat([reference[index] for index in batch.example_indices])
             kl = policy.kl_from_reference(batch, reference_NE).sum() / num_negative
             kl_sum += kl.item()
-            (config.kl_weight * kl).backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(config.kl_weight * kl)
         tokens = float(sum(len(example.ids) for example in (*positives, *negatives, *bare)))
         return self.optimiser.step(number) | {
             "loss": nll_sum + config.kl_weight * kl_sum,
