@@ -187,8 +187,8 @@ class Settings(BaseSettings):
     """CPU threads of background jobs. 0 means as many as the engine has."""
 
     ray_address: str = ""
-    """Address of a Ray cluster whose workers run the background jobs, such as `auto` or `ray-head:6379`. The workers need the same
-    program and see the same data folder. Empty runs jobs on this machine."""
+    """Address of a Ray cluster whose workers run the background jobs, such as `auto` or `ray-head:6379`. The workers need the
+    same program and see the same data folder. Empty runs jobs on this machine."""
 
     training_processes: int = Field(default=1, ge=1, le=1024)
     """Processes that train one model together under torchrun, in a cycle or a job: one for each GPU of this machine, or one on

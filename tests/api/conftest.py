@@ -22,7 +22,6 @@ from tests.api.live import KEY
 from tests.api.openapi_responses import check_response
 from tests.loop_watchdog import WATCHDOG, LoopWatchdog, expected_to_burn
 from yearling.api import create_app
-from yearling.api.learning import lesson_builds
 from yearling.config import Settings
 from yearling.inference import EnginePool, FakeChatTemplate, FakeEmbedder, FakeEngine, fake_served_model
 from yearling.models import LocalModel
@@ -49,12 +48,6 @@ def no_callback_burns(
     record_property("longest_stall_s", round(watched_loops.longest_stall_s, 3))
     burns = [burn for burn in watched_loops.burns if not expected_to_burn(request.node.nodeid)]
     assert not burns, "\n".join(map(str, burns))
-
-
-@pytest.fixture(autouse=True)
-def no_lessons_are_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Suites that call every route start no real builds, which would outlive them."""
-    monkeypatch.setattr(lesson_builds, "build_command", lambda settings: [sys.executable, "-c", "pass"])
 
 
 @dataclass

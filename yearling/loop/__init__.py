@@ -46,7 +46,7 @@ from yearling.loop.incidents import (
 )
 from yearling.loop.jobs.cluster import execute_job_on_cluster
 from yearling.loop.jobs.context import JobContext, JobStoppedError
-from yearling.loop.jobs.execution import execute_job
+from yearling.loop.jobs.execution import INTERNAL_ERROR, execute_job
 from yearling.loop.jobs.folders import JobFolders
 from yearling.loop.jobs.kinds import (
     MAX_OPTION_CHARS,
@@ -85,11 +85,12 @@ from yearling.loop.referee.log_checks import AuditFault
 from yearling.loop.referee.recheck import RecheckedFigure, RefereeReport, check_audit_export
 from yearling.loop.referee.verification import AuditCheck, AuditReport, verify_audit
 from yearling.loop.training_history import find_training_history
-from yearling.loop.training_plan import RunResult, TrainingPlan, run_training_plan
+from yearling.loop.training_plan import RunResult, TrainingPlan, run_training_plan, train_and_publish
 
 __all__ = [
     "DRIFT_EXAM",
     "FAILED_ANSWER",
+    "INTERNAL_ERROR",
     "MAX_OPTION_CHARS",
     "MAX_OPTION_ITEMS",
     "SPEC_EXAM",
@@ -193,6 +194,7 @@ __all__ = [
     "stop_canary_if_due",
     "trace_model",
     "trace_person",
+    "train_and_publish",
     "verify_audit",
     "worker_command",
     "write_audit_export",

@@ -53,13 +53,28 @@ def run_training_plan(
 ) -> RunResult:
     """Train, and publish the best adapter. `folder` remembers which run it is: called again after a kill, it goes on.
 
+    Raises what creating a run raises, and what `train_and_publish` does.
+    """
+    run = _open_or_create(plan, settings, stores, folder=folder, threads=threads, command=command)
+    return train_and_publish(run, settings, stores, on_progress=on_progress, is_time_up=is_time_up)
+
+
+def train_and_publish(
+    run: RunFolder,
+    settings: Settings,
+    stores: ArtefactStores,
+    *,
+    on_progress: Callable[[TrainingProgress], None],
+    is_time_up: Callable[[], bool] = lambda: False,
+) -> RunResult:
+    """Train a run from its newest checkpoint, and publish the best adapter.
+
     When the time is up, the run ends after its step, and what it has learnt by then is published.
 
-    Raises what creating and training a run raises, and what `on_progress` raises. Both leave a run that can be resumed.
+    Raises what training raises, and what `on_progress` raises. Both leave a run that can be resumed.
     """
-    from yearling.training import METHOD_TABLE, build_method, export_adapter, train
+    from yearling.training import MULTI_PROCESS_METHODS, build_method, export_adapter, train
 
-    run = _open_or_create(plan, settings, stores, folder=folder, threads=threads, command=command)
     is_over = False
 
     def report(progress: TrainingProgress) -> None:
@@ -69,7 +84,7 @@ def run_training_plan(
             is_over = True
             run.request_stop()
 
-    if settings.training_processes > 1 and METHOD_TABLE[plan.method].multi_process:
+    if settings.training_processes > 1 and run.facts["method"] in MULTI_PROCESS_METHODS:
         outcome = train_in_processes(run, settings, on_progress=report)
     else:
         outcome = train(build_method(run, stores), run, on_progress=report)

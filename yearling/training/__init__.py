@@ -12,11 +12,21 @@ from yearling.training.read_only_run import run_for_this_process
 from yearling.training.reader.train import train_reader
 from yearling.training.run import RunFolder, find_run, list_runs
 from yearling.training.seeding import step_generator
-from yearling.training.setup import METHOD_TABLE, METHODS, ArtefactStores, RunSetup, build_method, config_class, create_run
+from yearling.training.setup import (
+    METHOD_TABLE,
+    METHODS,
+    MULTI_PROCESS_METHODS,
+    ArtefactStores,
+    RunSetup,
+    build_method,
+    config_class,
+    create_run,
+)
 
 __all__ = [
     "METHODS",
     "METHOD_TABLE",
+    "MULTI_PROCESS_METHODS",
     "ArtefactStores",
     "Checkpoint",
     "CheckpointStore",

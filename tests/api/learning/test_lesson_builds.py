@@ -1,70 +1,57 @@
-"""Builds of lessons over HTTP: one at a time, in a process that outlives the server, with an end that is known afterwards."""
+"""Builds of lessons over HTTP: jobs, one at a time, with an end that is known afterwards."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
-import stat
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.api.auth_headers import add_person
 from tests.api.conftest import ApiFactory, RunningApi
-from yearling.api.learning import lesson_builds as module
+from yearling.api.jobs import supervision
 from yearling.api.learning.lesson_schemas import LessonBuildView
-from yearling.config import Settings
+from yearling.cli.jobs.kinds import register_job_kinds
 from yearling.feedback import FeedbackLog
+from yearling.loop.jobs import kinds
 from yearling.records import PersonRole
-from yearling.store import make_text
+from yearling.store import Job, make_text
 
-REAL_COMMAND = module.build_command
-RESULT = {"hash": "ab" * 32, "version": 3, "fresh": True, "report": {}}
+RESULT = {"hash": "ab" * 32, "version": 3, "is_new": True, "exams_missing": []}
+
+
+@pytest.fixture(autouse=True)
+def _real_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds, "_kinds", {})
+    register_job_kinds()
 
 
 @pytest.fixture
-def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes a build run a script in place of the command."""
-
-    def run_script(script: str) -> None:
-        monkeypatch.setattr(module, "build_command", lambda settings: [sys.executable, "-c", script])
-
-    return run_script
+def no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs stay queued until the test takes them."""
+    monkeypatch.setattr(supervision, "start_worker", lambda settings, worker: None)
 
 
 async def read_build(api: RunningApi) -> LessonBuildView:
     return LessonBuildView.model_validate((await api.client.get("/v1/lessons/build")).json())
 
 
-async def wait_for_end(api: RunningApi) -> LessonBuildView:
-    for _ in range(2000):
-        build = await read_build(api)
-        if build.state != "running":
-            return build
-        await asyncio.sleep(0.05)
-    raise AssertionError("the build did not end")
+async def start(api: RunningApi) -> LessonBuildView:
+    response = await api.client.post("/v1/lessons")
+    assert response.status_code == 200, response.text
+    return LessonBuildView.model_validate(response.json())
 
 
-def wait_for_text(path: Path) -> None:
-    for _ in range(2000):
-        if path.exists() and path.read_text():
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"nobody wrote {path}")
+def take(api: RunningApi) -> Job:
+    """Claim the queued build, as a worker does."""
+    job = api.store.jobs.claim("this machine")
+    assert job is not None
+    assert (job.kind, job.options) == ("lessons", {"heldout_share": 0.1, "environments": []})
+    return job
 
 
-async def start(api: RunningApi) -> httpx.Response:
-    return await api.client.post("/v1/lessons")
-
-
-async def test_build_ends_with_its_set(start_api: ApiFactory, pretend: Callable[[str], None]) -> None:
+@pytest.mark.usefixtures("no_workers")
+async def test_build_ends_with_its_set(start_api: ApiFactory) -> None:
     async with start_api() as api:
         assert await read_build(api) == LessonBuildView(
             object="lesson_build",
@@ -76,94 +63,92 @@ async def test_build_ends_with_its_set(start_api: ApiFactory, pretend: Callable[
             version=None,
             is_new=None,
         )
-        pretend(f"print({json.dumps(RESULT)!r})")
-        assert (await start(api)).status_code == 200
-        build = await wait_for_end(api)
+        assert (await start(api)).state == "running"
+        api.store.jobs.finish(take(api).id, "done", result=RESULT, cpu_s=1.0)
+        build = await read_build(api)
         assert (build.state, build.lesson_set, build.version, build.is_new) == ("finished", "ab" * 32, 3, True)
         assert build.message == "Built lesson set 3."
         assert build.started_utc is not None
         assert build.finished_utc is not None
-        pretend(f"print({json.dumps({**RESULT, 'fresh': False})!r})")
         await start(api)
-        build = await wait_for_end(api)
+        api.store.jobs.finish(take(api).id, "done", result={**RESULT, "is_new": False}, cpu_s=1.0)
+        build = await read_build(api)
         assert (build.state, build.is_new) == ("finished", False)
         assert build.message == "The lessons are up to date: nothing changed since the last build."
-        files = sorted(path for path in (api.settings.data_dir / "lessons" / "build").iterdir() if path.name != "lock")
-        assert len(files) == 3, "the output of earlier builds is deleted"
-        assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 
-async def test_only_one_build_runs_whatever_happens_to_the_server(
-    start_api: ApiFactory, pretend: Callable[[str], None], tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("no_workers")
+async def test_one_build_at_a_time(start_api: ApiFactory) -> None:
     async with start_api() as api:
-        go_on = tmp_path / "go on"
-        wait = f"import os, time\nfor _ in range(1000):\n  if os.path.exists({str(go_on)!r}): break\n  time.sleep(0.02)\n"
-        pretend(f"{wait}print({json.dumps(RESULT)!r})")
-        assert (await start(api)).json()["state"] == "running"
-        second = await start(api)
-        assert (second.status_code, second.json()["error"]["code"]) == (409, "conflict")
-        # A new server reads the same folder, and holds no lock of the old one's.
-        assert module.read_lesson_build(api.store).state == "running"
-        go_on.touch()
-        assert (await wait_for_end(api)).state == "finished"
-        assert (await start(api)).status_code == 200
-        await wait_for_end(api)
-
-
-async def test_killed_build_has_failed(start_api: ApiFactory, pretend: Callable[[str], None], tmp_path: Path) -> None:
-    async with start_api() as api:
-        pid_file = tmp_path / "pid"
-        pretend(f"import os, pathlib, time\npathlib.Path({str(pid_file)!r}).write_text(str(os.getpid()))\ntime.sleep(60)")
         await start(api)
-        await asyncio.to_thread(wait_for_text, pid_file)
-        assert (await read_build(api)).state == "running"
-        os.kill(int(pid_file.read_text()), signal.SIGKILL)
-        build = await wait_for_end(api)
-        assert (build.state, build.lesson_set) == ("failed", None)
-        assert build.message == "The build was ended before it was complete. Build the lessons again."
+        for state in ("queued", "running"):
+            second = await api.client.post("/v1/lessons")
+            assert (second.status_code, second.json()["error"]["code"]) == (409, "conflict"), state
+            if state == "queued":
+                job = take(api)
+        api.store.jobs.finish(job.id, "done", result=RESULT, cpu_s=0.0)
+        assert (await start(api)).state == "running"
 
 
+@pytest.mark.usefixtures("no_workers")
 @pytest.mark.parametrize(
-    ("printed", "message"),
+    ("error", "message"),
     [
-        (
-            "Reading\nError: There is nothing to learn from yet.\nRate first.\n",
-            "There is nothing to learn from yet.\nRate first.",
-        ),
-        ("Traceback (most recent call last)\n  secret\nKeyError: 1", "The build failed because of a mistake in Yearling."),
-        ("Error: " + "x" * 5000, "x" * 2000),
+        ("There is nothing to learn from yet.\nRate first.", "There is nothing to learn from yet.\nRate first."),
+        ("Internal error: KeyError: 'secret'.", "The build failed because of a mistake in Yearling."),
+        ("x" * 5000, "x" * 1999 + "…"),
     ],
 )
-async def test_failed_build_says_why(start_api: ApiFactory, pretend: Callable[[str], None], printed: str, message: str) -> None:
+async def test_failed_build_says_why(start_api: ApiFactory, error: str, message: str) -> None:
     async with start_api() as api:
-        pretend(f"import sys; print('{{}}'); sys.exit({printed!r})")
         await start(api)
-        build = await wait_for_end(api)
-        assert build.state == "failed"
+        api.store.jobs.finish(take(api).id, "failed", error=error, cpu_s=0.0)
+        build = await read_build(api)
+        assert (build.state, build.lesson_set) == ("failed", None)
         assert build.message.startswith(message)
         assert "secret" not in build.message
         assert len(build.message) <= 2000
 
 
+@pytest.mark.usefixtures("no_workers")
+async def test_cancelled_build_has_failed(start_api: ApiFactory) -> None:
+    async with start_api() as api:
+        await start(api)
+        job = api.store.jobs.list(kind="lessons")[0]
+        assert (await api.client.post(f"/v1/jobs/{job.id}/cancel")).status_code == 200
+        build = await read_build(api)
+        assert (build.state, build.message) == ("failed", "The build was cancelled.")
+
+
+@pytest.mark.usefixtures("no_workers")
 async def test_only_maintainers_build(start_api: ApiFactory) -> None:
     async with start_api() as api:
         expected: tuple[tuple[PersonRole, int], ...] = (("reader", 403), ("member", 403), ("maintainer", 200))
         for role, status in expected:
-            _, headers = add_person(api.store, role.title(), role)
+            person, headers = add_person(api.store, role.title(), role)
             assert (await api.client.post("/v1/lessons", headers=headers)).status_code == status, role
-        await wait_for_end(api)
+        assert [job.person_id for job in api.store.jobs.list(kind="lessons")] == [person.id]
+
+
+async def wait_for_end(api: RunningApi) -> LessonBuildView:
+    for _ in range(2000):
+        build = await read_build(api)
+        if build.state != "running":
+            return build
+        await asyncio.sleep(0.05)
+    raise AssertionError("the build did not end")
 
 
 @pytest.mark.slow
-async def test_real_build(start_api: ApiFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command line itself: it fails without judgements, then builds, and then nothing has changed."""
-    monkeypatch.setattr(module, "build_command", REAL_COMMAND)
+async def test_real_build(start_api: ApiFactory) -> None:
+    """The job itself: it fails without judgements, then builds, and then nothing has changed."""
     async with start_api() as api:
         await start(api)
         failed = await wait_for_end(api)
-        assert (failed.state, failed.message.splitlines()[0]) == ("failed", "There is nothing to learn from yet.")
-        assert "Rate, compare or edit answers first" in failed.message
+        assert (failed.state, failed.message.partition(" Rate, compare or edit answers first")[:2]) == (
+            "failed",
+            ("There is nothing to learn from yet.", " Rate, compare or edit answers first"),
+        )
         judge_some_answers(FeedbackLog(api.store), api.store.people.owner().id)
         await start(api)
         built = await wait_for_end(api)
@@ -181,9 +166,3 @@ def judge_some_answers(log: FeedbackLog, person_id: str) -> None:
     log.store.texts.add(texts)
     for n in range(20):
         log.rate(person_id, f"answer-{n}", float(n % 2))
-
-
-def test_command_names_the_folder(tmp_path: Path) -> None:
-    command = REAL_COMMAND(Settings(data_dir=tmp_path))
-    assert command[:5] == [sys.executable, "-m", "yearling", "lessons", "build"]
-    assert command[-2:] == ["--data-dir", str(tmp_path)]

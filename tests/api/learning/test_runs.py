@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Callable
 from functools import partial
 
@@ -12,7 +11,10 @@ import httpx
 import pytest
 
 from tests.api.conftest import ApiFactory, RunningApi, on_a_socket
+from yearling.api.jobs import supervision
 from yearling.api.learning import runs as module
+from yearling.cli.jobs.kinds import register_job_kinds
+from yearling.loop.jobs import kinds
 from yearling.training import RunFolder
 
 
@@ -101,10 +103,12 @@ async def test_run_is_stopped_and_resumed(start_api: ApiFactory, monkeypatch: py
             assert run.stop_requested()
             assert (await api.client.post("/v1/runs/a/resume")).status_code == 409
 
-        assert module.resume_command(api.settings, "a")[1:6] == ["-m", "yearling", "train", "resume", "a"]
-        script = "import sys; print('went on with', sys.argv[1])"
-        monkeypatch.setattr(module, "resume_command", lambda settings, run_id: [sys.executable, "-c", script, run_id])
+        monkeypatch.setattr(kinds, "_kinds", {})
+        register_job_kinds()
+        monkeypatch.setattr(supervision, "start_worker", lambda settings, worker: None)
         assert (await api.client.post("/v1/runs/a/resume")).json()["state"] == "interrupted"
-        output = run.folder / "output.txt"
-        await wait_until(lambda: bool(output.read_text()))
-        assert output.read_text() == "went on with a\n"
+        [job] = api.store.jobs.list()
+        assert (job.kind, job.options, job.person_id) == ("resume-run", {"run": "a"}, api.store.people.owner().id)
+        again = await api.client.post("/v1/runs/a/resume")
+        assert again.status_code == 409
+        assert "is about to go on" in again.json()["error"]["message"]

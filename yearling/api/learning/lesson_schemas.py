@@ -76,18 +76,18 @@ class LessonSetDetail(LessonSetView):
 
 
 class LessonBuildView(ResponseModel):
-    """The last build of lessons that was started over HTTP."""
+    """The newest build of lessons that was started as a job."""
 
     object: Literal["lesson_build"]
     """Always `lesson_build`."""
     state: Literal["idle", "running", "finished", "failed"]
-    """`idle` before the first build; `failed` also for a build whose process was killed."""
+    """`idle` before the first build; `running` also while it waits for its turn; `failed` also if it was cancelled."""
     started_utc: str | None
     """Start time, ISO 8601 in UTC; null while idle."""
     finished_utc: str | None
     """End time, ISO 8601 in UTC; null while idle or running, or if unknown."""
     message: str
-    """What came of it, for people: for a failed build, the error and what to do about it."""
+    """What came of it, for people: for a failed build, the error and what to do about it; why it waits, if it does."""
     lesson_set: str | None
     """Hash of the set that a finished build gave; null otherwise."""
     version: int | None

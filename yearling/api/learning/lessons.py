@@ -1,6 +1,6 @@
 """`/v1/lessons`: the lesson sets that were built, what each build dropped and why, how two sets differ, and a new build.
 
-Only `yearling lessons build` builds sets, here in a process of its own. The routes return what the store records: keys, counts
+A set is built by a job, as everything is that takes long. The routes return what the store records: keys, counts
 and reasons, never the text of a lesson.
 """
 
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from fastapi import Path, Query, Request
 
-from yearling.api.access.policy import require_role
+from yearling.api.access.policy import current_person, require_role
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter
 from yearling.api.http.times import format_utc_offset, format_utc_offset_or_none
@@ -46,18 +46,16 @@ async def list_lesson_sets(request: Request) -> JsonResponse:
     response_model=schemas.LessonBuildView,
 )
 async def build_lesson_set(request: Request) -> JsonResponse:
-    """Build a lesson set of all judgements so far, in a process that outlives this server. Maintainers only."""
-
-    def build(store: Store) -> JsonObject:
-        start_lesson_build(store)
-        return _build_view(read_lesson_build(store))
-
-    return await store_response(request, build)
+    """Build a lesson set of all judgements so far, as a job. Maintainers only."""
+    person = current_person(request)
+    response = await store_response(request, lambda store: _build_view(start_lesson_build(store, person_id=person.id)))
+    get_services(request).jobs.wake()
+    return response
 
 
 @router.get("/v1/lessons/build", operation_id="get_lesson_build", response_model=schemas.LessonBuildView)
 async def get_lesson_build(request: Request) -> JsonResponse:
-    """Return the state of the last build that was started over HTTP."""
+    """Return the state of the newest build that was started as a job."""
     return await store_response(request, lambda store: _build_view(read_lesson_build(store)))
 
 

@@ -1,28 +1,26 @@
 """`/v1/runs`: training runs, their progress and metrics; stop a run and resume it.
 
-The server never trains. A run is a process of its own: a file asks it to stop, and the command line starts it again.
+The server never trains. A run is a process of its own: a file asks it to stop, and a job goes on with it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator
 from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import Path, Query, Request
 
-from yearling.api.access.policy import require_role
+from yearling.api.access.policy import current_person, require_role
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter, event_stream
 from yearling.api.http.sse import DONE, EventStreamResponse, format_event
 from yearling.api.http.times import format_utc_offset, format_utc_offset_or_none
 from yearling.api.learning import run_schemas as schemas
-from yearling.api.learning.processes import start_process
 from yearling.api.services import get_services, store_response
-from yearling.config import Settings
 from yearling.errors import Conflict
+from yearling.loop import check_job_options, find_job_kind
 from yearling.records import Run
 from yearling.store import Store, TrainingRunStore
 
@@ -96,19 +94,23 @@ async def stop_run(request: Request, run_id: RunId) -> JsonResponse:
     response_model=schemas.RunView,
 )
 async def resume_run(request: Request, run_id: RunId) -> JsonResponse:
-    """Resume a run from its last checkpoint, in a process that outlives this server. Maintainers only."""
-    runs = _get_run_store(request)
-    run = await asyncio.to_thread(runs.get, run_id)
-    if run.state in ("running", "finished"):
-        raise Conflict(f"The run {run_id} is {run.state}.", advice="Only a run that has stopped can be resumed.")
-    command, output = resume_command(get_services(request).settings, run_id), runs.folder / run_id / "output.txt"
-    await asyncio.to_thread(start_process, command, output=output)
-    return JsonResponse(_run_view(run))
+    """Resume a run from its last checkpoint, as a job. Maintainers only."""
+    person = current_person(request)
 
+    def resume(store: Store) -> JsonObject:
+        run = store.runs.get(run_id)
+        if run.state in ("running", "finished"):
+            raise Conflict(f"The run {run_id} is {run.state}.", advice="Only a run that has stopped can be resumed.")
+        kind = find_job_kind("resume-run")
+        waiting = store.jobs.list(kind=kind.name, states={"queued", "running"}, limit=None)
+        if any(job.options.get("run") == run_id for job in waiting):
+            raise Conflict(f"The run {run_id} is about to go on.", advice="`yearling jobs list` shows what runs before it.")
+        store.jobs.create(kind.name, check_job_options(kind, {"run": run_id}), person_id=person.id)
+        return _run_view(run)
 
-def resume_command(settings: Settings, run_id: str) -> list[str]:
-    """The command line that resumes a run."""
-    return [sys.executable, "-m", "yearling", "train", "resume", run_id, "--data-dir", str(settings.data_dir)]
+    response = await store_response(request, resume)
+    get_services(request).jobs.wake()
+    return response
 
 
 async def _follow_metrics(runs: TrainingRunStore, run_id: str, after: int) -> AsyncGenerator[bytes, None]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from yearling.training import TrainingProgress
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _EXAM_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
@@ -86,6 +87,17 @@ class TrainJobOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeRunJobOptions:
+    """The id of the training run to go on with."""
+
+    run: str
+
+    def __post_init__(self) -> None:
+        if not _RUN_ID.fullmatch(self.run):
+            raise BadInput(f"{self.run[:64]!r} is no id of a run.", advice="`yearling train list` shows the runs.", param="run")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderJobOptions:
     """The model whose reader is trained; empty for the setting `model`."""
 
@@ -101,6 +113,9 @@ def register_job_kinds() -> None:
     register_job_kind("lessons", _build_lessons, title="Build lessons", options=LessonsJobOptions)
     register_job_kind("cycle", run_cycle_job, title="Learn", options=CycleOptions, is_resumable=True)
     register_job_kind("reader", _train_reader, title="Train to read corrections", options=ReaderJobOptions, is_resumable=True)
+    register_job_kind(
+        "resume-run", _resume_run, title="Go on with a training run", options=ResumeRunJobOptions, is_resumable=True
+    )
     register_job_kind("train", _train, title="Train a model", options=TrainJobOptions, is_resumable=True)
 
 
@@ -225,6 +240,16 @@ def _train(context: JobContext) -> Mapping[str, object]:
         on_progress=report_training(context),
     )
     return asdict(trained)
+
+
+def _resume_run(context: JobContext) -> Mapping[str, object]:
+    from yearling.loop import train_and_publish
+    from yearling.training import ArtefactStores, RunFolder
+
+    options: ResumeRunJobOptions = context.options
+    run = RunFolder.open(context.settings.runs_dir / options.run)
+    stores = ArtefactStores.from_data_dir(context.settings.data_dir)
+    return asdict(train_and_publish(run, context.settings, stores, on_progress=report_training(context)))
 
 
 def _train_reader(context: JobContext) -> Mapping[str, object]:

@@ -18,6 +18,8 @@ from yearling.store import Store
 
 LOST_PROCESS_S = 90.0
 """How long an attempt waits for the process of the attempt before it, which hears late of its end if it is on another machine."""
+INTERNAL_ERROR = "Internal error:"
+"""How the error of a job begins that failed because of a mistake in the program."""
 STOPPED_STATUS = 75
 """Exit status of a job that ended because it was asked to (EX_TEMPFAIL)."""
 
@@ -62,7 +64,7 @@ def execute_job(settings: Settings, job_id: str, *, parent: int) -> int:
             store.jobs.finish(job.id, "failed", error=str(error), cpu_s=context.cpu_s() if context else job.cpu_s)
         except Exception as error:
             traceback.print_exc()
-            text = f"Internal error: {type(error).__name__}: {error}. The log of the job has the details for a bug report."
+            text = f"{INTERNAL_ERROR} {type(error).__name__}: {error}. The log of the job has the details for a bug report."
             store.jobs.finish(job.id, "failed", error=text, cpu_s=context.cpu_s() if context else job.cpu_s)
         finally:
             people.close()
