@@ -27,6 +27,7 @@ from tests.api.live import live
 from tests.feedback.people import simulate_events
 from tests.store.examples import make_graded, make_sample
 from yearling.api import create_app
+from yearling.cli.jobs.kinds import register_job_kinds
 from yearling.config import Settings
 from yearling.feedback import FeedbackLog, event_to_dict
 from yearling.inference import EnginePool, FakeEngine, ScriptedAnswer, fake_served_model
@@ -155,6 +156,7 @@ def serve_site(folder: Path, *, filled: bool = True, long_messages: int = 2000, 
                 *(fake_served_model(name, FakeEngine(rephrased_reply, context_tokens=200_000)) for name in MANY_MODELS),
             ]
         )
+        register_job_kinds()
         app = create_app(configuration, store, pool)
         chat = fill_chats(store, long_messages) if filled else ""
         run = fill_run(configuration)
