@@ -89,6 +89,7 @@ async def test_a_response_is_continued_without_the_turn_of_the_correction(start_
         assert prompt_of(api.engine).count(QUESTION) == 1
 
 
+@pytest.mark.slow
 async def test_an_answer_is_continued_from_what_it_was_shown_while_that_stands(start_api: ApiFactory) -> None:
     async with start_api(FakeEngine(["At nine, and until five."])) as api:
         correction_id = await correct(api)
