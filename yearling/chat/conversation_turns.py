@@ -31,7 +31,7 @@ from yearling.chat.turn_plan import TurnPlan, plan_turn
 from yearling.clock import new_id
 from yearling.errors import ModelStopped, NotFound, UserError
 from yearling.records import FinishReason
-from yearling.store import Store
+from yearling.store import CORRECTIONS_FACT, Store
 from yearling.tracebacks import describe_exception
 
 _log = structlog.get_logger("yearling.chat")
@@ -349,7 +349,7 @@ class ConversationTurns:
         if live.memory_ids:
             facts["memories"] = list(live.memory_ids)
         if answer.turn.corrections:
-            facts["corrections"] = [correction_fact(correction) for correction in answer.turn.corrections]
+            facts[CORRECTIONS_FACT] = [correction_fact(correction) for correction in answer.turn.corrections]
         if live.comparison_id:
             facts["comparison"] = live.comparison_id
         if plan.partial_answer is not None:

@@ -21,14 +21,16 @@ MAX_CHOICES = 128
 class PartialAnswer:
     """The beginning of an answer that is to be continued.
 
-    If its sample was kept, `prompt_ids` and `output_ids` are exactly what the model saw and emitted; the model with `model_hash`
-    continues from them. Any other model continues from the text.
+    If its sample was kept, `prompt_ids` and `output_ids` are exactly what the model saw and emitted, and `corrections` the
+    messages among it that showed corrections; the model with `model_hash` continues from them as long as the same corrections
+    are shown. Otherwise the answer continues from the text.
     """
 
     text: str
     prompt_ids: tuple[int, ...] = ()
     output_ids: tuple[int, ...] = ()
     model_hash: str = ""
+    corrections: tuple[MessageDict, ...] = ()
 
     @property
     def message(self) -> MessageDict:

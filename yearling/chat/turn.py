@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from yearling.chat.choice import ChoiceGenerator
-from yearling.chat.corrections.earlier_turn import UsedCorrection, question_of, with_earlier_turns
+from yearling.chat.corrections.earlier_turn import UsedCorrection, question_of, shown_corrections, with_earlier_turns
 from yearling.chat.json_types import ToolCallDict
 from yearling.chat.model_routing import DirectRouter, ModelRouter
 from yearling.chat.output_parsing import TokenText
@@ -234,7 +234,7 @@ class Assistant:
 
         ids = await asyncio.to_thread(render)
         if request.partial_answer is not None:
-            ids = _continuation_ids(ids, request.partial_answer, served, prompter.tokenizer)
+            ids = _continuation_ids(ids, request, request.partial_answer, served, prompter.tokenizer)
         return GenerationRequest(prompt_ids=ids, sampling=sampling, json_schema=schema, top_logprobs=request.top_logprobs)
 
 
@@ -245,10 +245,18 @@ def _can_use_reader(request: TurnRequest, served: ServedModel) -> bool:
 
 
 def _continuation_ids(
-    ids: tuple[int, ...], partial_answer: PartialAnswer, served: ServedModel, tokenizer: TokenizerLike
+    ids: tuple[int, ...],
+    request: TurnRequest,
+    partial_answer: PartialAnswer,
+    served: ServedModel,
+    tokenizer: TokenizerLike,
 ) -> tuple[int, ...]:
-    """The prompt of a continued answer: the exact ids if the same model gave it, else `ids` and the text of the answer."""
-    if partial_answer.prompt_ids and partial_answer.model_hash == served.engine.model_hash:
+    """The prompt of a continued answer: the exact ids if the same model gave it, else `ids` and the text of the answer.
+
+    A correction that was deleted, reworded or switched off since then must not be shown again.
+    """
+    is_same_model = partial_answer.model_hash == served.engine.model_hash
+    if partial_answer.prompt_ids and is_same_model and partial_answer.corrections == shown_corrections(request.messages):
         emitted = partial_answer.output_ids
         if emitted and emitted[-1] in tokenizer.stop_ids:
             emitted = emitted[:-1]

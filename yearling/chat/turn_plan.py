@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from yearling.chat.corrections.earlier_turn import shown_corrections
 from yearling.chat.json_types import MessageDict
 from yearling.chat.request import PartialAnswer
 from yearling.clock import new_id
@@ -119,7 +120,11 @@ def _plan_continue(store: Store, branch: list[Message], person_id: str) -> TurnP
             sample = None
         if sample is not None and sample.kept == "full":
             partial_answer = PartialAnswer(
-                text=text, prompt_ids=sample.prompt_ids, output_ids=sample.output_ids, model_hash=sample.model_hash
+                text=text,
+                prompt_ids=sample.prompt_ids,
+                output_ids=sample.output_ids,
+                model_hash=sample.model_hash,
+                corrections=shown_corrections(sample.messages),
             )
     plan.partial_answer, plan.answer_parent_id = partial_answer, last.id
     return plan

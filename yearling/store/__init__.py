@@ -36,6 +36,7 @@ from yearling.store.chats.memories import Memory
 from yearling.store.chats.modes import ModeRecord
 from yearling.store.chats.samples import answering_model_hash
 from yearling.store.chats.share_links import ShareLink, is_shown, rateable_samples
+from yearling.store.chats.used_corrections import CORRECTIONS_FACT
 from yearling.store.database.search import index_words
 from yearling.store.hash_chain import GENESIS_HASH, ChainVerification
 from yearling.store.learning.consensus_runs import ConsensusRun
@@ -97,6 +98,7 @@ from yearling.store.writer import SampleWriter
 __all__ = [
     "API_KEY_PREFIX",
     "BINARY_MEDIA_TYPE",
+    "CORRECTIONS_FACT",
     "END_STATES",
     "GENESIS_HASH",
     "IMPORT_POLL_INTERVAL_S",

@@ -236,3 +236,38 @@ async def test_key_without_the_scope_feedback_neither_judges_nor_proposes(team: 
         assert (await team.call(method, path, headers, body)).status_code == 403
     refused = await team.api.client.post("/v1/corrections/import?scope=team", content=b"a,b", headers={**headers, **FILE})
     assert refused.status_code == 403
+
+
+async def test_key_without_the_scope_feedback_changes_no_judgement(team: Team) -> None:
+    headers = key_headers(team.api.store, team.ada_person, ["read", "chat"])
+    edited = (await team.give(team.ada, message=team.answer["id"]))["correction"]
+    proposed = (await team.give(team.ada, question="Who leads?", scope="team"))["correction"]
+    waiting = (await team.give(team.ada, message=team.answer["id"], answer="At 10.", suggested=True))["correction"]
+    assert edited["event"] is not None
+
+    async def statuses(correction: Json, headers: dict[str, str]) -> list[int]:
+        path = f"/v1/corrections/{correction['id']}"
+        acts: list[tuple[str, Json | None]] = [("PATCH", {"answer": "At 7."}), ("PATCH", {"scope": "me"}), ("DELETE", None)]
+        return [(await team.call(method, path, headers, body)).status_code for method, body in acts]
+
+    before = await team.listed(team.ada)
+    assert await statuses(edited, headers) == await statuses(proposed, headers) == [403, 403, 403]
+    again = await team.call("POST", "/v1/corrections", headers, {"question": QUESTION, "answer": "At 7."})
+    imported = await team.api.client.post(
+        "/v1/corrections/import?preview=false&name=x.csv",
+        content=f"question,answer\n{QUESTION},At 7.\n".encode(),
+        headers={**headers, **FILE},
+    )
+    everything = await team.call("DELETE", "/v1/corrections", headers)
+    confirmed = await team.call("POST", f"/v1/corrections/{waiting['id']}/confirm", headers)
+    assert [each.status_code for each in (again, imported, everything, confirmed)] == [403, 403, 403, 403]
+    assert await team.listed(team.ada) == before
+    switched = await team.call("PATCH", f"/v1/corrections/{edited['id']}", headers, {"active": False})
+    assert (switched.status_code, switched.json()["event"]) == (200, edited["event"]), "that changes no judgement"
+    assert (await team.call("DELETE", f"/v1/corrections/{waiting['id']}", headers)).status_code == 200, "it waited"
+    assert await statuses(edited, team.ada) == [200, 200, 200]
+    own = (await team.give(headers, message=team.answer["id"], question="Else?"))["correction"]
+    assert await statuses(own, headers) == [200, 200, 200], "it never was a judgement"
+    reworded = (await team.give(headers, message=team.answer["id"], question="Else?"))["correction"]
+    changed = await team.call("PATCH", f"/v1/corrections/{reworded['id']}", headers, {"answer": "At 6."})
+    assert (changed.status_code, changed.json()["event"]) == (200, None)

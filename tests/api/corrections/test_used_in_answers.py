@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import ApiFactory, RunningApi
+from tests.api.turn_client import exchange
 from tests.chat.helpers import prompt_of
 from yearling.api.openai import chat_schemas, response_schemas
 from yearling.inference import FakeEngine
@@ -86,3 +87,28 @@ async def test_a_response_is_continued_without_the_turn_of_the_correction(start_
         assert "corrections" not in following.json()
         assert ANSWER not in prompt_of(api.engine)
         assert prompt_of(api.engine).count(QUESTION) == 1
+
+
+@pytest.mark.slow
+async def test_an_answer_is_continued_from_what_it_was_shown_while_that_stands(start_api: ApiFactory) -> None:
+    async with start_api(FakeEngine(["At nine, and until five."])) as api:
+        correction_id = await correct(api)
+
+        async def begin_and_continue(*acts: tuple[str, str, dict[str, Any] | None]) -> bool:
+            """Whether the rest of an answer was made from exactly what its beginning was made from."""
+            turn, _ = await exchange(api.client, QUESTION, max_tokens=4)
+            for method, path, body in acts:
+                assert (await api.client.request(method, path, json=body)).status_code == 200
+            first = turn["answers"][0]["message"]
+            await exchange(api.client, conversation=turn["conversation"], kind="continue", message=first, max_tokens=5)
+            begun, rest = api.samples()[-2:]
+            assert (ANSWER in prompt_of(api.engine)) == any(ANSWER in message["content"] for message in rest.messages)
+            return rest.prompt_ids == begun.prompt_ids + begun.output_ids
+
+        path = f"/v1/corrections/{correction_id}"
+        assert await begin_and_continue(), "nothing has changed"
+        assert not await begin_and_continue(("PATCH", path, {"active": False}))
+        assert await begin_and_continue(), "it is off in both"
+        assert not await begin_and_continue(("PATCH", path, {"active": True}))
+        assert not await begin_and_continue(("PATCH", path, {"answer": "At ten."}))
+        assert not await begin_and_continue(("DELETE", path, None))

@@ -18,7 +18,7 @@ from yearling.chat.corrections.gate import SimilarityRule
 from yearling.config import Settings
 from yearling.errors import NotFound, Unavailable
 from yearling.inference import EnginePool, FakeEmbedder, FakeEngine, InputType, fake_served_model
-from yearling.store import Store
+from yearling.store import Correction, Store
 
 MODEL_HASH = "e" * 64
 READER = "a" * 64
@@ -117,6 +117,34 @@ def test_a_correction_is_found_by_meaning_and_shown_as_an_earlier_turn(store: St
     assert "Marta" not in prompt_of(engine, 1)
     added = [message for message in sink.samples[0].messages if message.get("source") == "correction"]
     assert [(message["role"], message["correction"]) for message in added] == [("user", entry), ("assistant", entry)]
+
+
+@pytest.mark.parametrize(("most", "reads"), [(100, ["Ada", "Bob", "Cleo"]), (6, ["Ada", "Bob", "Cleo", "Ada"]), (1, None)])
+def test_indexes_in_memory_are_bounded_by_their_entries(
+    store: Store, monkeypatch: pytest.MonkeyPatch, most: int, reads: list[str] | None
+) -> None:
+    people = {store.people.add(name).id: name for name in ("Ada", "Bob", "Cleo")}
+    for person, name in people.items():
+        for number in range(1 if name == "Cleo" else 2):
+            _add(store, f"Question {number}?", "So.", person=person)
+    monkeypatch.setattr(memory_module, "_MAX_CACHED_ENTRIES", most)
+    list_effective, read = store.corrections.list_effective, []
+
+    def recorded(person_id: str) -> list[Correction]:
+        read.append(people[person_id])
+        return list_effective(person_id)
+
+    monkeypatch.setattr(store.corrections, "list_effective", recorded)
+
+    async def ask() -> None:
+        memory = CorrectionMemory(store, Provider(installed=False))
+        ada, bob, cleo = people
+        for person in (ada, ada, bob, bob, cleo, bob, ada):
+            assert await memory.find("question 0", person), "whoever asks is served, whatever the bound"
+        await memory.close()
+
+    asyncio.run(ask())
+    assert read == (reads or ["Ada", "Bob", "Cleo", "Bob", "Ada"])
 
 
 def test_without_the_embedding_model_the_same_words_find_it(store: Store) -> None:

@@ -289,6 +289,41 @@ def test_deletions_leave_nothing_behind(store: Store, ada: Person, bob: Person) 
     assert store.verify().ok
 
 
+def test_messages_forget_deleted_entries(store: Store, ada: Person, bob: Person) -> None:
+    def answered_with(person: Person, *entries: Correction) -> Message:
+        conversation = store.conversations.create(person.id)
+        used = [{"id": entry.id, "question": entry.question} for entry in entries]
+        return store.conversations.add_message(
+            conversation.id, person_id=person.id, role="assistant", content="So.", facts={"mode": "", "corrections": used}
+        )
+
+    def questions(message: Message, person: Person) -> list[str]:
+        (stored,) = store.conversations.list_messages(message.conversation_id, person_id=person.id)
+        assert stored.facts["mode"] == ""
+        return [entry["question"] for entry in stored.facts["corrections"]]
+
+    earlier = store.corrections.add(ada.id, "SECRET-1?", "So.").correction
+    later = store.corrections.add(ada.id, "SECRET-1?", "Otherwise.").correction
+    other, of_team = store.corrections.add(ada.id, "Other?", "Yes.").correction, accepted(store, ada, "SECRET-2?", "Team.")
+    with_both, with_earlier = answered_with(ada, later, other), answered_with(ada, earlier)
+    odd: list[dict[str, object]] = [{"corrections": 1}, {"corrections": [1, {"id": []}]}, {"mode": {"corrections": []}}]
+    for facts in odd:  # an imported file can say anything
+        conversation = store.conversations.create(bob.id)
+        store.conversations.add_message(conversation.id, person_id=bob.id, role="assistant", content="So.", facts=facts)
+    of_bob = answered_with(bob, of_team, accepted(store, bob, "Bob?", "Yes."))
+    store.corrections.delete(later.id, person_id=ada.id)
+    assert (questions(with_both, ada), questions(with_earlier, ada)) == (["Other?"], [])
+    assert questions(of_bob, bob) == ["SECRET-2?", "Bob?"]
+    store.corrections.delete_all(ada.id)
+    assert (questions(with_both, ada), questions(of_bob, bob)) == ([], ["Bob?"])
+    if store.database.path:
+        files = [store.database.path, store.database.path.with_name("yearling.db-wal")]
+        assert not any(b"SECRET" in file.read_bytes() for file in files if file.exists())
+    last = answered_with(bob, accepted(store, ada, "SECRET-3?", "Team."))
+    store.delete_person(ada.id, actor="test")
+    assert questions(last, bob) == []
+
+
 def test_export_brings_entries_back_for_their_person_only(store: Store, ada: Person, bob: Person) -> None:
     store.corrections.add(ada.id, "Why?", "So.")
     accepted(store, ada, "Who?", "Ada.")

@@ -20,6 +20,7 @@ from yearling.feedback import LiveConsensus
 from yearling.records import Message
 from yearling.store import (
     BINARY_MEDIA_TYPE,
+    CORRECTIONS_FACT,
     Attachment,
     ComparisonRecord,
     Folder,
@@ -118,7 +119,7 @@ def message_view(
         "hidden": bool(facts.get("hidden")),
         "mode": facts.get("mode"),
         "memories": facts.get("memories", []),
-        "corrections": facts.get("corrections", []),
+        "corrections": facts.get(CORRECTIONS_FACT, []),
         "correction_offer": facts.get("correction_offer"),
         "attachments": [_attachment_view(message, attachment) for attachment in attachments_from_facts(facts)],
         "comparison": facts.get("comparison"),

@@ -44,14 +44,15 @@ async def import_corrections(
     The body is the file itself: at most 2 MB and 2,000 questions. CSV: the columns `question` and `answer`. Markdown: headings or
     bold lines that are questions, each followed by its answer, or lines that begin with `Q:` and `A:`.
     """
-    may_judge(request, needed=scope == "team")
+    can_judge = may_judge(request, needed=scope == "team")
     services, person = get_services(request), current_person(request)
     buffer = bytearray()
     await receive_body(request, buffer.extend, max_bytes=MAX_FAQ_BYTES, name="file")
     consensus = services.running_consensus
 
     def read() -> JsonObject:
-        return _read_file(consensus.log, person.id, parse_faq_file(bytes(buffer), name), name, scope, preview=preview)
+        entries = parse_faq_file(bytes(buffer), name)
+        return _read_file(consensus.log, person.id, entries, name, scope, preview=preview, can_judge=can_judge)
 
     report = await asyncio.to_thread(read)
     if not preview:
@@ -79,13 +80,20 @@ async def export_corrections(request: Request) -> Response:
 
 
 def _read_file(
-    log: FeedbackLog, person_id: str, entries: list[FaqEntry], name: str, scope: CorrectionScope, *, preview: bool
+    log: FeedbackLog,
+    person_id: str,
+    entries: list[FaqEntry],
+    name: str,
+    scope: CorrectionScope,
+    *,
+    preview: bool,
+    can_judge: bool,
 ) -> JsonObject:
     """A `CorrectionFileReport`. Stores the entries unless it is a preview."""
     pairs = [(entry.question, entry.answer) for entry in entries]
     previews = preview_corrections(log, person_id, pairs, scope=scope)
     if not preview:
-        add_corrections(log, person_id, pairs, scope=scope, source=name)
+        add_corrections(log, person_id, pairs, scope=scope, source=name, can_judge=can_judge)
     statuses = [each.status for each in previews]
     return {
         "object": "correction.import",

@@ -112,7 +112,8 @@ async def create_correction(request: Request, body: JsonBody[schemas.CorrectionR
             message_id=body.message,
             event_id=body.event,
             suggested=body.suggested,
-            record_edit=body.record_edit and can_judge,
+            record_edit=body.record_edit,
+            can_judge=can_judge,
         )
         consensus.request_run()
         return views.added_view(consensus, person_id, added)
@@ -150,9 +151,10 @@ async def check_correction(request: Request, body: JsonBody[schemas.CorrectionCh
 )
 async def delete_all(request: Request) -> JsonResponse:
     """Delete all corrections of the caller, retract their edits, and take them back from the team."""
+    can_judge = may_judge(request)
 
     def delete(consensus: LiveConsensus, person_id: str) -> JsonObject:
-        count = delete_all_corrections(consensus.log, person_id)
+        count = delete_all_corrections(consensus.log, person_id, can_judge=can_judge)
         consensus.request_run()
         return {"object": "correction.deleted", "deleted": count}
 
@@ -180,7 +182,7 @@ async def patch_correction(
     request: Request, correction_id: CorrectionId, body: JsonBody[schemas.CorrectionChange]
 ) -> JsonResponse:
     """Reword a correction, switch it on or off, propose it to the team, or take it back. New words are judged anew."""
-    may_judge(request, needed=body.scope == "team")
+    can_judge = may_judge(request, needed=body.scope == "team")
 
     def change(consensus: LiveConsensus, person_id: str) -> JsonObject:
         record = change_correction(
@@ -191,6 +193,7 @@ async def patch_correction(
             answer=UNCHANGED if body.answer is None else body.answer,
             active=UNCHANGED if body.active is None else body.active,
             scope=UNCHANGED if body.scope is None else body.scope,
+            can_judge=can_judge,
         )
         consensus.request_run()
         return views.correction_view(consensus, person_id, record)
@@ -206,9 +209,11 @@ async def patch_correction(
 )
 async def confirm(request: Request, correction_id: CorrectionId) -> JsonResponse:
     """Confirm a suggested correction, which acts from then on."""
+    can_judge = may_judge(request)
 
     def confirm_entry(consensus: LiveConsensus, person_id: str) -> JsonObject:
-        return views.correction_view(consensus, person_id, confirm_correction(consensus.log, person_id, correction_id))
+        confirmed = confirm_correction(consensus.log, person_id, correction_id, can_judge=can_judge)
+        return views.correction_view(consensus, person_id, confirmed)
 
     return await _respond(request, confirm_entry)
 
@@ -238,16 +243,17 @@ async def list_wordings(request: Request, correction_id: CorrectionId) -> JsonRe
 )
 async def delete_one(request: Request, correction_id: CorrectionId) -> JsonResponse:
     """Delete a correction with its history, retract its edit, and take it back from the team."""
+    can_judge = may_judge(request)
 
     def delete(consensus: LiveConsensus, person_id: str) -> JsonObject:
-        delete_correction(consensus.log, person_id, correction_id)
+        delete_correction(consensus.log, person_id, correction_id, can_judge=can_judge)
         consensus.request_run()
         return {"object": "correction.deleted", "deleted": 1}
 
     return await _respond(request, delete)
 
 
-def may_judge(request: Request, *, needed: bool) -> bool:
+def may_judge(request: Request, *, needed: bool = False) -> bool:
     """Whether the caller may act in the feedback log. Raises ApiError (403) if that is needed and they may not."""
     is_allowed = get_caller(request).is_allowed("member", "feedback")
     if needed and not is_allowed:

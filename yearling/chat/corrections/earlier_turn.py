@@ -63,6 +63,11 @@ def with_earlier_turns(messages: Sequence[MessageDict], used: Sequence[UsedCorre
     return (*messages[:-1], *turns, *messages[-1:])
 
 
+def shown_corrections(messages: Sequence[MessageDict]) -> tuple[MessageDict, ...]:
+    """Those of the messages that show a correction or a lesson."""
+    return tuple(message for message in messages if message.get("source") == CORRECTION_SOURCE)
+
+
 def _earlier_turn(correction: UsedCorrection) -> list[MessageDict]:
     question, answer = correction.question, correction.answer
     if correction.kind == "lesson":

@@ -30,7 +30,9 @@ CORRECTIONS_SETTING = "corrections"
 
 _MAX_EMBEDDED_IN_TURN = 8
 _BATCH = 32
-_MAX_CACHED_PEOPLE = 64
+_MAX_CACHED_ENTRIES = 50_000
+"""Entries in memory, those of the team once for each person; an entry with its vector takes about 3 kB. The person who asks is
+always among them."""
 _EMBEDDING_TIMEOUT_S = 5.0
 _PAUSE_AFTER_FAILURE_S = 60.0
 """After a failure of the embedding model, questions are not kept waiting for it again for this long."""
@@ -66,6 +68,11 @@ class _PersonalIndex:
     vectors: Vectors | None = None
     num_missing: int = 0
 
+    @property
+    def size(self) -> int:
+        """Number of entries, and one for the index itself."""
+        return 1 + len(self.entries)
+
 
 class CorrectionMemory:
     """Finds the corrections for questions. Use it from one event loop."""
@@ -74,6 +81,7 @@ class CorrectionMemory:
         self._store = store
         self._provider = provider
         self._indexes: OrderedDict[str, _PersonalIndex] = OrderedDict()
+        self._num_cached = 0
         self._locks: dict[str, asyncio.Lock] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._opening: asyncio.Task[Embedder] | None = None
@@ -132,12 +140,13 @@ class CorrectionMemory:
 
     async def _load(self, person_id: str) -> _PersonalIndex:
         """The person's entries as they are now."""
-        known = self._indexes.get(person_id)
-        index = await asyncio.to_thread(self._read_if_changed, person_id, known)
+        index = await asyncio.to_thread(self._read_if_changed, person_id, self._indexes.get(person_id))
+        known = self._indexes.pop(person_id, None)
         self._indexes[person_id] = index
-        self._indexes.move_to_end(person_id)
-        while len(self._indexes) > _MAX_CACHED_PEOPLE:
-            self._indexes.popitem(last=False)
+        self._num_cached += index.size - (known.size if known is not None else 0)
+        while self._num_cached > _MAX_CACHED_ENTRIES and len(self._indexes) > 1:
+            _, oldest = self._indexes.popitem(last=False)
+            self._num_cached -= oldest.size
         return index
 
     def _read_if_changed(self, person_id: str, known: _PersonalIndex | None) -> _PersonalIndex:

@@ -1,5 +1,8 @@
 """What people do with corrections: add, change, delete. Keeps the memory, the judgements and the team's proposals consistent.
 
+Acts take `can_judge`: whether the caller may act in the feedback log. Without it they write no judgement, and raise NotAllowed
+where one would have to be withdrawn, or where the entry is one of the team's.
+
 The memory is written first: if the power fails in between, the person's words are safe, and `settle_proposals` publishes what
 was to be proposed.
 """
@@ -10,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from yearling.errors import NotAllowed
 from yearling.feedback.corrections.judgements import (
     find_corrected_answer,
     has_standing_edit,
@@ -60,8 +64,11 @@ def add_correction(
     event_id: str | None = None,
     suggested: bool | None = None,
     record_edit: bool = True,
+    can_judge: bool = True,
 ) -> AddedCorrection:
     """Add an entry, and the edit of the answer that it corrects, unless `event_id` is one. Raises as `CorrectionStore.add`."""
+    if not can_judge:
+        _refuse_judged(log, _same_questions(log, person_id, [question], kind=kind, scope=scope))
     if message_id is not None:
         find_corrected_answer(log, person_id, message_id)
     if event_id is not None:
@@ -81,16 +88,27 @@ def add_correction(
         unpublish_correction(log, added.replaced)
     if not added.is_new or added.correction.state == "suggested":
         return added
-    return replace(added, correction=_publish_and_settle(log, added.correction, record_edit=record_edit and event_id is None))
+    return replace(
+        added, correction=_publish_and_settle(log, added.correction, record_edit=record_edit and can_judge and event_id is None)
+    )
 
 
 def add_corrections(
-    log: FeedbackLog, person_id: str, pairs: Sequence[tuple[str, str]], *, scope: CorrectionScope, source: str
+    log: FeedbackLog,
+    person_id: str,
+    pairs: Sequence[tuple[str, str]],
+    *,
+    scope: CorrectionScope,
+    source: str,
+    can_judge: bool = True,
 ) -> AddedCorrections:
     """Add the questions and answers of a file, all or nothing. Of lines with the same question only the last one counts.
 
     Raises as `CorrectionStore.add_many`.
     """
+    if not can_judge:
+        questions = [question for question, _ in pairs]
+        _refuse_judged(log, _same_questions(log, person_id, questions, kind="correction", scope=scope))
     added = log.store.corrections.add_many(person_id, pairs, scope=scope, source=source)
     unpublish_corrections(log, person_id, [each.replaced for each in added if each.replaced is not None])
     new = [each.correction for each in added if each.is_new]
@@ -131,9 +149,12 @@ def change_correction(
     answer: str | Unchanged = UNCHANGED,
     active: bool | Unchanged = UNCHANGED,
     scope: CorrectionScope | Unchanged = UNCHANGED,
+    can_judge: bool = True,
 ) -> Correction:
     """Reword an entry, switch it on or off, or propose it to the team. Raises as `CorrectionStore.update`."""
     before = log.store.corrections.get(correction_id, person_id=person_id)
+    if not can_judge and not question is answer is scope is UNCHANGED:
+        _refuse_judged(log, [before])
     after = log.store.corrections.update(
         correction_id, person_id=person_id, question=question, answer=answer, active=active, scope=scope
     )
@@ -141,32 +162,56 @@ def change_correction(
         return after
     had_edit = has_standing_edit(log, before)
     unpublish_correction(log, before)
-    record_edit = had_edit or before.event_id is None
+    record_edit = can_judge and (had_edit or before.event_id is None)
     return _publish_and_settle(log, after, record_edit=record_edit)
 
 
-def confirm_correction(log: FeedbackLog, person_id: str, correction_id: str) -> Correction:
+def confirm_correction(log: FeedbackLog, person_id: str, correction_id: str, *, can_judge: bool = True) -> Correction:
     """Let a suggested entry act. Raises NotFound."""
     store = log.store.corrections
     before = store.get(correction_id, person_id=person_id)
     others = [each for each in store.list(person_id) if question_key(each.question) == question_key(before.question)]
+    if not can_judge:
+        same = _same_questions(log, person_id, [before.question], kind=before.kind, scope=before.scope)
+        _refuse_judged(log, [before, *same])
     after = store.confirm(correction_id, person_id=person_id)
     kept = {each.id for each in store.list(person_id)}
     unpublish_corrections(log, person_id, [each for each in others if each.id not in kept])
-    return _publish_and_settle(log, after, record_edit=True) if before.state == "suggested" else after
+    return _publish_and_settle(log, after, record_edit=can_judge) if before.state == "suggested" else after
 
 
-def delete_correction(log: FeedbackLog, person_id: str, correction_id: str) -> None:
+def delete_correction(log: FeedbackLog, person_id: str, correction_id: str, *, can_judge: bool = True) -> None:
     """Delete an entry with its history, retract its judgement and take it back from the team. Raises NotFound."""
     log.store.corrections.history(correction_id, person_id=person_id)  # its own person only
-    unpublish_correction(log, log.store.corrections.get(correction_id, person_id=person_id))
+    correction = log.store.corrections.get(correction_id, person_id=person_id)
+    if not can_judge:
+        _refuse_judged(log, [correction])
+    unpublish_correction(log, correction)
     log.store.corrections.delete(correction_id, person_id=person_id)
 
 
-def delete_all_corrections(log: FeedbackLog, person_id: str) -> int:
+def delete_all_corrections(log: FeedbackLog, person_id: str, *, can_judge: bool = True) -> int:
     """Delete all entries of a person, as `delete_correction` does. Returns how many there were."""
-    unpublish_corrections(log, person_id, log.store.corrections.list(person_id))
+    own = log.store.corrections.list(person_id)
+    if not can_judge:
+        _refuse_judged(log, own)
+    unpublish_corrections(log, person_id, own)
     return log.store.corrections.delete_all(person_id)
+
+
+def _same_questions(
+    log: FeedbackLog, person_id: str, questions: Sequence[str], *, kind: CorrectionKind, scope: CorrectionScope
+) -> list[Correction]:
+    """The entries that adding these questions would replace."""
+    keys = set(map(question_key, questions))
+    own = log.store.corrections.list(person_id)
+    return [entry for entry in own if (entry.kind, entry.scope) == (kind, scope) and question_key(entry.question) in keys]
+
+
+def _refuse_judged(log: FeedbackLog, corrections: Sequence[Correction]) -> None:
+    """Raises NotAllowed if the log has a judgement for one of these entries, or the team."""
+    if any(correction.scope == "team" or has_standing_edit(log, correction) for correction in corrections):
+        raise NotAllowed("Changing a correction that is recorded as a judgement needs an API key with the scope feedback.")
 
 
 def _shown(correction: Correction) -> tuple[str, str, str]:

@@ -13,9 +13,10 @@ from yearling.records import Person, PersonRole
 from yearling.store.accounts.names import name_keys, validate_name
 from yearling.store.audit import append_audit_entry
 from yearling.store.chats.correction_rows import CORRECTION_TABLES
+from yearling.store.chats.used_corrections import forget_used_corrections
 from yearling.store.database.database import Database
 from yearling.store.database.learning_schema import offers
-from yearling.store.database.schema import TableRow, api_keys, identities, invitations, passwords, people, sessions
+from yearling.store.database.schema import TableRow, api_keys, corrections, identities, invitations, passwords, people, sessions
 from yearling.store.learning.offers import withdraw_offers
 
 OWNER_NAME = "owner"
@@ -122,6 +123,7 @@ class PersonStore:
             _require_not_first_owner(person)
             _revoke_access(connection, person_id)
             withdraw_offers(connection, offers.c.person_id == person_id, actor=actor)
+            forget_used_corrections(connection, corrections.c.person_id == person_id)
             connection.execute(people.delete().where(people.c.id == person_id))
             append_audit_entry(connection, actor, "person.delete", person_id)
         self._database.scrub("people", "conversations", "messages", "samples", "texts", *CORRECTION_TABLES)

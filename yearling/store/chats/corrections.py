@@ -51,6 +51,7 @@ from yearling.store.chats.correction_rows import (
     require_own,
     validated_text,
 )
+from yearling.store.chats.used_corrections import forget_used_corrections
 from yearling.store.database.column_types import parse_time
 from yearling.store.database.database import Database, in_batches
 from yearling.store.database.packing import record_from, record_values
@@ -290,17 +291,19 @@ class CorrectionStore:
         return num_changed
 
     def delete(self, correction_id: str, *, person_id: str) -> Correction:
-        """Delete an own entry with its history. Returns what it was. Raises NotFound."""
+        """Delete an own entry with its history, and from the messages that it bore on. Returns what it was. Raises NotFound."""
         with self._database.write() as connection:
             correction = require_own(connection, correction_id, person_id)
+            forget_used_corrections(connection, corrections.c.id == correction_id)
             connection.execute(corrections.delete().where(corrections.c.id == correction_id))
             append_audit_entry(connection, person_id, "correction.delete", correction_id)
         self._scrub()
         return correction
 
     def delete_all(self, person_id: str) -> int:
-        """Delete all entries of a person. Returns how many there were."""
+        """Delete all entries of a person, as `delete` does. Returns how many there were."""
         with self._database.write() as connection:
+            forget_used_corrections(connection, corrections.c.person_id == person_id)
             count = connection.execute(corrections.delete().where(corrections.c.person_id == person_id)).rowcount
             append_audit_entry(connection, person_id, "correction.delete_all", person_id, {"corrections": count})
         self._scrub()
@@ -416,4 +419,4 @@ class CorrectionStore:
         return found
 
     def _scrub(self) -> None:
-        self._database.scrub(*CORRECTION_TABLES)
+        self._database.scrub(*CORRECTION_TABLES, "messages")
