@@ -192,6 +192,20 @@ def test_custom_exam_is_read_and_graded(tmp_path: Path) -> None:
     assert open_exam(str(tmp_path), ExamDataFolders(tmp_path)).cases == exam.cases
 
 
+def test_custom_exam_in_the_folder_of_exams_is_found_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "ours.yaml").write_text(CUSTOM_EXAM)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "first.yml").write_text(CUSTOM_EXAM)
+    folders = ExamDataFolders(tmp_path)
+    assert open_exam("ours", folders).name == "ours"
+    assert len(open_exam("theirs", folders).cases) == 3
+    with pytest.raises(NotFound, match=r"no exam 'nobodys'") as caught:
+        open_exam("nobodys", folders)
+    assert "ours, theirs" in caught.value.advice
+    (tmp_path / "constraints.yaml").write_text(CUSTOM_EXAM)
+    assert open_exam("constraints", folders).num_samples > 100, "an exam of the catalogue is replaced"
+
+
 @pytest.mark.parametrize(
     ("case", "message"),
     [

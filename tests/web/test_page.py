@@ -20,10 +20,11 @@ from tests.web.payloads import DIAGRAMS, FORMULAS, HTML, PAYLOADS
 from tests.web.rating_site import serve_rating_site
 from tests.web.release_site import serve_releases
 from tests.web.site import Site, serve_site
+from tests.web.story_site import serve_story
 from tests.web.stream_drill import drill
 from tests.web.team_site import serve_team
 from yearling.feedback import FeedbackLog
-from yearling.models import LocalModel
+from yearling.models import LocalModel, ModelLibrary
 from yearling.tasks import Demonstration, freeze_lesson_set
 from yearling.training import ArtefactStores, RunSetup, create_run
 
@@ -119,6 +120,19 @@ def models_page(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite, defa
 def test_the_models_page_in_the_browser(models_page: Any, name: str) -> None:
     print(models_page[name]["seconds"], "s")
     assert models_page[name]["failure"] is None, models_page[name]["failure"]
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory, run_suite: Suite, model_library: ModelLibrary) -> Any:
+    require_browser()
+    with serve_story(tmp_path_factory.mktemp("story"), model_library) as found:
+        return run_suite("story", found.facts)
+
+
+@pytest.mark.parametrize("name", list_suite_tests("story"))
+def test_the_whole_story_in_the_browser(story: Any, name: str) -> None:
+    print(story[name]["output"], story[name]["seconds"], "s")
+    assert story[name]["failure"] is None, story[name]["failure"]
 
 
 def test_a_real_run_is_stopped_and_resumed(tmp_path: Path, run_suite: Suite, default_model: LocalModel) -> None:

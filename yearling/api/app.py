@@ -51,6 +51,7 @@ from yearling.api.services import AdmissionController, ApiEnginePool, Services
 from yearling.chat import Assistant, ConversationTurns, CorrectionMemory
 from yearling.config import Settings
 from yearling.errors import UserError
+from yearling.loop import list_release_costs
 from yearling.models import ModelLibrary
 from yearling.store import ImportLocks, SampleWriter, Store
 
@@ -100,7 +101,11 @@ _ROUTERS: tuple[APIRouter, ...] = (
 
 def create_app(settings: Settings, store: Store, pool: ApiEnginePool, *, releases: ReleaseService | None = None) -> FastAPI:
     """The API over an open store, a pool and, if models are released here, the releases. The caller starts and closes them."""
-    metrics = ServerMetrics(pool.status, store.jobs.costs_by_kind)
+    metrics = ServerMetrics(
+        pool.status,
+        store.jobs.costs_by_kind,
+        lambda: [(release.number, cost) for release, cost in list_release_costs(settings, store)],
+    )
     services = Services(
         settings=settings,
         store=store,

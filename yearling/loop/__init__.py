@@ -21,6 +21,7 @@ from yearling.loop.costs import process_tree_cpu_s, read_joules
 from yearling.loop.cycle.conduct import CycleParts, run_cycle
 from yearling.loop.cycle.evidence import DRIFT_EXAM, SPEC_EXAM
 from yearling.loop.cycle.folder import CycleEnd, CycleFolder, cycles_dir, find_cycle, list_cycles, new_cycle_id, open_cycle
+from yearling.loop.cycle.ledger import CycleCost, list_cycle_costs, list_release_costs
 from yearling.loop.cycle.lessons import practice_requests
 from yearling.loop.cycle.options import STEPS, CycleOptions
 from yearling.loop.cycle.plan import CyclePlan, plan_cycle, plan_text
@@ -103,6 +104,7 @@ __all__ = [
     "CanaryStopSwitch",
     "ChampionModel",
     "CountProgress",
+    "CycleCost",
     "CycleEnd",
     "CycleFolder",
     "CycleOptions",
@@ -165,8 +167,10 @@ __all__ = [
     "is_sample_of_release",
     "is_worker_running",
     "last_due",
+    "list_cycle_costs",
     "list_cycles",
     "list_job_kinds",
+    "list_release_costs",
     "list_traced_models",
     "make_report",
     "new_cycle_id",

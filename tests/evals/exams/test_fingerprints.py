@@ -22,3 +22,11 @@ def test_exam_without_its_files_is_named(tmp_path: Path) -> None:
     fingerprints, missing = fingerprint_exams(tmp_path)
     assert {fingerprint.exam for fingerprint in fingerprints}.isdisjoint(missing)
     assert "ifeval" in missing
+
+
+def test_own_exams_are_recognised_and_a_broken_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ours.yaml").write_text('cases: [{user: "How many days of leave do we have?", contains: ["30"]}]')
+    (tmp_path / "broken.yaml").write_text("cases: [{user: x}]")
+    fingerprints, missing = fingerprint_exams(tmp_path)
+    assert find_leaked_exam(["How many days of leave do we have?"], fingerprints) == "ours"
+    assert "has no check" in missing["broken"]

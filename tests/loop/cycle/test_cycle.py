@@ -15,7 +15,7 @@ from yearling.config import Settings
 from yearling.errors import BadInput, Conflict, Untrusted
 from yearling.evals import DRIFT_EXAM
 from yearling.loop import DRIFT_EXAM as LOOP_DRIFT_EXAM
-from yearling.loop import CycleFolder, CycleOptions, find_cycle, make_report, report_text
+from yearling.loop import CycleFolder, CycleOptions, find_cycle, list_release_costs, make_report, report_text
 from yearling.loop.cycle.lessons import build_practice, choose_method
 from yearling.release import Change, ReleaseAuthority
 from yearling.store import Store
@@ -55,8 +55,13 @@ def test_cycle_ends_with_a_proven_champion_and_going_back_is_one_change(settings
         state = authority.state()
         assert state.champion is not None
         assert state.releases[state.champion].model_hash == first
+        folder.write_report(report, text)
+        ((release, cost),) = list_release_costs(settings, store)
     assert report["better"][0]["won"][0]["before"] == "no"
     assert report["cost"]["cpu_s_per_lesson"] > 0
+    assert (release.number, cost.cpu_s) == (1, report["cost"]["cpu_s"])
+    before, after = report["cost"]["tokens_per_task"]["constraints"]
+    assert cost.token_change == pytest.approx(after / before - 1)
     assert "constraints: " in text
     assert "Decision of the gate: ALLOW" in text
     assert "yearling release rollback" in text

@@ -1,4 +1,4 @@
-"""Release notes from records: what a release learnt, and how its answers differ from those of the champion before it.
+"""Release notes from records: what a release learnt and cost, and how its answers differ from those of the champion before it.
 
 Everything here blocks on the store, and comparing exam runs takes a fraction of a second: call it from a thread.
 """
@@ -6,12 +6,13 @@ Everything here blocks on the store, and comparing exam runs takes a fraction of
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 from yearling.api.http.json_response import JsonObject
 from yearling.api.release.proofs import compared_runs, find_proof
 from yearling.errors import NotFound, Untrusted, UserError
-from yearling.loop import compare_exam_runs
+from yearling.loop import CycleCost, compare_exam_runs
 
 if TYPE_CHECKING:
     from yearling.release import ReleaseState
@@ -40,6 +41,15 @@ class ComparedCase(Protocol):
 
     @property
     def prompt(self) -> str: ...
+
+
+def cost_view(cost: CycleCost | None) -> JsonObject | None:
+    """A `ReleaseCostView`, or None for a release that no cycle trained."""
+    if cost is None:
+        return None
+    values = asdict(cost)
+    del values["model"]
+    return values
 
 
 def learnt_view(store: Store, release: Release) -> JsonObject | None:

@@ -319,6 +319,23 @@ class ReleasedFileView(ResponseModel):
     """Size."""
 
 
+class ReleaseCostView(ResponseModel):
+    """What the learning cycle that trained a release cost, and whether the same work became cheaper with it."""
+
+    cycle: str
+    """ID of the cycle."""
+    cpu_s: float
+    """Processor seconds of all of its steps."""
+    joules: float | None
+    """Energy of the whole machine meanwhile, in joules; null where it cannot be read."""
+    cpu_s_per_lesson: float | None
+    """Processor seconds of the training for each lesson; null if unknown."""
+    cpu_s_per_solved_task: float | None
+    """Processor seconds of its exams for each task that it solved; null if it solved none."""
+    token_change: float | None
+    """Change in the tokens of the same exam tasks from the champion to it: -0.1 means a tenth fewer. Null if not compared."""
+
+
 class ReleaseDetail(ReleaseView):
     """A release with its notes, its evidence and its origin."""
 
@@ -328,6 +345,10 @@ class ReleaseDetail(ReleaseView):
     """What changed in its answers, by exam; empty if no exam compares it with the release before."""
     compared_with: int | None
     """Number of the release that it is compared with: the champion when it was drafted."""
+    cost: ReleaseCostView | None
+    """What the cycle that trained it cost; null if no cycle did."""
+    cost_before: ReleaseCostView | None
+    """The same of the release that it is compared with; null without one that a cycle trained."""
     parent: int | None
     """Number of the champion when the draft was made."""
     children: list[int]

@@ -77,15 +77,16 @@ def exam_entries() -> dict[str, ExamEntry]:
 
 
 def open_exam(name: str, folders: ExamDataFolders) -> Exam:
-    """The exam with that name, or the custom exam in that file or folder.
+    """The exam with that name, of the catalogue or custom in the folder of exams, or the custom exam in that file or folder.
 
     Raises NotFound for an unknown name or missing files, and BadInput for invalid cases.
     """
     entries = exam_entries()
     if name not in entries:
-        if (path := Path(name)).exists():
+        own = folders.own_exams()
+        if (path := own.get(name, Path(name))).exists():
             return load_custom_exam(path)
         raise NotFound(
-            f"There is no exam {name!r}.", advice=f"Exams: {', '.join(entries)}. Or name a file or folder of YAML cases."
+            f"There is no exam {name!r}.", advice=f"Exams: {', '.join((*entries, *own))}. Or name a file or folder of YAML cases."
         )
     return entries[name].build(folders)

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from yearling.chat import load_spec
+from yearling.errors import BadInput
 from yearling.evals.case import Case
 from yearling.evals.exams.catalogue import exam_entries
+from yearling.evals.exams.custom import load_custom_exam
 from yearling.evals.exams.sources import ExamDataFolders
 from yearling.tasks import ExamFingerprint, fingerprint_exam
 
@@ -32,6 +34,15 @@ def fingerprint_exams(
             missing[name] = requirements
         else:
             cases = entry.build(folders).cases
+            fingerprints.append(fingerprint_exam(name, (text for case in cases for text in _case_texts(case))))
+    for name, path in folders.own_exams().items():
+        if name in exam_entries():
+            continue
+        try:
+            cases = load_custom_exam(path).cases
+        except BadInput as error:
+            missing[name] = error.message
+        else:
             fingerprints.append(fingerprint_exam(name, (text for case in cases for text in _case_texts(case))))
     return tuple(fingerprints), missing
 

@@ -15,6 +15,8 @@ from typing import Any
 from yearling.errors import NotFound, Untrusted
 from yearling.files.reading import hash_file
 
+YAML_SUFFIXES = frozenset({".yaml", ".yml"})
+
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
@@ -48,8 +50,8 @@ class ExternalDataset:
 
 @dataclass(frozen=True, slots=True)
 class ExamDataFolders:
-    """The folders that exams read: `downloads_dir` holds one folder per exam, `user_data_dir` the user's data sets, which can be
-    in `downloads_dir` as well.
+    """The folders that exams read: `downloads_dir` holds one folder per exam, and custom exams; `user_data_dir` the user's data
+    sets, which can be in `downloads_dir` as well.
     """
 
     downloads_dir: Path
@@ -72,6 +74,13 @@ class ExamDataFolders:
     def has_user_file(self, *parts: str) -> bool:
         """Whether one of the folders contains the file."""
         return any(folder.joinpath(*parts).is_file() for folder in self._dataset_folders())
+
+    def own_exams(self) -> dict[str, Path]:
+        """The exams that people wrote and put into `downloads_dir`, each a YAML file or a folder of YAML files, by name."""
+        paths = sorted(self.downloads_dir.glob("*")) if self.downloads_dir.is_dir() else []
+        files = {path.stem: path for path in paths if path.suffix in YAML_SUFFIXES and path.is_file()}
+        folders = {path.name: path for path in paths if any(each.suffix in YAML_SUFFIXES for each in path.glob("*"))}
+        return dict(sorted((folders | files).items()))
 
     def how_to_get(self, path: str) -> str:
         """What to do to get a file of a data set, in words."""

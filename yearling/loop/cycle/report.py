@@ -156,6 +156,7 @@ def _cost(steps: Any, lessons: Mapping[str, Any], comparisons: Sequence[ExamComp
     training_s = sum(record.cpu_s for record in records if record.name == "training")
     solved = sum(_solved(found.challenger.summary) for found in comparisons)
     exams_s = sum(entry["cpu_s"] or 0.0 for record in records if record.name == "exams" for entry in record.result["challenger"])
+    change = _token_change(comparisons)
     return {
         "cpu_s": cpu_s,
         "duration_s": sum(record.duration_s for record in records),
@@ -166,17 +167,22 @@ def _cost(steps: Any, lessons: Mapping[str, Any], comparisons: Sequence[ExamComp
         "tokens_per_task": {
             found.exam: [_tokens(found.champion.summary), _tokens(found.challenger.summary)] for found in comparisons
         },
-        "comparison": _compare_costs(comparisons),
+        "token_change": change,
+        "comparison": _compare_costs(change),
     }
 
 
-def _compare_costs(comparisons: Sequence[ExamComparison]) -> str:
-    """Whether the same work became cheaper: tokens of the same exam tasks, which do not depend on what else the machine did."""
+def _token_change(comparisons: Sequence[ExamComparison]) -> float | None:
+    """The change in the tokens of the same exam tasks, which do not depend on what else the machine did; None without tokens."""
     before = sum(_tokens(found.champion.summary) * found.champion.num_samples for found in comparisons)
     after = sum(_tokens(found.challenger.summary) * found.challenger.num_samples for found in comparisons)
-    if not before or not after:
+    return after / before - 1 if before and after else None
+
+
+def _compare_costs(change: float | None) -> str:
+    """Whether the same work became cheaper."""
+    if change is None:
         return ""
-    change = after / before - 1
     if abs(change) < 0.01:
         return "The same tasks cost as much as before, in tokens."
     return f"The same tasks became {abs(change):.0%} {'cheaper' if change < 0 else 'dearer'}, in tokens."
