@@ -77,6 +77,21 @@ from yearling.loop.lineage import (
     trace_model,
     trace_person,
 )
+from yearling.loop.merging.bundle import MergeEntry, MergeSide, read_merge_folder
+from yearling.loop.merging.commit import finish_interrupted_merge, merges_dir
+from yearling.loop.merging.conduct import (
+    MAX_FOLDERS,
+    InstallationMerge,
+    MergeOptions,
+    MergeOutcome,
+    describe_own_side,
+    plan_merge,
+    proof_to_json,
+    run_merge,
+)
+from yearling.loop.merging.entries import MergeContradiction, MergedEntries
+from yearling.loop.merging.export import installation_id, write_merge_folder
+from yearling.loop.merging.proof import MergeProof, MergeTools, ProofPart, ProofQuestion
 from yearling.loop.promotion import breaks_a_limit, can_compare, prepare_promotion
 from yearling.loop.referee.export import WrittenExport, write_audit_export
 from yearling.loop.referee.log_checks import AuditFault
@@ -88,6 +103,7 @@ from yearling.loop.training_plan import RunResult, TrainingPlan, run_training_pl
 __all__ = [
     "DRIFT_EXAM",
     "FAILED_ANSWER",
+    "MAX_FOLDERS",
     "MAX_OPTION_CHARS",
     "MAX_OPTION_ITEMS",
     "SPEC_EXAM",
@@ -111,6 +127,7 @@ __all__ = [
     "ExamResult",
     "GateOutcome",
     "IncidentCaseResult",
+    "InstallationMerge",
     "JobContext",
     "JobFolders",
     "JobKind",
@@ -121,6 +138,14 @@ __all__ = [
     "LineageLessonSet",
     "LineageRelease",
     "LineageRun",
+    "MergeContradiction",
+    "MergeEntry",
+    "MergeOptions",
+    "MergeOutcome",
+    "MergeProof",
+    "MergeSide",
+    "MergeTools",
+    "MergedEntries",
     "ModelLineage",
     "MonitorReport",
     "NextLessonSet",
@@ -128,6 +153,8 @@ __all__ = [
     "PersonLineage",
     "PersonModel",
     "PracticeDraft",
+    "ProofPart",
+    "ProofQuestion",
     "RecheckedFigure",
     "RefereeReport",
     "RunResult",
@@ -150,13 +177,16 @@ __all__ = [
     "counted_observations",
     "cycles_dir",
     "decide_what_if",
+    "describe_own_side",
     "discard_cycle",
     "execute_job",
     "find_cycle",
     "find_job_kind",
     "find_training_history",
+    "finish_interrupted_merge",
     "flag_answer",
     "gate_challenger",
+    "installation_id",
     "is_quiet_now",
     "is_sample_of_release",
     "is_worker_running",
@@ -165,16 +195,20 @@ __all__ = [
     "list_job_kinds",
     "list_traced_models",
     "make_report",
+    "merges_dir",
     "new_cycle_id",
     "open_cycle",
     "open_incident_exam",
     "plan_cycle",
+    "plan_merge",
     "plan_text",
     "practice_requests",
     "prepare_promotion",
     "preview_gate",
     "process_tree_cpu_s",
+    "proof_to_json",
     "read_joules",
+    "read_merge_folder",
     "read_options",
     "recompute_evidence",
     "record_incident_results",
@@ -183,6 +217,7 @@ __all__ = [
     "report_text",
     "resolve_model_hash",
     "run_cycle",
+    "run_merge",
     "run_training_plan",
     "save_schedule",
     "start_worker",
@@ -192,4 +227,5 @@ __all__ = [
     "verify_audit",
     "worker_command",
     "write_audit_export",
+    "write_merge_folder",
 ]
