@@ -40,7 +40,7 @@ from yearling.loop import (
 from yearling.loop.merging import commit
 from yearling.loop.merging.bundle import MergeEntry
 from yearling.loop.merging.entries import combine_entries
-from yearling.loop.merging.proof import prove_merge
+from yearling.loop.merging.proof import prove_merge, taught_questions
 from yearling.training import ArtefactStores
 
 
@@ -290,6 +290,13 @@ def test_power_can_fail_at_every_step(
 
 def test_the_controls_are_those_of_the_exam() -> None:
     assert len(RIGHT_CONTROLS) == 30
+
+
+def test_of_many_corrections_a_hundred_are_asked() -> None:
+    entries = [entry(f"What is {number}?", f"Word{number}.", 1) for number in range(120)]
+    asked = taught_questions(entries)
+    assert len(asked) == 100
+    assert [question.text for question in asked] == [question.text for question in taught_questions(entries[::-1])]
 
 
 def test_a_share_out_of_range_is_refused() -> None:
