@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.feedback.people import add_answers
 from yearling.evals import Case, ExamDataFolders, SubjectResponse
-from yearling.feedback import FeedbackLog, add_correction
+from yearling.feedback import FeedbackLog, add_corrections
 from yearling.loop import MergeSide, ProofQuestion, describe_own_side, write_merge_folder
 from yearling.loop.merging.proof import control_questions
 from yearling.store import question_key
@@ -26,8 +26,7 @@ def facts(topic: str, count: int = 10) -> dict[str, str]:
 def teach(log: FeedbackLog, answers: Mapping[str, str]) -> str:
     """Let the owner correct these questions for the team, which is the owner alone. Returns the owner's id."""
     owner = log.store.people.owner().id
-    for question, answer in answers.items():
-        add_correction(log, owner, question, answer, scope="team", origin="command")
+    add_corrections(log, owner, list(answers.items()), scope="team", source="facts")
     return owner
 
 
