@@ -107,6 +107,24 @@ class SamplingSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MergeSource:
+    """An installation behind a merged adapter: its public log as it was then, and what its adapter learnt from."""
+
+    installation: str
+    """Identifies it; the same in every export of that installation."""
+    name: str
+    adapter: str
+    """The hash of its adapter; empty if it had none."""
+    log_entries: int
+    log_head: str
+    """The hash of the last entry of its public log, empty if it had none."""
+    judgements: tuple[str, ...] = ()
+    """The ids, in that log, of the judgements that the adapter learnt from."""
+    runs: tuple[str, ...] = ()
+    """The ids of its training runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One answer of a model: exactly what the model saw and emitted. Training replays this, never a re-rendered prompt.
 

@@ -130,6 +130,13 @@ def test_a_saved_adapter_is_loaded_bitwise_equal(decoder: Decoder, adapter: Adap
         assert (tmp_path / file).read_bytes() == (tmp_path / f"again-{file}").read_bytes()
 
 
+def test_a_gguf_adapter_that_was_read_is_written_again_byte_for_byte(decoder: Decoder, adapter: Adapter, tmp_path: Path) -> None:
+    backwards = replace(adapter, factors=dict(list(adapter.factors.items())[::-1]))
+    save_adapter(backwards, tmp_path / "lora.gguf", decoder)
+    save_adapter(load_adapter(tmp_path / "lora.gguf", decoder, base_sha256=BASE), tmp_path / "again.gguf", decoder)
+    assert (tmp_path / "again.gguf").read_bytes() == (tmp_path / "lora.gguf").read_bytes()
+
+
 @pytest.mark.parametrize("name", ["adapter", "adapter.gguf"])
 def test_an_adapter_of_another_base_is_refused(decoder: Decoder, adapter: Adapter, tmp_path: Path, name: str) -> None:
     save_adapter(adapter, tmp_path / name, decoder)

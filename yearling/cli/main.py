@@ -27,6 +27,7 @@ from yearling.cli.feedback import app as feedback_app
 from yearling.cli.jobs.commands import app as jobs_app
 from yearling.cli.jobs.cycle import app as cycle_app
 from yearling.cli.lessons import app as lessons_app
+from yearling.cli.merging.commands import app as merge_app
 from yearling.cli.model import app as model_app
 from yearling.cli.people import app as people_app
 from yearling.cli.releases.audit import app as audit_app
@@ -74,6 +75,7 @@ app.add_typer(incident_app, name="incident")
 app.add_typer(audit_app, name="audit")
 app.add_typer(cycle_app, name="cycle")
 app.add_typer(jobs_app, name="jobs")
+app.add_typer(merge_app, name="merge")
 app.add_typer(bench_app, name="bench")
 
 

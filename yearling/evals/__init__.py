@@ -15,12 +15,14 @@ from yearling.evals.exam_archive import (
     summarise_again,
 )
 from yearling.evals.exams.catalogue import ExamEntry, exam_entries, open_exam
+from yearling.evals.exams.custom import CustomExamGrader, parse_custom_case
 from yearling.evals.exams.fingerprints import fingerprint_exams
 from yearling.evals.exams.incidents import build_incident_exam, parse_incident_case
 from yearling.evals.exams.sources import ExamDataFolders, ExamDownload, SourceFile, exam_downloads
 from yearling.evals.graders.answers import validate_answers
 from yearling.evals.graders.judge import LLMBarPair, build_judge_card, build_judge_exam, load_llmbar_pairs
 from yearling.evals.graders.refusal import is_refusal, validate_refusals
+from yearling.evals.graders.taught_answers import TaughtAnswerGrader
 from yearling.evals.inspect_tasks import InspectLogSubject, build_inspect_task
 from yearling.evals.leaks import LessonLeak, find_leaks
 from yearling.evals.paired_tests import (
@@ -62,6 +64,7 @@ __all__ = [
     "Case",
     "CasePair",
     "ClauseComparison",
+    "CustomExamGrader",
     "DriftModels",
     "DriftSubject",
     "EngineSubject",
@@ -89,6 +92,7 @@ __all__ = [
     "Subject",
     "SubjectResponse",
     "SummarisingGrader",
+    "TaughtAnswerGrader",
     "TrainingHistory",
     "Verdict",
     "blind_preference_test",
@@ -129,6 +133,7 @@ __all__ = [
     "open_exam",
     "paired_test_from_counts",
     "paired_test_from_scores",
+    "parse_custom_case",
     "parse_incident_case",
     "rebuild_exam",
     "regrade_run",

@@ -7,6 +7,7 @@ from yearling.feedback.corrections.acts import (
     CorrectionPreview,
     add_correction,
     add_corrections,
+    add_merged_corrections,
     change_correction,
     confirm_correction,
     delete_all_corrections,
@@ -71,7 +72,7 @@ from yearling.feedback.offers import (
 from yearling.feedback.pairs import ConsensusPair, PairParameters
 from yearling.feedback.parameters import ConsensusParameters
 from yearling.feedback.pseudonyms import Pseudonyms
-from yearling.feedback.publication import ReplayReport, publication_lines, replay_publication
+from yearling.feedback.publication import ReplayReport, VerifiedLog, publication_lines, replay_publication, verify_publication
 from yearling.feedback.rater_model import PAPER_FIT, PREDICTION_FIT, FitParameters
 from yearling.feedback.rating.guess_scores import GuessScore, score_guesses
 from yearling.feedback.rating.judgement_index import JudgementIndex
@@ -180,9 +181,11 @@ __all__ = [
     "StatusRule",
     "TeamProgress",
     "TeamVerdict",
+    "VerifiedLog",
     "Vouch",
     "add_correction",
     "add_corrections",
+    "add_merged_corrections",
     "build_rater_report",
     "build_rating_queue",
     "canonical_event_bytes",
@@ -235,6 +238,7 @@ __all__ = [
     "sort_events",
     "unpack_reason",
     "update_item_result",
+    "verify_publication",
     "whole_ratings",
     "withdraw_offer",
     "without_only_compared",

@@ -89,6 +89,15 @@ class ReplayReport:
         return not self.differences
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedLog:
+    """A public log whose hash chain holds. `head` is the hash of its last entry, `ids` are those of its acts."""
+
+    entries: int
+    head: str
+    ids: frozenset[str]
+
+
 def publication_lines(store: Store, consensus_run: RecordedConsensusRun) -> Iterator[bytes]:
     """Yield the lines of a publication of the current log and of a run over it."""
     head = store.events.head()
@@ -108,6 +117,20 @@ def publication_lines(store: Store, consensus_run: RecordedConsensusRun) -> Iter
         for entry in entries:
             yield encode_json_line({"sequence": entry.sequence, "event": entry.event, "hash": entry.hash})
     yield _SNAPSHOT_PREFIX + store.consensus_runs.read_snapshot(consensus_run.record) + _SNAPSHOT_SUFFIX + b"\n"
+
+
+def verify_publication(path: Path) -> VerifiedLog:
+    """Verify the hash chain of a publication, without computing its runs again.
+
+    Raises NotFound for a missing file and Untrusted for a damaged one.
+    """
+    header, entries, _ = _read_publication(path)
+    try:
+        head = _verify_chain(entries, header)
+        ids = frozenset(str(entry["event"]["id"]) for entry in entries)
+    except (KeyError, TypeError):
+        raise _damaged_file_error(path, "an entry is no judgement") from None
+    return VerifiedLog(entries=len(entries), head=head if entries else "", ids=ids)
 
 
 def replay_publication(path: Path, *, every_run: bool = False, on_status: StatusCallback = lambda _: None) -> ReplayReport:

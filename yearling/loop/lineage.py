@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from yearling.errors import NotFound, Untrusted
 from yearling.feedback import Comparison, Edit, EventIndex, FeedbackEvent, FeedbackLog, Note, Rating, fold_events
 from yearling.loop.training_history import InstalledWeights, TrainedAdapter, find_training_history
+from yearling.records import MergeSource
 from yearling.store import LessonSetRecord, Release, Store, TrainingRunStore
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class TracedModel:
     name: str
     hashes: tuple[str, ...]
     training: TrainingHistory
+    merged_from: tuple[MergeSource, ...] = ()
+    """The installations whose adapters were merged into this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +161,8 @@ class ModelLineage:
     releases: tuple[LineageRelease, ...]
     next_lesson_set: NextLessonSet
     unknown: tuple[str, ...]
+    merged_from: tuple[MergeSource, ...] = ()
+    """The installations whose adapters were merged into this model, with the judgements behind each, by their public logs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +210,7 @@ def list_traced_models(
         base = by_hash.get(adapter.base_sha256) or _UnknownWeights(adapter.base_sha256)
         history = find_training_history(base, adapter, installed, adapter_of, runs)
         hashes = (adapter.sha256, *sorted(f"{model.sha256}+{adapter.sha256}" for model in installed))
-        traced.append(TracedModel(adapter.served_name(adapter.base), hashes, history))
+        traced.append(TracedModel(adapter.served_name(adapter.base), hashes, history, tuple(adapter.merged_from)))
     return traced
 
 
@@ -236,6 +241,7 @@ def trace_model(store: Store, model: TracedModel, *, stage_of: StageOf | None = 
         releases=_describe_releases(releases, stage_of),
         next_lesson_set=records.next_lesson_set(),
         unknown=tuple(unknown),
+        merged_from=model.merged_from,
     )
 
 

@@ -5,10 +5,11 @@ Knows models and adapters only by the few fields that say where they come from, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from yearling.errors import NotFound, Untrusted
+from yearling.records import MergeSource
 from yearling.store import TrainingRunStore
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class InstalledWeights(Protocol):
 
 
 class TrainedAdapter(Protocol):
-    """An adapter: its hash, and the run and step that it comes from (`run` is empty if it came from elsewhere)."""
+    """An adapter: its hash, and the run and step that it comes from (`run` is empty if it came from elsewhere or was merged)."""
 
     @property
     def sha256(self) -> str: ...
@@ -38,6 +39,9 @@ class TrainedAdapter(Protocol):
 
     @property
     def step(self) -> int: ...
+
+    @property
+    def merged_from(self) -> Sequence[MergeSource]: ...
 
 
 def find_training_history(
@@ -57,6 +61,7 @@ def find_training_history(
     by_hash = {candidate.sha256: candidate for candidate in installed}
     steps: dict[str, int] = {}
     unknown: list[str] = []
+    merged: set[str] = set()
 
     def trace_weights(sha256: str) -> None:
         if (local := by_hash.get(sha256)) is None:
@@ -81,7 +86,12 @@ def find_training_history(
             return
         if published.run:
             trace_run(published.run, published.step)
-        else:
+        elif published.merged_from and published.sha256 not in merged:
+            merged.add(published.sha256)
+            for source in published.merged_from:
+                if source.adapter:
+                    trace_adapter(source.adapter)
+        elif not published.merged_from:
             unknown.append(name)
 
     def trace_run(run_id: str, step: int) -> None:

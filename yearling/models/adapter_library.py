@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, NotFound, Untrusted
@@ -32,6 +32,7 @@ from yearling.files.reading import hash_file
 from yearling.models.adapter import Adapter, adapter_fit
 from yearling.models.local_model import LocalModel
 from yearling.models.torch_facade import save_adapter
+from yearling.records import MergeSource
 
 if TYPE_CHECKING:
     from yearling.models.decoder import Decoder
@@ -67,6 +68,8 @@ class PublishedAdapter:
     created_utc: datetime
     files: Mapping[str, str]
     purpose: AdapterPurpose = "model"
+    merged_from: tuple[MergeSource, ...] = ()
+    """The installations whose adapters were merged into this one; empty for an adapter that was trained."""
 
     @property
     def weights(self) -> Path:
@@ -105,6 +108,7 @@ class AdapterLibrary:
         run: str = "",
         step: int = 0,
         purpose: AdapterPurpose = "model",
+        merged_from: tuple[MergeSource, ...] = (),
     ) -> PublishedAdapter:
         """Write an adapter in both formats. It is durable on return, and running servers can use it at once.
 
@@ -121,7 +125,7 @@ class AdapterLibrary:
         with translate_disk_errors(self.folder), staging_directory(self.folder, prefix=".incoming-") as incoming:
             save_adapter(adapter, incoming, decoder)
             save_adapter(adapter, incoming / WEIGHTS_FILENAME, decoder)
-            published = _describe(adapter, incoming, base, run, step, purpose)
+            published = replace(_describe(adapter, incoming, base, run, step, purpose), merged_from=merged_from)
             return self._move_into_place(published, incoming)
 
     def _move_into_place(self, published: PublishedAdapter, incoming: Path) -> PublishedAdapter:
@@ -230,7 +234,8 @@ def _read(folder: Path) -> PublishedAdapter:
         if version != ADAPTER_MANIFEST_VERSION:
             raise Untrusted(f"The adapter {folder.name} was written by another version of Yearling.", advice=advice)
         created_utc = datetime.fromisoformat(fields.pop("created_utc"))
-        published = PublishedAdapter(folder=folder, created_utc=created_utc, **fields)
+        merged_from = tuple(_read_source(source) for source in fields.pop("merged_from", ()))
+        published = PublishedAdapter(folder=folder, created_utc=created_utc, merged_from=merged_from, **fields)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Untrusted(f"The manifest of the adapter {folder.name} cannot be read: {error}.", advice=advice) from None
     if published.purpose not in get_args(AdapterPurpose):
@@ -240,6 +245,10 @@ def _read(folder: Path) -> PublishedAdapter:
     return published
 
 
+def _read_source(fields: dict[str, Any]) -> MergeSource:
+    return MergeSource(**fields | {"judgements": tuple(fields["judgements"]), "runs": tuple(fields["runs"])})
+
+
 def _manifest(published: PublishedAdapter) -> str:
     return json.dumps({"version": ADAPTER_MANIFEST_VERSION} | _to_json(published), indent=2) + "\n"
 
@@ -247,4 +256,6 @@ def _manifest(published: PublishedAdapter) -> str:
 def _to_json(published: PublishedAdapter) -> dict[str, object]:
     fields = asdict(published)
     fields.pop("folder")
+    if not published.merged_from:  # so that earlier versions read the manifests of adapters that were trained
+        fields.pop("merged_from")
     return fields | {"created_utc": published.created_utc.isoformat(), "files": dict(published.files)}

@@ -126,7 +126,7 @@ def _from_peft(path: Path) -> Adapter:
         factors_by_layer.setdefault(match["layer"], {})[match["factor"].lower()] = _matrix(name, tensor).float()
     metadata = read_safetensors_metadata(path)
     base, source = metadata.get(BASE_SHA256_KEY, ""), metadata.get(BASE_SOURCE_SHA256_KEY, "")
-    return Adapter(_pair_factors(factors_by_layer, int(rank)), int(rank), alpha, base, source)
+    return Adapter(_pair_factors(dict(sorted(factors_by_layer.items())), int(rank)), int(rank), alpha, base, source)
 
 
 def _from_gguf(path: Path, config: DecoderConfig) -> Adapter:
@@ -164,12 +164,13 @@ def _matrix(name: str, tensor: Tensor) -> Tensor:
 
 
 def _pair_factors(factors_by_layer: dict[str, dict[str, Tensor]], rank: int) -> dict[str, tuple[Tensor, Tensor]]:
+    """The factors in the given order: a GGUF that was read is written again byte for byte."""
     for layer, pair in factors_by_layer.items():
         if layer.rpartition(".")[2] not in LORA_TARGETS:
             raise Unsupported(f"The adapter changes {layer}, which is not a linear layer of a block.")
         if pair.keys() != {"a", "b"} or pair["a"].shape[0] != rank or pair["b"].shape[-1] != rank:
             raise Untrusted(f"The adapter's factors of {layer} do not match.", advice="Fetch or export it again.")
-    return {layer: (pair["a"], pair["b"]) for layer, pair in sorted(factors_by_layer.items())}
+    return {layer: (pair["a"], pair["b"]) for layer, pair in factors_by_layer.items()}
 
 
 def _number(peft_config: Mapping[str, object], key: str) -> float:

@@ -29,7 +29,7 @@ from yearling.store.chats.correction_rows import (
     CorrectionWording,
     question_key,
 )
-from yearling.store.chats.corrections import CorrectionStore
+from yearling.store.chats.corrections import MERGE_ACTION, CorrectionStore
 from yearling.store.chats.folders import Folder
 from yearling.store.chats.history import HistoryEntry, HistoryPage
 from yearling.store.chats.memories import Memory
@@ -113,6 +113,7 @@ __all__ = [
     "MAX_QUEUED_JOBS",
     "MAX_SESSION_LIFETIME",
     "MAX_TEAM_CORRECTIONS",
+    "MERGE_ACTION",
     "MESSAGE_BLOB_KIND",
     "REMOVED",
     "REPLACED_BY_LATER",

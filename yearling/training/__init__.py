@@ -5,7 +5,7 @@ from yearling.training.device import choose_device, choose_dtype
 from yearling.training.distributed import is_main_process, process_group, world_size
 from yearling.training.export import export_adapter, export_model
 from yearling.training.loop import TrainingOutcome, TrainingProgress, TrainOptions, train
-from yearling.training.merged_adapter import publish_merged_adapter
+from yearling.training.merged_adapter import import_adapter, publish_merged_adapter
 from yearling.training.methods.protocol import Method, TrainedPolicy
 from yearling.training.provenance import describe_code
 from yearling.training.read_only_run import run_for_this_process
@@ -46,6 +46,7 @@ __all__ = [
     "export_adapter",
     "export_model",
     "find_run",
+    "import_adapter",
     "is_main_process",
     "list_runs",
     "process_group",

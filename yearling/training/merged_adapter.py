@@ -1,14 +1,17 @@
-"""Merges published adapters of one model into a new published adapter. `adapter_merging.py` has the arithmetic, and needs torch.
+"""Merges published adapters of one model into a new published adapter, and takes over adapters that came from elsewhere.
 
-The result has no run: its lineage is that of the adapters that it was made from, which the caller records.
+The results have no run: their lineage is that of the adapters that they were made from, which the caller names (`merged_from`).
+`adapter_merging.py` has the arithmetic, and needs torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from yearling.errors import BadInput, Untrusted
 from yearling.models import PublishedAdapter, load_adapter, load_decoder
+from yearling.records import MergeSource
 from yearling.training.setup import ArtefactStores
 
 
@@ -23,6 +26,7 @@ def publish_merged_adapter(
     drop: float = 0.5,
     rank: int = 0,
     seed: int = 0,
+    merged_from: tuple[MergeSource, ...] = (),
 ) -> PublishedAdapter:
     """Publish one adapter from several on the same local model; see `merge_adapters` for the settings and what it raises.
 
@@ -41,4 +45,18 @@ def publish_merged_adapter(
 
     loaded = [load_adapter(each.weights, decoder, base_sha256=model.sha256) for each in published]
     merged = merge_adapters(loaded, method=method, weights=weights, density=density, drop=drop, rank=rank, seed=seed)
-    return stores.adapters.publish(merged, decoder, model)
+    return stores.adapters.publish(merged, decoder, model, merged_from=merged_from)
+
+
+def import_adapter(
+    stores: ArtefactStores, model_name: str, path: Path, *, merged_from: tuple[MergeSource, ...] = ()
+) -> PublishedAdapter:
+    """Publish the adapter in a GGUF file or a PEFT folder for a local model. The same adapter gets the same hash everywhere.
+
+    Raises NotFound for an unknown model, Untrusted for a damaged file or an adapter of other weights, BadInput if torch is not
+    installed, StorageFailed if the disk fails.
+    """
+    model = stores.library.get(model_name)
+    decoder = load_decoder(model.weights)
+    adapter = load_adapter(path, decoder, base_sha256=model.sha256)
+    return stores.adapters.publish(adapter, decoder, model, merged_from=merged_from)

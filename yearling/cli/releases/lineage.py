@@ -92,6 +92,14 @@ def _print_model(found: ModelLineage, *, as_json: bool) -> None:
         return
     people = len({judgement.actor for judgement in found.judgements})
     _say(f"{found.model} learnt from {_count(len(found.judgements), 'judgement')} by {_count(people, 'person', 'people')}.")
+    for source in found.merged_from:
+        adapter = f"adapter {source.adapter[:12]}" if source.adapter else "no adapter"
+        log = f"public log of {_count(source.log_entries, 'entry', 'entries')}, head {source.log_head[:12] or 'none'}"
+        _say(f"Merged from {source.name} (installation {source.installation}): {adapter}, {log}.")
+        if source.judgements:
+            listed = ", ".join(source.judgements[:_MAX_LISTED])
+            more = f" and {len(source.judgements) - _MAX_LISTED:,} more" if len(source.judgements) > _MAX_LISTED else ""
+            _say(f"It learnt from {_count(len(source.judgements), 'judgement')} there: {listed}{more}.")
     for lesson_set in found.lesson_sets:
         consensus = f"consensus run {lesson_set.consensus_run}" if lesson_set.consensus_run else "an unknown consensus run"
         lessons = _count(lesson_set.num_lessons, "lesson")

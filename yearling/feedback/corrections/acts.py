@@ -9,7 +9,7 @@ was to be proposed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -115,6 +115,27 @@ def add_corrections(
     if scope == "team":
         publish_proposals(log, person_id, new)
         settle_proposals(log, {}, only={correction.id for correction in new})
+    return added
+
+
+def add_merged_corrections(
+    log: FeedbackLog,
+    person_id: str,
+    pairs: Mapping[CorrectionScope, Sequence[tuple[str, str]]],
+    *,
+    source: str,
+    expected_version: str,
+    merge_id: str,
+    detail: Mapping[str, object],
+) -> AddedCorrections:
+    """Add entries of other installations, all or nothing. Those for the team are proposed to it. Raises as `add_merged`."""
+    added = log.store.corrections.add_merged(
+        person_id, pairs, source=source, expected_version=expected_version, merge_id=merge_id, detail=detail
+    )
+    unpublish_corrections(log, person_id, [each.replaced for each in added if each.replaced is not None])
+    proposed = [each.correction for each in added if each.is_new and each.correction.scope == "team"]
+    publish_proposals(log, person_id, proposed)
+    settle_proposals(log, {}, only={correction.id for correction in proposed})
     return added
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from yearling.clock import new_id
 from yearling.errors import BadInput, Conflict, NotFound
@@ -60,6 +61,9 @@ from yearling.store.database.search import fold_text
 
 MAX_VECTOR_BYTES = 4 * 8192
 """Longest vector: 8,192 dimensions."""
+
+MERGE_ACTION = "merge.accept"
+"""The action of the audit entry that a merge ends with: without it, nothing of the merge holds."""
 
 _SETTLED_AT_ONCE = 100
 
@@ -126,12 +130,8 @@ class CorrectionStore:
 
     def version(self, person_id: str) -> str:
         """A text that changes whenever `list_effective` would. One query over an index, without the texts."""
-        query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(corrections.c.revision), 0)).where(
-            is_effective(person_id)
-        )
         with self._database.read() as connection:
-            count, total = connection.execute(query).one()
-        return f"{count}-{int(total):x}"
+            return _read_version(connection, person_id)
 
     def get(self, correction_id: str, *, person_id: str) -> Correction:
         """An entry that a person may see: own ones, and those that are proposed to the team, accepted or declined by it.
@@ -198,6 +198,32 @@ class CorrectionStore:
         with self._database.write() as connection:
             lock_person(connection, person_id)
             return add_entries(connection, entries)
+
+    def add_merged(
+        self,
+        person_id: str,
+        pairs: Mapping[CorrectionScope, Sequence[tuple[str, str]]],
+        *,
+        source: str,
+        expected_version: str,
+        merge_id: str,
+        detail: Mapping[str, object],
+    ) -> AddedRecords:
+        """Add entries of other installations for both scopes, and note the merge in the audit log: all or nothing.
+
+        Raises Conflict if the entries that act for the person are no longer those of `expected_version`, and as `add_many`.
+        """
+        entries = {
+            scope: [new_correction(person_id, *pair, scope=scope, origin="file", source=source) for pair in pairs[scope]]
+            for scope in pairs
+        }
+        with self._database.write() as connection:
+            lock_person(connection, person_id)
+            if _read_version(connection, person_id) != expected_version:
+                raise Conflict("Your corrections changed during the merge.", advice="Nothing was merged. Run it again.")
+            added = [each for scope in entries for each in add_entries(connection, entries[scope])]
+            append_audit_entry(connection, person_id, MERGE_ACTION, merge_id, detail)
+            return added
 
     def update(
         self,
@@ -420,3 +446,9 @@ class CorrectionStore:
 
     def _scrub(self) -> None:
         self._database.scrub(*CORRECTION_TABLES, "messages")
+
+
+def _read_version(connection: Connection, person_id: str) -> str:
+    query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(corrections.c.revision), 0)).where(is_effective(person_id))
+    count, total = connection.execute(query).one()
+    return f"{count}-{int(total):x}"
