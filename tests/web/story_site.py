@@ -114,7 +114,10 @@ def serve_story(folder: Path, library: ModelLibrary) -> Iterator[StorySite]:
         owner = store.people.owner()
         store.passwords.set(owner.id, PASSWORD, actor=owner.id)
         for name in MEMBERS:
-            store.passwords.set(store.people.add(name).id, PASSWORD, actor=owner.id)
+            member = store.people.add(name)
+            store.passwords.set(member.id, PASSWORD, actor=owner.id)
+            # Where somebody has corrected something, the server opens the embedding model at its start: no question waits for it.
+            store.corrections.add(member.id, "Where is the key?", "By the door.")
         first = find_draft(settings, store, "tiny", created_by=owner.id, title="the model of the first start")
         ReleaseAuthority(data_dir / "release", store).bootstrap(first, owner, rules=RULES)
         asyncio.run(_answer_round(settings, store))

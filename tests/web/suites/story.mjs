@@ -133,7 +133,10 @@ async function usedAndBack(tools, check) {
   const { page, facts } = tools;
   await signIn(tools, 'owner');
   await goToLearning(tools);
-  await page.getByRole('link', { name: /A new model is ready/ }).click();
+  const report = page.getByRole('link', { name: /A new model is ready/ });
+  await report.scrollIntoViewIfNeeded();
+  await look(tools, check, 'after-learning');
+  await report.click();
   await page.getByRole('button', { name: 'Use it', exact: true }).click();
   await page.getByText('This model answers now.').waitFor();
   await look(tools, check, 'in-use');
