@@ -33,7 +33,7 @@ class CycleSite:
 def serve_cycles(folder: Path) -> Iterator[CycleSite]:
     with serve_releases(folder) as site:
         refused = write_cycle(folder, f"{BASE}+{'cd' * 6}", "refused", "Not proven: 3 pairs can show only a gain of 60 points.")
-        measured = write_cycle(folder, site.adapter, "measured", "It was to end after the step gate.")
+        measured = write_cycle(folder, site.adapter, "measured", "The new model is tested, as asked, and not in use yet.")
         yield CycleSite(site, measured, refused)
 
 

@@ -22,7 +22,7 @@ def write_cycle(data_dir: Path, model: str, cost: dict[str, Any] | None) -> str:
     folder = CycleFolder(data_dir / "cycles" / new_id())
     folder.begin(CycleOptions(until="gate"), champion="first", champion_hash="c" * 64, base="first", program_version="1")
     if cost is not None:
-        folder.write_end("measured", "It was to end after the step gate.")
+        folder.write_end("measured", "The new model is tested, as asked, and not in use yet.")
         folder.write_report({"challenger": model, "cost": cost}, "report\n")
     return folder.id
 

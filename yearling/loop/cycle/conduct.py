@@ -60,6 +60,17 @@ _MAX_TRAINING_SHARE = 0.6
 """Training is stopped when it has used this share of the hours of a cycle, so that the exams have the rest."""
 
 
+_ENDS_AS_ASKED: Mapping[str, str] = {
+    "consensus": "What people agree on is computed, as asked; nothing is learnt yet.",
+    "lessons": "The lessons are ready, as asked; nothing is learnt yet.",
+    "training": "The new model is trained, as asked, and not tested yet.",
+    "exams": "The new model is tested, as asked, and nothing is decided yet.",
+    "gate": "The new model is tested, as asked, and not in use yet.",
+    "proposal": "The new model is proposed as a release, as asked, and not in use yet.",
+    "canary": "The new model is tried on some people, as asked, and not in use for all yet.",
+}
+
+
 class _CycleEndedError(Exception):
     """A step ended the cycle."""
 
@@ -148,8 +159,7 @@ class _Conductor:
                 self._parts.log(f"{name.capitalize()} done: {_short(result)}")
             self._end_if_due(name)
         release = self._result("proposal")["name"]
-        why = f"{release} is the model that answers now."
-        return self._folder.write_end("promoted", why, "Go back with `yearling release rollback`.")
+        return self._folder.write_end("promoted", f"The model that answers now is {release}.")
 
     def _end_if_due(self, name: str) -> None:
         """End the cycle after a step that refuses, or that was to be the last."""
@@ -157,7 +167,7 @@ class _Conductor:
             advice = "The model that answers stays as it is. Judge more answers, or try other settings, and start another cycle."
             raise _CycleEndedError("refused", gate["summary"], advice)
         if name == self._options.until and name != STEPS[-1]:
-            raise _CycleEndedError("measured", f"It was to end after the step {name}.")
+            raise _CycleEndedError("measured", _ENDS_AS_ASKED[name])
 
     # The steps
 

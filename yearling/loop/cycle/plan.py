@@ -17,8 +17,8 @@ from yearling.loop.jobs.kinds import parse_settings
 from yearling.release import GateRules, ReleaseAuthority, default_rules_text, parse_rules
 from yearling.store import ExamRun, Store
 
-_BYTES_PER_RUN = 250_000_000
-"""Checkpoints of an adapter with the state of its optimiser, and the published adapter, for the default model."""
+_BYTES_PER_MODEL_BYTE = 2.5
+"""Checkpoints of an adapter with the state of its optimiser, and the published adapter, against the size of the model's file."""
 _TOKENS_PER_LESSON = 250
 MAX_RUNS_SEARCHED = 200
 
@@ -62,7 +62,7 @@ def plan_cycle(settings: Settings, store: Store, options: CycleOptions, champion
     rules = _rules(settings, store)
     champion_exams, challenger_exams = required_exams(store, rules)
     num_lessons = options.practice_tasks if options.source == "practice" else len(judgements)
-    free, needed = shutil.disk_usage(settings.data_dir).free, _BYTES_PER_RUN
+    free, needed = shutil.disk_usage(settings.data_dir).free, _needed_bytes(settings, champion)
     problems = []
     if options.source == "judgements" and not judgements:
         problems.append("Nobody has judged an answer yet: there is nothing to learn.")
@@ -107,6 +107,13 @@ def plan_text(plan: CyclePlan) -> str:
 
 
 _JUDGEMENT_KINDS = frozenset({"comparison", "rating", "edit"})
+
+
+def _needed_bytes(settings: Settings, champion: ChampionModel) -> int:
+    """What a run and its adapter take, by the size of the weights that they adapt. Raises NotFound."""
+    from yearling.models import ModelLibrary
+
+    return round(_BYTES_PER_MODEL_BYTE * ModelLibrary(settings.models_dir).get(champion.base).weights.stat().st_size)
 
 
 def _rules(settings: Settings, store: Store) -> GateRules:

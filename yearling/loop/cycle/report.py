@@ -19,7 +19,7 @@ _MAX_EXAMPLE_CHARS = 400
 
 _TITLES: Mapping[str, str] = {
     "promoted": "It is in use",
-    "measured": "It was measured",
+    "measured": "It ends here",
     "refused": "The gate refused it",
     "waiting": "It waits",
     "nothing": "There was nothing new to learn",
@@ -73,7 +73,9 @@ def report_text(report: Mapping[str, Any]) -> str:
         for entry in report[key]:
             lines.append(f"{title}: {entry['sentence']}")
             lines += [f"  {kinds['sentence']}" for kinds in entry["kinds"]]
-            lines += [f"  {line}" for part in ("won", "lost") if part == sign for line in _example_lines(entry[part])]
+            lines += [f"  {line}" for line in _example_lines(entry[sign])]
+            if sign == "won" and entry["lost"]:
+                lines += ["  Worse there:", *(f"  {line}" for line in _example_lines(entry["lost"][:1]))]
             lines.append("")
     if report["proof"]:
         lines += [f"Decision of the gate: {report['decision']}. {report['proof']}", ""]
@@ -108,8 +110,7 @@ def _comparison(store: Store, found: ExamComparison) -> dict[str, Any]:
     interval, paired = found.interval, found.paired
     sentence = (
         f"{found.exam}: {_percent(_score(found.champion.summary))} before, {_percent(_score(found.challenger.summary))} now; "
-        f"{interval.value:+.1%} (95 % from {interval.low:+.1%} to {interval.high:+.1%}) over {paired.n} pairs, "
-        f"{paired.wins} better and {paired.losses} worse."
+        f"{_points(interval.value, interval.low, interval.high)} over {paired.n} pairs, {paired.wins} better and {paired.losses} worse."
     )
     return {
         "exam": found.exam,
@@ -134,8 +135,8 @@ def _kinds_sentence(kinds: KindsComparison) -> str:
     what = "kinds of constraint that were practised" if kinds.is_practised else "kinds that are never practised"
     interval = kinds.interval
     return (
-        f"On {what}: {_percent(kinds.champion)} before, {_percent(kinds.challenger)} now; {interval.value:+.1%} (95 % from "
-        f"{interval.low:+.1%} to {interval.high:+.1%}) over {kinds.num_cases} tasks."
+        f"On {what}: {_percent(kinds.champion)} before, {_percent(kinds.challenger)} now; {_points(interval.value, interval.low, interval.high)} over "
+        f"{kinds.num_cases} tasks."
     )
 
 
@@ -184,8 +185,9 @@ def _compare_costs(change: float | None) -> str:
     if change is None:
         return ""
     if abs(change) < 0.01:
-        return "The same tasks cost as much as before, in tokens."
-    return f"The same tasks became {abs(change):.0%} {'cheaper' if change < 0 else 'dearer'}, in tokens."
+        return "The same tasks cost as much as before: its answers are as long."
+    how = "cheaper: its answers are shorter" if change < 0 else "dearer: its answers are longer"
+    return f"The same tasks became {abs(change):.0%} {how}."
 
 
 def _score(summary: Mapping[str, Any]) -> float | None:
@@ -229,6 +231,11 @@ def _short(text: str) -> str:
 
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"
+
+
+def _points(value: float, low: float, high: float) -> str:
+    """A difference of two shares with its interval, in percentage points."""
+    return f"{100 * value:+.1f} points (95 % interval {100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def _minutes(seconds: float) -> str:
