@@ -5,6 +5,7 @@ import { Link } from 'wouter';
 import { offersQuery } from '../../api/queries';
 import type { Offer } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
+import '../../i18n/pages/offers';
 import { Button } from '../../ui/button';
 import { QueryResult } from '../../ui/query-result';
 

@@ -6,6 +6,7 @@ import { Link } from 'wouter';
 import { api, ApiError, apiFetch } from '../../api/client';
 import { correctionQuery, correctionsQuery, queryClient, settingsQuery } from '../../api/queries';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/corrections';
 import { Button } from '../../ui/button';
 import { downloadFile } from '../../ui/clipboard';
 import { SegmentedControl, Switch } from '../../ui/fields';

@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { api } from '../../api/client';
 import { correctionMatchingQuery, jobsQuery, meQuery, pullsQuery, queryClient } from '../../api/queries';
 import { formatPercent, type TranslationKey, useTranslation } from '../../i18n';
+import '../../i18n/pages/corrections';
 import { Button } from '../../ui/button';
 import { ServerMessage } from '../../ui/error-message';
 import { toastError } from '../../ui/toast';

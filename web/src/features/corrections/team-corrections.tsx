@@ -4,6 +4,7 @@ import { Users } from 'lucide-react';
 import { correctionsQuery } from '../../api/queries';
 import type { Correction } from '../../api/types';
 import { formatDate, type TranslationKey, useTranslation } from '../../i18n';
+import '../../i18n/pages/corrections';
 import { Button } from '../../ui/button';
 import { EmptyState } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';

@@ -1,5 +1,4 @@
 /** One cycle: its steps, and once it has ended what got better and worse, the proof, the cost, and the one click that uses it. */
-import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { Trash2 } from 'lucide-react';
 import { useState } from 'react';
@@ -9,6 +8,7 @@ import { meQuery, queryClient } from '../../api/queries';
 import { refreshReleases, releasesQuery } from '../../api/release-queries';
 import type { Cycle, CycleComparison } from '../../api/types';
 import { formatDate, formatNumber, formatPercent, useTranslation } from '../../i18n';
+import '../../i18n/pages/cycle';
 import { Button } from '../../ui/button';
 import { FormDialog } from '../../ui/dialog';
 import { Page } from '../../ui/page';

@@ -8,6 +8,7 @@ import { cyclePlanQuery, cyclesQuery } from '../../api/cycle-queries';
 import { meQuery, queryClient } from '../../api/queries';
 import type { CycleList } from '../../api/types';
 import { formatBytes, formatDate, formatDuration, useTranslation } from '../../i18n';
+import '../../i18n/pages/cycle';
 import { Button } from '../../ui/button';
 import { FormDialog } from '../../ui/dialog';
 import { Switch } from '../../ui/fields';

@@ -7,6 +7,7 @@ import { api } from '../../api/client';
 import { lessonBuildQuery, lessonsQuery, meQuery, queryClient } from '../../api/queries';
 import type { LessonBuild, LessonSet } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
+import '../../i18n/pages/explanations';
 import { Button } from '../../ui/button';
 import { ServerMessage } from '../../ui/error-message';
 import { TextWithTerms } from '../../ui/term';

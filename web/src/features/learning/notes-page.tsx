@@ -5,6 +5,8 @@ import { useState } from 'react';
 import { notesQuery, ratingQueueQuery } from '../../api/queries';
 import type { Note, QueuedItem } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
+import '../../i18n/pages/rate';
 import { Button } from '../../ui/button';
 import { SegmentedControl } from '../../ui/fields';
 import { Markdown } from '../../ui/markdown/markdown';

@@ -6,6 +6,7 @@ import { api } from '../../api/client';
 import { invitationsQuery, meQuery, peopleQuery, queryClient } from '../../api/queries';
 import type { NewInvitation, Person } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
+import '../../i18n/pages/people';
 import { Button } from '../../ui/button';
 import { Confirm, Dialog, FormDialog } from '../../ui/dialog';
 import { Field, SegmentedControl } from '../../ui/fields';

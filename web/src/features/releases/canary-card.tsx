@@ -1,16 +1,16 @@
 /** The trial of a new model, live: who gets it, what is watched, and what it could and could not have seen. */
-import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api } from '../../api/client';
 import { canaryQuery } from '../../api/release-queries';
 import type { Canary, Releases } from '../../api/types';
 import { formatPercent, type TranslationKey, useTranslation } from '../../i18n';
+import '../../i18n/pages/releases';
 import { Button } from '../../ui/button';
 import { QueryResult } from '../../ui/query-result';
 import { Term } from '../../ui/term';
 import { runChange } from './change-actions';
-import { localReleaseName } from './release-words';
+import { localReleaseName } from './release-name';
 import { useCanPropose } from './use-can-propose';
 
 const TONES = { stop: 'bad', ready: 'good', continue: '' } as const;

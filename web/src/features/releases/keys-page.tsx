@@ -1,5 +1,4 @@
 /** Who decides about releases: one's own key, the other key-holders, and how many of them have to sign. */
-import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { ArrowLeft, KeyRound } from 'lucide-react';
 import { useState } from 'react';
@@ -8,6 +7,7 @@ import { api } from '../../api/client';
 import { releaseKeysQuery, releasesQuery } from '../../api/release-queries';
 import type { ReleaseChange, ReleaseKeyHolder } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
+import '../../i18n/pages/releases';
 import { Button } from '../../ui/button';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';

@@ -1,11 +1,11 @@
 /** What everybody has to know, on every page: that something is stopped, that signatures ended, that a signature is waited for. */
-import '../../i18n/release-pages';
 import { CircleAlert, OctagonX, PenLine } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'wouter';
 import { api } from '../../api/client';
 import type { ReleaseStatus } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
+import '../../i18n/pages/releases';
 import { modelName } from '../../i18n/model-names';
 import { Button } from '../../ui/button';
 import { runChange } from './change-actions';

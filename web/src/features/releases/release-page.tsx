@@ -1,5 +1,4 @@
 /** One release: notes, changed answers, what proves it, its trial, where it comes from, and what happened to it. */
-import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { ArrowLeft } from 'lucide-react';
 import { useState } from 'react';
@@ -8,6 +7,9 @@ import { api } from '../../api/client';
 import { lineageQuery, releaseQuery, releasesQuery } from '../../api/release-queries';
 import type { ReleaseDetails, Releases } from '../../api/types';
 import { formatBytes, formatDate, useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
+import '../../i18n/pages/people';
+import '../../i18n/pages/releases';
 import { modelTitle } from '../../i18n/model-names';
 import { Button } from '../../ui/button';
 import { Confirm } from '../../ui/dialog';
@@ -21,7 +23,8 @@ import { KeysPage } from './keys-page';
 import { PendingChanges } from './pending-changes';
 import { FindingList, ProofNotice } from './proof-notice';
 import { ReleaseNotes } from './release-notes';
-import { localReleaseName, releaseModel } from './release-words';
+import { localReleaseName } from './release-name';
+import { releaseModel } from './release-words';
 import { Marks, Override } from './release-section';
 import { useCanPropose } from './use-can-propose';
 import { RollbackButton, UseButton } from './use-button';

@@ -7,6 +7,8 @@ import { api } from '../../api/client';
 import { meQuery, queryClient, roundQuery } from '../../api/queries';
 import type { QuestionRound, RoundPair } from '../../api/types';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/rate';
+import '../../i18n/pages/rounds';
 import { Button } from '../../ui/button';
 import { Confirm } from '../../ui/dialog';
 import { Markdown } from '../../ui/markdown/markdown';

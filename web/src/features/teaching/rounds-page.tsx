@@ -6,6 +6,7 @@ import { Link } from 'wouter';
 import { meQuery, roundsQuery } from '../../api/queries';
 import type { QuestionRound } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
+import '../../i18n/pages/rounds';
 import { Button } from '../../ui/button';
 import { EmptyState, Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
