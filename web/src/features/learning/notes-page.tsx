@@ -11,6 +11,7 @@ import { Button } from '../../ui/button';
 import { SegmentedControl } from '../../ui/fields';
 import { Markdown } from '../../ui/markdown/markdown';
 import { EmptyState, Page } from '../../ui/page';
+import { PagedList } from '../../ui/paged-list';
 import { QueryResult } from '../../ui/query-result';
 import { toast, toastError } from '../../ui/toast';
 import { retractFeedback } from '../chat/feedback';
@@ -62,26 +63,17 @@ export default function NotesPage() {
 function NoteList({ yours }: { yours: boolean }) {
   const t = useTranslation();
   const query = useInfiniteQuery(notesQuery(yours));
-  const notes = query.data?.pages.flatMap((page) => page.data) ?? [];
-  if (query.isSuccess && !notes.length)
-    return <EmptyState icon={StickyNote} title={t(yours ? 'notes.noneMine' : 'notes.none')} text={t('notes.noneText')} />;
+  const empty = <EmptyState icon={StickyNote} title={t(yours ? 'notes.noneMine' : 'notes.none')} text={t('notes.noneText')} />;
   return (
-    <>
-      <QueryResult query={query}>
-        {() => (
-          <ul className="stack">
-            {notes.map((note) => (
-              <NoteCard key={note.id} note={note} />
-            ))}
-          </ul>
-        )}
-      </QueryResult>
-      {query.hasNextPage && (
-        <Button busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-          {t('loadMore')}
-        </Button>
+    <PagedList query={query} empty={empty}>
+      {(notes) => (
+        <ul className="stack">
+          {notes.map((note) => (
+            <NoteCard key={note.id} note={note} />
+          ))}
+        </ul>
       )}
-    </>
+    </PagedList>
   );
 }
 

@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { api } from '../../api/client';
 import { canaryQuery } from '../../api/release-queries';
 import type { Canary, Releases } from '../../api/types';
+import { useIsMaintainer } from '../../api/use-is-maintainer';
 import { formatPercent, type TranslationKey, useTranslation } from '../../i18n';
 import '../../i18n/pages/releases';
 import { Button } from '../../ui/button';
@@ -11,14 +12,13 @@ import { QueryResult } from '../../ui/query-result';
 import { Term } from '../../ui/term';
 import { runChange } from './change-actions';
 import { localReleaseName } from './release-name';
-import { useCanPropose } from './use-can-propose';
 
 const TONES = { stop: 'bad', ready: 'good', continue: '' } as const;
 
 export function CanaryCard({ releases }: { releases: Releases }) {
   const t = useTranslation();
   const query = useQuery(canaryQuery);
-  const canPropose = useCanPropose();
+  const canPropose = useIsMaintainer();
   const [busy, setBusy] = useState(false);
   const end = async () => {
     setBusy(true);

@@ -6,6 +6,7 @@ import { Link } from 'wouter';
 import { api } from '../../api/client';
 import { releaseKeysQuery, releasesQuery } from '../../api/release-queries';
 import type { ReleaseChange, ReleaseKeyHolder } from '../../api/types';
+import { useIsMaintainer } from '../../api/use-is-maintainer';
 import { formatDate, useTranslation } from '../../i18n';
 import '../../i18n/pages/releases';
 import { Button } from '../../ui/button';
@@ -14,7 +15,6 @@ import { QueryResult } from '../../ui/query-result';
 import { TextWithTerms } from '../../ui/term';
 import { HolderDialog, NewKeyDialog, PassphraseDialog, ThresholdDialog } from './key-dialogs';
 import { PendingChanges } from './pending-changes';
-import { useCanPropose } from './use-can-propose';
 import { runChange } from './change-actions';
 
 type OpenDialog =
@@ -25,7 +25,7 @@ export function KeysPage() {
   const t = useTranslation();
   const keys = useQuery(releaseKeysQuery);
   const pending = useQuery(releasesQuery).data?.pending ?? [];
-  const canPropose = useCanPropose();
+  const canPropose = useIsMaintainer();
   const [dialog, setDialog] = useState<OpenDialog | null>(null);
   const propose = async (act: () => Promise<ReleaseChange>) => {
     if (await runChange(act, t('changes.done'))) setDialog(null);

@@ -4,6 +4,7 @@ import { KeyRound, OctagonX } from 'lucide-react';
 import { Link } from 'wouter';
 import { releaseQuery, releasesQuery } from '../../api/release-queries';
 import type { Release, ReleaseCandidate, Releases } from '../../api/types';
+import { useIsMaintainer } from '../../api/use-is-maintainer';
 import { formatDate, formatRelativeTime, useTranslation } from '../../i18n';
 import '../../i18n/pages/releases';
 import { Button } from '../../ui/button';
@@ -17,7 +18,6 @@ import { ProofNotice } from './proof-notice';
 import { ReleaseNotes } from './release-notes';
 import { localReleaseName } from './release-name';
 import { candidateTitle, overridePhrase, releaseModel, stageTone } from './release-words';
-import { useCanPropose } from './use-can-propose';
 import { RollbackButton, UseButton } from './use-button';
 
 export function ReleaseSection() {
@@ -31,7 +31,7 @@ export function ReleaseSection() {
 
 function Sections({ releases }: { releases: Releases }) {
   const t = useTranslation();
-  const canPropose = useCanPropose();
+  const canPropose = useIsMaintainer() ?? false;
   const champion = releases.data.find((one) => one.number === releases.champion);
   return (
     <>

@@ -42,7 +42,6 @@ export const OFFERS = addStrings({
   'offer.since': ['since {when}', '自 {when} 起'],
   'offer.withdrawnOn': ['withdrawn {when}', '已于 {when} 撤回'],
   'offer.gone': ['The words are deleted', '文字已删除'],
-  'offer.more': ['Show more', '显示更多'],
   'offer.openChat': ['Open the chat', '打开对话'],
   'offer.thanks': ['Thank you. Your rating counts.', '谢谢，你的评价已计入。'],
 });
