@@ -26,12 +26,13 @@ const LONGEST_TEST_MS = 300_000;
 const axeSource = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 
 export class Tools {
-  constructor(page, context, { address, facts }) {
+  constructor(page, context, { address, facts, suite }) {
     this.page = page;
     this.context = context;
     this.browser = browser;
     this.address = address;
     this.facts = facts;
+    this.suite = suite;
   }
 
   async open(path, { theme = 'light', language = 'en', phone = false } = {}) {

@@ -7,7 +7,7 @@ import { SignInGate } from './sign-in-gate';
 import { type TranslationKey, t, useTranslation } from './i18n';
 import { Shell } from './shell';
 import { Button } from './ui/button';
-import { EmptyState } from './ui/page';
+import { EmptyState, PageBody } from './ui/page';
 import { QueryResult } from './ui/query-result';
 
 const Compare = lazy(() => import('./features/chat/compare-page'));
@@ -154,12 +154,11 @@ function Pages() {
 }
 
 function PageSkeleton() {
+  const t = useTranslation();
   return (
-    <div className="page">
-      <div className="page-inside">
-        <QueryResult query={{ data: undefined, isError: false } as never}>{() => null}</QueryResult>
-      </div>
-    </div>
+    <PageBody title={t('loading')}>
+      <QueryResult query={{ data: undefined, isError: false } as never}>{() => null}</QueryResult>
+    </PageBody>
   );
 }
 

@@ -1,4 +1,5 @@
 import { type TranslationKey, useTranslation } from './i18n';
+import './i18n/pages/rate';
 import { Dialog } from './ui/dialog';
 
 const KEYS: readonly (readonly [string, TranslationKey])[] = [

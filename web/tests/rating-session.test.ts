@@ -10,7 +10,7 @@ describe('RatingSession', () => {
   function serve(names: string[], guessAfter = '') {
     const judged = new Map<string, string>();
     const log: string[] = [];
-    const server = { judged, log, failing: false, pending: [] as (() => void)[], held: false };
+    const server = { judged, log, failing: false, pending: [] as (() => void)[], held: false, slow: '' };
     let count = 0;
     vi.stubGlobal('fetch', async (request: Request) => {
       const url = new URL(request.url);
@@ -35,6 +35,7 @@ describe('RatingSession', () => {
       const body = (await request.json()) as { item: string; value?: number; guess?: string };
       log.push(url.pathname.endsWith('guesses') ? `guess ${body.item} ${body.guess}` : `rate ${body.item} ${body.value}`);
       if (url.pathname.endsWith('guesses')) return Response.json({ made: 1, counted: 0, right: 0 });
+      if (body.item === server.slow) await settle();
       judged.set(body.item, `event${++count}`);
       return Response.json({ id: `event${count}` });
     });
@@ -113,6 +114,31 @@ describe('RatingSession', () => {
       await settle();
     }
     expect(server.judged.size).toBe(4);
+  });
+
+  it('does not show again what is still on its way to the server after Undo', async () => {
+    const server = serve(['a', 'b', 'c', 'd', 'e']);
+    const session = new RatingSession();
+    await session.start();
+    for (const judgement of [1, 0] as const) {
+      session.judge(judgement);
+      await settle();
+    }
+    await session.undo();
+    await session.undo();
+    server.slow = 'a';
+    for (const expected of ['a', 'b', 'c']) {
+      expect(shown(session)).toBe(expected);
+      session.judge(1); // faster than the server stores the first one
+    }
+    await settle();
+    await settle();
+    for (const expected of ['d', 'e']) {
+      expect(shown(session)).toBe(expected);
+      session.judge(1);
+      await settle();
+    }
+    expect(server.log.filter((entry) => entry === 'rate a 1')).toHaveLength(2);
   });
 
   it('brings back what could not be sent', async () => {

@@ -1,6 +1,6 @@
-import '../src/i18n/release-pages';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Incident, ReleaseProof } from '../src/api/types';
+import { localReleaseName } from '../src/features/releases/release-name';
 import {
   candidateTitle,
   changeTitle,
@@ -9,7 +9,6 @@ import {
   keyDetail,
   labelOfUse,
   lines,
-  localReleaseName,
   overridePhrase,
   proofSentence,
   ruleName,

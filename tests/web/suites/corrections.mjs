@@ -2,27 +2,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-
-async function signIn(tools, name) {
-  const { page } = tools;
-  await tools.context.clearCookies();
-  await tools.open('/signin');
-  await page.locator('input[autocomplete=username]').fill(name);
-  await page.locator('input[autocomplete=current-password]').fill(tools.facts.password);
-  await page.locator('button[type=submit]').click();
-  await page.waitForSelector('#composer');
-}
-
-/** Fails for what axe-core finds, and for a page or a dialog that is wider than the window. */
-async function look(tools, check, name) {
-  if (process.env.SHOTS) await tools.page.screenshot({ path: join(process.env.SHOTS, `corrections-${name}.png`) });
-  const wrong = await tools.axe();
-  check(!wrong.length, `${name}: ${wrong.join('\n')}`);
-  const wide = await tools.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  check(wide <= 0, `${name} is ${wide} px wider than the window`);
-  const clipped = await tools.page.evaluate(() => [...document.querySelectorAll('.dialog-body')].some((one) => one.scrollWidth > one.clientWidth));
-  check(!clipped, `${name}: the dialog scrolls sideways`);
-}
+import { look, signIn } from '../steps.mjs';
 
 async function askNew(tools, question) {
   await tools.open('/');

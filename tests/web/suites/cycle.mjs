@@ -1,25 +1,10 @@
 // Learning from the page: the plan, the night, the report of a cycle, and what can be done with the model that it trained.
-const shots = process.env.SHOTS;
-
-/** What is on the screen is accessible and no wider than it. */
-async function look(tools, check, name) {
-  const { page } = tools;
-  if (shots) await page.screenshot({ path: `${shots}/cycle-${name}.png`, fullPage: true });
-  const wrong = await tools.axe();
-  check(!wrong.length, `${name}: ${wrong.join('\n')}`);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  check(wide <= 0, `${name} is ${wide} px wider than the window`);
-}
+import { look, lookAtAll } from '../steps.mjs';
 
 /** The plan says what is missing and nothing starts; the night is kept. */
 async function planAndNight(tools, check) {
   const { page } = tools;
-  for (const language of ['en', 'zh'])
-    for (const phone of [false, true]) {
-      await tools.open('/learning', { language, phone, theme: phone ? 'dark' : 'light' });
-      await page.locator('#learn-title').waitFor();
-      await look(tools, check, `teach-${phone ? 'phone' : 'desktop'}-${language}`);
-    }
+  await lookAtAll(tools, check, '/learning', 'teach', '#learn-title');
   await tools.open('/learning');
   await page.getByRole('button', { name: 'Learn now' }).click();
   const dialog = page.locator('.dialog');
@@ -46,13 +31,7 @@ async function useAndGoBack(tools, check) {
   check(/Eight\./.test(text) && /Six\./.test(text), `the example is not shown: ${text}`);
   check(/20 lessons from 60 judgements of 3 people/.test(text), `what it learnt is not said: ${text}`);
   check(/5 minutes of processor time/.test(text), `the cost is not said: ${text}`);
-  for (const language of ['en', 'zh'])
-    for (const phone of [false, true]) {
-      await tools.open(`/cycles/${facts.measured}`, { language, phone, theme: phone ? 'dark' : 'light' });
-      await page.locator('.cycle-steps').waitFor();
-      await page.locator('.cycle-example').first().waitFor();
-      await look(tools, check, `report-${phone ? 'phone' : 'desktop'}-${language}`);
-    }
+  await lookAtAll(tools, check, `/cycles/${facts.measured}`, 'report', '.cycle-example');
   await tools.open(`/cycles/${facts.measured}`);
   await page.getByRole('button', { name: 'Use it without proof' }).click();
   await page.getByText('This model answers now.').waitFor();

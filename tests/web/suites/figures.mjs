@@ -46,7 +46,7 @@ async function firstLoad(tools, check) {
   });
   const heavy = found.filter(([url]) => /katex|mermaid|highlight|runs-/.test(url)).map(([url]) => url);
   check(!heavy.length, `the first load brings ${heavy.join(', ')}`);
-  check(bytes > 50_000 && bytes <= 320_000, `the first load weighs ${bytes} bytes`);
+  check(bytes > 50_000 && bytes <= 300_000, `the first load weighs ${bytes} bytes`);
   return { bytes };
 }
 

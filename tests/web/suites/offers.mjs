@@ -1,30 +1,5 @@
 // Letting others rate an answer: what they see, who judges, taking it back; and rating what is behind a share link.
-import { join } from 'node:path';
-
-async function signIn(tools, name, password) {
-  const { page } = tools;
-  await tools.context.clearCookies();
-  await tools.open('/signin');
-  await page.locator('input[autocomplete=username]').fill(name);
-  await page.locator('input[autocomplete=current-password]').fill(password);
-  await page.locator('button[type=submit]').click();
-  await page.waitForSelector('#composer');
-}
-
-async function shot(tools, name) {
-  if (process.env.SHOTS) await tools.page.screenshot({ path: join(process.env.SHOTS, `offers-${name}.png`) });
-}
-
-/** Fails for what axe-core finds, and for a page that is wider than the window. */
-async function look(tools, check, name) {
-  await shot(tools, name);
-  const wrong = await tools.axe();
-  check(!wrong.length, `${name}: ${wrong.join('\n')}`);
-  const wide = await tools.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  check(wide <= 0, `${name} is ${wide} px wider than the window`);
-  const clipped = await tools.page.evaluate(() => [...document.querySelectorAll('.dialog-body')].some((one) => one.scrollWidth > one.clientWidth));
-  check(!clipped, `${name}: the dialog scrolls sideways`);
-}
+import { look, signIn } from '../steps.mjs';
 
 async function openOffer(tools, more = 'More', item = /Let others rate this/) {
   const { page } = tools;
@@ -35,7 +10,7 @@ async function openOffer(tools, more = 'More', item = /Let others rate this/) {
 
 async function offerJudgeWithdraw(tools, check) {
   const { page, facts } = tools;
-  await signIn(tools, 'Ben', facts.ben);
+  await signIn(tools, 'Ben', { password: facts.ben });
   await tools.ask('Does Ben like cycle lanes?');
   await tools.answer();
   const chat = page.url();
@@ -65,7 +40,7 @@ async function offerJudgeWithdraw(tools, check) {
   check(offer.edited && offer.question === 'Does [name] like cycle lanes?' && offer.answer === 'Yes, **very much**.', JSON.stringify(offer));
 
   const owner = await tools.another();
-  await signIn(owner, 'owner', facts.owner);
+  await signIn(owner, 'owner', { password: facts.owner });
   await owner.api('POST', '/v1/feedback/ratings', { item: offer.id, value: 1 });
   const seen = JSON.stringify(await owner.api('GET', `/v1/consensus/items/${offer.id}`));
   check(seen.includes('very much') && !seen.includes('Ben'), `a colleague sees ${seen}`);
@@ -90,7 +65,7 @@ async function offerJudgeWithdraw(tools, check) {
 
 async function byKeyboardOnAPhone(tools, check) {
   const { page, facts } = tools;
-  await signIn(tools, 'Ben', facts.ben);
+  await signIn(tools, 'Ben', { password: facts.ben });
   await tools.open('/', { theme: 'dark', language: 'zh', phone: true });
   await tools.ask('showcase, says Ben');
   await tools.answer();
@@ -114,7 +89,7 @@ async function byKeyboardOnAPhone(tools, check) {
 
 async function cutOffOrTemporary(tools, check) {
   const { page, facts } = tools;
-  await signIn(tools, 'Ben', facts.ben);
+  await signIn(tools, 'Ben', { password: facts.ben });
   await tools.ask('a broken one');
   await page.locator('.message.answer .notice.bad').waitFor();
   check((await page.getByRole('menuitem', { name: /Let others rate this/ }).count()) === 0, 'an answer that failed is offered');
@@ -126,7 +101,7 @@ async function cutOffOrTemporary(tools, check) {
 
 async function sharedThumbs(tools, check) {
   const { page, facts } = tools;
-  await signIn(tools, 'Ben', facts.ben);
+  await signIn(tools, 'Ben', { password: facts.ben });
   await tools.ask('Shared words');
   await tools.answer();
   const conversation = page.url().split('/').at(-1);
@@ -135,7 +110,7 @@ async function sharedThumbs(tools, check) {
   await owner.open(path);
   await owner.page.getByText('You said: Shared words').waitFor();
   check((await owner.page.getByRole('button', { name: 'Good answer' }).count()) === 0, 'a stranger may rate');
-  await signIn(owner, 'owner', facts.owner);
+  await signIn(owner, 'owner', { password: facts.owner });
   await owner.open(path);
   await owner.page.getByRole('button', { name: 'Good answer' }).click();
   await owner.page.getByText('Thank you. Your rating counts.').waitFor();

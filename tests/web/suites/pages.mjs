@@ -139,6 +139,26 @@ async function menuAndDialogKeys(tools, check) {
   await focusIsBack();
 }
 
+/** A page that has nothing to press yet is scrolled by keys all the same: while its code loads, and while its data does. */
+async function loadingPageScrolls(tools, check) {
+  const { page } = tools;
+  for (const held of ['**/assets/cycle-page-*.js', '**/v1/cycles/*']) {
+    await tools.open('/');
+    await page.setViewportSize({ width: 1280, height: 150 });
+    await page.route(held, () => undefined);
+    await page.goto(`${tools.address}/cycles/held`);
+    const place = page.locator('.page');
+    await place.waitFor();
+    check(await place.evaluate((one) => one.scrollHeight > one.clientHeight && !one.querySelector('a, button')), `${held}: nothing to scroll`);
+    const wrong = await tools.axe();
+    check(!wrong.length, `${held}: ${wrong.join('\n')}`);
+    for (let presses = 0; presses < 60 && !(await place.evaluate((one) => one === document.activeElement)); presses++) await page.keyboard.press('Tab');
+    await page.keyboard.press('End');
+    await page.waitForFunction(() => document.querySelector('.page').scrollTop > 0);
+    await page.unroute(held);
+  }
+}
+
 async function unknownAddress(tools, check) {
   const missing = await tools.page.goto(`${tools.address}/v1/nothing`);
   check(missing.status() === 404 && (await missing.json()).error.code === 'unknown_url', 'an unknown route of the API does not answer in JSON');
@@ -150,5 +170,6 @@ export const tests = {
   dialogs,
   keyboard_only: keyboardOnly,
   menu_and_dialog_keys: menuAndDialogKeys,
+  loading_page_scrolls: loadingPageScrolls,
   unknown_address: unknownAddress,
 };

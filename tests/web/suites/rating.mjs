@@ -1,29 +1,31 @@
 // The Rate page: one thing at a time by keys and by thumb, and the report on who judges.
-async function signIn(tools, name) {
-  const { page } = tools;
-  await tools.context.clearCookies();
-  await tools.open('/signin');
-  await page.locator('input[autocomplete=username]').fill(name);
-  await page.locator('input[autocomplete=current-password]').fill(tools.facts.password);
-  await page.locator('button[type=submit]').click();
-  await page.locator('.account', { hasText: name }).waitFor();
-}
-
-async function shot(tools, name) {
-  if (process.env.SHOTS) await tools.page.screenshot({ path: `${process.env.SHOTS}/rating-${name}.png` });
-}
+import { look, shot, signIn } from '../steps.mjs';
 
 const subject = (tools) => tools.page.locator('.rate-subject');
-const question = (tools) => tools.page.locator('.rate-question').innerText();
 
-/** Does something and waits until another thing is shown. */
+/** Words as they stay: KaTeX loads with the first formula, whose source is shown until then. */
+async function wordsOf(tools, selector) {
+  const place = tools.page.locator(selector).first();
+  await place.waitFor();
+  await tools.page.waitForFunction((one) => [...document.querySelectorAll(`${one} .formula`)].every((formula) => formula.querySelector('.katex')), selector);
+  return place.innerText();
+}
+
+const question = (tools) => wordsOf(tools, '.rate-question');
+const leftAnswer = (tools) => wordsOf(tools, '.side.a .side-text p');
+
+/** Does something and waits until another thing, or another question about it, is shown. Formulas and diagrams change the words of a thing. */
 async function next(tools, act) {
-  const before = await tools.page.locator('.rate-subject, .empty').innerText();
+  const shown = tools.page.locator('.rate-subject, .empty');
+  const [before, label] = [await shown.elementHandle(), await shown.getAttribute('aria-label')];
   await act();
-  await tools.page.waitForFunction((text) => {
-    const shown = document.querySelector('.rate-subject, .empty');
-    return shown && shown.innerText !== text;
-  }, before);
+  await tools.page.waitForFunction(
+    ([element, name]) => {
+      const now = document.querySelector('.rate-subject, .empty');
+      return now && (now !== element || now.getAttribute('aria-label') !== name);
+    },
+    [before, label],
+  );
 }
 
 const press = (tools, key) => next(tools, () => tools.page.keyboard.press(key));
@@ -53,7 +55,7 @@ async function judgingByKeys(tools, check) {
   await press(tools, 's');
   check((await question(tools)) !== first, 'skipping shows the same again');
   const second = await question(tools);
-  const left = await page.locator('.side.a .side-text').innerText();
+  const left = await leftAnswer(tools);
   await press(tools, '1');
   await press(tools, '=');
   await press(tools, '2');
@@ -64,7 +66,7 @@ async function judgingByKeys(tools, check) {
   await press(tools, 'Control+z');
   await press(tools, 'u');
   check((await question(tools)) === second, 'Undo does not show what the judgement was about');
-  check((await page.locator('.side.a .side-text').innerText()) === left, 'the sides have changed');
+  check((await leftAnswer(tools)) === left, 'the sides have changed');
   found = (await events(tools, start + 6)).slice(start);
   check(found.filter((event) => event.kind === 'retraction').length === 3, 'Undo does not retract');
   check(await page.getByRole('button', { name: 'Undo' }).isDisabled(), 'there is nothing left to undo');
@@ -72,8 +74,7 @@ async function judgingByKeys(tools, check) {
   for (let judged = 0; judged < facts.pairs - 1; judged++) {
     await press(tools, '1');
     if (await page.getByText('What will most others prefer?').count()) {
-      await shot(tools, 'guess');
-      check((await tools.axe()).length === 0, (await tools.axe()).join('\n'));
+      await look(tools, check, 'guess');
       await press(tools, '2');
     }
   }
@@ -82,8 +83,7 @@ async function judgingByKeys(tools, check) {
   check((await page.locator('.rate-choices kbd').allInnerTexts()).join() === '1,2,3', 'the buttons do not show their keys');
   await page.getByText('What was said before').click();
   await page.getByText('I am sorry to hear that.').waitFor();
-  await shot(tools, 'answer');
-  check((await tools.axe()).length === 0, (await tools.axe()).join('\n'));
+  await look(tools, check, 'answer');
   await press(tools, '1');
   await press(tools, '3');
   await page.getByRole('heading', { name: 'Is this note helpful?' }).waitFor();
@@ -91,8 +91,7 @@ async function judgingByKeys(tools, check) {
   await press(tools, '2');
   while (await subject(tools).count()) await press(tools, 's');
   await page.getByText('Nothing left to rate').waitFor();
-  await shot(tools, 'none');
-  check((await tools.axe()).length === 0, (await tools.axe()).join('\n'));
+  await look(tools, check, 'none');
   await next(tools, () => page.getByRole('button', { name: /Show what you skipped/ }).click());
   check((await question(tools)) === first, 'what was skipped does not come back');
 }
@@ -111,8 +110,7 @@ async function judgingByThumb(tools, check) {
   }
   const [one, two] = await Promise.all(['a', 'b'].map((side) => page.locator(`.side.${side}`).boundingBox()));
   check(one.y + one.height <= two.y, 'the answers are not one below the other');
-  await shot(tools, 'phone');
-  check((await tools.axe()).length === 0, (await tools.axe()).join('\n'));
+  await look(tools, check, 'phone');
   const start = (await events(tools, 0)).length;
   await next(tools, () => page.getByRole('button', { name: 'Second', exact: true }).click());
   await next(tools, () => page.getByRole('button', { name: 'About the same' }).click());
@@ -120,8 +118,7 @@ async function judgingByThumb(tools, check) {
   check(found.map((event) => event.outcome).join() === 'right,tie', `the judgements are ${JSON.stringify(found)}`);
   await tools.open('/rate', { phone: true, language: 'zh', theme: 'dark' });
   await page.getByRole('heading', { name: '哪个回答更好？' }).waitFor();
-  await shot(tools, 'phone-zh');
-  check((await tools.axe()).length === 0, (await tools.axe()).join('\n'));
+  await look(tools, check, 'phone-zh');
 }
 
 async function nextIsThereAtOnce(tools, check) {
@@ -184,12 +181,10 @@ async function whoseFeedback(tools, check) {
   await page.getByText(/times, two people judged the same thing/).waitFor();
   await page.getByText('No sides are visible').waitFor();
   check((await page.locator('.page').innerText()).match(/Ann|Ben|Dan/) === null, 'the report names people');
-  await shot(tools, 'raters');
-  check((await tools.axe()).length === 0, (await tools.axe()).join('\n'));
+  await look(tools, check, 'raters');
   await tools.open('/raters', { phone: true, language: 'zh', theme: 'dark' });
   await page.getByRole('heading', { name: '这是谁的反馈？' }).waitFor();
-  await shot(tools, 'raters-phone-zh');
-  check((await tools.axe()).length === 0, (await tools.axe()).join('\n'));
+  await look(tools, check, 'raters-phone-zh');
 }
 
 export const tests = {

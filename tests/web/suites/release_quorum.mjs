@@ -1,24 +1,5 @@
 // Three people decide together: each makes a key, two of three sign, one stops everything, two let it run again.
-const shots = process.env.SHOTS;
-
-async function look(tools, check, name) {
-  const { page } = tools;
-  if (shots) await page.screenshot({ path: `${shots}/quorum-${name}.png`, fullPage: true });
-  const wrong = await tools.axe();
-  check(!wrong.length, `${name}: ${wrong.join('\n')}`);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  check(wide <= 0, `${name} is ${wide} px wider than the window`);
-}
-
-async function signIn(tools, name, { phone = false, language = 'en' } = {}) {
-  const { page } = tools;
-  await tools.open('/signin?then=%2Fruns', { phone, language });
-  await page.locator('input[autocomplete=username]').fill(name);
-  await page.locator('input[autocomplete=current-password]').fill(tools.facts.password);
-  await page.locator('button[type=submit]').click();
-  await page.waitForURL((url) => url.pathname === '/runs');
-  await page.locator('.in-use').waitFor();
-}
+import { look, signIn } from '../steps.mjs';
 
 async function approve(tools, scope) {
   const { page, facts } = tools;
@@ -33,9 +14,9 @@ async function together(tools, check) {
   const { page, facts } = tools;
   const ann = await tools.another();
   const ben = await tools.another();
-  await signIn(tools, 'owner');
-  await signIn(ann, 'Ann');
-  await signIn(ben, 'Ben', { phone: true });
+  await signIn(tools, 'owner', { path: '/runs' });
+  await signIn(ann, 'Ann', { path: '/runs' });
+  await signIn(ben, 'Ben', { path: '/runs', phone: true });
   for (const other of [ann, ben]) {
     await other.open('/releases/keys', { phone: other === ben });
     await other.page.getByRole('button', { name: 'Make a key for me' }).click();
@@ -79,9 +60,9 @@ async function twoOfThreeSign(tools, check) {
   const { page, facts } = tools;
   const ann = await tools.another();
   const ben = await tools.another();
-  await signIn(tools, 'owner');
-  await signIn(ann, 'Ann', { phone: true });
-  await signIn(ben, 'Ben', { language: 'zh' });
+  await signIn(tools, 'owner', { path: '/runs' });
+  await signIn(ann, 'Ann', { path: '/runs', phone: true });
+  await signIn(ben, 'Ben', { path: '/runs', language: 'zh' });
   await page.locator('.candidate').first().getByRole('button', { name: 'Propose to use it without proof' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByLabel('Passphrase of your key').fill(facts.passphrase);
@@ -107,9 +88,9 @@ async function oneStopsTwoResume(tools, check) {
   const { page } = tools;
   const ann = await tools.another();
   const ben = await tools.another();
-  await signIn(tools, 'owner');
-  await signIn(ann, 'Ann', { phone: true });
-  await signIn(ben, 'Ben');
+  await signIn(tools, 'owner', { path: '/runs' });
+  await signIn(ann, 'Ann', { path: '/runs', phone: true });
+  await signIn(ben, 'Ben', { path: '/runs' });
   await ann.page.locator('.in-use').getByRole('button', { name: 'Stop the assistant' }).click();
   await ann.page.getByRole('dialog').getByRole('button', { name: 'Stop now' }).click();
   await page.getByText('Ann stopped the assistant').waitFor();

@@ -1,25 +1,5 @@
 // One person releases: a trained model in use by one click and back, a stop in the middle of an answer, an incident and its review.
-const shots = process.env.SHOTS;
-
-/** What is on the screen is accessible and no wider than it. */
-async function look(tools, check, name) {
-  const { page } = tools;
-  if (shots) await page.screenshot({ path: `${shots}/releases-${name}.png`, fullPage: true });
-  const wrong = await tools.axe();
-  check(!wrong.length, `${name}: ${wrong.join('\n')}`);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  check(wide <= 0, `${name} is ${wide} px wider than the window`);
-}
-
-/** A page in both languages, on a desktop and on a phone. */
-async function lookAtAll(tools, check, path, name, ready) {
-  for (const language of ['en', 'zh'])
-    for (const phone of [false, true]) {
-      await tools.open(path, { language, phone, theme: phone ? 'dark' : 'light' });
-      await tools.page.locator(ready).first().waitFor();
-      await look(tools, check, `${name}-${phone ? 'phone' : 'desktop'}-${language}`);
-    }
-}
+import { look, lookAtAll } from '../steps.mjs';
 
 async function answerOf(tools, text) {
   await tools.open('/');

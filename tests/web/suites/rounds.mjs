@@ -1,16 +1,5 @@
 // Question rounds: a maintainer collects questions and starts a round, it is answered in the background, and it ends.
-const shots = process.env.SHOTS;
-const shoot = async (tools, name) => {
-  if (shots) await tools.page.screenshot({ path: `${shots}/rounds-${name}.png`, fullPage: true });
-};
-
-async function fits(tools, check, name) {
-  const { page } = tools;
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  check(wide <= 0, `${name} is ${wide} pixels too wide`);
-  const wrong = await tools.axe();
-  check(wrong.length === 0, `${name}: ${wrong.join('; ')}`);
-}
+import { look } from '../steps.mjs';
 
 /** Presses Tab until the element has the focus, as somebody without a mouse does. */
 async function tabTo(page, locator) {
@@ -25,8 +14,7 @@ async function from_questions_to_the_end(tools, check) {
   const { page } = tools;
   await tools.open('/rounds');
   await page.getByText('No rounds yet').waitFor();
-  await shoot(tools, 'empty');
-  await fits(tools, check, 'the empty page');
+  await look(tools, check, 'empty');
 
   await tabTo(page, page.getByRole('button', { name: 'New round' }));
   await page.keyboard.press('Enter');
@@ -57,11 +45,9 @@ async function from_questions_to_the_end(tools, check) {
   const suggestion = dialog.locator('.scroll-list label').first();
   await suggestion.waitFor();
   await suggestion.click();
-  await shoot(tools, 'new');
-  await fits(tools, check, 'the dialog');
+  await look(tools, check, 'new');
   await page.setViewportSize({ width: 390, height: 844 });
-  await shoot(tools, 'new-phone');
-  await fits(tools, check, 'the dialog on a phone');
+  await look(tools, check, 'new-phone');
   await page.setViewportSize({ width: 1280, height: 800 });
   await dialog.getByRole('button', { name: 'Add 1 question' }).click();
   await dialog.getByText('5 questions.').waitFor();
@@ -74,25 +60,21 @@ async function from_questions_to_the_end(tools, check) {
   await page.getByText('Open', { exact: true }).waitFor({ timeout: 90_000 });
   await page.getByRole('link', { name: 'Rate now (3)' }).waitFor();
   check((await page.getByText('Show both answers').count()) === 0, 'answers are shown before they are judged');
-  await shoot(tools, 'open');
-  await fits(tools, check, 'an open round');
+  await look(tools, check, 'open');
 
   await page.getByRole('button', { name: 'End this round' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'End this round' }).click();
   await page.getByText('This round has ended').waitFor();
   await page.getByText('Show both answers').first().click();
   await page.getByText(/Version \d/).first().waitFor();
-  await shoot(tools, 'ended');
-  await fits(tools, check, 'an ended round');
+  await look(tools, check, 'ended');
 
   await tools.open('/rounds', { phone: true, theme: 'dark', language: 'zh' });
   await page.getByText('已结束').waitFor();
-  await shoot(tools, 'list-phone-zh');
-  await fits(tools, check, 'the list on a phone');
+  await look(tools, check, 'list-phone-zh');
   await page.getByRole('link', { name: 'Library questions' }).click();
   await page.getByText('这一轮已结束').waitFor();
-  await shoot(tools, 'ended-phone-zh');
-  await fits(tools, check, 'an ended round on a phone');
+  await look(tools, check, 'ended-phone-zh');
 
   await page.getByRole('button', { name: '删除这一轮' }).click();
   await page.getByRole('dialog').getByRole('button', { name: '删除这一轮' }).click();
@@ -114,8 +96,7 @@ async function answers_that_one_wants(tools, check) {
   await dialog.getByLabel('Question 2', { exact: true }).fill('And now?');
   check(await start.isDisabled(), 'the second question has no answer');
   await dialog.getByRole('button', { name: 'Remove question 2' }).click();
-  await shoot(tools, 'wanted');
-  await fits(tools, check, 'the dialog with answers');
+  await look(tools, check, 'wanted');
   await start.click();
   await page.getByText('Open', { exact: true }).waitFor({ timeout: 60_000 });
   await page.getByText('You have rated everything that you can.').waitFor();

@@ -1,46 +1,11 @@
 // Three people teach together: two are invited, a round of twenty pairs is judged to its end, and the page builds lessons from it.
-const shots = process.env.SHOTS;
+import { look, lookAtAll, shot, signIn } from '../steps.mjs';
 
 const people = {
   owner: { name: 'owner' },
   ann: { name: 'Ann', note: 'For Ann' },
   mei: { name: '美', note: 'For Mei', language: 'zh', phone: true },
 };
-
-async function shot(tools, name) {
-  if (shots) await tools.page.screenshot({ path: `${shots}/team-${name}.png` });
-}
-
-/** What is on the screen is accessible and no wider than it. */
-async function look(tools, check, name) {
-  const { page } = tools;
-  await shot(tools, name);
-  const wrong = await tools.axe();
-  check(!wrong.length, `${name}: ${wrong.join('\n')}`);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  check(wide <= 0, `${name} is ${wide} px wider than the window`);
-}
-
-/** A page in both languages, on a desktop and on a phone. */
-async function lookAtAll(tools, check, path, name, ready) {
-  for (const language of ['en', 'zh'])
-    for (const phone of [false, true]) {
-      await tools.open(path, { language, phone, theme: phone ? 'dark' : 'light' });
-      await tools.page.locator(ready).first().waitFor();
-      await look(tools, check, `${name}-${phone ? 'phone' : 'desktop'}-${language}`);
-    }
-}
-
-async function signIn(tools, { name, language, phone }, path) {
-  const { page } = tools;
-  await tools.context.clearCookies();
-  await tools.open(`/signin?then=${encodeURIComponent(path)}`, { language, phone });
-  await page.locator('input[autocomplete=username]').fill(name);
-  await page.locator('input[autocomplete=current-password]').fill(tools.facts.password);
-  await page.locator('button[type=submit]').click();
-  await page.waitForURL((url) => url.pathname === path);
-  await page.locator('h1').waitFor();
-}
 
 async function invite(tools, { note }) {
   const { page } = tools;
@@ -55,7 +20,7 @@ async function invite(tools, { note }) {
 /** Two people follow their links and choose a name and a password. */
 async function invitations(tools, check) {
   const { page, facts } = tools;
-  await signIn(tools, people.owner, '/people');
+  await signIn(tools, people.owner.name, { ...people.owner, path: '/people' });
   for (const person of [people.ann, people.mei]) {
     const link = await invite(tools, person);
     const guest = await tools.another();
@@ -78,7 +43,7 @@ async function invitations(tools, check) {
 /** The owner writes twenty questions. The assistant answers each twice, while nobody uses it. */
 async function aRoundOfTwenty(tools, check) {
   const { page, facts } = tools;
-  await signIn(tools, people.owner, '/learning');
+  await signIn(tools, people.owner.name, { ...people.owner, path: '/learning' });
   await look(tools, check, 'learning-first-day');
   await page.getByRole('link', { name: /^Rounds/ }).click();
   await page.getByText('No rounds yet').waitFor();
@@ -150,16 +115,16 @@ async function judge(tools, check, person, dissents) {
 async function threePeopleJudge(tools, check) {
   const { page } = tools;
   const [ann, mei] = [await tools.another(), await tools.another()];
-  await signIn(ann, people.ann, '/learning');
+  await signIn(ann, people.ann.name, { ...people.ann, path: '/learning' });
   // The menu and the page say that something waits.
   await ann.page.locator('.side-link .count', { hasText: '20' }).waitFor();
   await ann.page.getByRole('link', { name: /^Rounds.*20 items need your rating/s }).waitFor();
   await look(ann, check, 'learning-member');
   await ann.page.getByRole('link', { name: /^Rate/ }).click();
-  await signIn(mei, people.mei, '/learning');
+  await signIn(mei, people.mei.name, { ...people.mei, path: '/learning' });
   await look(mei, check, 'learning-member-phone-zh');
   await mei.page.locator('a[href="/rate"]').first().click();
-  await signIn(tools, people.owner, '/rounds');
+  await signIn(tools, people.owner.name, { ...people.owner, path: '/rounds' });
   await page.getByRole('link', { name: 'Rate now (20)' }).click();
   const orders = await Promise.all([
     judge(tools, check, people.owner, []),
@@ -191,10 +156,10 @@ async function threePeopleJudge(tools, check) {
 async function lessons(tools, check) {
   const { page } = tools;
   const ann = await tools.another();
-  await signIn(ann, people.ann, '/learning');
+  await signIn(ann, people.ann.name, { ...people.ann, path: '/learning' });
   await ann.page.getByText('An owner or maintainer of this server builds the lessons.').waitFor();
   check((await ann.page.getByRole('button', { name: 'Build lessons' }).count()) === 0, 'a member can build lessons');
-  await signIn(tools, people.owner, '/rounds');
+  await signIn(tools, people.owner.name, { ...people.owner, path: '/rounds' });
   await page.getByRole('link', { name: 'Around the house' }).click();
   await page.getByRole('link', { name: 'To the lessons' }).click();
   const before = await tools.api('GET', '/v1/lessons');

@@ -89,7 +89,30 @@ const METRICS: Readonly<Record<string, Entry>> = {
   rollouts_s: { name: ['Time for sampling', '采样用时'], unit: 'seconds' },
   update_s: { name: ['Time for the update', '更新用时'], unit: 'seconds' },
   reference_point: { name: ['Reference point (KTO)', '参考点（KTO）'], unit: 'nats' },
-  nll: { name: ['Negative log-likelihood', '负对数似然'], unit: 'natsPerToken' },
+  anchor_kl: {
+    name: ['Change on everyday questions (KL)', '在日常问题上的变化（KL）'],
+    unit: 'natsPerToken',
+    meaning: [
+      'How far the answers to questions outside the lessons have moved away from the model before training. Near 0, it forgets nothing there.',
+      '对课程以外问题的回答偏离训练前模型的程度。接近 0 时，它在那里什么也没有忘记。',
+    ],
+  },
+  probability: {
+    name: ['Probability of the taught words', '所教词语的概率'],
+    unit: 'share',
+    meaning: [
+      'How likely the model is to write each next word of a lesson as the lesson has it. Near 1, it has learnt the lesson.',
+      '模型按课程写出每个后续词的平均可能性。接近 1 时，它已学会这条课程。',
+    ],
+  },
+  nll: {
+    name: ['Surprise at the taught words', '对所教词语的意外程度'],
+    unit: 'natsPerToken',
+    meaning: [
+      'How little the model expected the words that it learns from (negative log-likelihood). Lower is better; 0 means that it expected each of them.',
+      '模型对所学词语有多意外（负对数似然）。越低越好，0 表示每个词都在预料之中。',
+    ],
+  },
   value_loss: { name: ['Loss of the value estimate', '价值估计的损失'] },
   ratio: {
     name: ['Probability ratio', '概率比'],

@@ -1,14 +1,18 @@
-/** All strings of the page, as [English, Chinese]. */
+/** All strings of the page, as [English, Chinese]. Those in `pages/` load with the pages that show them. */
+import type { CORRECTIONS as CORRECTION_PAGES } from './pages/corrections';
+import type { CYCLE } from './pages/cycle';
+import type { EXPLANATIONS } from './pages/explanations';
+import type { LEARNING } from './pages/learning';
+import type { OFFERS } from './pages/offers';
+import type { PEOPLE } from './pages/people';
+import type { RATE } from './pages/rate';
+import type { RELEASES as RELEASE_PAGES } from './pages/releases';
+import type { ROUNDS } from './pages/rounds';
+import type { TERMS } from './pages/terms';
 import { CORRECTIONS } from './strings-corrections';
-import { CYCLE } from './strings-cycle';
-import { EXPLANATIONS } from './strings-explanations';
-import { LEARNING } from './strings-learning';
-import { OFFERS } from './strings-offers';
-import { PEOPLE } from './strings-people';
-import { ROUNDS } from './strings-rounds';
-import { RATE } from './strings-rate';
-import type { RELEASE_PAGES } from './strings-release-pages';
+import { FEEDBACK } from './strings-feedback';
 import { RELEASES } from './strings-releases';
+import { addStrings, TABLE } from './table';
 
 const CHAT = {
   add: ['Add', '添加'],
@@ -39,6 +43,7 @@ const CHAT = {
   'error.offline': ['Cannot reach the server. Is it running?', '无法连接服务器，请确认它正在运行。'],
   'error.broken': ['Something went wrong on this page.', '页面出错了。'],
   'error.reload': ['Reload', '重新加载'],
+  'error.unreachable': ['Cannot reach Yearling', '无法连接 Yearling'],
   'error.notFound': ['Page not found', '找不到页面'],
 
   'nav.label': ['Main', '主导航'],
@@ -55,6 +60,7 @@ const CHAT = {
   'nav.models': ['Models', '模型'],
   'nav.allChats': ['All chats', '全部对话'],
   'nav.consensus': ['Agreement', '共识'],
+  'nav.raters': ['Whose feedback is this?', '这是谁的反馈？'],
   'nav.runs': ['What it learnt', '学到了什么'],
   'nav.exams': ['Exams', '考试'],
   'nav.spec': ['Rules', '规则'],
@@ -62,6 +68,11 @@ const CHAT = {
   'nav.people': ['People', '成员'],
   'nav.keys': ['Keyboard shortcuts', '键盘快捷键'],
   'nav.account': ['Account', '账户'],
+  'teach.title': ['Teach', '教它'],
+  'teach.rate': ['Rate', '评价'],
+  'teach.rounds': ['Rounds', '问答轮'],
+  'cycle.report': ['Report', '报告'],
+  'notes.waiting': ['{n} {n|item needs|items need} your rating', '{n} 条等你评价'],
 
   'period.today': ['Today', '今天'],
   'period.yesterday': ['Yesterday', '昨天'],
@@ -110,6 +121,8 @@ const CHAT = {
   'chat.stop': ['Stop', '停止'],
   'chat.model': ['Model', '模型'],
   'chat.mode': ['Mode', '模式'],
+  'mode.regular': ['Regular', '常规'],
+  'mode.fun': ['Fun', '趣味'],
   'chat.answerOptions': ['How to answer', '回答方式'],
   'chat.comparingOff': ['Comparing two answers. Turn off.', '正在对比两个回答。关闭对比。'],
   'chat.compareNext': ['Compare two answers', '对比两个回答'],
@@ -122,6 +135,7 @@ const CHAT = {
   'chat.thinking': ['Generating an answer', '正在生成回答'],
   'chat.answered': ['Answer complete', '回答完成'],
   'chat.empty': ['The answer is empty.', '回答为空。'],
+  'memory.used': ['{n} {n|memory|memories} used', '使用了 {n} 条记忆'],
   'chat.reasoning': ['Reasoning', '思考过程'],
   'chat.reconnecting': ['Connection lost. Reconnecting …', '连接中断，正在重新连接…'],
   'chat.failed': ['The answer failed.', '回答失败。'],
@@ -267,19 +281,18 @@ const CHAT = {
   'keys.help': ['Show this list', '显示此列表'],
 } as const;
 
-const LOADED = {
-  ...CHAT,
-  ...CORRECTIONS,
-  ...CYCLE,
-  ...EXPLANATIONS,
-  ...LEARNING,
-  ...OFFERS,
-  ...PEOPLE,
-  ...RATE,
-  ...RELEASES,
-  ...ROUNDS,
-} as const satisfies Record<string, readonly [string, string]>;
+const FIRST = addStrings({ ...CHAT, ...CORRECTIONS, ...FEEDBACK, ...RELEASES });
 
-/** The strings of the release pages are added when these load (`release-pages.ts`). */
-export const STRINGS = LOADED as typeof LOADED & typeof RELEASE_PAGES;
+type Pages = typeof CORRECTION_PAGES &
+  typeof CYCLE &
+  typeof EXPLANATIONS &
+  typeof LEARNING &
+  typeof OFFERS &
+  typeof PEOPLE &
+  typeof RATE &
+  typeof RELEASE_PAGES &
+  typeof ROUNDS &
+  typeof TERMS;
+
+export const STRINGS = TABLE as typeof FIRST & Pages;
 export type TranslationKey = keyof typeof STRINGS;

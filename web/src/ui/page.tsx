@@ -2,6 +2,15 @@
 import type { LucideIcon } from 'lucide-react';
 import type { ReactNode } from 'react';
 
+/** The part of a page that scrolls. It always takes the focus, so that keys scroll it also while it loads and holds no button or link. */
+export function PageBody({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <div className="page" tabIndex={0} role="region" aria-label={title}>
+      <div className="page-inside">{children}</div>
+    </div>
+  );
+}
+
 export function Page({
   title,
   lead,
@@ -14,18 +23,16 @@ export function Page({
   children: ReactNode;
 }) {
   return (
-    <div className="page" tabIndex={-1}>
-      <div className="page-inside">
-        <header className="page-head">
-          <div className="grow wide-grow">
-            <h1>{title}</h1>
-            {lead && <p className="muted">{lead}</p>}
-          </div>
-          {actions && <div className="row">{actions}</div>}
-        </header>
-        {children}
-      </div>
-    </div>
+    <PageBody title={title}>
+      <header className="page-head">
+        <div className="grow wide-grow">
+          <h1>{title}</h1>
+          {lead && <p className="muted">{lead}</p>}
+        </div>
+        {actions && <div className="row">{actions}</div>}
+      </header>
+      {children}
+    </PageBody>
   );
 }
 

@@ -4,6 +4,7 @@
  */
 import { Fragment, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { type TranslationKey, useTranslation } from '../i18n';
+import '../i18n/pages/terms';
 import { STRINGS } from '../i18n/strings';
 
 const MARGIN_PX = 12;

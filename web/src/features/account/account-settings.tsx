@@ -6,6 +6,7 @@ import { meQuery, queryClient, sessionsQuery } from '../../api/queries';
 import { signOut } from '../../api/session';
 import type { Me } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
+import '../../i18n/pages/people';
 import { Button } from '../../ui/button';
 import { FormDialog } from '../../ui/dialog';
 import { Field } from '../../ui/fields';

@@ -6,6 +6,7 @@ import { api } from '../../api/client';
 import { keysQuery, queryClient } from '../../api/queries';
 import type { NewApiKey } from '../../api/types';
 import { formatDate, formatRelativeTime, useTranslation } from '../../i18n';
+import '../../i18n/pages/people';
 import { displayName } from '../../i18n/display-names';
 import { Button } from '../../ui/button';
 import { Dialog, FormDialog } from '../../ui/dialog';

@@ -7,6 +7,7 @@ import { api } from '../../api/client';
 import { memoriesQuery, queryClient } from '../../api/queries';
 import type { Memory } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
 import { Button, IconButton } from '../../ui/button';
 import { Confirm } from '../../ui/dialog';
 import { EditBox } from '../../ui/edit-box';

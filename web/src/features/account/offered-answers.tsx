@@ -5,8 +5,9 @@ import { Link } from 'wouter';
 import { offersQuery } from '../../api/queries';
 import type { Offer } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
+import '../../i18n/pages/offers';
 import { Button } from '../../ui/button';
-import { QueryResult } from '../../ui/query-result';
+import { PagedList } from '../../ui/paged-list';
 
 const WithdrawOfferDialog = lazy(() =>
   import('../chat/offer-dialog').then((all) => ({ default: all.WithdrawOfferDialog })),
@@ -20,24 +21,15 @@ export function OfferedAnswers() {
     <section className="card stack" aria-labelledby="set-offers">
       <h2 id="set-offers">{t('offer.list')}</h2>
       <p className="muted small">{t('offer.listText')}</p>
-      <QueryResult query={query}>
-        {({ pages }) => {
-          const offers = pages.flatMap((page) => page.data);
-          if (!offers.length) return <p className="small muted">{t('offer.none')}</p>;
-          return (
-            <ul className="list">
-              {offers.map((offer) => (
-                <OfferRow key={offer.id} offer={offer} onWithdraw={() => setWithdrawing(offer.id)} />
-              ))}
-            </ul>
-          );
-        }}
-      </QueryResult>
-      {query.hasNextPage && (
-        <Button size="small" busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-          {t('offer.more')}
-        </Button>
-      )}
+      <PagedList query={query} empty={<p className="small muted">{t('offer.none')}</p>}>
+        {(offers) => (
+          <ul className="list">
+            {offers.map((offer) => (
+              <OfferRow key={offer.id} offer={offer} onWithdraw={() => setWithdrawing(offer.id)} />
+            ))}
+          </ul>
+        )}
+      </PagedList>
       <Suspense fallback={null}>
         {withdrawing && (
           <WithdrawOfferDialog offer={withdrawing} onWithdrawn={() => setWithdrawing(null)} onClose={() => setWithdrawing(null)} />

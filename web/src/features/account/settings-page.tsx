@@ -7,6 +7,8 @@ import { api } from '../../api/client';
 import { modesQuery, queryClient, settingsQuery } from '../../api/queries';
 import type { SettingsChange } from '../../api/types';
 import { language, LANGUAGES, t, useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
+import '../../i18n/pages/people';
 import { languageName } from '../../i18n/display-names';
 import { useStore } from '../../store';
 import { Button } from '../../ui/button';

@@ -8,6 +8,7 @@ import { queryClient, signInQuery } from '../../api/queries';
 import { safeRedirect } from '../../api/session';
 import type { SignInOptions } from '../../api/types';
 import { language, LANGUAGES, useTranslation } from '../../i18n';
+import '../../i18n/pages/people';
 import { Mark } from '../../shell';
 import { useStore } from '../../store';
 import { Button, IconButton } from '../../ui/button';

@@ -10,7 +10,7 @@ import { Menu, type MenuItem } from '../../ui/menu';
 import { chooseModel, useAnswerMode, useAnswerModel } from './answer-options';
 import type { Chat } from './chat';
 import { modelLabel, modelMarks, togglePin } from '../releases/model-marks';
-import { localReleaseName } from '../releases/release-words';
+import { localReleaseName } from '../releases/release-name';
 import { modeName } from './modes';
 
 const ModelDialog = lazy(() => import('./model-dialog'));

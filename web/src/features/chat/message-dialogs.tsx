@@ -7,6 +7,7 @@ import { api } from '../../api/client';
 import { memoriesQuery } from '../../api/queries';
 import type { Message } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
 import { displayName } from '../../i18n/display-names';
 import { modelTitle } from '../../i18n/model-names';
 import { Button, IconButton } from '../../ui/button';

@@ -4,6 +4,7 @@ import { Eye, PencilLine, X } from 'lucide-react';
 import { useEffect, useRef, useState } from 'react';
 import { offerPreviewQuery } from '../../api/queries';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/offers';
 import { Button } from '../../ui/button';
 import { Confirm, Dialog, FormDialog } from '../../ui/dialog';
 import { Field } from '../../ui/fields';

@@ -7,6 +7,7 @@ import { api } from '../../api/client';
 import { queryClient } from '../../api/queries';
 import type { SharedMessage } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
+import '../../i18n/pages/offers';
 import { Mark } from '../../shell';
 import { IconButton } from '../../ui/button';
 import { Markdown } from '../../ui/markdown/markdown';

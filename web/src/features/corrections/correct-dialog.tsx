@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { meQuery } from '../../api/queries';
 import type { Message } from '../../api/types';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/corrections';
 import { FormDialog } from '../../ui/dialog';
 import { giveCorrection, MOST_CHARS } from './corrections';
 import { type CorrectionDraft, CorrectionFields, isComplete } from './correction-fields';

@@ -6,10 +6,12 @@ import { Link } from 'wouter';
 import { api, ApiError, apiFetch } from '../../api/client';
 import { correctionQuery, correctionsQuery, queryClient, settingsQuery } from '../../api/queries';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/corrections';
 import { Button } from '../../ui/button';
 import { downloadFile } from '../../ui/clipboard';
 import { SegmentedControl, Switch } from '../../ui/fields';
 import { EmptyState, Page } from '../../ui/page';
+import { PagedList } from '../../ui/paged-list';
 import { QueryResult } from '../../ui/query-result';
 import { SearchField } from '../../ui/search-field';
 import { toastError } from '../../ui/toast';
@@ -172,29 +174,20 @@ function AddCorrection() {
 function OwnCorrections({ search }: { search: string }) {
   const t = useTranslation();
   const query = useInfiniteQuery(correctionsQuery('own', search));
-  const found = query.data?.pages.flatMap((page) => page.data) ?? [];
-  if (query.isSuccess && !found.length)
-    return search ? (
-      <EmptyState icon={SearchX} title={t('corrections.noneFound')} />
-    ) : (
-      <EmptyState icon={SpellCheck} title={t('corrections.none')} text={t('corrections.noneText')} />
-    );
+  const empty = search ? (
+    <EmptyState icon={SearchX} title={t('corrections.noneFound')} />
+  ) : (
+    <EmptyState icon={SpellCheck} title={t('corrections.none')} text={t('corrections.noneText')} />
+  );
   return (
-    <>
-      <QueryResult query={query}>
-        {() => (
-          <ul className="list cards">
-            {found.map((one) => (
-              <OwnCorrection key={one.id} correction={one} />
-            ))}
-          </ul>
-        )}
-      </QueryResult>
-      {query.hasNextPage && (
-        <Button busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-          {t('loadMore')}
-        </Button>
+    <PagedList query={query} empty={empty}>
+      {(found) => (
+        <ul className="list cards">
+          {found.map((one) => (
+            <OwnCorrection key={one.id} correction={one} />
+          ))}
+        </ul>
       )}
-    </>
+    </PagedList>
   );
 }

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { correctionHistoryQuery } from '../../api/queries';
 import { formatDate, useTranslation } from '../../i18n';
+import '../../i18n/pages/corrections';
 import { Dialog } from '../../ui/dialog';
 import { QueryResult } from '../../ui/query-result';
 

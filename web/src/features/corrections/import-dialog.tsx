@@ -3,6 +3,7 @@ import { Upload } from 'lucide-react';
 import { useRef, useState } from 'react';
 import type { CorrectionFileReport } from '../../api/types';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/corrections';
 import { Button } from '../../ui/button';
 import { FormDialog } from '../../ui/dialog';
 import { ErrorMessage } from '../../ui/error-message';

@@ -2,13 +2,13 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api } from '../../api/client';
-import { correctionMatchingQuery, jobsQuery, meQuery, pullsQuery, queryClient } from '../../api/queries';
+import { correctionMatchingQuery, jobsQuery, pullsQuery, queryClient } from '../../api/queries';
+import { useIsMaintainer } from '../../api/use-is-maintainer';
 import { formatPercent, type TranslationKey, useTranslation } from '../../i18n';
+import '../../i18n/pages/corrections';
 import { Button } from '../../ui/button';
 import { ServerMessage } from '../../ui/error-message';
 import { toastError } from '../../ui/toast';
-
-const MAINTAINERS = ['owner', 'maintainer'];
 
 export function MatchingNotice() {
   const matching = useQuery(correctionMatchingQuery).data;
@@ -70,7 +70,7 @@ function Missing({
   add: () => Promise<void>;
 }) {
   const t = useTranslation();
-  const me = useQuery(meQuery).data;
+  const canAdd = useIsMaintainer();
   const [busy, setBusy] = useState(false);
   const start = () => {
     setBusy(true);
@@ -87,8 +87,7 @@ function Missing({
       {running ? (
         <span className="small">{running}</span>
       ) : (
-        me &&
-        MAINTAINERS.includes(me.person.role) && (
+        canAdd && (
           <Button busy={busy} onClick={start}>
             {t(action)}
           </Button>

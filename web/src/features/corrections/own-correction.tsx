@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { Link } from 'wouter';
 import type { Correction } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
+import '../../i18n/pages/corrections';
 import { Button, IconButton } from '../../ui/button';
 import { Confirm, FormDialog } from '../../ui/dialog';
 import { Switch } from '../../ui/fields';

@@ -4,9 +4,9 @@ import { Users } from 'lucide-react';
 import { correctionsQuery } from '../../api/queries';
 import type { Correction } from '../../api/types';
 import { formatDate, type TranslationKey, useTranslation } from '../../i18n';
-import { Button } from '../../ui/button';
+import '../../i18n/pages/corrections';
 import { EmptyState } from '../../ui/page';
-import { QueryResult } from '../../ui/query-result';
+import { PagedList } from '../../ui/paged-list';
 import { RatingForm } from '../learning/rating-form';
 import { TeamState, Words } from './own-correction';
 
@@ -15,30 +15,21 @@ const waits = (one: Correction) => one.state === 'proposed' && !one.own && one.r
 export function TeamCorrections({ search }: { search: string }) {
   const t = useTranslation();
   const query = useInfiniteQuery(correctionsQuery('team', search));
-  const found = query.data?.pages.flatMap((page) => page.data) ?? [];
-  if (query.isSuccess && !found.length)
-    return search ? (
-      <EmptyState icon={Users} title={t('corrections.noneFound')} />
-    ) : (
-      <EmptyState icon={Users} title={t('corrections.teamNone')} text={t('corrections.teamNoneText')} />
-    );
+  const empty = search ? (
+    <EmptyState icon={Users} title={t('corrections.noneFound')} />
+  ) : (
+    <EmptyState icon={Users} title={t('corrections.teamNone')} text={t('corrections.teamNoneText')} />
+  );
   return (
-    <>
-      <QueryResult query={query}>
-        {() => (
-          <>
-            <Section title="corrections.toJudgeTitle" list={found.filter(waits)} />
-            <Section title="corrections.openTitle" list={found.filter((one) => one.state === 'proposed' && !waits(one))} />
-            <Section title="corrections.decidedTitle" list={found.filter((one) => one.state !== 'proposed')} />
-          </>
-        )}
-      </QueryResult>
-      {query.hasNextPage && (
-        <Button busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-          {t('loadMore')}
-        </Button>
+    <PagedList query={query} empty={empty}>
+      {(found) => (
+        <>
+          <Section title="corrections.toJudgeTitle" list={found.filter(waits)} />
+          <Section title="corrections.openTitle" list={found.filter((one) => one.state === 'proposed' && !waits(one))} />
+          <Section title="corrections.decidedTitle" list={found.filter((one) => one.state !== 'proposed')} />
+        </>
       )}
-    </>
+    </PagedList>
   );
 }
 

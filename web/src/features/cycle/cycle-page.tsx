@@ -1,14 +1,15 @@
 /** One cycle: its steps, and once it has ended what got better and worse, the proof, the cost, and the one click that uses it. */
-import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { api } from '../../api/client';
 import { cycleQuery } from '../../api/cycle-queries';
-import { meQuery, queryClient } from '../../api/queries';
+import { queryClient } from '../../api/queries';
 import { refreshReleases, releasesQuery } from '../../api/release-queries';
 import type { Cycle, CycleComparison } from '../../api/types';
-import { formatDate, formatNumber, formatPercent, useTranslation } from '../../i18n';
+import { useIsMaintainer } from '../../api/use-is-maintainer';
+import { formatDate, formatPercent, useTranslation } from '../../i18n';
+import '../../i18n/pages/cycle';
 import { Button } from '../../ui/button';
 import { FormDialog } from '../../ui/dialog';
 import { Page } from '../../ui/page';
@@ -16,11 +17,9 @@ import { QueryResult } from '../../ui/query-result';
 import { TextWithTerms } from '../../ui/term';
 import { toast } from '../../ui/toast';
 import { RollbackButton, UseButton } from '../releases/use-button';
+import { CycleCost } from './cycle-cost';
 import { CycleSteps } from './cycle-steps';
 import { readReport } from './report';
-
-const MAINTAINERS = ['owner', 'maintainer'];
-const MINUTE_S = 60;
 
 export default function CyclePage({ id }: { id: string }) {
   const t = useTranslation();
@@ -57,23 +56,7 @@ function Report({ cycle }: { cycle: Cycle }) {
               </p>
             </section>
           )}
-          <section className="card stack tight">
-            <h2>{t('cycle.cost')}</h2>
-            <p>
-              {t('cycle.costText', {
-                cpu: formatNumber(report.cpu_s / MINUTE_S, 1),
-                clock: formatNumber(report.duration_s / MINUTE_S, 1),
-              })}
-            </p>
-            {report.cpu_s_per_lesson !== null && (
-              <p className="small muted">{t('cycle.cheaper', { cpu: formatNumber(report.cpu_s_per_lesson, 2) })}</p>
-            )}
-            {report.comparison && (
-              <p className="small muted" lang="en">
-                {report.comparison}
-              </p>
-            )}
-          </section>
+          <CycleCost report={report} />
         </>
       ) : (
         cycle.outcome && <p className="muted">{t('cycle.noReport')}</p>
@@ -128,11 +111,11 @@ function Changes({
 /** "Use it", "Throw it away" or "Go back", whichever makes sense now. */
 function Choice({ cycle }: { cycle: Cycle }) {
   const t = useTranslation();
-  const me = useQuery(meQuery).data;
+  const canChoose = useIsMaintainer();
   const releases = useQuery(releasesQuery).data;
   const [throwing, setThrowing] = useState(false);
   if (cycle.discarded) return <p className="muted">{t('cycle.isThrown')}</p>;
-  if (!me || !releases || !cycle.challenger || !MAINTAINERS.includes(me.person.role)) return null;
+  if (!canChoose || !releases || !cycle.challenger) return null;
   const champion = releases.data.find((one) => one.number === releases.champion);
   if (champion?.model === cycle.challenger)
     return (

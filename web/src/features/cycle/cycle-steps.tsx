@@ -2,6 +2,7 @@
 import { Check, Circle, LoaderCircle } from 'lucide-react';
 import type { Cycle } from '../../api/types';
 import { type TranslationKey, useTranslation } from '../../i18n';
+import '../../i18n/pages/cycle';
 
 type StepName = Cycle['steps'][number]['name'];
 type StepState = Cycle['steps'][number]['state'];

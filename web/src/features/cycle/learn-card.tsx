@@ -5,9 +5,11 @@ import { useState } from 'react';
 import { Link } from 'wouter';
 import { api } from '../../api/client';
 import { cyclePlanQuery, cyclesQuery } from '../../api/cycle-queries';
-import { meQuery, queryClient } from '../../api/queries';
+import { queryClient } from '../../api/queries';
 import type { CycleList } from '../../api/types';
+import { useIsMaintainer } from '../../api/use-is-maintainer';
 import { formatBytes, formatDate, formatDuration, useTranslation } from '../../i18n';
+import '../../i18n/pages/cycle';
 import { Button } from '../../ui/button';
 import { FormDialog } from '../../ui/dialog';
 import { Switch } from '../../ui/fields';
@@ -16,7 +18,6 @@ import { TextWithTerms } from '../../ui/term';
 import { toast, toastError } from '../../ui/toast';
 import { CycleSteps } from './cycle-steps';
 
-const MAINTAINERS = ['owner', 'maintainer'];
 const DEFAULT_NIGHT = '02:00';
 
 export function LearnCard() {
@@ -37,10 +38,9 @@ export function LearnCard() {
 
 function Learning({ list }: { list: CycleList }) {
   const t = useTranslation();
-  const me = useQuery(meQuery).data;
+  const canLearn = useIsMaintainer();
   const [planning, setPlanning] = useState(false);
-  if (!me) return null;
-  const canLearn = MAINTAINERS.includes(me.person.role);
+  if (canLearn === undefined) return null;
   const last = list.data.find((one) => one.outcome !== null);
   return (
     <>

@@ -4,19 +4,19 @@ import { Hammer } from 'lucide-react';
 import { useEffect, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { api } from '../../api/client';
-import { lessonBuildQuery, lessonsQuery, meQuery, queryClient } from '../../api/queries';
+import { lessonBuildQuery, lessonsQuery, queryClient } from '../../api/queries';
 import type { LessonBuild, LessonSet } from '../../api/types';
+import { useIsMaintainer } from '../../api/use-is-maintainer';
 import { formatRelativeTime, useTranslation } from '../../i18n';
+import '../../i18n/pages/explanations';
 import { Button } from '../../ui/button';
 import { ServerMessage } from '../../ui/error-message';
 import { TextWithTerms } from '../../ui/term';
 import { toastError } from '../../ui/toast';
 
-const BUILDERS = ['owner', 'maintainer'];
-
 export function BuildLessons() {
   const t = useTranslation();
-  const me = useQuery(meQuery).data;
+  const canBuild = useIsMaintainer();
   const build = useQuery(lessonBuildQuery).data;
   const [starting, setStarting] = useState(false);
   const set = useQuery(lessonsQuery).data?.data.find((one) => one.hash === build?.lesson_set);
@@ -49,10 +49,10 @@ export function BuildLessons() {
       setStarting(false);
     }
   };
-  if (!me || !build) return null;
+  if (canBuild === undefined || !build) return null;
   return (
     <div className="stack tight">
-      {BUILDERS.includes(me.person.role) ? (
+      {canBuild ? (
         <div className="row">
           <Button kind="primary" icon={Hammer} busy={running || starting} onClick={() => void start()}>
             {t(running ? 'teach.building' : 'teach.build')}

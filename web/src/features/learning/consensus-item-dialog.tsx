@@ -5,6 +5,8 @@ import { itemQuery } from '../../api/queries';
 import type { ItemDetail } from '../../api/types';
 import { displayName } from '../../i18n/display-names';
 import { formatNumber, useTranslation } from '../../i18n';
+import '../../i18n/pages/explanations';
+import '../../i18n/pages/learning';
 import { IconButton } from '../../ui/button';
 import { useCopied } from '../../ui/clipboard';
 import { Dialog } from '../../ui/dialog';

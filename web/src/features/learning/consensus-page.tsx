@@ -6,6 +6,8 @@ import { Link } from 'wouter';
 import { consensusQuery } from '../../api/queries';
 import type { Consensus, ConsensusItem } from '../../api/types';
 import { formatNumber, formatRelativeTime, useTranslation } from '../../i18n';
+import '../../i18n/pages/explanations';
+import '../../i18n/pages/learning';
 import { EmptyState, Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
 import { TextWithTerms } from '../../ui/term';

@@ -2,6 +2,8 @@
 import { useRef, useState } from 'react';
 import type { ConsensusItem } from '../../api/types';
 import { formatNumber, formatPercent, useTranslation } from '../../i18n';
+import '../../i18n/pages/explanations';
+import '../../i18n/pages/learning';
 import { useWidth } from '../../ui/use-width';
 import { statusTitle } from './explanation';
 import { itemLine } from './item-name';

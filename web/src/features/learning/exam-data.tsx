@@ -1,6 +1,7 @@
 /** Where the data of each exam comes from. A test holds the list to the exams that the server knows. */
 import { Fragment } from 'react';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
 import { Command } from '../../ui/command';
 
 interface DataSet {

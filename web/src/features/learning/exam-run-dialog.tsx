@@ -2,6 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { examQuery } from '../../api/queries';
 import { formatNumber, useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
 import { displayName } from '../../i18n/display-names';
 import { metricInfo } from '../../i18n/metric-names';
 import { Dialog } from '../../ui/dialog';

@@ -5,6 +5,7 @@ import { useState } from 'react';
 import { examsQuery, gatesQuery } from '../../api/queries';
 import type { ExamRun } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
 import { Command } from '../../ui/command';
 import { EmptyState, Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';

@@ -1,6 +1,8 @@
 /** Why an item has its status, in the person's language: the sentences of the API's explanations, from the same figures. */
 import type { RatingStanding } from '../../api/types';
 import { formatNumber, type Translate, type TranslationKey } from '../../i18n';
+import '../../i18n/pages/explanations';
+import '../../i18n/pages/learning';
 import { STRINGS } from '../../i18n/strings';
 
 type Score = NonNullable<RatingStanding['score']>;

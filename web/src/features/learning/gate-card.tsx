@@ -1,6 +1,7 @@
 /** One comparison of champion and challenger, exam by exam. */
 import type { Gate } from '../../api/types';
 import { formatNumber, formatPercent, formatRelativeTime, useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
 import { displayName } from '../../i18n/display-names';
 import { IntervalPlot, type IntervalRow } from './interval-plot';
 

@@ -1,6 +1,8 @@
 /** The words by which people recognise an item, since nobody recognises an ID. */
 import type { ItemWords } from '../../api/types';
 import { type Translate, useTranslation } from '../../i18n';
+import '../../i18n/pages/explanations';
+import '../../i18n/pages/learning';
 
 const MAX_TITLE_CHARS = 80;
 

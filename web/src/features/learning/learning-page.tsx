@@ -5,6 +5,8 @@ import { Link } from 'wouter';
 import { lessonProgressQuery } from '../../api/queries';
 import type { LessonProgress } from '../../api/types';
 import { type TranslationKey, useTranslation } from '../../i18n';
+import '../../i18n/pages/corrections';
+import '../../i18n/pages/explanations';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
 import { TextWithTerms } from '../../ui/term';

@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { formatNumber, useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
 import { metricInfo } from '../../i18n/metric-names';
 import { useStore } from '../../store';
 import { onThemeChange, theme } from '../../ui/theme';

@@ -5,10 +5,13 @@ import { useState } from 'react';
 import { notesQuery, ratingQueueQuery } from '../../api/queries';
 import type { Note, QueuedItem } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
+import '../../i18n/pages/rate';
 import { Button } from '../../ui/button';
 import { SegmentedControl } from '../../ui/fields';
 import { Markdown } from '../../ui/markdown/markdown';
 import { EmptyState, Page } from '../../ui/page';
+import { PagedList } from '../../ui/paged-list';
 import { QueryResult } from '../../ui/query-result';
 import { toast, toastError } from '../../ui/toast';
 import { retractFeedback } from '../chat/feedback';
@@ -60,26 +63,17 @@ export default function NotesPage() {
 function NoteList({ yours }: { yours: boolean }) {
   const t = useTranslation();
   const query = useInfiniteQuery(notesQuery(yours));
-  const notes = query.data?.pages.flatMap((page) => page.data) ?? [];
-  if (query.isSuccess && !notes.length)
-    return <EmptyState icon={StickyNote} title={t(yours ? 'notes.noneMine' : 'notes.none')} text={t('notes.noneText')} />;
+  const empty = <EmptyState icon={StickyNote} title={t(yours ? 'notes.noneMine' : 'notes.none')} text={t('notes.noneText')} />;
   return (
-    <>
-      <QueryResult query={query}>
-        {() => (
-          <ul className="stack">
-            {notes.map((note) => (
-              <NoteCard key={note.id} note={note} />
-            ))}
-          </ul>
-        )}
-      </QueryResult>
-      {query.hasNextPage && (
-        <Button busy={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-          {t('loadMore')}
-        </Button>
+    <PagedList query={query} empty={empty}>
+      {(notes) => (
+        <ul className="stack">
+          {notes.map((note) => (
+            <NoteCard key={note.id} note={note} />
+          ))}
+        </ul>
       )}
-    </>
+    </PagedList>
   );
 }
 

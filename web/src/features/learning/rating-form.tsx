@@ -4,6 +4,7 @@ import { api } from '../../api/client';
 import { queryClient } from '../../api/queries';
 import type { Note } from '../../api/types';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
 import { TagPicker } from '../../ui/fields';
 import { toast, toastError } from '../../ui/toast';
 import { retractFeedback } from '../chat/feedback';

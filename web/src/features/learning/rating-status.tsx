@@ -1,5 +1,8 @@
 import type { RatingStanding } from '../../api/types';
 import { formatNumber, useTranslation } from '../../i18n';
+import '../../i18n/pages/explanations';
+import '../../i18n/pages/learning';
+import '../../i18n/pages/terms';
 import { Term } from '../../ui/term';
 import { explainStanding, statusTitle } from './explanation';
 

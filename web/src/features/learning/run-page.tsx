@@ -7,6 +7,7 @@ import { api } from '../../api/client';
 import { lessonsQuery, queryClient, runQuery } from '../../api/queries';
 import type { RunDetails } from '../../api/types';
 import { formatDate, formatDuration, formatNumber, useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
 import { displayName } from '../../i18n/display-names';
 import { Button } from '../../ui/button';
 import { Page } from '../../ui/page';

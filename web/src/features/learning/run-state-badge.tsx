@@ -1,6 +1,7 @@
 /** The state of a training run, as a badge. */
 import type { Run } from '../../api/types';
 import { type TranslationKey, useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
 
 const TONES: Readonly<Record<string, string>> = {
   running: 'good',

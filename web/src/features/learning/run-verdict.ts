@@ -1,6 +1,7 @@
 /** What a finished training run shows, in one sentence: never more than its figures do. */
 import type { LessonSet, MetricsLine, RunDetails } from '../../api/types';
 import type { TranslationKey, TranslationValues } from '../../i18n';
+import '../../i18n/pages/learning';
 
 export interface RunVerdict {
   key: TranslationKey;

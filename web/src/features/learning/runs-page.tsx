@@ -5,6 +5,8 @@ import { Link } from 'wouter';
 import { lessonsQuery, runsQuery } from '../../api/queries';
 import type { LessonSet, Run } from '../../api/types';
 import { formatDuration, formatNumber, formatRelativeTime, useTranslation } from '../../i18n';
+import '../../i18n/pages/explanations';
+import '../../i18n/pages/learning';
 import { displayName, dropReasonName } from '../../i18n/display-names';
 import { Command } from '../../ui/command';
 import { EmptyState, Page } from '../../ui/page';

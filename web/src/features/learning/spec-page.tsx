@@ -6,6 +6,7 @@ import { Link } from 'wouter';
 import { clauseQuery, specQuery, specRunsQuery } from '../../api/queries';
 import type { Clause, SpecCase } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
 import { displayName, humanize, languageName } from '../../i18n/display-names';
 import { specLabelName } from '../../i18n/spec-labels';
 import { Page } from '../../ui/page';

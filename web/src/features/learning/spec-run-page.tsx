@@ -6,6 +6,7 @@ import { api } from '../../api/client';
 import { queryClient, specQuery, specRunQuery } from '../../api/queries';
 import type { SpecOutput } from '../../api/types';
 import { formatDate, useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
 import { specLabelName } from '../../i18n/spec-labels';
 import { Button } from '../../ui/button';
 import { FormDialog } from '../../ui/dialog';

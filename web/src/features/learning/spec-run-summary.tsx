@@ -1,5 +1,6 @@
 /** The share of each verdict in a run of the behaviour spec. */
 import { formatPercent, useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
 
 export function RunSummary({ summary }: { summary: Record<string, unknown> }) {
   const t = useTranslation();

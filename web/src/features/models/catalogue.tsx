@@ -6,6 +6,7 @@ import { api } from '../../api/client';
 import { pullsQuery, queryClient } from '../../api/queries';
 import type { LibraryModel, ModelPull } from '../../api/types';
 import { formatBytes, useTranslation } from '../../i18n';
+import '../../i18n/pages/people';
 import { displayName } from '../../i18n/display-names';
 import { Button } from '../../ui/button';
 import { FormDialog } from '../../ui/dialog';

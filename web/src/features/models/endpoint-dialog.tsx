@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { api } from '../../api/client';
 import type { EndpointPreset, EndpointTest } from '../../api/types';
 import { formatNumber, useTranslation } from '../../i18n';
+import '../../i18n/pages/people';
 import { Button } from '../../ui/button';
 import { Command } from '../../ui/command';
 import { Dialog } from '../../ui/dialog';

@@ -6,6 +6,7 @@ import { api } from '../../api/client';
 import { endpointsQuery, queryClient } from '../../api/queries';
 import type { Endpoint, EndpointPreset, EndpointTest, LibraryModel } from '../../api/types';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/people';
 import { modelTitle } from '../../i18n/model-names';
 import { Button, IconButton } from '../../ui/button';
 import { Confirm } from '../../ui/dialog';

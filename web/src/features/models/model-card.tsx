@@ -5,12 +5,13 @@ import { api } from '../../api/client';
 import { queryClient } from '../../api/queries';
 import type { LibraryModel } from '../../api/types';
 import { formatBytes, formatParameters, useTranslation } from '../../i18n';
+import '../../i18n/pages/people';
 import { modelName, modelTitle } from '../../i18n/model-names';
 import { modelPurpose } from '../../i18n/model-purposes';
 import { Button } from '../../ui/button';
 import { safeAddress } from '../../ui/markdown/links';
 import { toast, toastError } from '../../ui/toast';
-import { localReleaseName } from '../releases/release-words';
+import { localReleaseName } from '../releases/release-name';
 
 export interface SetDefault {
   /** The model that is being opened, if any. */

@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Info } from 'lucide-react';
 import { libraryQuery, meQuery, modelsQuery } from '../../api/queries';
 import { formatBytes, useTranslation } from '../../i18n';
+import '../../i18n/pages/people';
 import { modelName } from '../../i18n/model-names';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';

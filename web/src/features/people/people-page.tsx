@@ -5,7 +5,9 @@ import { useState } from 'react';
 import { api } from '../../api/client';
 import { invitationsQuery, meQuery, peopleQuery, queryClient } from '../../api/queries';
 import type { NewInvitation, Person } from '../../api/types';
+import { useIsMaintainer } from '../../api/use-is-maintainer';
 import { formatDate, useTranslation } from '../../i18n';
+import '../../i18n/pages/people';
 import { Button } from '../../ui/button';
 import { Confirm, Dialog, FormDialog } from '../../ui/dialog';
 import { Field, SegmentedControl } from '../../ui/fields';
@@ -23,7 +25,7 @@ export default function PeoplePage() {
   const me = useQuery(meQuery).data?.person;
   const people = useQuery({ ...peopleQuery, retry: false });
   const [inviting, setInviting] = useState(false);
-  const manages = me?.role === 'owner' || me?.role === 'maintainer';
+  const manages = useIsMaintainer();
   return (
     <Page
       title={t('nav.people')}

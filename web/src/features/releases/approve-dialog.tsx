@@ -1,10 +1,10 @@
 /** Signs a pending change with the person's own key. */
-import '../../i18n/release-pages';
 import { useState } from 'react';
 import { api } from '../../api/client';
 import { refreshReleases } from '../../api/release-queries';
 import type { ReleaseChange } from '../../api/types';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/releases';
 import { useStore } from '../../store';
 import { FormDialog } from '../../ui/dialog';
 import { Field } from '../../ui/fields';

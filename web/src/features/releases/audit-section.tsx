@@ -1,9 +1,9 @@
 /** How to verify what the page says: a check of the audit log, and the export with the one command for a referee. */
-import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { Download, ShieldCheck } from 'lucide-react';
 import { auditQuery } from '../../api/release-queries';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/releases';
 import { Button } from '../../ui/button';
 import { Command } from '../../ui/command';
 import { ErrorMessage } from '../../ui/error-message';

@@ -1,24 +1,24 @@
 /** The trial of a new model, live: who gets it, what is watched, and what it could and could not have seen. */
-import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api } from '../../api/client';
 import { canaryQuery } from '../../api/release-queries';
 import type { Canary, Releases } from '../../api/types';
+import { useIsMaintainer } from '../../api/use-is-maintainer';
 import { formatPercent, type TranslationKey, useTranslation } from '../../i18n';
+import '../../i18n/pages/releases';
 import { Button } from '../../ui/button';
 import { QueryResult } from '../../ui/query-result';
 import { Term } from '../../ui/term';
 import { runChange } from './change-actions';
-import { localReleaseName } from './release-words';
-import { useCanPropose } from './use-can-propose';
+import { localReleaseName } from './release-name';
 
 const TONES = { stop: 'bad', ready: 'good', continue: '' } as const;
 
 export function CanaryCard({ releases }: { releases: Releases }) {
   const t = useTranslation();
   const query = useQuery(canaryQuery);
-  const canPropose = useCanPropose();
+  const canPropose = useIsMaintainer();
   const [busy, setBusy] = useState(false);
   const end = async () => {
     setBusy(true);

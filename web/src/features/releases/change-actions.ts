@@ -1,5 +1,4 @@
 /** Changes of releases, as buttons ask for them. Whoever decides alone is done with one click; others sign afterwards. */
-import '../../i18n/release-pages';
 import { api } from '../../api/client';
 import { refreshReleases } from '../../api/release-queries';
 import type { ReleaseChange } from '../../api/types';

@@ -1,9 +1,9 @@
 /** Reports an answer that must not happen again. */
-import '../../i18n/release-pages';
 import { useState } from 'react';
 import { api } from '../../api/client';
 import { queryClient } from '../../api/queries';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/releases';
 import { FormDialog } from '../../ui/dialog';
 import { Field } from '../../ui/fields';
 import { toast } from '../../ui/toast';

@@ -1,5 +1,4 @@
 /** Answers that must not happen again: what was reported, what a review made of it, and whether it ever came back. */
-import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { ArrowLeft, ShieldAlert } from 'lucide-react';
 import { useState } from 'react';
@@ -9,6 +8,7 @@ import { queryClient } from '../../api/queries';
 import { incidentsQuery } from '../../api/release-queries';
 import type { Incident } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
+import '../../i18n/pages/releases';
 import { modelName } from '../../i18n/model-names';
 import { Button } from '../../ui/button';
 import { Command } from '../../ui/command';

@@ -1,10 +1,10 @@
 /** The dialogs of the page "Who decides". */
-import '../../i18n/release-pages';
 import { useState } from 'react';
 import { api } from '../../api/client';
 import { refreshReleases } from '../../api/release-queries';
 import type { ReleaseKeyHolder } from '../../api/types';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/releases';
 import { FormDialog } from '../../ui/dialog';
 import { Field } from '../../ui/fields';
 import { toast } from '../../ui/toast';

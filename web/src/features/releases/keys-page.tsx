@@ -1,5 +1,4 @@
 /** Who decides about releases: one's own key, the other key-holders, and how many of them have to sign. */
-import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { ArrowLeft, KeyRound } from 'lucide-react';
 import { useState } from 'react';
@@ -7,14 +6,15 @@ import { Link } from 'wouter';
 import { api } from '../../api/client';
 import { releaseKeysQuery, releasesQuery } from '../../api/release-queries';
 import type { ReleaseChange, ReleaseKeyHolder } from '../../api/types';
+import { useIsMaintainer } from '../../api/use-is-maintainer';
 import { formatDate, useTranslation } from '../../i18n';
+import '../../i18n/pages/releases';
 import { Button } from '../../ui/button';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
 import { TextWithTerms } from '../../ui/term';
 import { HolderDialog, NewKeyDialog, PassphraseDialog, ThresholdDialog } from './key-dialogs';
 import { PendingChanges } from './pending-changes';
-import { useCanPropose } from './use-can-propose';
 import { runChange } from './change-actions';
 
 type OpenDialog =
@@ -25,7 +25,7 @@ export function KeysPage() {
   const t = useTranslation();
   const keys = useQuery(releaseKeysQuery);
   const pending = useQuery(releasesQuery).data?.pending ?? [];
-  const canPropose = useCanPropose();
+  const canPropose = useIsMaintainer();
   const [dialog, setDialog] = useState<OpenDialog | null>(null);
   const propose = async (act: () => Promise<ReleaseChange>) => {
     if (await runChange(act, t('changes.done'))) setDialog(null);

@@ -5,7 +5,7 @@ import type { Model } from '../../api/types';
 import { formatDate, t, type TranslationKey } from '../../i18n';
 import { modelName } from '../../i18n/model-names';
 import { toastError } from '../../ui/toast';
-import { localReleaseName } from './release-words';
+import { localReleaseName } from './release-name';
 
 /** The name of a model: that of its release, or for a trained one its base and its time. Never the digits of its identifier. */
 export function modelLabel(model: Pick<Model, 'id' | 'release_name' | 'created'>): string {

@@ -1,9 +1,9 @@
 /** The changes that wait for signatures: who has signed, who is missing, and the buttons to approve or to cancel. */
-import '../../i18n/release-pages';
 import { api } from '../../api/client';
 import { refreshReleases } from '../../api/release-queries';
 import type { ReleaseChange } from '../../api/types';
 import { formatRelativeTime, useTranslation } from '../../i18n';
+import '../../i18n/pages/releases';
 import { Button } from '../../ui/button';
 import { toast, toastError } from '../../ui/toast';
 import { changeToSign } from './open-dialogs';

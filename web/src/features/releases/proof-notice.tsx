@@ -1,8 +1,8 @@
 /** What proves that a model is better than the one in use, in plain words, with every finding of the gate behind it. */
-import '../../i18n/release-pages';
 import { CircleAlert, CircleCheck, TriangleAlert } from 'lucide-react';
 import type { ReleaseFinding, ReleaseProof } from '../../api/types';
 import { language, type TranslationKey, useTranslation } from '../../i18n';
+import '../../i18n/pages/releases';
 import { useStore } from '../../store';
 import { TextWithTerms } from '../../ui/term';
 import { PROOF_TONES, proofSentence, ruleName } from './release-words';

@@ -1,16 +1,16 @@
 /** What everybody has to know, on every page: that something is stopped, that signatures ended, that a signature is waited for. */
-import '../../i18n/release-pages';
 import { CircleAlert, OctagonX, PenLine } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'wouter';
 import { api } from '../../api/client';
 import type { ReleaseStatus } from '../../api/types';
+import { useIsMaintainer } from '../../api/use-is-maintainer';
 import { formatDate, useTranslation } from '../../i18n';
+import '../../i18n/pages/releases';
 import { modelName } from '../../i18n/model-names';
 import { Button } from '../../ui/button';
 import { runChange } from './change-actions';
 import { isStopped } from './release-words';
-import { useCanPropose } from './use-can-propose';
 
 export default function ReleaseBanner({ status }: { status: ReleaseStatus }) {
   return (
@@ -63,7 +63,7 @@ function StopBanner({ status }: { status: ReleaseStatus }) {
 
 function ProblemBanner({ status }: { status: ReleaseStatus }) {
   const t = useTranslation();
-  const canPropose = useCanPropose();
+  const canPropose = useIsMaintainer();
   const renew = async () => {
     await runChange(() => api.post('/v1/releases/renew', { body: {} }), t('banner.renewed'));
   };

@@ -1,7 +1,7 @@
 /** The notes of a release in plain words, written from its records: what it learnt, and which answers changed. */
-import '../../i18n/release-pages';
 import type { BehaviourChange, ReleaseDetails } from '../../api/types';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/releases';
 import { ruleName } from './release-words';
 
 export function ReleaseNotes({ release, flips = false }: { release: ReleaseDetails; flips?: boolean }) {

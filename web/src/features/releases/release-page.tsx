@@ -1,18 +1,24 @@
 /** One release: notes, changed answers, what proves it, its trial, where it comes from, and what happened to it. */
-import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { ArrowLeft } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'wouter';
 import { api } from '../../api/client';
+import { cycleQuery, cyclesQuery } from '../../api/cycle-queries';
 import { lineageQuery, releaseQuery, releasesQuery } from '../../api/release-queries';
 import type { ReleaseDetails, Releases } from '../../api/types';
+import { useIsMaintainer } from '../../api/use-is-maintainer';
 import { formatBytes, formatDate, useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
+import '../../i18n/pages/people';
+import '../../i18n/pages/releases';
 import { modelTitle } from '../../i18n/model-names';
 import { Button } from '../../ui/button';
 import { Confirm } from '../../ui/dialog';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
+import { CycleCost } from '../cycle/cycle-cost';
+import { readReport } from '../cycle/report';
 import { AuditSection } from './audit-section';
 import { CanaryCard } from './canary-card';
 import { runChange } from './change-actions';
@@ -21,9 +27,9 @@ import { KeysPage } from './keys-page';
 import { PendingChanges } from './pending-changes';
 import { FindingList, ProofNotice } from './proof-notice';
 import { ReleaseNotes } from './release-notes';
-import { localReleaseName, releaseModel } from './release-words';
+import { localReleaseName } from './release-name';
+import { releaseModel } from './release-words';
 import { Marks, Override } from './release-section';
-import { useCanPropose } from './use-can-propose';
 import { RollbackButton, UseButton } from './use-button';
 
 export default function ReleasesPage({ id }: { id: string }) {
@@ -44,7 +50,7 @@ function ReleasePage({ number }: { number: number }) {
 
 function Release({ release, releases }: { release: ReleaseDetails; releases: Releases }) {
   const t = useTranslation();
-  const canPropose = useCanPropose();
+  const canPropose = useIsMaintainer();
   const waits = ['draft', 'signed', 'canary'].includes(release.stage);
   const pending = releases.pending.filter((one) => one.release === release.number);
   return (
@@ -82,6 +88,7 @@ function Release({ release, releases }: { release: ReleaseDetails; releases: Rel
         </div>
       )}
       <Origin release={release} />
+      {release.kind === 'adapter' && <Cost model={release.model} />}
       <History release={release} />
       {canPropose && ['draft', 'signed', 'retired'].includes(release.stage) && <Withdraw release={release} />}
       <AuditSection />
@@ -104,6 +111,21 @@ function CanaryButton({ release }: { release: ReleaseDetails }) {
     <Button busy={busy} onClick={() => void start()}>
       {t('releases.startCanary')}
     </Button>
+  );
+}
+
+/** What the cycle cost that trained the model, if it is among the newest ones. */
+function Cost({ model }: { model: string }) {
+  const t = useTranslation();
+  const id = useQuery(cyclesQuery).data?.data.find((one) => one.challenger === model)?.id;
+  const cycle = useQuery({ ...cycleQuery(id ?? ''), enabled: id !== undefined }).data;
+  const report = cycle && readReport(cycle.report);
+  if (!report) return null;
+  return (
+    <>
+      <CycleCost report={report} />
+      <Link href={`/cycles/${id}`}>{t('cycle.report')}</Link>
+    </>
   );
 }
 

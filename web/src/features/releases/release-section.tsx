@@ -1,11 +1,12 @@
 /** The releases on "What it learnt": what answers now, new models with one click to use them, and every release on a time line. */
-import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { KeyRound, OctagonX } from 'lucide-react';
 import { Link } from 'wouter';
 import { releaseQuery, releasesQuery } from '../../api/release-queries';
 import type { Release, ReleaseCandidate, Releases } from '../../api/types';
+import { useIsMaintainer } from '../../api/use-is-maintainer';
 import { formatDate, formatRelativeTime, useTranslation } from '../../i18n';
+import '../../i18n/pages/releases';
 import { Button } from '../../ui/button';
 import { QueryResult } from '../../ui/query-result';
 import { Term, TextWithTerms } from '../../ui/term';
@@ -15,8 +16,8 @@ import { stopDialogIsOpen } from './open-dialogs';
 import { PendingChanges } from './pending-changes';
 import { ProofNotice } from './proof-notice';
 import { ReleaseNotes } from './release-notes';
-import { candidateTitle, localReleaseName, overridePhrase, releaseModel, stageTone } from './release-words';
-import { useCanPropose } from './use-can-propose';
+import { localReleaseName } from './release-name';
+import { candidateTitle, overridePhrase, releaseModel, stageTone } from './release-words';
 import { RollbackButton, UseButton } from './use-button';
 
 export function ReleaseSection() {
@@ -30,7 +31,7 @@ export function ReleaseSection() {
 
 function Sections({ releases }: { releases: Releases }) {
   const t = useTranslation();
-  const canPropose = useCanPropose();
+  const canPropose = useIsMaintainer() ?? false;
   const champion = releases.data.find((one) => one.number === releases.champion);
   return (
     <>

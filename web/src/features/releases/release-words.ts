@@ -1,7 +1,9 @@
 /** What the pages say about releases and changes: pure functions from records to words. */
 import type { Incident, Release, ReleaseCandidate, ReleaseChange, ReleaseProof, ReleaseStatus } from '../../api/types';
-import { formatDate, formatDayOfMonth, language, t, type TranslationKey, type TranslationValues } from '../../i18n';
+import { formatDate, t, type TranslationKey, type TranslationValues } from '../../i18n';
+import '../../i18n/pages/releases';
 import { modelName, modelTitle } from '../../i18n/model-names';
+import { localReleaseName } from './release-name';
 
 export interface Phrase {
   key: TranslationKey;
@@ -23,21 +25,6 @@ const STAGE_TONES: Readonly<Record<Release['stage'], Tone>> = {
 export const stageTone = (stage: Release['stage']): Tone => STAGE_TONES[stage];
 
 export const PROOF_TONES: Readonly<Record<ReleaseProof['status'], Tone>> = { proven: 'good', unproven: 'warn', refused: 'bad' };
-
-const MONTHS = 'January February March April May June July August September October November December'.split(' ');
-const RELEASE_NAME = /^Release (\d+), (\d+) (\w+)(?:: (.*))?$/;
-
-/** The server's name of a release in the person's language. */
-export function localReleaseName(name: string): string {
-  const [, number, day, month, title] = RELEASE_NAME.exec(name) ?? [];
-  if (language.get() === 'en' || !number || !day || !month) return name;
-  const named = t('releases.name', { n: number, date: formatDayOfMonth(MONTHS.indexOf(month), Number(day)) });
-  const learnt = /^learnt (\d+) lessons?$/.exec(title ?? '');
-  const trained = /^trained from (.+)$/.exec(title ?? '');
-  if (trained) return `${named}：${t('releases.trainedTitle', { model: trained[1]! })}`;
-  const words = learnt ? t('releases.learntTitle', { n: Number(learnt[1]) }) : title;
-  return words ? `${named}：${words}` : named;
-}
 
 /** The model of a release; for a trained one the model below it. */
 export function releaseModel(release: Pick<Release, 'kind' | 'model' | 'model_title'>): string {

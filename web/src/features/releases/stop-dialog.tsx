@@ -1,5 +1,4 @@
 /** The switch that stops the assistant: one confirmation with a reason. */
-import '../../i18n/release-pages';
 import { useQuery } from '@tanstack/react-query';
 import { OctagonX } from 'lucide-react';
 import { useState } from 'react';
@@ -7,12 +6,13 @@ import { api } from '../../api/client';
 import { modelsQuery } from '../../api/queries';
 import { refreshReleases, releasesQuery } from '../../api/release-queries';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/releases';
 import { FormDialog } from '../../ui/dialog';
 import { Field } from '../../ui/fields';
 import { toast } from '../../ui/toast';
 import { modelLabel } from './model-marks';
 import { stopDialogIsOpen } from './open-dialogs';
-import { localReleaseName } from './release-words';
+import { localReleaseName } from './release-name';
 
 export default function StopDialog() {
   const t = useTranslation();

@@ -1,12 +1,13 @@
 /** The one click that puts a model in use, or that goes back to an earlier release. Several key-holders sign afterwards. */
-import '../../i18n/release-pages';
 import { RotateCcw } from 'lucide-react';
 import { useState } from 'react';
 import type { Release, ReleaseCandidate, Releases } from '../../api/types';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/releases';
 import { Button } from '../../ui/button';
 import { draftRelease, promote, rollBack, runChange } from './change-actions';
-import { candidateTitle, labelOfUse, localReleaseName } from './release-words';
+import { localReleaseName } from './release-name';
+import { candidateTitle, labelOfUse } from './release-words';
 
 type Target = Release | ReleaseCandidate;
 

@@ -7,6 +7,7 @@ import { api } from '../../api/client';
 import { modelsQuery, queryClient } from '../../api/queries';
 import type { RoundRequest } from '../../api/types';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/rounds';
 import { Button, IconButton } from '../../ui/button';
 import { FormDialog } from '../../ui/dialog';
 import { Field, SegmentedControl } from '../../ui/fields';

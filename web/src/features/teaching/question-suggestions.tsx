@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { questionSuggestionsQuery } from '../../api/queries';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/rounds';
 import { Button } from '../../ui/button';
 import { SegmentedControl } from '../../ui/fields';
 import { QueryResult } from '../../ui/query-result';

@@ -6,6 +6,8 @@ import { Link } from 'wouter';
 import { meQuery } from '../../api/queries';
 import type { NextJudgement } from '../../api/types';
 import { type TranslationKey, useTranslation } from '../../i18n';
+import '../../i18n/pages/learning';
+import '../../i18n/pages/rate';
 import { useStore } from '../../store';
 import { Button } from '../../ui/button';
 import { ErrorMessage } from '../../ui/error-message';

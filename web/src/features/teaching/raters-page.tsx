@@ -5,6 +5,7 @@ import { Link } from 'wouter';
 import { meQuery, raterReportQuery } from '../../api/queries';
 import type { RaterReport } from '../../api/types';
 import { formatNumber, formatPercent, useTranslation } from '../../i18n';
+import '../../i18n/pages/rate';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
 import { Tile } from '../../ui/tile';

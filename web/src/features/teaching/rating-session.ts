@@ -137,13 +137,13 @@ export class RatingSession {
     }
     const upcoming = this.upcoming ?? this.fetch([]);
     this.upcoming = null;
-    // What was fetched before the last judgement arrived does not know how far everybody is by now.
-    const last = this.sent.at(-1)?.event;
-    await this.show(upcoming.then((next) => (next.kind === 'none' ? Promise.resolve(last).then(() => this.fetch([])) : next)));
+    // What was fetched before the last judgements arrived does not know how far everybody is by now.
+    const sending = this.allSent();
+    await this.show(upcoming.then((next) => (next.kind === 'none' ? sending.then(() => this.fetch([])) : next)));
   }
 
   private async show(upcoming: Promise<NextJudgement>): Promise<void> {
-    const sending = this.sent.at(-1)?.event;
+    const sending = this.allSent();
     this.advancing = true;
     // Only what takes longer than a blink shows that it loads.
     const late = setTimeout(() => this.change({ current: null, guessing: null }), 150);
@@ -160,9 +160,14 @@ export class RatingSession {
     }
   }
 
-  /** Fetches what follows, once the judgement before has arrived: it must not come again. */
-  private prefetch(current: NextJudgement, sending: Promise<unknown> | undefined): void {
-    const upcoming = Promise.resolve(sending).then(() => this.fetch([current.id]));
+  /** Waits until the judgements so far have arrived. After Undo, several can be on their way at once. */
+  private async allSent(): Promise<void> {
+    await Promise.all(this.sent.map((one) => one.event));
+  }
+
+  /** Fetches what follows, once the judgements before have arrived: they must not come again. */
+  private prefetch(current: NextJudgement, sending: Promise<void>): void {
+    const upcoming = sending.then(() => this.fetch([current.id]));
     upcoming.catch(() => {}); // who waits for it hears of the error
     this.upcoming = upcoming;
   }

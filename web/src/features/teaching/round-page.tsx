@@ -4,9 +4,12 @@ import { ArrowLeft, CircleCheck } from 'lucide-react';
 import { useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { api } from '../../api/client';
-import { meQuery, queryClient, roundQuery } from '../../api/queries';
+import { queryClient, roundQuery } from '../../api/queries';
 import type { QuestionRound, RoundPair } from '../../api/types';
+import { useIsMaintainer } from '../../api/use-is-maintainer';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/rate';
+import '../../i18n/pages/rounds';
 import { Button } from '../../ui/button';
 import { Confirm } from '../../ui/dialog';
 import { Markdown } from '../../ui/markdown/markdown';
@@ -144,9 +147,9 @@ function PairCard({ pair, people }: { pair: RoundPair; people: number }) {
 function Manage({ round }: { round: QuestionRound }) {
   const t = useTranslation();
   const [, navigate] = useLocation();
-  const role = useQuery(meQuery).data?.person.role;
+  const canManage = useIsMaintainer();
   const [asking, setAsking] = useState<'close' | 'delete' | null>(null);
-  if (role !== 'owner' && role !== 'maintainer') return null;
+  if (!canManage) return null;
   const path = { params: { path: { round_id: round.id } } };
   const close = async () => {
     await api.post('/v1/rounds/{round_id}/close', path);

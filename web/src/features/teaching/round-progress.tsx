@@ -1,6 +1,7 @@
 /** How far a round is: what is answered, and how many of the judgements that it needs have been made. */
 import type { QuestionRound } from '../../api/types';
 import { useTranslation } from '../../i18n';
+import '../../i18n/pages/rounds';
 
 export function RoundBadge({ state }: { state: QuestionRound['state'] }) {
   const t = useTranslation();

@@ -3,9 +3,11 @@ import { useQuery } from '@tanstack/react-query';
 import { MessagesSquare, Plus } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'wouter';
-import { meQuery, roundsQuery } from '../../api/queries';
+import { roundsQuery } from '../../api/queries';
 import type { QuestionRound } from '../../api/types';
+import { useIsMaintainer } from '../../api/use-is-maintainer';
 import { formatRelativeTime, useTranslation } from '../../i18n';
+import '../../i18n/pages/rounds';
 import { Button } from '../../ui/button';
 import { EmptyState, Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
@@ -19,8 +21,7 @@ export default function RoundsPage({ id }: { id?: string }) {
 
 function RoundList() {
   const t = useTranslation();
-  const role = useQuery(meQuery).data?.person.role;
-  const manages = role === 'owner' || role === 'maintainer';
+  const manages = useIsMaintainer();
   const rounds = useQuery(roundsQuery);
   const [isNew, setIsNew] = useState(false);
   const start = manages && (

@@ -1,4 +1,4 @@
-import { memo, useEffect, useRef, useState } from 'react';
+import { memo, useEffect, useLayoutEffect, useRef, useState } from 'react';
 
 type Katex = typeof import('./katex').default;
 let katex: Katex | null = null;
@@ -15,7 +15,8 @@ export const Formula = memo(function Formula({ tex, display = false }: { tex: st
     });
     void loading.then(() => setReady(true));
   }, [ready]);
-  useEffect(() => {
+  // Before the browser paints: a formula is never seen empty.
+  useLayoutEffect(() => {
     if (!ready || !katex || !place.current) return;
     try {
       katex.render(tex, place.current, { displayMode: display, trust: false, strict: 'ignore', maxExpand: 200, maxSize: 20 });
