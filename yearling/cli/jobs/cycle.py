@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,12 +78,11 @@ def cycle(
     if not yes:
         typer.confirm("Start?", abort=True, err=True)
     if demo and not as_json:
-        err.print(
-            f"Everything of the demo lies in {settings.data_dir}. Its page: `yearling serve --data-dir` with this folder.",
-            highlight=False,
-            soft_wrap=True,
-        )
-    _start(settings, options, detach=detach, as_json=as_json)
+        err.print(f"Everything of the demo lies in {settings.data_dir}.", highlight=False, soft_wrap=True)
+    job = _start(settings, options, detach=detach, as_json=as_json)
+    if demo and not as_json and job.result is not None:
+        _print_demo_end(settings, str(job.result["cycle"]), is_promoted=job.result["outcome"] == "promoted")
+    raise typer.Exit(1 if job.state in ("failed", "cancelled") else 0)
 
 
 @app.command("status")
@@ -129,7 +129,8 @@ def resume(
     if (end := folder.read_end()) is not None and end.outcome not in ("waiting", "stopped"):
         raise Conflict(f"The cycle {folder.id} has ended: {end.why}", advice="Start a new one with `yearling cycle`.")
     options = replace(folder.start().options, resume=folder.id)
-    _start(settings, options, detach=detach, as_json=as_json)
+    job = _start(settings, options, detach=detach, as_json=as_json)
+    raise typer.Exit(1 if job.state in ("failed", "cancelled") else 0)
 
 
 @app.command("stop")
@@ -148,8 +149,8 @@ def stop(data_dir: Path | None = DATA_DIR, as_json: bool = AS_JSON) -> None:
     err.print("The cycle stops after its current step. Go on with `yearling cycle resume`.", highlight=False)
 
 
-def _start(settings: Settings, options: CycleOptions, *, detach: bool, as_json: bool) -> None:
-    """Queue the cycle as a job, and follow it."""
+def _start(settings: Settings, options: CycleOptions, *, detach: bool, as_json: bool) -> Job:
+    """Queue the cycle as a job, follow it, and return it."""
     from yearling.cli.jobs.kinds import register_job_kinds
     from yearling.loop import check_job_options, find_job_kind
     from yearling.store import Store
@@ -173,7 +174,17 @@ def _start(settings: Settings, options: CycleOptions, *, detach: bool, as_json: 
         out.print(report_text(job.result), highlight=False, markup=False, soft_wrap=True)
     else:
         err.print(f"The cycle {job.state}. {job.error}", highlight=False, markup=False, soft_wrap=True)
-    raise typer.Exit(1 if job.state in ("failed", "cancelled") else 0)
+    return job
+
+
+def _print_demo_end(settings: Settings, cycle: str, *, is_promoted: bool) -> None:
+    """Where to see the demo, and how to go back."""
+    folder = shlex.quote(str(settings.data_dir))
+    address = f"http://127.0.0.1:{settings.port}/cycles/{cycle}"
+    lines = [f"See it on the page: `yearling serve --data-dir {folder}`, then {address}"]
+    if is_promoted:
+        lines.append(f"Go back, in the demo: `yearling release rollback --data-dir {folder}`")
+    out.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
 def _find_active(store: Store) -> Job | None:

@@ -104,8 +104,10 @@ def demo_options(size: DemoSize) -> CycleOptions:
 def prepare_demo(settings: Settings, size: DemoSize) -> Settings:
     """A fresh installation inside the data folder, with the default model, keys and rules of its own. Removes an earlier demo.
 
-    Raises Conflict if a demo runs now or the folder holds something else, NotFound if the default model is not installed.
+    Pulls the default model if it is missing. Raises Conflict if a demo runs now or the folder holds something else, and what
+    pulling raises.
     """
+    from yearling.cli.jobs.demo_corrections import pull_with_status
     from yearling.cli.releases.draft_lookup import find_draft
     from yearling.models import ModelLibrary
     from yearling.release import ReleaseAuthority
@@ -113,7 +115,7 @@ def prepare_demo(settings: Settings, size: DemoSize) -> Settings:
 
     folder = settings.data_dir / DEMO_FOLDER
     demo = settings.model_copy(update={"data_dir": folder, "database_url": ""})
-    model = ModelLibrary(settings.models_dir).get(settings.model)
+    model = pull_with_status(ModelLibrary(settings.models_dir), settings.model)
     if folder.exists():
         if not (folder / _MARKER).exists():
             raise Conflict(f"{folder} is no demo.", advice="Move it away.")

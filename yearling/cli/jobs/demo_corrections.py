@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING
 from yearling.cli.console import err, out, print_table
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from yearling.config import Settings
     from yearling.evals import AssistantSubject, Exam
-    from yearling.models import ModelLibrary
+    from yearling.models import LocalModel, ModelLibrary
     from yearling.store import GradedSample, Store
 
 _PARTS = (
@@ -49,7 +47,7 @@ def show_corrections(settings: Settings, installed_in: Settings) -> list[PartSco
     from yearling.store import Store
     from yearling.training import train_reader
 
-    embedder = _install_embedder(ModelLibrary(installed_in.models_dir), settings.embedding_model)
+    embedder = pull_with_status(ModelLibrary(installed_in.models_dir), settings.embedding_model).folder
     target = settings.models_dir / embedder.name
     if not target.exists():
         os.symlink(embedder.resolve(), target)
@@ -70,13 +68,14 @@ def show_corrections(settings: Settings, installed_in: Settings) -> list[PartSco
     return scores
 
 
-def _install_embedder(library: ModelLibrary, name: str) -> Path:
+def pull_with_status(library: ModelLibrary, name: str) -> LocalModel:
+    """Install a model of the catalogue unless it is there, and return it. Raises what pulling raises."""
     with err.status(f"Fetching {name}") as status:
 
         def progress(phase: str, done: int, total: int | None) -> None:
             status.update(f"{name}: {phase.lower()}" + (f", {done / total:.0%}" if total else ""))
 
-        return library.pull(name, progress=progress).folder
+        return library.pull(name, progress=progress)
 
 
 async def _run_exam(settings: Settings, store: Store, report: Callable[[str], None]) -> list[PartScores]:

@@ -62,10 +62,13 @@ def plan_cycle(settings: Settings, store: Store, options: CycleOptions, champion
     rules = _rules(settings, store)
     champion_exams, challenger_exams = required_exams(store, rules)
     num_lessons = options.practice_tasks if options.source == "practice" else len(judgements)
-    free, needed = shutil.disk_usage(settings.data_dir).free, _needed_bytes(settings, champion)
-    problems = []
+    problems, free, needed = [], shutil.disk_usage(settings.data_dir).free, 0
     if options.source == "judgements" and not judgements:
         problems.append("Nobody has judged an answer yet: there is nothing to learn.")
+    try:
+        needed = _needed_bytes(settings, champion)
+    except NotFound:
+        problems.append(f"{champion.base} does not lie on this machine, so it cannot be trained here.")
     if free < needed:
         problems.append(f"The disk has {free / 1e6:.0f} MB left, and about {needed / 1e6:.0f} MB are needed.")
     return CyclePlan(
@@ -113,7 +116,7 @@ def _needed_bytes(settings: Settings, champion: ChampionModel) -> int:
     """What a run and its adapter take, by the size of the weights that they adapt. Raises NotFound."""
     from yearling.models import ModelLibrary
 
-    return round(_BYTES_PER_MODEL_BYTE * ModelLibrary(settings.models_dir).get(champion.base).weights.stat().st_size)
+    return round(_BYTES_PER_MODEL_BYTE * ModelLibrary(settings.models_dir).get(champion.base).size_bytes)
 
 
 def _rules(settings: Settings, store: Store) -> GateRules:

@@ -110,7 +110,8 @@ def _comparison(store: Store, found: ExamComparison) -> dict[str, Any]:
     interval, paired = found.interval, found.paired
     sentence = (
         f"{found.exam}: {_percent(_score(found.champion.summary))} before, {_percent(_score(found.challenger.summary))} now; "
-        f"{_points(interval.value, interval.low, interval.high)} over {paired.n} pairs, {paired.wins} better and {paired.losses} worse."
+        f"{_points(interval.value, interval.low, interval.high)} over {paired.n} pairs, {paired.wins} better and "
+        f"{paired.losses} worse."
     )
     return {
         "exam": found.exam,
@@ -135,8 +136,8 @@ def _kinds_sentence(kinds: KindsComparison) -> str:
     what = "kinds of constraint that were practised" if kinds.is_practised else "kinds that are never practised"
     interval = kinds.interval
     return (
-        f"On {what}: {_percent(kinds.champion)} before, {_percent(kinds.challenger)} now; {_points(interval.value, interval.low, interval.high)} over "
-        f"{kinds.num_cases} tasks."
+        f"On {what}: {_percent(kinds.champion)} before, {_percent(kinds.challenger)} now; "
+        f"{_points(interval.value, interval.low, interval.high)} over {kinds.num_cases} tasks."
     )
 
 
