@@ -295,6 +295,8 @@ def _print_outcome(merge: InstallationMerge, outcome: MergeOutcome, *, as_json: 
             for question in part.lost[:_MAX_LISTED]:
                 _say(f"Lost by {part.side} ({_PARTS[part.part]}): {question!r}")
         err.print("The merge is refused. Nothing has changed here.", highlight=False)
+        if any(part.part == "weights" for part in proof.parts) and not merge.options.corrections_only:
+            err.print("The corrections without the adapters: run it again with --corrections-only.", highlight=False)
         return
     _say(f"Merged: {outcome.num_new:,} new corrections hold from the next message on.")
     if served and outcome.adapter != merge.sides[0].source.adapter:
