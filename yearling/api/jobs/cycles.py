@@ -32,6 +32,7 @@ from yearling.loop import (
     plan_cycle,
     save_schedule,
 )
+from yearling.models import ModelLibrary
 
 if TYPE_CHECKING:
     from yearling.api.services import Services
@@ -72,7 +73,9 @@ async def plan(request: Request) -> JsonResponse:
 
     def query(store: Store) -> JsonObject:
         name = services.resolve_model("champion")
-        champion = ChampionModel(name=name, model_hash="", base=name.partition("+")[0])
+        base = name.partition("+")[0]
+        installed = next((model for model in ModelLibrary(services.settings.models_dir).list() if model.name == base), None)
+        champion = ChampionModel(name=name, model_hash="", base=base, base_bytes=installed.size_bytes if installed else 0)
         found = plan_cycle(services.settings, store, CycleOptions(), champion)
         return {
             "object": "cycle.plan",

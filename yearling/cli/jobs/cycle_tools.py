@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yearling.config import Settings
+from yearling.errors import NotFound
 from yearling.files.atomic import atomic_write_json
 from yearling.files.sync import make_directory
 from yearling.loop import (
@@ -35,6 +36,16 @@ DRAFT_TOKENS = 64
 _DRAFTS_PER_FILE = 16
 
 
+def installed_bytes(settings: Settings, model: str) -> int:
+    """The size of a model's weights on this machine; 0 if it does not lie here."""
+    from yearling.models import ModelLibrary
+
+    try:
+        return ModelLibrary(settings.models_dir).get(model).size_bytes
+    except NotFound:
+        return 0
+
+
 class LocalCycleTools:
     """The tools of a cycle on this machine. `check` is called between answers, and may raise to end the work."""
 
@@ -54,7 +65,10 @@ class LocalCycleTools:
             pool = open_pool(self._settings, self._store)
             try:
                 served = await pool.get(name)
-                return ChampionModel(name=name, model_hash=served_model_hash(served), base=name.partition("+")[0])
+                base = name.partition("+")[0]
+                return ChampionModel(
+                    name=name, model_hash=served_model_hash(served), base=base, base_bytes=installed_bytes(self._settings, base)
+                )
             finally:
                 await pool.close()
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from yearling.cli.console import err, out, print_table
+from yearling.errors import NotFound
 
 if TYPE_CHECKING:
     from yearling.config import Settings
@@ -69,7 +70,11 @@ def show_corrections(settings: Settings, installed_in: Settings) -> list[PartSco
 
 
 def pull_with_status(library: ModelLibrary, name: str) -> LocalModel:
-    """Install a model of the catalogue unless it is there, and return it. Raises what pulling raises."""
+    """The model of this name, installed from the catalogue if it is missing. Raises what pulling raises."""
+    try:
+        return library.get(name)
+    except NotFound:
+        pass
     with err.status(f"Fetching {name}") as status:
 
         def progress(phase: str, done: int, total: int | None) -> None:

@@ -62,12 +62,11 @@ def plan_cycle(settings: Settings, store: Store, options: CycleOptions, champion
     rules = _rules(settings, store)
     champion_exams, challenger_exams = required_exams(store, rules)
     num_lessons = options.practice_tasks if options.source == "practice" else len(judgements)
-    problems, free, needed = [], shutil.disk_usage(settings.data_dir).free, 0
+    free, needed = shutil.disk_usage(settings.data_dir).free, round(_BYTES_PER_MODEL_BYTE * champion.base_bytes)
+    problems = []
     if options.source == "judgements" and not judgements:
         problems.append("Nobody has judged an answer yet: there is nothing to learn.")
-    try:
-        needed = _needed_bytes(settings, champion)
-    except NotFound:
+    if not champion.base_bytes:
         problems.append(f"{champion.base} does not lie on this machine, so it cannot be trained here.")
     if free < needed:
         problems.append(f"The disk has {free / 1e6:.0f} MB left, and about {needed / 1e6:.0f} MB are needed.")
@@ -110,13 +109,6 @@ def plan_text(plan: CyclePlan) -> str:
 
 
 _JUDGEMENT_KINDS = frozenset({"comparison", "rating", "edit"})
-
-
-def _needed_bytes(settings: Settings, champion: ChampionModel) -> int:
-    """What a run and its adapter take, by the size of the weights that they adapt. Raises NotFound."""
-    from yearling.models import ModelLibrary
-
-    return round(_BYTES_PER_MODEL_BYTE * ModelLibrary(settings.models_dir).get(champion.base).size_bytes)
 
 
 def _rules(settings: Settings, store: Store) -> GateRules:

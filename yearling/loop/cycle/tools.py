@@ -22,6 +22,8 @@ class ChampionModel:
     name: str
     model_hash: str
     base: str
+    base_bytes: int = 0
+    """Size of the base's weights; 0 if they do not lie on this machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
