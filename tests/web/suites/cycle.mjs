@@ -38,6 +38,10 @@ async function useAndGoBack(tools, check) {
   await tools.open('/');
   await tools.ask('who?');
   check((await tools.answer()).includes('the trained one'), 'the trained model does not answer');
+  await tools.open('/releases/1');
+  await page.getByRole('heading', { name: 'What it cost' }).scrollIntoViewIfNeeded();
+  await page.getByText(/5 minutes of processor time/).waitFor();
+  await look(tools, check, 'release');
   await tools.open(`/cycles/${facts.measured}`);
   await page.getByRole('button', { name: 'Back to Release 0' }).click();
   await page.getByText(/Release 0, .* answers now/).waitFor();
