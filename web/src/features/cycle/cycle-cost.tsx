@@ -19,6 +19,9 @@ export function CycleCost({ report }: { report: CycleReport }) {
       {report.cpu_s_per_lesson !== null && (
         <p className="small muted">{t('cycle.cheaper', { cpu: formatNumber(report.cpu_s_per_lesson, 2) })}</p>
       )}
+      {report.cpu_s_per_solved_task !== null && (
+        <p className="small muted">{t('cycle.perTask', { cpu: formatNumber(report.cpu_s_per_solved_task, 2) })}</p>
+      )}
       {report.comparison && (
         <p className="small muted" lang="en">
           {report.comparison}

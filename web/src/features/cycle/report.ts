@@ -9,6 +9,7 @@ export interface CycleReport {
   cpu_s: number;
   duration_s: number;
   cpu_s_per_lesson: number | null;
+  cpu_s_per_solved_task: number | null;
   comparison: string;
 }
 
@@ -17,7 +18,7 @@ interface StoredReport {
   better?: CycleComparison[];
   worse?: CycleComparison[];
   proof?: string;
-  cost?: { cpu_s?: number; duration_s?: number; cpu_s_per_lesson?: number | null; comparison?: string };
+  cost?: { cpu_s?: number; duration_s?: number; cpu_s_per_lesson?: number | null; cpu_s_per_solved_task?: number | null; comparison?: string };
 }
 
 /** What is missing in a report of an earlier version counts as nothing. */
@@ -34,6 +35,7 @@ export function readReport(stored: Cycle['report']): CycleReport | null {
     cpu_s: cost?.cpu_s ?? 0,
     duration_s: cost?.duration_s ?? 0,
     cpu_s_per_lesson: cost?.cpu_s_per_lesson ?? null,
+    cpu_s_per_solved_task: cost?.cpu_s_per_solved_task ?? null,
     comparison: cost?.comparison ?? '',
   };
 }

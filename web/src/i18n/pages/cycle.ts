@@ -81,6 +81,10 @@ export const CYCLE = addStrings({
     '处理器用时 {cpu} 分钟，实际用时 {clock} 分钟。',
   ],
   'cycle.cheaper': ['Each lesson cost {cpu} seconds of processor time.', '每条训练样例用处理器 {cpu} 秒。'],
+  'cycle.perTask': [
+    'Each exam question that it solved cost {cpu} seconds of processor time.',
+    '每道答对的考题用处理器 {cpu} 秒。',
+  ],
   'cycle.throw': ['Throw it away', '丢弃'],
   'cycle.throwText': [
     'The trained model is deleted. The judgements stay, and it can learn from them again.',
