@@ -76,7 +76,7 @@ async def test_life_of_a_correction(team: Team) -> None:
     checked = await team.call("POST", "/v1/corrections/check", team.ada, {"question": "When?", "answer": "Ask Ben."})
     schemas.CorrectionCheck.model_validate(checked.json())
     assert (checked.json()["status"], checked.json()["names"]) == ("new", ["Ben"])
-    added = await team.give(team.ada, message=team.answer["id"], origin="edit")
+    added = await team.give(team.ada, message=team.answer["id"], origin="edit", record_edit=True)
     correction = added["correction"]
     assert (added["new"], added["replaced"], correction["state"], correction["own"]) == (True, None, "active", True)
     assert (correction["conversation"], correction["message"]) == (team.conversation, team.answer["id"])
@@ -240,7 +240,7 @@ async def test_key_without_the_scope_feedback_neither_judges_nor_proposes(team: 
 
 async def test_key_without_the_scope_feedback_changes_no_judgement(team: Team) -> None:
     headers = key_headers(team.api.store, team.ada_person, ["read", "chat"])
-    edited = (await team.give(team.ada, message=team.answer["id"]))["correction"]
+    edited = (await team.give(team.ada, message=team.answer["id"], record_edit=True))["correction"]
     proposed = (await team.give(team.ada, question="Who leads?", scope="team"))["correction"]
     waiting = (await team.give(team.ada, message=team.answer["id"], answer="At 10.", suggested=True))["correction"]
     assert edited["event"] is not None

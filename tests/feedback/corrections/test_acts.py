@@ -116,6 +116,20 @@ def test_correction_of_an_answer_is_an_edit_that_lessons_see(log: FeedbackLog, o
         now(log, entry)
 
 
+def test_words_for_oneself_are_no_edit_that_others_read_unless_one_says_so(log: FeedbackLog, owner: str) -> None:
+    people(log, "Ada")
+    mine = add_correction(log, owner, "1", RIGHT, message_id=answer(log, owner).id).correction
+    assert mine.event_id is None
+    assert change_correction(log, owner, mine.id, answer="At 9 sharp.").event_id is None
+    waiting = add_correction(log, owner, "2", RIGHT, message_id=answer(log, owner).id, suggested=True).correction
+    assert confirm_correction(log, owner, waiting.id).event_id is None
+    assert log.store.events.head().sequence == 0
+    wanted = add_correction(log, owner, "3", RIGHT, message_id=answer(log, owner).id, record_edit=True).correction
+    assert has_standing_edit(log, wanted)
+    assert has_standing_edit(log, change_correction(log, owner, wanted.id, answer="At half past 8.")), "the person has said so"
+    assert change_correction(log, owner, mine.id, scope="team").event_id is not None, "the team sees a proposal"
+
+
 def test_retracting_the_judgement_keeps_the_entry(log: FeedbackLog, owner: str) -> None:
     entry = add_correction(log, owner, QUESTION, RIGHT, message_id=answer(log, owner).id).correction
     assert entry.event_id is not None

@@ -33,9 +33,9 @@ class CorrectionRequest(StrictModel):
     """ID of the answer that it corrects, one of the caller's."""
     event: Annotated[str | None, Field(max_length=64)] = None
     """ID of the caller's edit of that answer in the feedback log, if it is recorded already."""
-    record_edit: bool = True
+    record_edit: bool | None = None
     """Whether to record it as an edit of that answer in the feedback log, which the model learns from. Others can read and rate
-    the wording of an edit."""
+    the wording of an edit, so null records one only if it is proposed to the team, or if nobody else is here."""
     suggested: bool = False
     """Whether it waits until the caller confirms it."""
 

@@ -63,10 +63,14 @@ def add_correction(
     message_id: str | None = None,
     event_id: str | None = None,
     suggested: bool | None = None,
-    record_edit: bool = True,
+    record_edit: bool | None = None,
     can_judge: bool = True,
 ) -> AddedCorrection:
-    """Add an entry, and the edit of the answer that it corrects, unless `event_id` is one. Raises as `CorrectionStore.add`."""
+    """Add an entry, and the edit of the answer that it corrects, unless `event_id` is one.
+
+    Others can read the words of an edit. None for `record_edit` records one only if they may: it is proposed to the team, or there
+    is nobody else. Raises as `CorrectionStore.add`.
+    """
     if not can_judge:
         _refuse_judged(log, _same_questions(log, person_id, [question], kind=kind, scope=scope))
     if message_id is not None:
@@ -88,9 +92,8 @@ def add_correction(
         unpublish_correction(log, added.replaced)
     if not added.is_new or added.correction.state == "suggested":
         return added
-    return replace(
-        added, correction=_publish_and_settle(log, added.correction, record_edit=record_edit and can_judge and event_id is None)
-    )
+    wanted = record_edit if can_judge and event_id is None else False
+    return replace(added, correction=_publish_and_settle(log, added.correction, record_edit=wanted))
 
 
 def add_corrections(
@@ -183,8 +186,8 @@ def change_correction(
         return after
     had_edit = has_standing_edit(log, before)
     unpublish_correction(log, before)
-    record_edit = can_judge and (had_edit or before.event_id is None)
-    return _publish_and_settle(log, after, record_edit=record_edit)
+    wanted = had_edit or (None if before.event_id is None else False)
+    return _publish_and_settle(log, after, record_edit=wanted if can_judge else False)
 
 
 def confirm_correction(log: FeedbackLog, person_id: str, correction_id: str, *, can_judge: bool = True) -> Correction:
@@ -198,7 +201,7 @@ def confirm_correction(log: FeedbackLog, person_id: str, correction_id: str, *, 
     after = store.confirm(correction_id, person_id=person_id)
     kept = {each.id for each in store.list(person_id)}
     unpublish_corrections(log, person_id, [each for each in others if each.id not in kept])
-    return _publish_and_settle(log, after, record_edit=can_judge) if before.state == "suggested" else after
+    return _publish_and_settle(log, after, record_edit=None if can_judge else False) if before.state == "suggested" else after
 
 
 def delete_correction(log: FeedbackLog, person_id: str, correction_id: str, *, can_judge: bool = True) -> None:
@@ -240,7 +243,9 @@ def _shown(correction: Correction) -> tuple[str, str, str]:
     return (correction.scope, correction.question if correction.scope == "team" else "", correction.answer)
 
 
-def _publish_and_settle(log: FeedbackLog, correction: Correction, *, record_edit: bool) -> Correction:
+def _publish_and_settle(log: FeedbackLog, correction: Correction, *, record_edit: bool | None) -> Correction:
+    if record_edit is None:
+        record_edit = correction.scope == "team" or len(log.store.people.list()) == 1
     published = publish_correction(log, correction, record_edit=record_edit)
     if published.scope == "team":
         settle_proposals(log, {}, only={published.id})

@@ -70,7 +70,7 @@ export function OfferCard({ message, offer, corrected }: { message: Message; off
         kind: offer.kind,
         origin: 'chat',
         message: offer.kind === 'correction' ? corrected : null,
-        record_edit: true,
+        record_edit: null,
         suggested: false,
       });
       rememberAnswered(message.id);

@@ -27,8 +27,10 @@ export function CorrectDialog({
     answer: text.trim().length <= MOST_CHARS ? text.trim() : '',
     scope: 'me',
   });
-  const [recordEdit, setRecordEdit] = useState(true);
   const alone = useQuery(meQuery).data?.via === 'loopback';
+  // Others can read the words of an edit: where there are others, the person decides.
+  const [chosen, setRecordEdit] = useState<boolean | null>(null);
+  const recordEdit = chosen ?? (alone || draft.scope === 'team');
   const save = async () => {
     await giveCorrection({
       question: draft.question.trim(),

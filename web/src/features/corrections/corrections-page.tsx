@@ -141,7 +141,7 @@ function AddCorrection() {
         answer: draft.answer.trim(),
         kind: 'correction',
         origin: 'page',
-        record_edit: true,
+        record_edit: null,
         suggested: false,
       });
       setDraft({ ...EMPTY, scope: draft.scope });
