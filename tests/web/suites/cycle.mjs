@@ -35,6 +35,8 @@ async function useAndGoBack(tools, check) {
   await tools.open(`/cycles/${facts.measured}`);
   await page.getByRole('button', { name: 'Use it without proof' }).click();
   await page.getByText('This model answers now.').waitFor();
+  await page.getByRole('heading', { name: 'The new model is in use' }).waitFor();
+  check((await page.locator('.cycle-step.waiting').count()) === 0, 'a step is still to do');
   await tools.open('/');
   await tools.ask('who?');
   check((await tools.answer()).includes('the trained one'), 'the trained model does not answer');
@@ -44,7 +46,7 @@ async function useAndGoBack(tools, check) {
   await look(tools, check, 'release');
   await tools.open(`/cycles/${facts.measured}`);
   await page.getByRole('button', { name: 'Back to Release 0' }).click();
-  await page.getByText(/Release 0, .* answers now/).waitFor();
+  await page.getByText(/In use now: Release 0, /).waitFor();
 }
 
 /** A refused model is thrown away after a question. */

@@ -17,7 +17,7 @@ async function oneClickAndBack(tools, check) {
   await trained.getByText('Trained here', { exact: true }).waitFor();
   await trained.getByText('Not proven').waitFor();
   await trained.getByRole('button', { name: 'Use it without proof' }).click();
-  await page.getByText(/trained on .* answers now/).waitFor();
+  await page.getByText(/In use now: .*trained on/).waitFor();
   await page.locator('.in-use').getByText('Used without proof').waitFor();
   await look(tools, check, 'used');
   check((await answerOf(tools, 'who?')).includes('I am the trained one'), 'the trained model does not answer');
@@ -28,7 +28,7 @@ async function oneClickAndBack(tools, check) {
   check(/Schiller/.test(notes) && /Goethe/.test(notes), `the worst change is not shown: ${notes}`);
   await tools.open('/runs');
   await page.locator('.in-use').getByRole('button', { name: 'Back to Release 0' }).click();
-  await page.getByText(/Release 0, .* answers now/).waitFor();
+  await page.getByText(/In use now: Release 0, /).waitFor();
   check((await answerOf(tools, 'who?')).includes('I am first'), 'the first release does not answer again');
   await tools.open('/runs');
   const second = page.locator('.timeline-entry', { hasText: 'Release 1' });

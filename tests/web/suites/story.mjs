@@ -1,25 +1,8 @@
 // The whole story by clicks and keys: a correction that the next answer uses, three people who judge, one click to learn, the report,
 // one click to use the new model, and one to go back.
-const shots = process.env.SHOTS;
+import { look, signIn } from '../steps.mjs';
+
 const said = {};
-
-/** The page as people see it, no wider than its window. */
-async function look(tools, check, name) {
-  const { page } = tools;
-  if (shots) await page.screenshot({ path: `${shots}/story-${name}.png` });
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  check(wide <= 0, `${name} is ${wide} px wider than the window`);
-}
-
-async function signIn(tools, name, style) {
-  const { page } = tools;
-  await tools.context.clearCookies();
-  await tools.open('/signin', style);
-  await page.locator('input[autocomplete=username]').fill(name);
-  await page.locator('input[autocomplete=current-password]').fill(tools.facts.password);
-  await page.locator('button[type=submit]').click();
-  await page.waitForSelector('#composer');
-}
 
 async function askNew(tools, question) {
   await tools.page.getByRole('link', { name: 'New chat' }).first().click();
@@ -88,7 +71,7 @@ async function judgeAll(tools, check, prefix) {
   }
 }
 
-/** Three people judge all pairs, each in a browser of their own. The others see the words of the correction, and not whose they are. */
+/** Three people judge all pairs, each in a browser of their own. Nobody is shown what the owner corrected for themselves. */
 async function threePeopleJudge(tools, check) {
   const { facts } = tools;
   await signIn(tools, 'owner');
@@ -100,7 +83,7 @@ async function threePeopleJudge(tools, check) {
     await signIn(other, name);
     const { judged, skipped } = await judgeAll(other, check, name === facts.members[0] ? 'member' : '');
     check(judged === facts.pairs, `${name} judged ${judged} pairs`);
-    check(skipped.length === 1 && skipped[0].includes(facts.correction), `${name} was asked ${JSON.stringify(skipped)}`);
+    check(!skipped.length, `${name} was asked ${JSON.stringify(skipped)}`);
   }
 }
 
@@ -111,7 +94,7 @@ async function itLearns(tools, check) {
   await goToLearning(tools);
   await page.getByRole('button', { name: 'Learn now' }).click();
   const dialog = page.locator('.dialog');
-  await dialog.getByText(`${facts.pairs * 3 + 1} judgements of 3 people`).waitFor();
+  await dialog.getByText(`${facts.pairs * 3} judgements of 3 people`).waitFor();
   await look(tools, check, 'plan');
   await dialog.getByRole('button', { name: 'Start learning' }).click();
   await page.locator('.cycle-step.current').waitFor({ timeout: 60_000 });
@@ -123,7 +106,7 @@ async function itLearns(tools, check) {
   await page.getByRole('heading', { name: 'What got better' }).waitFor();
   await look(tools, check, 'report');
   const text = await page.locator('main').innerText();
-  check(text.includes(`${facts.pairs * 3 + 1} judgements of 3 people`), `what it learnt is not said: ${text}`);
+  check(text.includes(`${facts.pairs * 3} judgements of 3 people`), `what it learnt is not said: ${text}`);
   check(text.includes(facts.vague) && text.includes(facts.steps), `the example is not shown: ${text}`);
   said.report = new URL(page.url()).pathname;
 }
@@ -146,7 +129,7 @@ async function usedAndBack(tools, check) {
   await goToLearning(tools);
   await page.getByRole('link', { name: /A new model is ready/ }).click();
   await page.getByRole('button', { name: 'Back to Release 0' }).click();
-  await page.getByText(/Release 0, .* answers now/).waitFor();
+  await page.getByText(/In use now: Release 0, /).waitFor();
   await look(tools, check, 'back');
   check((await askNew(tools, facts.asked)) === said.before, 'the first release answers otherwise than before');
   for (const [name, style] of Object.entries({ phone: { phone: true }, chinese: { language: 'zh', theme: 'dark' } })) {

@@ -20,7 +20,9 @@ const STAYS_WITH_ACTION_MS = 12_000;
 /** Shows a message for a while, longer if it offers something to do. */
 export function toast(text: string, action?: Toast['action'], detail: string | null = null): void {
   const id = ++count;
-  toasts.set([...toasts.get().slice(-2), { id, text, detail, action }]);
+  // An offer to take back belongs to the newest message only: what came after may contradict it.
+  const earlier = toasts.get().filter((one) => !one.action);
+  toasts.set([...earlier.slice(-2), { id, text, detail, action }]);
   setTimeout(() => dismiss(id), action ? STAYS_WITH_ACTION_MS : STAYS_MS);
 }
 

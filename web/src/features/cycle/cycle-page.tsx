@@ -8,7 +8,7 @@ import { queryClient } from '../../api/queries';
 import { refreshReleases, releasesQuery } from '../../api/release-queries';
 import type { Cycle, CycleComparison } from '../../api/types';
 import { useIsMaintainer } from '../../api/use-is-maintainer';
-import { formatDate, formatPercent, useTranslation } from '../../i18n';
+import { formatDate, formatNumber, useTranslation } from '../../i18n';
 import '../../i18n/pages/cycle';
 import { Button } from '../../ui/button';
 import { FormDialog } from '../../ui/dialog';
@@ -35,12 +35,20 @@ export default function CyclePage({ id }: { id: string }) {
 function Report({ cycle }: { cycle: Cycle }) {
   const t = useTranslation();
   const report = readReport(cycle.report);
+  const releases = useQuery(releasesQuery).data;
+  const champion = releases?.data.find((one) => one.number === releases.champion);
+  const isUsed = cycle.challenger !== '' && champion?.model === cycle.challenger;
+  const outcome = isUsed ? 'promoted' : cycle.outcome;
   return (
     <>
       <section className="card stack" aria-labelledby="outcome-title">
-        <h2 id="outcome-title">{t(cycle.outcome ? `cycle.outcome.${cycle.outcome}` : 'cycle.running')}</h2>
-        {cycle.outcome === 'measured' ? <p>{t('cycle.measuredText')}</p> : cycle.why && <p lang="en">{cycle.why}</p>}
-        <CycleSteps cycle={cycle} running={cycle.outcome === null} />
+        <h2 id="outcome-title">{t(outcome ? `cycle.outcome.${outcome}` : 'cycle.running')}</h2>
+        {outcome === 'measured' ? (
+          <p>{t('cycle.measuredText')}</p>
+        ) : (
+          cycle.why && cycle.outcome !== 'measured' && <p lang="en">{cycle.why}</p>
+        )}
+        <CycleSteps cycle={cycle} running={cycle.outcome === null} used={isUsed} />
         {cycle.outcome && <Choice cycle={cycle} />}
       </section>
       {report ? (
@@ -65,6 +73,9 @@ function Report({ cycle }: { cycle: Cycle }) {
   );
 }
 
+/** A difference of two shares, in percentage points. */
+const formatPoints = (share: number) => `${share > 0 ? '+' : ''}${formatNumber(100 * share, 1)}`;
+
 function Changes({
   title,
   none,
@@ -85,12 +96,14 @@ function Changes({
         <div key={change.exam} className="stack tight">
           <h3>{change.exam}</h3>
           <p className="small">
-            {t('cycle.interval', {
-              change: formatPercent(change.interval.value, 1),
-              low: formatPercent(change.interval.low, 1),
-              high: formatPercent(change.interval.high, 1),
-            })}{' '}
-            {t('cycle.counts', { wins: change.wins, losses: change.losses })}
+            {t('cycle.counts', { wins: change.wins, losses: change.losses })}{' '}
+            <span className="muted">
+              {t('cycle.interval', {
+                change: formatPoints(change.interval.value),
+                low: formatPoints(change.interval.low),
+                high: formatPoints(change.interval.high),
+              })}
+            </span>
           </p>
           {change[kind].map((example) => (
             <dl key={example.prompt} className="cycle-example small">

@@ -32,12 +32,13 @@ export function groupSteps(steps: Cycle['steps']): StepGroup[] {
   });
 }
 
-export function CycleSteps({ cycle, running }: { cycle: Pick<Cycle, 'steps'>; running: boolean }) {
+/** `used`: the model is in use, also if the cycle ended before and a person chose it. */
+export function CycleSteps({ cycle, running, used = false }: { cycle: Pick<Cycle, 'steps'>; running: boolean; used?: boolean }) {
   const t = useTranslation();
   return (
     <ol className="cycle-steps">
       {groupSteps(cycle.steps).map(({ title, state }) => {
-        const shown = state === 'current' && !running ? 'waiting' : state;
+        const shown = used ? 'done' : state === 'current' && !running ? 'waiting' : state;
         const Icon = ICONS[shown];
         return (
           <li key={title} className={`cycle-step ${shown}`} aria-current={shown === 'current' ? 'step' : undefined}>

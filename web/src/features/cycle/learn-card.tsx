@@ -1,7 +1,7 @@
 /** "Learn now" and "Learn at night": starts a cycle, shows how far it is, and leads to what came of it. */
 import { useQuery } from '@tanstack/react-query';
 import { GraduationCap, Moon, Square } from 'lucide-react';
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { api } from '../../api/client';
 import { cyclePlanQuery, cyclesQuery } from '../../api/cycle-queries';
@@ -40,6 +40,13 @@ function Learning({ list }: { list: CycleList }) {
   const t = useTranslation();
   const canLearn = useIsMaintainer();
   const [planning, setPlanning] = useState(false);
+  const wasActive = useRef(false);
+  const isActive = list.active !== null;
+  useEffect(() => {
+    // What it learnt changes the numbers all over the page.
+    if (wasActive.current && !isActive) void queryClient.invalidateQueries();
+    wasActive.current = isActive;
+  }, [isActive]);
   if (canLearn === undefined) return null;
   const last = list.data.find((one) => one.outcome !== null);
   return (

@@ -54,7 +54,7 @@ export function BuildLessons() {
     <div className="stack tight">
       {canBuild ? (
         <div className="row">
-          <Button kind="primary" icon={Hammer} busy={running || starting} onClick={() => void start()}>
+          <Button icon={Hammer} busy={running || starting} onClick={() => void start()}>
             {t(running ? 'teach.building' : 'teach.build')}
           </Button>
           <p className="small muted grow wide-grow">

@@ -45,11 +45,11 @@ export default function LearningPage() {
         ))}
       </ul>
       <p className="small muted">{t('teach.inChat')}</p>
+      <LearnCard />
       <section className="card stack">
         <QueryResult query={progress}>{(now) => <Progress progress={now} />}</QueryResult>
         <BuildLessons />
       </section>
-      <LearnCard />
     </Page>
   );
 }

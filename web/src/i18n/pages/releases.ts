@@ -33,7 +33,7 @@ export const RELEASES = addStrings({
   'releases.proposeUnproven': ['Propose to use it without proof', '提议未经证实启用'],
   'releases.back': ['Back to Release {n}', '退回发布 {n}'],
   'releases.proposeBack': ['Propose to go back to Release {n}', '提议退回发布 {n}'],
-  'releases.isUsed': ['{name} answers now.', '现在由 {name} 回答。'],
+  'releases.isUsed': ['In use now: {name}', '现在使用：{name}'],
   'releases.undo': ['Back', '退回'],
   'releases.proven': ['[[Proven|proof]]', '[[已证实|proof]]'],
   'releases.unproven': ['Not [[proven|proof]]', '未经[[证实|proof]]'],
