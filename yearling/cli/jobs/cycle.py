@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -81,7 +82,7 @@ def cycle(
         err.print(f"Everything of the demo lies in {settings.data_dir}.", highlight=False, soft_wrap=True)
     job = _start(settings, options, detach=detach, as_json=as_json)
     if demo and not as_json and job.result is not None:
-        _print_demo_end(settings, str(job.result["cycle"]), is_promoted=job.result["outcome"] == "promoted")
+        _print_demo_end(settings, job.result)
     raise typer.Exit(1 if job.state in ("failed", "cancelled") else 0)
 
 
@@ -177,12 +178,16 @@ def _start(settings: Settings, options: CycleOptions, *, detach: bool, as_json: 
     return job
 
 
-def _print_demo_end(settings: Settings, cycle: str, *, is_promoted: bool) -> None:
-    """Where to see the demo, and how to go back."""
+def _print_demo_end(settings: Settings, report: Mapping[str, Any]) -> None:
+    """What the new model forgot, where to see the demo, and how to go back."""
+    from yearling.cli.jobs.demo_corrections import show_forgetting
+
+    if report["challenger"]:
+        show_forgetting(settings, report["champion"], report["challenger"])
     folder = shlex.quote(str(settings.data_dir))
-    address = f"http://127.0.0.1:{settings.port}/cycles/{cycle}"
+    address = f"http://127.0.0.1:{settings.port}/cycles/{report['cycle']}"
     lines = [f"See it on the page: `yearling serve --data-dir {folder}`, then {address}"]
-    if is_promoted:
+    if report["outcome"] == "promoted":
         lines.append(f"Go back, in the demo: `yearling release rollback --data-dir {folder}`")
     out.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 

@@ -69,6 +69,41 @@ def show_corrections(settings: Settings, installed_in: Settings) -> list[PartSco
     return scores
 
 
+def show_forgetting(settings: Settings, before: str, after: str) -> None:
+    """Ask both models what the first one knew, which nothing was trained on, and print how much is left."""
+    from yearling.store import Store
+
+    with err.status("What it knew before") as status, Store.open(settings) as store:
+        right = [
+            asyncio.run(_count_controls(settings, store, model, lambda text: status.update(f"What it knew before: {text}")))
+            for model in (before, after)
+        ]
+    (known, total), (kept, _) = right
+    out.print(
+        f"Forgetting: of {total} plain questions that nothing was trained on, the model before answered {known} and the new one "
+        f"{kept}.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+async def _count_controls(settings: Settings, store: Store, model: str, report: Callable[[str], None]) -> tuple[int, int]:
+    """How many of the controls of the exam a model answers right without any correction, and how many there are."""
+    from yearling.cli.assistant_runtime import open_pool
+    from yearling.cli.exam_execution import resolve_exam
+    from yearling.evals import AssistantSubject
+
+    exam = await asyncio.to_thread(resolve_exam, "corrections", settings, None)
+    controls = tuple(case for case in exam.cases if case.part == "controls")
+    pool = open_pool(settings, store)
+    try:
+        subject = AssistantSubject(await pool.get(model))
+        answers = await _answers(replace(exam, cases=controls, corrections=()), subject, store, report)
+    finally:
+        await pool.close()
+    return sum(answer.score == 1.0 for answer in answers.values()), len(controls)
+
+
 def pull_with_status(library: ModelLibrary, name: str) -> LocalModel:
     """The model of this name, installed from the catalogue if it is missing. Raises what pulling raises."""
     try:

@@ -68,8 +68,8 @@ def add_correction(
 ) -> AddedCorrection:
     """Add an entry, and the edit of the answer that it corrects, unless `event_id` is one.
 
-    Others can read the words of an edit. None for `record_edit` records one only if they may: it is proposed to the team, or there
-    is nobody else. Raises as `CorrectionStore.add`.
+    Others can read the words of an edit. None for `record_edit` records one only if they may: it is proposed to the team, or
+    there is nobody else. Raises as `CorrectionStore.add`.
     """
     if not can_judge:
         _refuse_judged(log, _same_questions(log, person_id, [question], kind=kind, scope=scope))
