@@ -28,7 +28,14 @@ DEFAULT_SETTINGS: Mapping[str, Mapping[str, Any]] = {
 passes. Every cycle learns all lessons of judgements anew from the base, so that earlier ones count as much as new ones, and what
 was retracted is gone."""
 
-PRACTICE_SETTINGS: Mapping[str, Any] = {"passes": 1.0, "learning_rate": 1.2e-3, "lessons_per_step": 8, "validation": 0.02}
+PRACTICE_SETTINGS: Mapping[str, Any] = {
+    "passes": 1.0,
+    "learning_rate": 1.2e-3,
+    "lessons_per_step": 8,
+    "validation": 0.02,
+    "kl_mode": "anchor",
+    "kl_weight": 2.0,
+}
 _PLAIN_SHARE = 0.1
 """Share of practice without any constraint: the champion's own words, which keep it where it is."""
 _MAX_TASKS_PER_LESSON = 20
