@@ -285,9 +285,18 @@ def _run_training(run: RunFolder, stores: ArtefactStores, as_json: bool, process
     """Build the method, train with a progress bar on stderr, and publish the result.
 
     Of several processes that `torchrun` started, only the main one prints and writes."""
-    from yearling.training import build_method, is_main_process, process_group, run_for_this_process, train, world_size
+    from yearling.training import (
+        build_method,
+        is_main_process,
+        prepare_for_processes,
+        process_group,
+        run_for_this_process,
+        train,
+        world_size,
+    )
 
     if processes > 1 and world_size() == 1:
+        prepare_for_processes(run, stores)
         raise typer.Exit(_start_processes(run, processes, as_json))
     if is_main_process():
         err.print(f"Run {run.id}, in {run.folder}", highlight=False, soft_wrap=True)

@@ -73,7 +73,7 @@ def train_and_publish(
 
     Raises what training raises, and what `on_progress` raises. Both leave a run that can be resumed.
     """
-    from yearling.training import MULTI_PROCESS_METHODS, build_method, export_adapter, train
+    from yearling.training import MULTI_PROCESS_METHODS, build_method, export_adapter, prepare_for_processes, train
 
     is_over = False
 
@@ -85,6 +85,7 @@ def train_and_publish(
             run.request_stop()
 
     if settings.training_processes > 1 and run.facts["method"] in MULTI_PROCESS_METHODS:
+        prepare_for_processes(run, stores)
         outcome = train_in_processes(run, settings, on_progress=report)
     else:
         outcome = train(build_method(run, stores), run, on_progress=report)

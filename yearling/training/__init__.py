@@ -21,6 +21,7 @@ from yearling.training.setup import (
     build_method,
     config_class,
     create_run,
+    prepare_for_processes,
 )
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "import_adapter",
     "is_main_process",
     "list_runs",
+    "prepare_for_processes",
     "process_group",
     "publish_merged_adapter",
     "run_for_this_process",

@@ -275,6 +275,14 @@ def base_model(run: RunFolder, stores: ArtefactStores) -> LocalModel:
     return model
 
 
+def prepare_for_processes(run: RunFolder, stores: ArtefactStores) -> None:
+    """Do in this process what several that share a model cannot: let the bare model answer the prompts of the KL mode `anchor`.
+
+    Raises what `build_method` raises."""
+    if run.facts["config"].get("kl_mode") == "anchor":
+        build_method(run, stores)
+
+
 def build_policy(run: RunFolder, model: LocalModel, stores: ArtefactStores) -> Policy:
     """The policy as it was before the first step. Raises NotFound and Untrusted for a missing or changed adapter."""
     from yearling.training.policy.policy import Policy

@@ -35,9 +35,11 @@ def address() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        cluster = ray_cluster.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        small = {"object_store_memory": 100_000_000}  # nothing is passed through it
+        head = {"num_cpus": 0, "include_dashboard": False, **small}
+        cluster = ray_cluster.Cluster(initialize_head=True, head_node_args=head)
         for _ in range(2):
-            cluster.add_node(num_cpus=1)
+            cluster.add_node(num_cpus=1, **small)
         yield cluster.address
         cluster.shutdown()
 
