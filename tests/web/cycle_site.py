@@ -1,4 +1,5 @@
-"""A server on which two cycles have ended: one trained the adapter of the release site, one a model that the gate refused."""
+"""A server on which three cycles have ended: one trained the adapter of the release site, one a model that the gate refused, and
+one a model that answers no longer."""
 
 from __future__ import annotations
 
@@ -22,22 +23,26 @@ class CycleSite:
     site: ReleaseSite
     measured: str
     refused: str
+    replaced: str
 
     @property
     def facts(self) -> dict[str, Any]:
         """What a suite needs."""
-        return {**self.site.facts, "measured": self.measured, "refused": self.refused}
+        return {**self.site.facts, "measured": self.measured, "refused": self.refused, "replaced": self.replaced}
 
 
 @contextmanager
 def serve_cycles(folder: Path) -> Iterator[CycleSite]:
     with serve_releases(folder) as site:
+        replaced = write_cycle(
+            folder, f"{BASE}+{'ef' * 6}", "promoted", "The model that answers now is Release 7.", practice=True
+        )
         refused = write_cycle(folder, f"{BASE}+{'cd' * 6}", "refused", "Not proven: 3 pairs can show only a gain of 60 points.")
         measured = write_cycle(folder, site.adapter, "measured", "The new model is tested, as asked, and not in use yet.")
-        yield CycleSite(site, measured, refused)
+        yield CycleSite(site, measured, refused, replaced)
 
 
-def write_cycle(data_dir: Path, model: str, outcome: CycleOutcome, why: str) -> str:
+def write_cycle(data_dir: Path, model: str, outcome: CycleOutcome, why: str, *, practice: bool = False) -> str:
     """An ended cycle that trained `model`, with a report. Returns its id."""
     folder = CycleFolder(data_dir / "cycles" / new_id())
     folder.begin(CycleOptions(until="gate"), champion=BASE, champion_hash="c" * 64, base=BASE, program_version="1")
@@ -48,7 +53,7 @@ def write_cycle(data_dir: Path, model: str, outcome: CycleOutcome, why: str) -> 
     change = {"interval": {"value": 0.25, "low": 0.05, "high": 0.45}, "wins": 2, "losses": 1}
     better = {"exam": "facts", **change, "won": [_EXAMPLE], "lost": []}
     report = {
-        "learnt": {"num_lessons": 20, "num_judgements": 60, "num_people": 3},
+        "learnt": {"num_lessons": 20, "num_judgements": 0 if practice else 60, "num_people": 0 if practice else 3},
         "better": [better] if outcome == "measured" else [],
         "worse": [],
         "proof": why,

@@ -62,7 +62,19 @@ async function throwAway(tools, check) {
   check(!(await page.getByRole('button', { name: 'Throw it away' }).isVisible()), 'it can be thrown away twice');
 }
 
+/** A model that was in use and no longer is, and what it practised. */
+async function replaced(tools, check) {
+  const { page, facts } = tools;
+  await tools.open(`/cycles/${facts.replaced}`);
+  await page.getByRole('heading', { name: 'It was in use; another model answers now' }).waitFor();
+  const text = await page.locator('main').innerText();
+  check(text.includes('It learnt 20 lessons from tasks whose answers a program checks.'), `what it learnt is not said: ${text}`);
+  const outcome = await page.locator('section', { has: page.locator('#outcome-title') }).innerText();
+  check(!outcome.includes('Release 7'), 'it still says that it answers');
+}
+
 export const tests = {
+  replaced,
   planAndNight,
   useAndGoBack,
   throwAway,

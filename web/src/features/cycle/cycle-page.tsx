@@ -38,7 +38,8 @@ function Report({ cycle }: { cycle: Cycle }) {
   const releases = useQuery(releasesQuery).data;
   const champion = releases?.data.find((one) => one.number === releases.champion);
   const isUsed = cycle.challenger !== '' && champion?.model === cycle.challenger;
-  const outcome = isUsed ? 'promoted' : cycle.outcome;
+  const wentBack = cycle.outcome === 'promoted' && releases !== undefined && !isUsed;
+  const outcome = isUsed ? 'promoted' : wentBack ? 'wentBack' : cycle.outcome;
   return (
     <>
       <section className="card stack" aria-labelledby="outcome-title">
@@ -46,14 +47,14 @@ function Report({ cycle }: { cycle: Cycle }) {
         {outcome === 'measured' ? (
           <p>{t('cycle.measuredText')}</p>
         ) : (
-          cycle.why && cycle.outcome !== 'measured' && <p lang="en">{cycle.why}</p>
+          cycle.why && cycle.outcome !== 'measured' && !wentBack && <p lang="en">{cycle.why}</p>
         )}
         <CycleSteps cycle={cycle} running={cycle.outcome === null} used={isUsed} />
         {cycle.outcome && <Choice cycle={cycle} />}
       </section>
       {report ? (
         <>
-          {report.learnt && <p>{t('cycle.learnt', report.learnt)}</p>}
+          {report.learnt && <p>{t(report.learnt.judgements ? 'cycle.learnt' : 'cycle.learntTasks', report.learnt)}</p>}
           <Changes title={t('cycle.better')} none={t('cycle.nothingBetter')} changes={report.better} kind="won" />
           <Changes title={t('cycle.worse')} none={t('cycle.nothingWorse')} changes={report.worse} kind="lost" />
           {report.proof && (

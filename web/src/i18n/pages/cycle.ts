@@ -52,6 +52,7 @@ export const CYCLE = addStrings({
   'cycle.state.waiting': ['to do', '待办'],
   'cycle.outcome.promoted': ['The new model is in use', '新模型已投入使用'],
   'cycle.outcome.measured': ['A new model is ready', '新模型已就绪'],
+  'cycle.outcome.wentBack': ['It was in use; another model answers now', '曾投入使用，现在由另一个模型回答'],
   'cycle.outcome.refused': ['The rules refuse the new model', '规则拒绝了新模型'],
   'cycle.outcome.waiting': ['It waits', '等待中'],
   'cycle.outcome.nothing': ['There was nothing new to learn', '没有新内容可学'],
@@ -61,6 +62,10 @@ export const CYCLE = addStrings({
   'cycle.learnt': [
     'It learnt {n} {n|lesson|lessons} from {judgements} {judgements|judgement|judgements} of {people} {people|person|people}.',
     '从 {people} 人的 {judgements} 条评价中学到 {n} 条训练样例。',
+  ],
+  'cycle.learntTasks': [
+    'It learnt {n} {n|lesson|lessons} from tasks whose answers a program checks.',
+    '从由程序检查答案的任务中学到 {n} 条训练样例。',
   ],
   'cycle.better': ['What got better', '变好的地方'],
   'cycle.worse': ['What did not get better', '没有变好的地方'],
