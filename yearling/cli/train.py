@@ -317,10 +317,9 @@ def _run_training(run: RunFolder, stores: ArtefactStores, as_json: bool, process
 
 def _start_processes(run: RunFolder, num_processes: int, as_json: bool) -> int:
     """Run the training in several processes under `torchrun`. Returns its exit status."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(num_processes)]
-    rendezvous = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
-    command = ["-m", "yearling", "train", "resume", run.id, "--data-dir", str(run.folder.parents[1])]
-    return subprocess.call([*torchrun, *rendezvous, *command, *(["--json"] if as_json else [])])
+    from yearling.training import local_node, torchrun_arguments
+
+    return subprocess.call([sys.executable, *torchrun_arguments(run.folder, local_node(num_processes), as_json=as_json)])
 
 
 def _publish(run: RunFolder, stores: ArtefactStores) -> str:

@@ -94,7 +94,7 @@ from yearling.loop.merging.conduct import (
 )
 from yearling.loop.merging.entries import MergeContradiction, MergedEntries
 from yearling.loop.merging.export import installation_id, write_merge_folder
-from yearling.loop.merging.proof import MergeProof, MergeTools, ProofPart, ProofQuestion
+from yearling.loop.merging.proof import MergeProof, MergeTools, ProofPart, ProofQuestion, ProofRequest
 from yearling.loop.promotion import breaks_a_limit, can_compare, prepare_promotion
 from yearling.loop.referee.export import WrittenExport, write_audit_export
 from yearling.loop.referee.log_checks import AuditFault
@@ -160,6 +160,7 @@ __all__ = [
     "PracticeDraft",
     "ProofPart",
     "ProofQuestion",
+    "ProofRequest",
     "RecheckedFigure",
     "RefereeReport",
     "RunResult",

@@ -32,6 +32,8 @@ def train_in_processes(run: RunFolder, settings: Settings, *, on_progress: Calla
 
     Raises Unavailable if a process fails, and what `on_progress` raises; the run is stopped first and can be resumed.
     """
+    from yearling.training import local_node, read_outcome, torchrun_arguments
+
     count = settings.training_processes
     with ExitStack() as stack:
         others: list[ClusterProcess] = []
@@ -40,21 +42,17 @@ def train_in_processes(run: RunFolder, settings: Settings, *, on_progress: Calla
             cluster = stack.enter_context(Cluster(settings))
             shared = [f"--nnodes={count}", "--nproc-per-node=1", f"--rdzv-id={run.id}", f"--rdzv-endpoint={address}"]
             output, joining = run.folder / "torchrun.txt", [*shared, "--rdzv-conf=is_host=false"]
-            others = [cluster.start(_command(run, joining), output, gpus=True) for _ in range(count - 1)]
+            others = [cluster.start(torchrun_arguments(run.folder, joining), output, gpus=True) for _ in range(count - 1)]
             node = [*shared, "--rdzv-conf=is_host=true"]
         else:
-            node = ["--nnodes=1", f"--nproc-per-node={count}", "--rdzv-endpoint=127.0.0.1:0"]
+            node = local_node(count)
         first = subprocess.Popen(
-            [sys.executable, *_command(run, node)], stdin=subprocess.DEVNULL, preexec_fn=terminate_with_parent()
+            [sys.executable, *torchrun_arguments(run.folder, node)], stdin=subprocess.DEVNULL, preexec_fn=terminate_with_parent()
         )
         stack.callback(_end, first)
         _watch(run, first, others, on_progress)
-    return _read_outcome(run)
-
-
-def _command(run: RunFolder, node: Sequence[str]) -> list[str]:
-    training = ["-m", "yearling", "train", "resume", run.id, "--data-dir", str(run.folder.parents[1].resolve())]
-    return ["-m", "torch.distributed.run", "--rdzv-backend=c10d", *node, *training]
+    status = run.read_status()
+    return read_outcome(run, step=status["step"], is_finished=status["state"] == "finished")
 
 
 def _watch(
@@ -95,18 +93,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _read_outcome(run: RunFolder) -> TrainingOutcome:
-    from yearling.training import TrainingOutcome
-
-    status, best = run.read_status(), run.checkpoints.best()
-    return TrainingOutcome(
-        state="finished" if status["state"] == "finished" else "stopped",
-        step=status["step"],
-        best_step=best.step if best else status["step"],
-        best_score=best.score if best else None,
-    )
 
 
 def _own_address() -> str:

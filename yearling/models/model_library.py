@@ -72,6 +72,10 @@ class ModelLibrary:
         """Whether the library has a model of that name, usable or not. Reads the names of the folders only."""
         return name in self.names()
 
+    def installed_bytes(self, name: str) -> int:
+        """Size of the weights of a model; 0 if it is not installed. Raises Untrusted if it is damaged."""
+        return self.get(name).size_bytes if self.is_installed(name) else 0
+
     def list(self) -> list[LocalModel]:
         """The usable models; `list_damaged` reports the others."""
         return self.scan()[0]

@@ -2,9 +2,9 @@
 
 from yearling.training.checkpoints import Checkpoint, CheckpointStore
 from yearling.training.device import choose_device, choose_dtype
-from yearling.training.distributed import is_main_process, process_group, world_size
+from yearling.training.distributed import is_main_process, local_node, process_group, torchrun_arguments, world_size
 from yearling.training.export import export_adapter, export_model
-from yearling.training.loop import TrainingOutcome, TrainingProgress, TrainOptions, train
+from yearling.training.loop import TrainingOutcome, TrainingProgress, TrainOptions, read_outcome, train
 from yearling.training.merged_adapter import import_adapter, publish_merged_adapter
 from yearling.training.methods.protocol import Method, TrainedPolicy
 from yearling.training.provenance import describe_code
@@ -50,11 +50,14 @@ __all__ = [
     "import_adapter",
     "is_main_process",
     "list_runs",
+    "local_node",
     "prepare_for_processes",
     "process_group",
     "publish_merged_adapter",
+    "read_outcome",
     "run_for_this_process",
     "step_generator",
+    "torchrun_arguments",
     "train",
     "train_reader",
     "world_size",

@@ -7,8 +7,21 @@ folder (`read_only_run.py`). In a single process every function here is a no-op.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+
+
+def torchrun_arguments(run_folder: Path, node: Sequence[str], *, as_json: bool = False) -> list[str]:
+    """The arguments with which Python trains a run in several processes. `node` are those of `torchrun` about this machine."""
+    data_dir = str(run_folder.parents[1].resolve())
+    training = ["-m", "yearling", "train", "resume", run_folder.name, "--data-dir", data_dir, *(["--json"] if as_json else [])]
+    return ["-m", "torch.distributed.run", "--rdzv-backend=c10d", *node, *training]
+
+
+def local_node(num_processes: int) -> list[str]:
+    """The arguments of `torchrun` if all processes run on this machine."""
+    return [f"--nproc-per-node={num_processes}", "--rdzv-endpoint=127.0.0.1:0"]
 
 
 def world_size() -> int:

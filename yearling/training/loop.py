@@ -173,17 +173,22 @@ def _finish(method: Method, run: RunFolder, step: int) -> TrainingOutcome:
     checkpoints = run.checkpoints.all()
     if broadcast_flag(not checkpoints or checkpoints[-1].step != step):
         _save_checkpoint(method, run, step, None)
-    best = run.checkpoints.best()
-    outcome = TrainingOutcome(
-        state="finished" if step >= method.total_steps else "stopped",
-        step=step,
-        best_step=best.step if best else step,
-        best_score=best.score if best else None,
-    )
+    outcome = read_outcome(run, step=step, is_finished=step >= method.total_steps)
     run.clear_stop()
     run.log(f"{outcome.state.capitalize()} at step {step} of {method.total_steps}; the best checkpoint is {outcome.best_step}.")
     run.write_status(outcome.state, step=step, total_steps=method.total_steps)
     return outcome
+
+
+def read_outcome(run: RunFolder, *, step: int, is_finished: bool) -> TrainingOutcome:
+    """How a run ended at `step`, with the best of its checkpoints."""
+    best = run.checkpoints.best()
+    return TrainingOutcome(
+        state="finished" if is_finished else "stopped",
+        step=step,
+        best_step=best.step if best else step,
+        best_score=best.score if best else None,
+    )
 
 
 def _metrics_line(metrics: Mapping[str, float], validation_metrics: Mapping[str, float], duration_s: float) -> dict[str, float]:

@@ -6,21 +6,19 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from tests.cli.conftest import Run
-from tests.feedback.people import open_feedback_log
-from tests.loop.merging.installations import RIGHT_CONTROLS, ScriptedMergeTools, facts, judge, teach
+from tests.loop.merging.installations import RIGHT_CONTROLS, ScriptedMergeTools, facts, judge, taught_installation
 from tests.loop.test_lineage import install_tiny_model
 from yearling.cli.merging import tools
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.evals import SubjectResponse
 from yearling.feedback import FeedbackLog
 from yearling.files.locks import exclusive_lock
-from yearling.loop import ProofQuestion
+from yearling.loop import ProofRequest
 from yearling.loop.merging import commit
 from yearling.models import AdapterLibrary, load_decoder, new_adapter
 from yearling.training import ArtefactStores
@@ -34,17 +32,11 @@ class KnowingTools(ScriptedMergeTools):
 
     unknown: Sequence[str] = field(default_factory=list)
 
-    def answer(
-        self,
-        adapter: str,
-        corrections: Sequence[tuple[str, str]],
-        questions: Sequence[ProofQuestion],
-        progress: Callable[[], None],
-    ) -> list[SubjectResponse]:
+    def answer(self, request: ProofRequest, progress: Callable[[], None]) -> list[SubjectResponse]:
         """See `MergeTools`."""
         known = {question: answer for question, answer in ALL_FACTS.items() if question not in self.unknown}
-        self.known = {adapter: known} if adapter else {}
-        return super().answer(adapter, corrections, questions, progress)
+        self.known = {request.adapter: known} if request.adapter else {}
+        return super().answer(request, progress)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -61,15 +53,13 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> KnowingTools:
 
 @pytest.fixture
 def north(tmp_path: Path) -> Iterator[FeedbackLog]:
-    with open_feedback_log(tmp_path / "data") as log:
-        teach(log, facts("trees"))
+    with taught_installation(tmp_path / "data", "trees") as log:
         yield log
 
 
 @pytest.fixture
 def south(tmp_path: Path) -> Iterator[FeedbackLog]:
-    with open_feedback_log(tmp_path / "south") as log:
-        teach(log, facts("boats"))
+    with taught_installation(tmp_path / "south", "boats") as log:
         yield log
 
 
@@ -88,6 +78,14 @@ def publish_adapter(data_dir: Path, seed: int) -> str:
     for _, b in adapter.factors.values():
         b.normal_(generator=torch.Generator().manual_seed(seed))
     return stores.adapters.publish(adapter, decoder, model).sha256
+
+
+def export_with_adapters(run_yearling: Run, tmp_path: Path) -> tuple[str, str]:
+    """Give both installations an adapter, and export that of the second one. Returns their hashes."""
+    install_model(tmp_path)
+    own, other = publish_adapter(tmp_path / "data", 1), publish_adapter(tmp_path / "south", 2)
+    run_yearling("merge", "export", "folder", "--name", "South", "--adapter", other, "--data-dir", tmp_path / "south")
+    return own, other
 
 
 def words(text: str) -> str:
@@ -139,14 +137,12 @@ def test_an_adapter_that_forgets_refuses_the_merge_and_leaves_no_trace(
     scripted: KnowingTools,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    install_model(tmp_path)
-    own, other = publish_adapter(tmp_path / "data", 1), publish_adapter(tmp_path / "south", 2)
-    run_yearling("merge", "export", "folder", "--name", "South", "--adapter", other, "--data-dir", tmp_path / "south")
+    own, other = export_with_adapters(run_yearling, tmp_path)
     answer = scripted.answer
 
-    def forgets_when_merged(adapter: str, *arguments: Any) -> list[SubjectResponse]:
-        scripted.unknown = [] if adapter in (own, other, "") else list(facts("boats"))[:2]
-        return answer(adapter, *arguments)
+    def forgets_when_merged(request: ProofRequest, progress: Callable[[], None]) -> list[SubjectResponse]:
+        scripted.unknown = [] if request.adapter in (own, other, "") else list(facts("boats"))[:2]
+        return answer(request, progress)
 
     monkeypatch.setattr(scripted, "answer", forgets_when_merged)
     refused = run_yearling("merge", "folder", "--adapter", own, "--yes")
@@ -169,9 +165,7 @@ def test_an_adapter_that_was_published_before_the_power_failed_is_taken_back(
     scripted: KnowingTools,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    install_model(tmp_path)
-    own, other = publish_adapter(tmp_path / "data", 1), publish_adapter(tmp_path / "south", 2)
-    run_yearling("merge", "export", "folder", "--name", "South", "--adapter", other, "--data-dir", tmp_path / "south")
+    own, _ = export_with_adapters(run_yearling, tmp_path)
     adapters = AdapterLibrary(tmp_path / "data" / "adapters")
 
     def cut(*arguments: object, **options: object) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.feedback.people import add_answers
+from tests.feedback.people import add_answers, open_feedback_log
 from yearling.evals import Case, ExamDataFolders, SubjectResponse
 from yearling.feedback import FeedbackLog, add_corrections
-from yearling.loop import MergeSide, ProofQuestion, describe_own_side, write_merge_folder
+from yearling.loop import MergeSide, ProofRequest, describe_own_side, write_merge_folder
 from yearling.loop.merging.proof import control_questions
 from yearling.store import question_key
 
@@ -28,6 +29,14 @@ def teach(log: FeedbackLog, answers: Mapping[str, str]) -> str:
     owner = log.store.people.owner().id
     add_corrections(log, owner, list(answers.items()), scope="team", source="facts")
     return owner
+
+
+@contextmanager
+def taught_installation(data_dir: Path, topic: str) -> Iterator[FeedbackLog]:
+    """An installation whose owner corrected ten questions about a topic."""
+    with open_feedback_log(data_dir) as log:
+        teach(log, facts(topic))
+        yield log
 
 
 def judge(log: FeedbackLog, count: int = 3) -> list[str]:
@@ -58,20 +67,14 @@ class ScriptedMergeTools:
     forgets: Callable[[str, int], bool] = lambda question, num_corrections: False
     """Whether a correction does not reach the answer, given the question and how many corrections there are."""
 
-    def answer(
-        self,
-        adapter: str,
-        corrections: Sequence[tuple[str, str]],
-        questions: Sequence[ProofQuestion],
-        progress: Callable[[], None],
-    ) -> list[SubjectResponse]:
+    def answer(self, request: ProofRequest, progress: Callable[[], None]) -> list[SubjectResponse]:
         """See `MergeTools`."""
-        answers = {question_key(question): answer for question, answer in corrections}
-        responses = []
-        for question in questions:
+        answers = {question_key(question): answer for question, answer in request.corrections}
+        num_corrections, known, responses = len(request.corrections), self.known.get(request.adapter, {}), []
+        for question in request.questions:
             text = answers.get(question_key(question.text), "")
-            if not text or self.forgets(question.text, len(corrections)):
-                text = self.known.get(adapter, {}).get(question.text) or self.controls.get(question.text, "I do not know.")
+            if not text or self.forgets(question.text, num_corrections):
+                text = known.get(question.text) or self.controls.get(question.text, "I do not know.")
             responses.append(SubjectResponse(text=text))
             progress()
         return responses

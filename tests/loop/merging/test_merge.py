@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from tests.loop.merging.installations import (
     export,
     facts,
     side_of,
+    taught_installation,
     teach,
 )
 from yearling.errors import BadInput, Conflict, Unavailable, Untrusted
@@ -29,7 +30,7 @@ from yearling.loop import (
     MergeOutcome,
     MergeProof,
     ProofPart,
-    ProofQuestion,
+    ProofRequest,
     finish_interrupted_merge,
     installation_id,
     merges_dir,
@@ -50,15 +51,13 @@ class PowerCut(BaseException):
 
 @pytest.fixture
 def north(tmp_path: Path) -> Iterator[FeedbackLog]:
-    with open_feedback_log(tmp_path / "north") as log:
-        teach(log, facts("trees"))
+    with taught_installation(tmp_path / "north", "trees") as log:
         yield log
 
 
 @pytest.fixture
 def south(tmp_path: Path) -> Iterator[FeedbackLog]:
-    with open_feedback_log(tmp_path / "south") as log:
-        teach(log, facts("boats"))
+    with taught_installation(tmp_path / "south", "boats") as log:
         yield log
 
 
@@ -143,14 +142,8 @@ def test_a_side_without_questions_is_refused(tmp_path: Path, folder: Path) -> No
 
 def test_a_missing_answer_ends_the_merge(north: FeedbackLog, folder: Path) -> None:
     class BrokenTools(ScriptedMergeTools):
-        def answer(
-            self,
-            adapter: str,
-            corrections: Sequence[tuple[str, str]],
-            questions: Sequence[ProofQuestion],
-            progress: Callable[[], None],
-        ) -> list[SubjectResponse]:
-            return [SubjectResponse(text="", error="too long") for _ in questions]
+        def answer(self, request: ProofRequest, progress: Callable[[], None]) -> list[SubjectResponse]:
+            return [SubjectResponse(text="", error="too long") for _ in request.questions]
 
     with pytest.raises(Unavailable, match="could not be answered: too long"):
         merge(north, folder, BrokenTools())
@@ -307,15 +300,9 @@ def test_a_share_out_of_range_is_refused() -> None:
 
 def test_controls_that_fall_refuse_the_merge(north: FeedbackLog, folder: Path) -> None:
     class ForgetfulTools(ScriptedMergeTools):
-        def answer(
-            self,
-            adapter: str,
-            corrections: Sequence[tuple[str, str]],
-            questions: Sequence[ProofQuestion],
-            progress: Callable[[], None],
-        ) -> list[SubjectResponse]:
-            self.controls = dict(list(RIGHT_CONTROLS.items())[: 28 if len(corrections) > 10 else 30])
-            return super().answer(adapter, corrections, questions, progress)
+        def answer(self, request: ProofRequest, progress: Callable[[], None]) -> list[SubjectResponse]:
+            self.controls = dict(list(RIGHT_CONTROLS.items())[: 28 if len(request.corrections) > 10 else 30])
+            return super().answer(request, progress)
 
     outcome = merge(north, folder, ForgetfulTools())
     assert outcome.proof.objections == (

@@ -74,8 +74,8 @@ async def plan(request: Request) -> JsonResponse:
     def query(store: Store) -> JsonObject:
         name = services.resolve_model("champion")
         base = name.partition("+")[0]
-        installed = next((model for model in ModelLibrary(services.settings.models_dir).list() if model.name == base), None)
-        champion = ChampionModel(name=name, model_hash="", base=base, base_bytes=installed.size_bytes if installed else 0)
+        base_bytes = ModelLibrary(services.settings.models_dir).installed_bytes(base)
+        champion = ChampionModel(name=name, model_hash="", base=base, base_bytes=base_bytes)
         found = plan_cycle(services.settings, store, CycleOptions(), champion)
         return {
             "object": "cycle.plan",

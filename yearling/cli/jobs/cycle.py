@@ -17,6 +17,7 @@ from yearling.config import Settings, load_settings
 from yearling.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
+    from yearling.cli.jobs.demo_corrections import PartScores
     from yearling.loop import CycleOptions
     from yearling.store import Job, JobState, Store
 
@@ -62,14 +63,14 @@ def cycle(
 
     settings = load_settings(data_dir=data_dir)
     options = CycleOptions(source="practice" if practice else "judgements", method=method, settings=tuple(setting), until=until)
+    known: PartScores | None = None
     if demo:
         from yearling.cli.jobs.demo import LONG, SHORT, demo_options, prepare_demo
         from yearling.cli.jobs.demo_corrections import show_corrections
 
         size, installed_in = LONG if long else SHORT, settings
         settings, options = prepare_demo(installed_in, size), demo_options(size)
-        if not as_json:
-            show_corrections(settings, installed_in)
+        known = None if as_json else show_corrections(settings, installed_in)[-1]  # what the base knew before
         yes = True
     if feedback is not None and not plan:
         _import_judgements(settings, feedback, format)
@@ -81,8 +82,8 @@ def cycle(
     if demo and not as_json:
         err.print(f"Everything of the demo lies in {settings.data_dir}.", highlight=False, soft_wrap=True)
     job = _start(settings, options, detach=detach, as_json=as_json)
-    if demo and not as_json and job.result is not None:
-        _print_demo_end(settings, job.result)
+    if known is not None and job.result is not None:
+        _print_demo_end(settings, job.result, known)
     raise typer.Exit(1 if job.state in ("failed", "cancelled") else 0)
 
 
@@ -178,12 +179,12 @@ def _start(settings: Settings, options: CycleOptions, *, detach: bool, as_json: 
     return job
 
 
-def _print_demo_end(settings: Settings, report: Mapping[str, Any]) -> None:
+def _print_demo_end(settings: Settings, report: Mapping[str, Any], known: PartScores) -> None:
     """What the new model forgot, where to see the demo, and how to go back."""
     from yearling.cli.jobs.demo_corrections import show_forgetting
 
     if report["challenger"]:
-        show_forgetting(settings, report["champion"], report["challenger"])
+        show_forgetting(settings, report["challenger"], known)
     folder = shlex.quote(str(settings.data_dir))
     address = f"http://127.0.0.1:{settings.port}/cycles/{report['cycle']}"
     lines = [f"See it on the page: `yearling serve --data-dir {folder}`, then {address}"]

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yearling.config import Settings
-from yearling.errors import NotFound
 from yearling.files.atomic import atomic_write_json
 from yearling.files.sync import make_directory
 from yearling.loop import (
@@ -36,16 +35,6 @@ DRAFT_TOKENS = 64
 _DRAFTS_PER_FILE = 16
 
 
-def installed_bytes(settings: Settings, model: str) -> int:
-    """The size of a model's weights on this machine; 0 if it does not lie here."""
-    from yearling.models import ModelLibrary
-
-    try:
-        return ModelLibrary(settings.models_dir).get(model).size_bytes
-    except NotFound:
-        return 0
-
-
 class LocalCycleTools:
     """The tools of a cycle on this machine. `check` is called between answers, and may raise to end the work."""
 
@@ -56,6 +45,7 @@ class LocalCycleTools:
         """See `CycleTools`."""
         from yearling.cli.assistant_runtime import ReleasedModels, open_pool
         from yearling.evals import served_model_hash
+        from yearling.models import ModelLibrary
         from yearling.release import ReleaseAuthority
 
         authority = ReleaseAuthority(self._settings.data_dir / "release", self._store)
@@ -65,9 +55,9 @@ class LocalCycleTools:
             pool = open_pool(self._settings, self._store)
             try:
                 served = await pool.get(name)
-                base = name.partition("+")[0]
+                base, library = name.partition("+")[0], ModelLibrary(self._settings.models_dir)
                 return ChampionModel(
-                    name=name, model_hash=served_model_hash(served), base=base, base_bytes=installed_bytes(self._settings, base)
+                    name=name, model_hash=served_model_hash(served), base=base, base_bytes=library.installed_bytes(base)
                 )
             finally:
                 await pool.close()

@@ -69,26 +69,22 @@ def show_corrections(settings: Settings, installed_in: Settings) -> list[PartSco
     return scores
 
 
-def show_forgetting(settings: Settings, before: str, after: str) -> None:
-    """Ask both models what the first one knew, which nothing was trained on, and print how much is left."""
+def show_forgetting(settings: Settings, model: str, before: PartScores) -> None:
+    """Ask a trained model the controls, which nothing was trained on, and print how much it kept of what the base knew."""
     from yearling.store import Store
 
     with err.status("What it knew before") as status, Store.open(settings) as store:
-        right = [
-            asyncio.run(_count_controls(settings, store, model, lambda text: status.update(f"What it knew before: {text}")))
-            for model in (before, after)
-        ]
-    (known, total), (kept, _) = right
+        kept = asyncio.run(_count_controls(settings, store, model, lambda text: status.update(f"What it knew before: {text}")))
     out.print(
-        f"Forgetting: of {total} plain questions that nothing was trained on, the model before answered {known} and the new one "
-        f"{kept}.",
+        f"Forgetting: of {before.total} plain questions that nothing was trained on, the model before answered {before.before} "
+        f"and the new one {kept}.",
         highlight=False,
         soft_wrap=True,
     )
 
 
-async def _count_controls(settings: Settings, store: Store, model: str, report: Callable[[str], None]) -> tuple[int, int]:
-    """How many of the controls of the exam a model answers right without any correction, and how many there are."""
+async def _count_controls(settings: Settings, store: Store, model: str, report: Callable[[str], None]) -> int:
+    """How many of the controls of the exam a model answers right without any correction."""
     from yearling.cli.assistant_runtime import open_pool
     from yearling.cli.exam_execution import resolve_exam
     from yearling.evals import AssistantSubject
@@ -101,7 +97,7 @@ async def _count_controls(settings: Settings, store: Store, model: str, report: 
         answers = await _answers(replace(exam, cases=controls, corrections=()), subject, store, report)
     finally:
         await pool.close()
-    return sum(answer.score == 1.0 for answer in answers.values()), len(controls)
+    return sum(answer.score == 1.0 for answer in answers.values())
 
 
 def pull_with_status(library: ModelLibrary, name: str) -> LocalModel:

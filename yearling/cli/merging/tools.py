@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from yearling.config import Settings
     from yearling.evals import SubjectResponse
     from yearling.inference import EnginePool
-    from yearling.loop import ProofQuestion
+    from yearling.loop import ProofRequest
     from yearling.store import Store
     from yearling.training import ArtefactStores
 
@@ -63,15 +63,9 @@ class LocalMergeTools:
         self._runner = asyncio.Runner()
         self._pool: EnginePool | None = None
 
-    def answer(
-        self,
-        adapter: str,
-        corrections: Sequence[tuple[str, str]],
-        questions: Sequence[ProofQuestion],
-        progress: Callable[[], None],
-    ) -> list[SubjectResponse]:
+    def answer(self, request: ProofRequest, progress: Callable[[], None]) -> list[SubjectResponse]:
         """See `MergeTools`. One question at a time, which gives the same words each time."""
-        return self._runner.run(self._answer(adapter, corrections, questions, progress))
+        return self._runner.run(self._answer(request, progress))
 
     def close(self) -> None:
         """Stop the engines."""
@@ -79,24 +73,18 @@ class LocalMergeTools:
             self._runner.run(self._pool.close())
         self._runner.close()
 
-    async def _answer(
-        self,
-        adapter: str,
-        corrections: Sequence[tuple[str, str]],
-        questions: Sequence[ProofQuestion],
-        progress: Callable[[], None],
-    ) -> list[SubjectResponse]:
+    async def _answer(self, request: ProofRequest, progress: Callable[[], None]) -> list[SubjectResponse]:
         from yearling.evals import AssistantSubject
         from yearling.models import AdapterLibrary
 
         if self._pool is None:
             self._pool = await asyncio.to_thread(open_scratch_pool, self._settings, self._store, self._scratch_dir)
         name = self._model
-        if adapter:
-            name = AdapterLibrary(self._scratch_dir / "adapters").get(adapter).served_name(self._model)
-        subject = AssistantSubject(await self._pool.get(name), await self._correction_source(corrections, self._pool))
+        if request.adapter:
+            name = AdapterLibrary(self._scratch_dir / "adapters").get(request.adapter).served_name(self._model)
+        subject = AssistantSubject(await self._pool.get(name), await self._correction_source(request.corrections, self._pool))
         responses = []
-        for question in questions:
+        for question in request.questions:
             sampling = SamplingSettings(temperature=0.0, max_tokens=question.max_tokens)
             responses.append(await subject.respond(question.case, sampling))
             progress()

@@ -55,17 +55,20 @@ class ProofQuestion:
         return last_user_text(self.case.messages)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofRequest:
+    """What the assistant is asked, with which corrections and which adapter (its hash; empty for none)."""
+
+    adapter: str
+    corrections: Sequence[tuple[str, str]]
+    questions: Sequence[ProofQuestion]
+
+
 class MergeTools(Protocol):
     """What a proof needs of models and engines."""
 
-    def answer(
-        self,
-        adapter: str,
-        corrections: Sequence[tuple[str, str]],
-        questions: Sequence[ProofQuestion],
-        progress: Callable[[], None],
-    ) -> list[SubjectResponse]:
-        """The assistant's greedy answers, with an adapter (its hash; empty for none). Calls `progress` after each."""
+    def answer(self, request: ProofRequest, progress: Callable[[], None]) -> list[SubjectResponse]:
+        """The assistant's greedy answers. Calls `progress` after each."""
         ...
 
 
@@ -197,7 +200,8 @@ def prove_merge(
         if not questions:
             return []
         pairs = [(entry.question, entry.answer) for entry in entries]
-        return _grade(questions, tools.answer(adapter, pairs, questions, counter.advance))
+        request = ProofRequest(adapter=adapter, corrections=pairs, questions=questions)
+        return _grade(questions, tools.answer(request, counter.advance))
 
     parts, controls_alone = [], []
     for number, side in enumerate(sides):

@@ -4,7 +4,7 @@ import { ArrowLeft } from 'lucide-react';
 import { useState } from 'react';
 import { Link } from 'wouter';
 import { api } from '../../api/client';
-import { cycleQuery, cyclesQuery } from '../../api/cycle-queries';
+import { cycleQuery } from '../../api/cycle-queries';
 import { lineageQuery, releaseQuery, releasesQuery } from '../../api/release-queries';
 import type { ReleaseDetails, Releases } from '../../api/types';
 import { useIsMaintainer } from '../../api/use-is-maintainer';
@@ -88,7 +88,7 @@ function Release({ release, releases }: { release: ReleaseDetails; releases: Rel
         </div>
       )}
       <Origin release={release} />
-      {release.kind === 'adapter' && <Cost model={release.model} />}
+      {release.cost && <Cost cycle={release.cost.cycle} />}
       <History release={release} />
       {canPropose && ['draft', 'signed', 'retired'].includes(release.stage) && <Withdraw release={release} />}
       <AuditSection />
@@ -114,12 +114,10 @@ function CanaryButton({ release }: { release: ReleaseDetails }) {
   );
 }
 
-/** What the cycle cost that trained the model, if it is among the newest ones. */
-function Cost({ model }: { model: string }) {
+/** What the cycle cost that trained the model. */
+function Cost({ cycle: id }: { cycle: string }) {
   const t = useTranslation();
-  const id = useQuery(cyclesQuery).data?.data.find((one) => one.challenger === model)?.id;
-  const cycle = useQuery({ ...cycleQuery(id ?? ''), enabled: id !== undefined }).data;
-  const report = cycle && readReport(cycle.report);
+  const report = readReport(useQuery(cycleQuery(id)).data?.report ?? null);
   if (!report) return null;
   return (
     <>
