@@ -53,6 +53,7 @@ def write_cycle(data_dir: Path, model: str, outcome: CycleOutcome, why: str, *, 
     change = {"interval": {"value": 0.25, "low": 0.05, "high": 0.45}, "wins": 2, "losses": 1}
     better = {"exam": "facts", **change, "won": [_EXAMPLE], "lost": []}
     report = {
+        "challenger": model,
         "learnt": {"num_lessons": 20, "num_judgements": 0 if practice else 60, "num_people": 0 if practice else 3},
         "better": [better] if outcome == "measured" else [],
         "worse": [],
