@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,13 +51,14 @@ def run_training_plan(
     command: Sequence[str],
     on_progress: Callable[[TrainingProgress], None],
     is_time_up: Callable[[], bool] = lambda: False,
+    computing: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> RunResult:
     """Train, and publish the best adapter. `folder` remembers which run it is: called again after a kill, it goes on.
 
     Raises what creating a run raises, and what `train_and_publish` does.
     """
     run = _open_or_create(plan, settings, stores, folder=folder, threads=threads, command=command)
-    return train_and_publish(run, settings, stores, on_progress=on_progress, is_time_up=is_time_up)
+    return train_and_publish(run, settings, stores, on_progress=on_progress, is_time_up=is_time_up, computing=computing)
 
 
 def train_and_publish(
@@ -66,8 +68,9 @@ def train_and_publish(
     *,
     on_progress: Callable[[TrainingProgress], None],
     is_time_up: Callable[[], bool] = lambda: False,
+    computing: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> RunResult:
-    """Train a run from its newest checkpoint, and publish the best adapter.
+    """Train a run from its newest checkpoint, and publish the best adapter. `computing` is that of `train`.
 
     When the time is up, the run ends after its step, and what it has learnt by then is published.
 
@@ -88,7 +91,7 @@ def train_and_publish(
         prepare_for_processes(run, stores)
         outcome = train_in_processes(run, settings, on_progress=report)
     else:
-        outcome = train(build_method(run, stores), run, on_progress=report)
+        outcome = train(build_method(run, stores), run, on_progress=report, computing=computing)
     adapter, served = "", ""
     if (outcome.state == "finished" or is_over) and run.facts["method"] != "reward" and not run.facts["setup"]["full"]:
         published = export_adapter(run, stores)

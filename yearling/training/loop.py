@@ -12,6 +12,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -63,9 +64,15 @@ class TrainingOutcome:
 
 
 def train(
-    method: Method, run: RunFolder, *, on_progress: Callable[[TrainingProgress], None] = lambda progress: None
+    method: Method,
+    run: RunFolder,
+    *,
+    on_progress: Callable[[TrainingProgress], None] = lambda progress: None,
+    computing: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
 ) -> TrainingOutcome:
     """Run the method from the run's newest checkpoint until it finishes or is asked to stop.
+
+    `computing` makes the context of each stretch of a step that writes nothing, so that its process can be stopped in the middle.
 
     Raises Conflict if another process trains the run, StorageFailed if the disk is full or fails, BadInput if the loss or a
     weight is no longer finite, Untrusted if every checkpoint is damaged, and whatever the method raises. The last good checkpoint
@@ -77,7 +84,7 @@ def train(
         try:
             with torch_arithmetic(run.facts["machine"]["threads"]):
                 step = _restore_or_start(method, run)
-                return _run_steps(method, run, step, options, on_progress)
+                return _run_steps(method, run, step, options, on_progress, computing)
         except KeyboardInterrupt:
             _record_failure(run, "stopped", "Interrupted. Resuming repeats the steps after the last checkpoint.")
             raise
@@ -90,7 +97,12 @@ def train(
 
 
 def _run_steps(
-    method: Method, run: RunFolder, step: int, options: TrainOptions, on_progress: Callable[[TrainingProgress], None]
+    method: Method,
+    run: RunFolder,
+    step: int,
+    options: TrainOptions,
+    on_progress: Callable[[TrainingProgress], None],
+    computing: Callable[[], AbstractContextManager[None]],
 ) -> TrainingOutcome:
     total = method.total_steps
     validate_every = options.validate_every or max(1, total // DEFAULT_NUM_VALIDATIONS)
@@ -99,11 +111,13 @@ def _run_steps(
     while step < total and not broadcast_flag(run.stop_requested()):
         started = time.perf_counter()
         step += 1
-        metrics = method.step(step)
+        with computing():
+            metrics = method.step(step)
         _check_finite(run, step, metrics)
         duration_s = time.perf_counter() - started
         validates = step % validate_every == 0 or step == total
-        validation_metrics = (method.validate() or {}) if validates else {}
+        with computing():
+            validation_metrics = (method.validate() or {}) if validates else {}
         durations_s.append(time.perf_counter() - started)
 
         run.append_metrics(step, _metrics_line(metrics, validation_metrics, duration_s))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -158,6 +159,7 @@ def run_tiny_cycle(settings: Settings, *, tenths: int = 9, options: CycleOptions
             threads=1,
             report=lambda fraction, text: None,
             log=lambda text: None,
+            computing=nullcontext,
             fingerprints=tuple,
         )
         return run_cycle(CycleFolder(settings.data_dir / "cycles" / cycle_id), options, parts)

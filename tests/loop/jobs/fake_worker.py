@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,19 @@ def count(context: JobContext) -> Mapping[str, object]:
     return {"lines": path.read_text().split() if path.exists() else []}
 
 
+def compute(context: JobContext) -> Mapping[str, object]:
+    """Tick a clock file every hundredth of a second: in blocks that may be stopped, or outside of them if `names` says so."""
+    path, is_outside = context.folder / "ticks", "outside" in context.options.names
+    for step in range(context.options.steps):
+        context.check_cancelled()
+        with nullcontext() if is_outside else context.computing():
+            for _ in range(20):
+                with path.open("a") as file:
+                    file.write(f"{step}\n")
+                time.sleep(0.01)
+    return {}
+
+
 def fail(context: JobContext) -> Mapping[str, object]:
     if context.options.steps == 0:
         raise BadInput("It cannot be done.", advice="Do something else.")
@@ -63,6 +77,7 @@ def ignore(context: JobContext) -> Mapping[str, object]:
 def register() -> None:
     register_job_kind("count", count, title="Count", options=CountOptions, is_resumable=True)
     register_job_kind("anew", count, title="Count anew", options=CountOptions)
+    register_job_kind("compute", compute, title="Compute", options=CountOptions)
     register_job_kind("fail", fail, title="Fail", options=CountOptions)
     register_job_kind("die", die, title="Die", options=CountOptions)
     register_job_kind("ignore", ignore, title="Ignore", options=CountOptions)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.loop.jobs.fake_worker import register
 from yearling.config import Settings
 from yearling.errors import BadInput, NotFound
 from yearling.loop import JobFolders, PeopleWaitingMark, check_job_options, find_job_kind, is_quiet_now, last_due, parse_settings
-from yearling.loop.jobs.yielding import PeopleWaitingWatch
+from yearling.loop.jobs.yielding import MidStepPause, PausableMark, PeopleWaitingWatch
 
 
 def test_options_are_completed_and_checked() -> None:
@@ -103,3 +109,45 @@ def test_long_log_is_cut_at_whole_lines(tmp_path: Path) -> None:
     assert folders.read_log(job_id, max_bytes=30) == "another line\nanother line\n"
     folders.cut_log(job_id)
     assert folders.log(job_id).stat().st_size <= 1_000_000
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def is_stopped(process: subprocess.Popen[bytes]) -> bool:
+    return psutil.Process(process.pid).status() == psutil.STATUS_STOPPED
+
+
+def test_process_is_stopped_while_people_wait_and_it_only_computes(tmp_path: Path, process: subprocess.Popen[bytes]) -> None:
+    mark, job = PeopleWaitingMark(tmp_path / "people"), PausableMark(tmp_path / "pausable")
+    watch = PeopleWaitingWatch(tmp_path / "people")
+    with closing(MidStepPause(watch, tmp_path / "pausable", process.pid, max_pause_s=0.2, min_run_s=0.3)) as pause:
+        mark.set(True)
+        pause.update()
+        assert not is_stopped(process)  # it may hold a lock of the database
+        with job.computing():
+            mark.set(False)
+            pause.update()
+            assert not is_stopped(process)
+            mark.set(True)
+            pause.update()
+            assert is_stopped(process)
+            mark.set(False)
+            pause.update()
+            assert not is_stopped(process)
+            mark.set(True)
+            pause.update()
+            time.sleep(0.25)
+            pause.update()
+            pause.update()
+            assert not is_stopped(process)  # a busy server must not stop it for ever
+            time.sleep(0.35)
+            pause.update()
+            assert is_stopped(process)
+    assert not is_stopped(process)
+    assert pause.paused_s >= 0.2

@@ -14,7 +14,7 @@ import pytest
 
 from tests.loop.jobs.fake_worker import fake_worker_command, make_worker, register
 from yearling.config import Settings
-from yearling.loop import JobFolders, ask_worker_to_end, is_worker_running
+from yearling.loop import JobFolders, PeopleWaitingMark, ask_worker_to_end, is_worker_running
 from yearling.store import Job, Store
 
 pytestmark = pytest.mark.slow
@@ -168,3 +168,53 @@ def test_quiet_hours_keep_jobs_waiting(store: Store, tmp_path: Path) -> None:
     worker._settings = settings
     assert worker.run() == 0
     assert store.jobs.get(job.id).state == "queued"
+
+
+def ticks(settings: Settings, job: Job) -> int:
+    path = JobFolders.of(settings).job(job.id) / "files" / "ticks"
+    return len(path.read_text()) if path.exists() else 0
+
+
+def test_job_is_stopped_in_the_middle_of_a_step_while_people_wait(store: Store, settings: Settings) -> None:
+    job = queue(store, "compute", steps=1000)
+    worker = start(settings)
+    try:
+        wait_until(lambda: ticks(settings, job) > 0)
+        mark = PeopleWaitingMark(JobFolders.of(settings).people_wait)
+        mark.set(True)
+        time.sleep(0.3)
+        before = ticks(settings, job)
+        time.sleep(0.5)
+        assert ticks(settings, job) == before
+        mark.set(False)
+        wait_until(lambda: ticks(settings, job) > before)
+        mark.set(True)
+        time.sleep(0.3)
+        store.jobs.request_cancel(job.id, actor="test")  # a stopped process hears it too
+        wait_until(lambda: store.jobs.get(job.id).state == "cancelled")
+    finally:
+        worker.terminate()
+        worker.wait()
+
+
+def test_job_that_may_hold_locks_is_not_stopped(store: Store, settings: Settings) -> None:
+    job = queue(store, "compute", steps=10, names=["outside"])
+    mark = PeopleWaitingMark(JobFolders.of(settings).people_wait)
+    mark.set(True)
+    make_worker(settings.data_dir).run()
+    assert store.jobs.get(job.id).state == "done"
+
+
+def test_stopped_job_ends_with_a_killed_worker(store: Store, settings: Settings) -> None:
+    job = queue(store, "compute", steps=1000)
+    worker = start(settings)
+    wait_until(lambda: ticks(settings, job) > 0)
+    children = psutil.Process(worker.pid).children()
+    mark = PeopleWaitingMark(JobFolders.of(settings).people_wait)
+    mark.set(True)
+    wait_until(lambda: any(child.status() == psutil.STATUS_STOPPED for child in children))
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    wait_until(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children))
+    assert not is_worker_running(settings)
+    assert store.jobs.get(job.id).state == "running"

@@ -238,6 +238,7 @@ def _train(context: JobContext) -> Mapping[str, object]:
         threads=context.threads,
         command=["yearling", "jobs", "start", "train"],
         on_progress=report_training(context),
+        computing=context.computing,
     )
     return asdict(trained)
 
@@ -249,7 +250,9 @@ def _resume_run(context: JobContext) -> Mapping[str, object]:
     options: ResumeRunJobOptions = context.options
     run = RunFolder.open(context.settings.runs_dir / options.run)
     stores = ArtefactStores.from_data_dir(context.settings.data_dir)
-    return asdict(train_and_publish(run, context.settings, stores, on_progress=report_training(context)))
+    return asdict(
+        train_and_publish(run, context.settings, stores, on_progress=report_training(context), computing=context.computing)
+    )
 
 
 def _train_reader(context: JobContext) -> Mapping[str, object]:
@@ -262,6 +265,7 @@ def _train_reader(context: JobContext) -> Mapping[str, object]:
         seed=options.seed,
         report=context.report,
         check_cancelled=context.check_cancelled,
+        computing=context.computing,
     )
     return {"adapter": published.sha256, "base": published.base}
 
@@ -286,6 +290,7 @@ def run_cycle_job(context: JobContext) -> Mapping[str, object]:
         threads=context.threads,
         report=context.report,
         log=context.log,
+        computing=context.computing,
         fingerprints=lambda: fingerprint_exams(context.settings.data_dir / "exams", None)[0],
     )
     end = run_cycle(folder, options, parts)

@@ -11,6 +11,7 @@ with `resume` when something has changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,8 @@ class CycleParts:
     threads: int
     report: Callable[[float, str], None]
     log: Callable[[str], None]
+    computing: Callable[[], AbstractContextManager[None]]
+    """The context of training while it only computes, as in `train_and_publish`."""
     fingerprints: Callable[[], Sequence[ExamFingerprint]]
     """The questions of all exams, which no lesson may contain."""
 
@@ -238,6 +241,7 @@ class _Conductor:
             command=["yearling", "cycle"],
             on_progress=self._report_training,
             is_time_up=self._is_training_time_up,
+            computing=self._parts.computing,
         )
         if not trained.adapter:
             raise _CycleEndedError("stopped", "The training was stopped.", "Go on with `yearling cycle resume`.")

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import psutil
 from yearling.clock import now_utc
 from yearling.config import Settings
 from yearling.loop.costs import process_tree_cpu_s
-from yearling.loop.jobs.yielding import PeopleWaitingWatch
+from yearling.loop.jobs.yielding import PausableMark, PeopleWaitingWatch
 from yearling.store import Store
 
 REPORT_INTERVAL_S = 1.0
@@ -47,6 +48,7 @@ class JobContext:
         options: Any,
         folder: Path,
         people: PeopleWaitingWatch,
+        pausable: PausableMark,
         attempt: int = 1,
         earlier_cpu_s: float = 0.0,
     ) -> None:
@@ -59,6 +61,7 @@ class JobContext:
         """What the job puts here, it finds again when it is resumed."""
         self.attempt = attempt
         self._people = people
+        self._pausable = pausable
         self._earlier_cpu_s = earlier_cpu_s
         self._is_stopped = threading.Event()
         self._reported_s = 0.0
@@ -96,6 +99,10 @@ class JobContext:
         self.check_cancelled()
         self._people.wait(self.check_cancelled)
         self.check_cancelled()
+
+    def computing(self) -> AbstractContextManager[None]:
+        """A block that only computes: the worker may stop the process in its middle while people wait."""
+        return self._pausable.computing()
 
     def log(self, message: str) -> None:
         """Write a line to the job's log."""

@@ -13,7 +13,7 @@ from yearling.files.locks import exclusive_lock
 from yearling.loop.jobs.context import JobContext, JobStoppedError
 from yearling.loop.jobs.folders import JobFolders
 from yearling.loop.jobs.kinds import find_job_kind, read_options
-from yearling.loop.jobs.yielding import PeopleWaitingWatch, end_with_parent, lower_priority
+from yearling.loop.jobs.yielding import PausableMark, PeopleWaitingWatch, end_with_parent, lower_priority
 from yearling.store import Store
 
 LOST_PROCESS_S = 90.0
@@ -39,6 +39,7 @@ def execute_job(settings: Settings, job_id: str, *, parent: int) -> int:
             return 0
         kind = find_job_kind(job.kind)
         people = PeopleWaitingWatch(folders.people_wait)
+        pausable = PausableMark(folders.pausable(job.id))
         work = folders.prepare(job.id, is_new=job.attempts <= 1 or not kind.is_resumable)
         context: JobContext | None = None
         try:
@@ -49,6 +50,7 @@ def execute_job(settings: Settings, job_id: str, *, parent: int) -> int:
                 options=read_options(kind, job.options),
                 folder=work,
                 people=people,
+                pausable=pausable,
                 attempt=job.attempts,
                 earlier_cpu_s=job.cpu_s,
             )
@@ -68,4 +70,5 @@ def execute_job(settings: Settings, job_id: str, *, parent: int) -> int:
             store.jobs.finish(job.id, "failed", error=text, cpu_s=context.cpu_s() if context else job.cpu_s)
         finally:
             people.close()
+            pausable.close()
     return 0

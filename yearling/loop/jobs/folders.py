@@ -4,6 +4,7 @@ lock                    held by the process that runs a job, and by the processe
 people-wait             locked, shared, by servers while somebody waits for an answer (`yielding.py`)
 machine                 the id of this data folder, by which its jobs are told from those of other machines
 <id>/lock               held by the process that runs the job
+<id>/pausable           locked, shared, by the job while its process may be stopped for people (`yielding.py`)
 <id>/log.txt            what the job wrote
 <id>/files/             what the job keeps; a resumable job finds it again
 """
@@ -86,6 +87,10 @@ class JobFolders:
         with translate_disk_errors(folder, advice=_ADVICE):
             make_directory(folder)
         return folder / "lock"
+
+    def pausable(self, job_id: str) -> Path:
+        """The lock of a job while its process may be stopped in the middle of a step."""
+        return self.job(job_id) / "pausable"
 
     def prepare(self, job_id: str, *, is_new: bool) -> Path:
         """Make the folder of a job, and return the folder of its files: emptied if it begins anew. Raises StorageFailed."""

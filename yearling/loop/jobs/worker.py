@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,6 +26,7 @@ from yearling.files.private import create_private_file
 from yearling.loop.jobs.folders import JobFolders
 from yearling.loop.jobs.kinds import find_job_kind
 from yearling.loop.jobs.schedule import is_quiet_now
+from yearling.loop.jobs.yielding import MidStepPause, PeopleWaitingWatch
 from yearling.store import Job, Store
 
 CANCEL_GRACE_S = 30.0
@@ -34,7 +35,8 @@ PAUSE_GRACE_S = 10.0
 """The same when the worker itself is asked to end."""
 MAX_CRASHES = 5
 """A job whose process is lost so often in a row, without any progress in between, has failed."""
-_POLL_S = 0.1
+_POLL_S = 0.02
+"""How often a worker looks whether its job has ended, and whether people wait."""
 _LOOK_S = 1.0
 """How often a worker looks for a request to cancel."""
 
@@ -160,20 +162,27 @@ class Worker:
             )
         ending: _Ending | None = None
         looked_s = 0.0
-        while True:
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if pid:
-                process.returncode = os.waitstatus_to_exitcode(status)
-                break
-            now = time.monotonic()
-            if ending is not None and now > ending.deadline_s:
-                os.killpg(process.pid, signal.SIGKILL)
-            elif ending is None and (self._is_stopped.is_set() or now - looked_s > _LOOK_S):
-                looked_s = now
-                self._folders.cut_log(job.id)
-                if ending := self._why_end(store, job.id):
-                    os.kill(process.pid, signal.SIGTERM)
-            time.sleep(_POLL_S)
+        with (
+            closing(PeopleWaitingWatch(self._folders.people_wait)) as people,
+            closing(MidStepPause(people, self._folders.pausable(job.id), process.pid)) as pause,
+        ):
+            while True:
+                pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+                if pid:
+                    process.returncode = os.waitstatus_to_exitcode(status)
+                    break
+                now = time.monotonic()
+                if ending is not None and now > ending.deadline_s:
+                    os.killpg(process.pid, signal.SIGKILL)
+                elif ending is None and (self._is_stopped.is_set() or now - looked_s > _LOOK_S):
+                    looked_s = now
+                    self._folders.cut_log(job.id)
+                    if ending := self._why_end(store, job.id):
+                        pause.resume()  # a stopped process would not hear the signal
+                        os.kill(process.pid, signal.SIGTERM)
+                if ending is None and not self._settings.ray_address:  # there the process is on another machine
+                    pause.update()
+                time.sleep(_POLL_S)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # what it started and left behind
         return self._settle(store, job, process.returncode, ending, job.cpu_s + usage.ru_utime + usage.ru_stime)

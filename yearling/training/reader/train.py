@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 
 from yearling.clock import new_id
@@ -33,10 +34,12 @@ def train_reader(
     seed: int = 0,
     report: Callable[[float, str], None] = lambda fraction, text: None,
     check_cancelled: Callable[[], None] = lambda: None,
+    computing: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> PublishedAdapter:
     """Train the reader of a local model and publish it. An interrupted training with the same seed is resumed.
 
-    `report` gets the share that is done, 0 to 1, and a sentence; `check_cancelled` raises to stop, and is asked after each step.
+    `report` gets the share that is done, 0 to 1, and a sentence; `check_cancelled` raises to stop, and is asked after each step;
+    `computing` is that of `train`.
     Raises Unsupported for remote and adapted models and for networks that take no adapters, NotFound for an unknown model,
     BadInput if torch is not installed, Conflict if another process trains this reader, StorageFailed if the disk fails, and what
     `check_cancelled` raises.
@@ -65,7 +68,7 @@ def train_reader(
             cancelled.append(error)
             run.request_stop()
 
-    outcome = train(method, run, on_progress=on_progress)
+    outcome = train(method, run, on_progress=on_progress, computing=computing)
     if cancelled:
         raise cancelled[0]
     if outcome.state != "finished":
