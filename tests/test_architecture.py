@@ -25,6 +25,7 @@ ROOT_FILES = {
     "addresses",
     "canonical",
     "json_schemas",
+    "outbound",
     "schema_limits",
     "tracebacks",
     "unicode_repair",

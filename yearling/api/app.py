@@ -33,7 +33,6 @@ from yearling.api.http.errors import ApiError, from_query_errors, to_api_error
 from yearling.api.http.head import HeadMiddleware
 from yearling.api.http.metrics import ServerMetrics
 from yearling.api.http.openapi import DocumentedFastAPI
-from yearling.api.http.outbound import JsonFetcher
 from yearling.api.jobs import cycles
 from yearling.api.jobs import routes as jobs
 from yearling.api.learning import exams, lessons, runs, spec
@@ -53,6 +52,7 @@ from yearling.config import Settings
 from yearling.errors import UserError
 from yearling.loop import list_release_costs
 from yearling.models import ModelLibrary
+from yearling.outbound import JsonFetcher
 from yearling.store import ImportLocks, SampleWriter, Store
 
 _DESCRIPTION = "Yearling's HTTP API, compatible with OpenAI's. The server honours or rejects every listed field."

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from yearling.api.http.json_response import JsonObject
-from yearling.api.http.outbound import JsonFetcher
 from yearling.errors import NotAllowed, Unavailable, Untrusted
+from yearling.outbound import JsonFetcher
 
 if TYPE_CHECKING:
     from joserfc.jwk import KeySetSerialization

@@ -1,4 +1,4 @@
-"""A client for other servers' JSON, guarded against requests to private addresses (SSRF).
+"""Requests to other servers, guarded against private addresses (SSRF), and a client for JSON.
 
 A host name is resolved once, the addresses are checked, and the connection goes to a checked address, so that the name cannot
 change in between. Redirects are not followed. Proxies from the environment are not used, because nothing could be checked behind
@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from yearling.addresses import resolve_public_addresses
-from yearling.api.http.json_response import JsonObject
 from yearling.errors import BadInput, Unavailable
 
 TIMEOUT_S = 10.0
@@ -24,17 +24,20 @@ _NO_KEEP_ALIVE = httpx.Limits(max_keepalive_connections=0)
 
 
 class PublicAddressTransport(httpx.AsyncBaseTransport):
-    """Connects to public addresses only, except for the origin of `trusted_url`, which the server's owner configured."""
+    """Connects to public addresses only, except for the origins of `trusted_urls`, which the server's owner configured."""
 
-    def __init__(self, trusted_url: str, inner: httpx.AsyncBaseTransport | None = None) -> None:
-        self._trusted = _origin(trusted_url)
+    def __init__(
+        self, trusted_urls: Collection[str], inner: httpx.AsyncBaseTransport | None = None, *, requires_tls: bool = True
+    ) -> None:
+        self._trusted = {_origin(url) for url in trusted_urls}
+        self._requires_tls = requires_tls
         self._inner = inner or httpx.AsyncHTTPTransport(trust_env=False, limits=_NO_KEEP_ALIVE)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Raises BadInput for an address that is not public, or a scheme other than https."""
+        """Raises BadInput for an address that is not public, or a request without TLS where that is required."""
         url = str(request.url)
-        if _origin(url) != self._trusted:
-            if request.url.scheme != "https":
+        if _origin(url) not in self._trusted:
+            if self._requires_tls and request.url.scheme != "https":
                 raise BadInput(f"The request to {request.url.host} would not use TLS.", advice="Use an https address.")
             addresses = await asyncio.to_thread(resolve_public_addresses, request.url.host, request.url.port or 443)
             # The certificate is still checked against the name, and the header Host is already set.
@@ -50,17 +53,17 @@ class JsonFetcher:
     """Fetches JSON objects. The origin of `trusted_url` may have a private address."""
 
     def __init__(self, trusted_url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._transport = transport or PublicAddressTransport(trusted_url)
+        self._transport = transport or PublicAddressTransport([trusted_url])
 
-    async def get(self, url: str) -> JsonObject:
+    async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Raises Unavailable unless the server returns a JSON object in time, BadInput for a forbidden address."""
-        return await self._request("GET", url, {}, b"")
+        return await self._request("GET", url, headers or {}, b"")
 
-    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> JsonObject:
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
         """Raises like `get`."""
         return await self._request("POST", url, headers, body)
 
-    async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> JsonObject:
+    async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
             raise BadInput(f"{parts.scheme}: is not the scheme of a valid web address.")
@@ -102,7 +105,7 @@ async def _read(response: httpx.Response) -> bytes:
     return bytes(data)
 
 
-def _parse_object(status: int, data: bytes, host: str) -> JsonObject:
+def _parse_object(status: int, data: bytes, host: str) -> dict[str, Any]:
     if status != 200:
         raise Unavailable(f"{host} answered with status {status}.")
     try:

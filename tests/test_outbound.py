@@ -17,9 +17,9 @@ from starlette.routing import Route
 
 from tests.api.conftest import on_a_socket
 from tests.test_addresses import PRIVATE, fake_resolver
-from yearling.api.http import outbound as fetching
-from yearling.api.http.outbound import JsonFetcher, PublicAddressTransport
+from yearling import outbound as fetching
 from yearling.errors import BadInput, Unavailable, UserError
+from yearling.outbound import JsonFetcher, PublicAddressTransport
 
 TRUSTED = "https://provider.example"
 
@@ -38,7 +38,7 @@ class Recorder(httpx.AsyncBaseTransport):
 
 async def fetch(url: str) -> tuple[Any, Recorder]:
     recorder = Recorder()
-    return await JsonFetcher(TRUSTED, PublicAddressTransport(TRUSTED, recorder)).get(url), recorder
+    return await JsonFetcher(TRUSTED, PublicAddressTransport([TRUSTED], recorder)).get(url), recorder
 
 
 @pytest.mark.parametrize("address", [address for address in PRIVATE if address and "%" not in address and "[" not in address])
@@ -47,7 +47,7 @@ async def test_private_addresses_are_rejected(address: str) -> None:
     for url in (f"https://{host}/x", f"http://{host}/x", f"https://{host}:8443/x"):
         recorder = Recorder()
         with pytest.raises(UserError):
-            await JsonFetcher(TRUSTED, PublicAddressTransport(TRUSTED, recorder)).get(url)
+            await JsonFetcher(TRUSTED, PublicAddressTransport([TRUSTED], recorder)).get(url)
         assert recorder.requests == []
 
 
