@@ -1,0 +1,1 @@
+"""Live posts: streams and feeds that the owner subscribes to, read into posts that search finds at once."""
