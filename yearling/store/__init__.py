@@ -38,6 +38,7 @@ from yearling.store.chats.samples import answering_model_hash
 from yearling.store.chats.share_links import ShareLink, is_shown, rateable_samples
 from yearling.store.chats.used_corrections import CORRECTIONS_FACT
 from yearling.store.database.search import index_words
+from yearling.store.documents.canonical import MAX_TEXT_CHARS, CanonicalText, Location, Span, locations_of
 from yearling.store.hash_chain import GENESIS_HASH, ChainVerification
 from yearling.store.learning.consensus_runs import ConsensusRun
 from yearling.store.learning.event_log import AppendResult, EventEntry, EventLogHead, hash_event_entry
@@ -113,6 +114,7 @@ __all__ = [
     "MAX_QUEUED_JOBS",
     "MAX_SESSION_LIFETIME",
     "MAX_TEAM_CORRECTIONS",
+    "MAX_TEXT_CHARS",
     "MERGE_ACTION",
     "MESSAGE_BLOB_KIND",
     "REMOVED",
@@ -132,6 +134,7 @@ __all__ = [
     "CanaryArm",
     "CanaryObservation",
     "CanarySource",
+    "CanonicalText",
     "ChainVerification",
     "ComparisonRecord",
     "ConsensusRun",
@@ -164,6 +167,7 @@ __all__ = [
     "JobState",
     "LessonSetRecord",
     "LessonSource",
+    "Location",
     "Memory",
     "ModeRecord",
     "OfferRecord",
@@ -182,6 +186,7 @@ __all__ = [
     "SampleWriter",
     "Session",
     "ShareLink",
+    "Span",
     "SpecDispute",
     "SpecOutput",
     "SpecRun",
@@ -207,6 +212,7 @@ __all__ = [
     "judgement_subject",
     "latest_judgements",
     "load_audit_rows",
+    "locations_of",
     "make_text",
     "new_release",
     "new_token",
