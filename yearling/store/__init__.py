@@ -11,6 +11,7 @@ from yearling.store.backup.archive import BackupManifest
 from yearling.store.backup.restore import RestoreResult, restore, verify_backup
 from yearling.store.backup.summary import describe_store, find_exposed_data
 from yearling.store.backup.verify import VerificationCheck, VerificationReport
+from yearling.store.blobs import BlobStore
 from yearling.store.chats.api_conversations import MAX_CONVERSATION_ITEMS, ApiConversation, full_conversation_error
 from yearling.store.chats.attachments import BINARY_MEDIA_TYPE, Attachment, attachments_from_facts, sniff_media_type
 from yearling.store.chats.comparisons import ComparisonRecord, DecidedSamples
@@ -150,6 +151,7 @@ __all__ = [
     "AuditRow",
     "AuditTableName",
     "BackupManifest",
+    "BlobStore",
     "CanaryArm",
     "CanaryObservation",
     "CanarySource",

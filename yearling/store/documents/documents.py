@@ -208,24 +208,32 @@ class DocumentStore:
         """The original bytes of a version, for the indexer. Raises NotFound if its document was deleted, and Untrusted."""
         return self._blobs.get(version.content_sha256)
 
-    def read_searched_text(self, document_id: str) -> CanonicalText | None:
-        """The text that search finds now, for the indexer, which compares it with a new one. None for a first version."""
+    def read_replaced_text(self, version_id: str) -> CanonicalText | None:
+        """The text that search finds now and this version will replace, for the indexer. None for a first version."""
         query = (
             sa.select(document_versions)
             .join(documents, documents.c.searched_version_id == document_versions.c.id)
-            .where(documents.c.id == document_id)
+            .where(documents.c.id == _document_of(version_id), document_versions.c.id != version_id)
         )
         with self._database.read() as connection:
             row = connection.execute(query).first()
         return None if row is None else self._read_text(row)
+
+    def read_indexed_text(self, version_id: str) -> CanonicalText:
+        """The text of a version, for the indexer. Raises NotFound if it has none or was deleted, and Untrusted."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(document_versions).where(document_versions.c.id == version_id)).first()
+        if row is None:
+            raise NotFound("The document was deleted.")
+        return self._read_text(row)
 
     def set_text(
         self, version_id: str, text: CanonicalText, passages: Sequence[PassageWords], *, changes: TextChanges | None = None
     ) -> DocumentVersion:
         """Record the text of a version and its passages, in one transaction; it replaces older versions in search.
 
-        A version that is older than the one that search finds is recorded without passages. Doing it again, for another cut of
-        the passages, replaces these. Raises NotFound if the document was deleted meanwhile, StorageFailed.
+        A version that is older than the one that search finds is recorded without passages. Raises NotFound if the document was
+        deleted meanwhile, StorageFailed.
         """
         sha256 = text.sha256
         values = {
@@ -258,6 +266,19 @@ class DocumentStore:
                     now = {"searched_version_id": version_id, "updated_utc": now_utc()}
                     connection.execute(documents.update().where(documents.c.id == row.id).values(now))
                 return _require_version_row(connection, version_id)
+
+    def set_passages(self, version_id: str, passages: Sequence[PassageWords]) -> None:
+        """Replace the passages of the version that search finds, after the rules for them changed. Others are left alone.
+
+        Raises NotFound if the document was deleted meanwhile.
+        """
+        with self._database.write() as connection:
+            row = _lock_document_of(connection, version_id)
+            if row.searched_version_id == version_id:
+                values = {"num_passages": len(passages), "num_words": sum(len(passage.words) for passage in passages)}
+                connection.execute(document_versions.update().where(document_versions.c.id == version_id).values(values))
+                delete_passages(connection, [version_id])
+                insert_passages(connection, version_id, row.collection, passages)
 
     def set_failed(self, version_id: str, reason: str) -> DocumentVersion:
         """Record that a version has no text, and why. An older version stays in search. Raises NotFound if it was deleted."""
@@ -426,6 +447,10 @@ def _lock_document_of(connection: Connection, version_id: str) -> TableRow:
     if row is None:
         raise NotFound("The document was deleted.")
     return row
+
+
+def _document_of(version_id: str) -> sa.ScalarSelect[str]:
+    return sa.select(document_versions.c.document_id).where(document_versions.c.id == version_id).scalar_subquery()
 
 
 def _find_by_content(connection: Connection, collection: str, sha256: str) -> Document | None:

@@ -84,7 +84,7 @@ def delete_documents(connection: Connection, condition: sa.ColumnElement[bool]) 
     Returns the hashes of their blobs, which nothing may need any more: `BlobStore.delete_unreferenced` deletes them.
     """
     rows = connection.execute(sa.select(documents.c.id, documents.c.person_id, documents.c.scope).where(condition)).all()
-    removed, hashes = now_utc(), set()
+    removed, hashes = now_utc(), set[str]()
     for batch in in_batches(rows):
         ids = [row.id for row in batch]
         of_batch = sa.select(document_versions.c.id).where(document_versions.c.document_id.in_(ids))

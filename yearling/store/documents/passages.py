@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -19,6 +20,22 @@ from yearling.store.documents.records import EVERYBODY, SearchedVersion, SearchS
 
 _WORDS_COLUMN = "array_to_tsvector(string_to_array(words, ' '))"
 """The expression that Postgres's index is over."""
+
+
+_SELECT_SEARCHED = (
+    sa.select(
+        document_versions.c.id,
+        document_versions.c.document_id,
+        documents.c.collection,
+        documents.c.name,
+        document_versions.c.title,
+        document_versions.c.text_sha256,
+        document_versions.c.num_passages,
+        document_versions.c.num_words,
+    )
+    .join(documents, documents.c.searched_version_id == document_versions.c.id)
+    .order_by(document_versions.c.id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +62,7 @@ class PassageStore:
         """
         with self._database.read() as connection:
             collections = _collections(connection, scope)
-            query = (
-                sa.select(
-                    document_versions.c.id,
-                    document_versions.c.document_id,
-                    documents.c.collection,
-                    documents.c.name,
-                    document_versions.c.title,
-                    document_versions.c.text_sha256,
-                    document_versions.c.num_passages,
-                    document_versions.c.num_words,
-                )
-                .join(documents, documents.c.searched_version_id == document_versions.c.id)
-                .where(documents.c.collection.in_(collections))
-                .order_by(document_versions.c.id)
-            )
-            rows = connection.execute(query).all()
+            rows = connection.execute(_SELECT_SEARCHED.where(documents.c.collection.in_(collections))).all()
         found = [SearchedVersion(**row._mapping) for row in rows]
         return [each for each in found if scope.document_ids is None or each.document_id in scope.document_ids]
 
@@ -93,15 +95,30 @@ class PassageStore:
         found = [FoundPassage(row.number, row.version_id, Span(row.start, row.stop), row.num_words, row.words) for row in rows]
         return sorted(found, key=lambda passage: passage.number)
 
+    def word_key(self, collection: str) -> str:
+        """What the words of a collection begin with in `FoundPassage.words`."""
+        return word_key(collection)
+
+    def of_versions(self, version_ids: Sequence[str]) -> list[FoundPassage]:
+        """All passages of these versions, by number."""
+        return self._select(document_passages.c.version_id, version_ids)
+
     def get(self, numbers: Sequence[int]) -> list[FoundPassage]:
         """The passages with these numbers that are still there, by number."""
+        return self._select(document_passages.c.number, numbers)
+
+    def all_searched_versions(self) -> list[SearchedVersion]:
+        """The versions of all people that search finds, oldest first: for an indexer."""
+        with self._database.read() as connection:
+            return [SearchedVersion(**row._mapping) for row in connection.execute(_SELECT_SEARCHED)]
+
+    def _select(self, column: sa.Column[Any], values: Sequence[object]) -> list[FoundPassage]:
         found: list[FoundPassage] = []
         with self._database.read() as connection:
-            for batch in in_batches(numbers):
-                query = sa.select(document_passages).where(document_passages.c.number.in_(batch))
+            for batch in in_batches(values):
                 found += [
                     FoundPassage(row.number, row.version_id, Span(row.start, row.end), row.num_words, row.words)
-                    for row in connection.execute(query)
+                    for row in connection.execute(sa.select(document_passages).where(column.in_(batch)))
                 ]
         return sorted(found, key=lambda passage: passage.number)
 

@@ -177,6 +177,16 @@ class VectorStore:
             rows = connection.execute(query.where(vector_counts.c.generation_id == generation_id))
             return {row.version_id: row.num_vectors for row in rows}
 
+    def get(self, generation_id: str, numbers: Sequence[int]) -> dict[int, bytes]:
+        """The vectors of passages, by number; passages without one are left out."""
+        found: dict[int, bytes] = {}
+        with self._database.read() as connection:
+            for batch in in_batches(numbers):
+                own = sa.and_(passage_vectors.c.generation_id == generation_id, passage_vectors.c.number.in_(batch))
+                query = sa.select(passage_vectors.c.number, passage_vectors.c.vector).where(own)
+                found |= {row.number: row.vector for row in connection.execute(query)}
+        return found
+
     def load(self, generation_id: str, version_ids: Sequence[str]) -> dict[str, list[tuple[int, bytes]]]:
         """The vectors of versions: for each, (passage number, vector) by number."""
         found: dict[str, list[tuple[int, bytes]]] = {version_id: [] for version_id in version_ids}
