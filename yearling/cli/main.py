@@ -22,6 +22,7 @@ from yearling.cli.conversations import app as conversations_app
 from yearling.cli.corrections.correct import correct
 from yearling.cli.corrections.corrections import app as corrections_app
 from yearling.cli.doctor import doctor
+from yearling.cli.documents.commands import app as documents_app
 from yearling.cli.exam import app as exam_app
 from yearling.cli.feedback import app as feedback_app
 from yearling.cli.jobs.commands import app as jobs_app
@@ -64,6 +65,7 @@ app.add_typer(model_app, name="model")
 app.add_typer(people_app, name="people")
 app.add_typer(conversations_app, name="conversations")
 app.add_typer(corrections_app, name="corrections")
+app.add_typer(documents_app, name="documents")
 app.add_typer(feedback_app, name="feedback")
 app.add_typer(consensus_app, name="consensus")
 app.add_typer(lessons_app, name="lessons")

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from yearling.cli.console import err, format_size
+from yearling.errors import NotFound
 
 if TYPE_CHECKING:
-    from yearling.models import Progress
+    from yearling.models import LocalModel, ModelLibrary, Progress
     from yearling.training import TrainingProgress
 
 
@@ -93,3 +94,17 @@ def _format_duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def pull_with_status(library: ModelLibrary, name: str) -> LocalModel:
+    """The model of this name, installed from the catalogue if it is missing. Raises what pulling raises."""
+    try:
+        return library.get(name)
+    except NotFound:
+        pass
+    with err.status(f"Fetching {name}") as status:
+
+        def progress(phase: str, done: int, total: int | None) -> None:
+            status.update(f"{name}: {phase.lower()}" + (f", {done / total:.0%}" if total else ""))
+
+        return library.pull(name, progress=progress)

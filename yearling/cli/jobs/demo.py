@@ -107,7 +107,7 @@ def prepare_demo(settings: Settings, size: DemoSize) -> Settings:
     Pulls the default model if it is missing. Raises Conflict if a demo runs now or the folder holds something else, and what
     pulling raises.
     """
-    from yearling.cli.jobs.demo_corrections import pull_with_status
+    from yearling.cli.progress import pull_with_status
     from yearling.cli.releases.draft_lookup import find_draft
     from yearling.models import ModelLibrary
     from yearling.release import ReleaseAuthority

@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from yearling.cli.console import err, out, print_table
-from yearling.errors import NotFound
+from yearling.cli.progress import pull_with_status
 
 if TYPE_CHECKING:
     from yearling.config import Settings
     from yearling.evals import AssistantSubject, Exam
-    from yearling.models import LocalModel, ModelLibrary
     from yearling.store import GradedSample, Store
 
 _PARTS = (
@@ -98,20 +97,6 @@ async def _count_controls(settings: Settings, store: Store, model: str, report: 
     finally:
         await pool.close()
     return sum(answer.score == 1.0 for answer in answers.values())
-
-
-def pull_with_status(library: ModelLibrary, name: str) -> LocalModel:
-    """The model of this name, installed from the catalogue if it is missing. Raises what pulling raises."""
-    try:
-        return library.get(name)
-    except NotFound:
-        pass
-    with err.status(f"Fetching {name}") as status:
-
-        def progress(phase: str, done: int, total: int | None) -> None:
-            status.update(f"{name}: {phase.lower()}" + (f", {done / total:.0%}" if total else ""))
-
-        return library.pull(name, progress=progress)
 
 
 async def _run_exam(settings: Settings, store: Store, report: Callable[[str], None]) -> list[PartScores]:

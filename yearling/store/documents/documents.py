@@ -204,6 +204,11 @@ class DocumentStore:
         with self._database.read() as connection:
             return [_version_from_row(row) for row in connection.execute(query.limit(limit))]
 
+    def name_of(self, document_id: str) -> str:
+        """The name of a document, for the indexer. Raises NotFound if it was deleted."""
+        with self._database.read() as connection:
+            return _require_document(connection, document_id).name
+
     def read_waiting_content(self, version: DocumentVersion) -> bytes:
         """The original bytes of a version, for the indexer. Raises NotFound if its document was deleted, and Untrusted."""
         return self._blobs.get(version.content_sha256)

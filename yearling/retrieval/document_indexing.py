@@ -1,0 +1,82 @@
+"""Reads documents that wait, one after the other, and makes them findable: by their words first, by meaning afterwards.
+
+What is done is recorded document by document, so a process that is killed goes on with the next one. Several processes share the
+work through a lock: only one reads at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from yearling.config import Settings
+from yearling.errors import NotFound, StorageFailed, Unavailable, UserError
+from yearling.files.locks import acquire_exclusive_lock
+from yearling.retrieval.index.document_index import DocumentIndex
+from yearling.retrieval.parsing.document_parser import parse_document
+from yearling.store import DocumentVersion, Store
+
+LOCK_NAME = "documents.lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexedDocument:
+    """What became of one version: `version.state` is `indexed` or `failed`, with its reason."""
+
+    version: DocumentVersion
+    name: str
+
+
+class DocumentReader:
+    """Reads the documents of one store into its index."""
+
+    def __init__(self, settings: Settings, store: Store, index: DocumentIndex) -> None:
+        self._store, self._index = store, index
+        self._lock: Path = settings.data_dir / LOCK_NAME
+
+    def has_waiting(self) -> bool:
+        """Whether a document waits to be read. Blocks."""
+        return bool(self._store.documents.list_waiting(limit=1))
+
+    async def read_waiting(
+        self, *, on_document: Callable[[IndexedDocument], None] = lambda document: None, lock_timeout_s: float | None = 0.0
+    ) -> int:
+        """Read every document that waits. Returns how many it read.
+
+        Raises LockHeldError if another process still reads after `lock_timeout_s`, and StorageFailed if the disk fails. A
+        document that cannot be read is recorded as failed, with the reason.
+        """
+        num_read = 0
+        lock = await asyncio.to_thread(acquire_exclusive_lock, self._lock, timeout_s=lock_timeout_s)
+        try:
+            while waiting := await asyncio.to_thread(self._store.documents.list_waiting, limit=20):
+                for version in waiting:
+                    done = await self._read(version)
+                    if done is not None:
+                        num_read += 1
+                        on_document(done)
+        finally:
+            os.close(lock)
+        return num_read
+
+    async def _read(self, version: DocumentVersion) -> IndexedDocument | None:
+        """Read one version; None if its document was deleted meanwhile."""
+        try:
+            name, content = await asyncio.to_thread(self._content, version)
+            try:
+                text = await asyncio.to_thread(parse_document, content, name=name, media_type=version.media_type)
+                done = await self._index.add_text(version.id, text)
+            except (NotFound, StorageFailed, Unavailable):
+                raise  # gone, or not the fault of the document
+            except UserError as error:
+                done = await asyncio.to_thread(self._store.documents.set_failed, version.id, str(error))
+            return IndexedDocument(version=done, name=name)
+        except NotFound:
+            return None
+
+    def _content(self, version: DocumentVersion) -> tuple[str, bytes]:
+        documents = self._store.documents
+        return documents.name_of(version.document_id), documents.read_waiting_content(version)
