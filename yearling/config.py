@@ -134,6 +134,9 @@ class Settings(BaseSettings):
     max_attachment_bytes: int = Field(default=20_971_520, ge=1)
     """Maximum size of an attachment in an imported conversation. Larger attachments are skipped."""
 
+    max_document_bytes: int = Field(default=104_857_600, ge=1024)
+    """Maximum size of a file that is added as a document."""
+
     model: str = "smollm2-135m-instruct"
     """Model that answers requests which name none."""
 

@@ -10,68 +10,14 @@ A route that is missing here fails the suite. `reach` states whose data a route 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
-from yearling.records import KeyScope, PersonRole
+from tests.api.document_routes import DOCUMENT_ROUTES
+from tests.api.route_record import UNKNOWN, Ids, Route
+from tests.api.route_record import route as _route
 
-Reach = Literal["open", "common", "mine", "owned"]
-Ids = Mapping[str, str]
-"""IDs of the objects that a suite created, by kind: `conversation`, `answer`, `folder`, ..."""
-
-UNKNOWN = "01900000-0000-7000-8000-000000000000"
 _DISCARD = f"/v1/cycles/{UNKNOWN}/discard"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Route:
-    """`path` contains keys of `Ids`, `body` gets the IDs. Routes without a JSON body have none."""
-
-    method: str
-    path: str
-    template: str
-    reach: Reach
-    least: PersonRole | None
-    scope: KeyScope
-    body: Callable[[Ids], Any] | None = None
-    answers: tuple[int, ...] = (200,)
-    """Statuses for the owner of the object, or for anyone who may call the route."""
-    names: tuple[str, ...] = field(default=())
-    file: bytes = b""
-    """The body of a route that takes a file."""
-
-    @property
-    def key(self) -> str:
-        return f"{self.method} {self.template}"
-
-    def address(self, ids: Ids) -> str:
-        return self.path.format_map(ids)
-
-
-def _route(
-    line: str,
-    reach: Reach,
-    least: PersonRole | None,
-    scope: KeyScope,
-    body: Callable[[Ids], Any] | None = None,
-    *,
-    at: str = "",
-    answers: tuple[int, ...] = (200,),
-    file: bytes = b"",
-) -> Route:
-    method, template = line.split()
-    return Route(
-        method=method,
-        template=template,
-        path=at or template,
-        reach=reach,
-        least=least,
-        scope=scope,
-        body=body,
-        answers=answers,
-        file=file,
-    )
 
 
 def _chat(_: Ids) -> Any:
@@ -477,6 +423,7 @@ ROUTES: tuple[Route, ...] = (
     _route("DELETE /v1/memories", "mine", "member", "chat"),
     _route("DELETE /v1/corrections/{correction_id}", "owned", "member", "chat", at="/v1/corrections/{correction}"),
     _route("DELETE /v1/corrections", "mine", "member", "chat"),
+    *DOCUMENT_ROUTES,
     _route("DELETE /v1/shares/{share_id}", "owned", "member", "chat", at="/v1/shares/{share}"),
     _route("DELETE /v1/offers/{offer_id}", "owned", "member", "feedback", at="/v1/offers/{offer}"),
     _route("DELETE /v1/folders/{folder_id}", "owned", "member", "chat", at="/v1/folders/{folder}"),

@@ -27,6 +27,7 @@ from yearling.api.conversations.import_slots import ImportSlots
 from yearling.api.conversations.turn_inputs import remember_from_turn
 from yearling.api.corrections import file_routes as correction_files
 from yearling.api.corrections import routes as corrections
+from yearling.api.documents import routes as document_routes
 from yearling.api.feedback import offers, rating_routes, rounds
 from yearling.api.feedback import routes as feedback
 from yearling.api.http.errors import ApiError, from_query_errors, to_api_error
@@ -75,6 +76,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     memories.router,
     correction_files.router,  # before the routes with an ID in their place
     corrections.router,
+    document_routes.router,
     modes.router,
     signing_in.router,
     oidc.router,
@@ -136,10 +138,12 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool, *, release
         services.start_round_answering(owner_id)
         services.start_canary_replay()
         services.start_jobs()
+        services.start_documents()
         try:
             yield
         finally:
             services.turns = None
+            await services.close_documents()
             await services.close_jobs()
             await services.close_canary_replay()
             await services.close_round_answering()

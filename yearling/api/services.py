@@ -16,6 +16,7 @@ from yearling.api.access.oidc_client import OidcProvider
 from yearling.api.access.pending_sign_ins import PendingSignIns
 from yearling.api.access.registry import AccessRegistry
 from yearling.api.conversations.import_slots import ImportSlots
+from yearling.api.documents.service import DocumentService
 from yearling.api.feedback.rating_views import RaterReports
 from yearling.api.feedback.round_answering import RoundAnswering
 from yearling.api.http.errors import ApiError
@@ -134,6 +135,7 @@ class Services:
     _round_answering: RoundAnswering | None = None
     _canary_replay: CanaryReplay | None = None
     _jobs: JobSupervisor | None = None
+    _documents: DocumentService | None = None
 
     @property
     def running_assistant(self) -> Assistant:
@@ -164,6 +166,11 @@ class Services:
     def jobs(self) -> JobSupervisor:
         """The task that starts jobs. Raises ApiError (503) before the server has started."""
         return _require_started(self._jobs)
+
+    @property
+    def documents(self) -> DocumentService:
+        """The task that reads documents. Raises ApiError (503) before the server has started."""
+        return _require_started(self._documents)
 
     def background_tasks(self) -> list[tuple[str, bool]]:
         """The tasks that generate while nobody else does, by name, and whether each generates now."""
@@ -229,6 +236,17 @@ class Services:
         jobs, self._jobs = self._jobs, None
         if jobs is not None:
             await jobs.close()
+
+    def start_documents(self) -> None:
+        """Read documents that people add."""
+        self._documents = DocumentService(self.store, self.pool, self.admission)
+        self._documents.start()
+
+    async def close_documents(self) -> None:
+        """Stop reading. The document in progress is read after the next start."""
+        documents, self._documents = self._documents, None
+        if documents is not None:
+            await documents.close()
 
     def start_consensus(self) -> None:
         """Follow the feedback log, and run the consensus in the background whenever it grows."""

@@ -23,7 +23,8 @@ import pytest
 
 from tests.api.auth_headers import add_person, key_headers
 from tests.api.conftest import ApiFactory, RunningApi
-from tests.api.routes import ROUTES, UNKNOWN, Route
+from tests.api.route_record import UNKNOWN, Route
+from tests.api.routes import ROUTES
 from yearling.inference import FakeEngine
 from yearling.records import KEY_SCOPES, PERSON_ROLES, Person, PersonRole, role_rank
 from yearling.store import Store
@@ -124,6 +125,7 @@ async def create_objects(world: World) -> None:
     ids["share"] = (await world.post("/v1/shares", conversation=ids["conversation"]))["id"]
     await world.api.client.patch("/v1/settings", json={"instructions": f"Know {MARK}"}, headers=world.as_ada)
     await import_picture(world)
+    await add_document(world)
     ids["key"] = store.api_keys.create(world.ada.id, f"Key {MARK}", ["read"])[1].id
     ids["session"] = store.sessions.open(world.ada.id, method="test", agent=f"Browser {MARK}")[1].id
 
@@ -146,6 +148,20 @@ async def import_picture(world: World) -> None:
     message = world.api.store.conversations.list_messages(conversation.id, person_id=world.ada.id)[0]
     sha256 = hashlib.sha256(PICTURE).hexdigest()
     world.ids |= {"file_conversation": conversation.id, "file_message": message.id, "file": sha256}
+
+
+async def add_document(world: World) -> None:
+    path = f"/v1/documents?name=ada.txt&folder={world.ids['folder']}"
+    added = await world.api.client.post(
+        path, content=f"Words of {MARK}.", headers={**world.as_ada, "content-type": "application/octet-stream"}
+    )
+    world.ids["document"] = added.json()["document"]["id"]
+    for _ in range(2000):
+        found = (await world.api.client.get(f"/v1/documents/{world.ids['document']}", headers=world.as_ada)).json()
+        if found["version"]["state"] == "indexed":
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(found)
 
 
 async def run_turn(world: World, **body: Any) -> str:
