@@ -62,8 +62,15 @@ def test_an_unknown_encoding_is_not_looked_up() -> None:
 
 
 def test_blocks_skip_what_is_not_shown_and_keep_rows() -> None:
-    root = parse_html("<p>a<script>x</script>b<br>c</p><table><tr><td><p>1</p><p>2</p></td><td>3</td></tr></table>tail")
-    assert [block.text for block in iterate_blocks(root)] == ["ab", "c", "1 2\t3", "tail"]
+    tree = parse_html("<p>a<script>x</script>b<br>c</p><table><tr><td><p>1</p><p>2</p></td><td>3</td></tr></table>tail")
+    assert [block.text for block in iterate_blocks(tree.root)] == ["ab", "c", "1 2\t3", "tail"]
+
+
+def test_deep_pages_keep_their_text_as_far_as_it_can_be_read() -> None:
+    for depth, is_cut in ((600, False), (20_000, True)):
+        parsed = read(b"<html><body>first words" + b"<font>" * depth + b"deep words", "page.html")
+        assert ("deep words" in parsed.text) is not is_cut
+        assert any("nested too deeply" in warning for warning in parsed.warnings) is is_cut
 
 
 def test_epub_follows_the_spine_and_labels_chapters() -> None:

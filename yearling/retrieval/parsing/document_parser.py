@@ -47,8 +47,8 @@ class ParseLimits:
     """CPU time of the child process."""
     wall_s: float = 300.0
     """Duration on a busy machine."""
-    output_bytes: int = 256 << 20
-    """Size of the text with its locations on the way back."""
+    output_bytes: int = 128 << 20
+    """Size of the text with its locations on the way back. This process needs a few times as much to decode them."""
 
     def __post_init__(self) -> None:
         if min(self.file_bytes, self.memory_bytes, self.cpu_s, self.wall_s, self.output_bytes) <= 0:
@@ -182,7 +182,7 @@ class _ReplyReader:
 
 
 def _ended(status: int | None, limits: ParseLimits) -> UserError:
-    if status is not None and status in (-getattr(signal, "SIGXCPU", 0), -getattr(signal, "SIGKILL", 0)):
+    if status is not None and status == -getattr(signal, "SIGXCPU", 0):
         return BadInput(f"Reading the document took more than {limits.cpu_s} s of CPU time.", advice=_ADVICE)
     return BadInput(
         f"The document makes its reader crash, or needs more than {limits.memory_bytes >> 20} MiB of memory.", advice=_ADVICE

@@ -61,7 +61,7 @@ class DocumentError(Exception):
 
 
 @dataclass(slots=True)
-class ParsedLine:
+class LocatedLine:
     """Where the range [start, end) of the text stood; the fields of `Location`."""
 
     start: int
@@ -80,7 +80,7 @@ class ParsedText:
     text: str
     title: str
     media_type: str
-    lines: list[ParsedLine]
+    lines: list[LocatedLine]
     num_pages: int
     warnings: list[str]
 
@@ -112,6 +112,12 @@ def joint(left: str, right: str) -> str:
     return "" if left and right and _CJK.match(left[-1]) and _CJK.match(right[0]) else " "
 
 
+def check_length(num_chars: int) -> None:
+    """Raises DocumentError if a text is longer than a document may be."""
+    if num_chars > MAX_CHARS:
+        raise DocumentError(f"The document has more than {MAX_CHARS:,} characters of text.", "Divide it into several files.")
+
+
 @dataclass
 class TextBuilder:
     """Collects lines and their locations. Raises DocumentError past the limits on text and lines."""
@@ -121,7 +127,7 @@ class TextBuilder:
     num_pages: int = 0
     warnings: list[str] = field(default_factory=list)
     _parts: list[str] = field(default_factory=list)
-    _lines: list[ParsedLine] = field(default_factory=list)
+    _lines: list[LocatedLine] = field(default_factory=list)
     _length: int = 0
 
     def warn(self, sentence: str) -> None:
@@ -152,8 +158,7 @@ class TextBuilder:
         start = self._length
         self._parts.append(text)
         self._length += len(text)
-        if self._length > MAX_CHARS:
-            raise DocumentError(f"The document has more than {MAX_CHARS:,} characters of text.", "Divide it into several files.")
+        check_length(self._length)
         if page is None and box is None and t0_s is None and not label:
             return
         if len(self._lines) >= MAX_LOCATIONS:
@@ -161,7 +166,7 @@ class TextBuilder:
                 f"The document has more than {MAX_LOCATIONS:,} lines, rows or cues.", "Divide it into several files."
             )
         label = label if len(label) <= MAX_LABEL_CHARS else label[: MAX_LABEL_CHARS - 1] + "…"
-        self._lines.append(ParsedLine(start, self._length, page, box, t0_s, t1_s, label))
+        self._lines.append(LocatedLine(start, self._length, page, box, t0_s, t1_s, label))
 
     def add_block(self, text: str, *, label: str = "", page: int | None = None) -> None:
         """Append a paragraph as one line, cleaned here."""

@@ -55,8 +55,10 @@ def confine(memory_bytes: int, cpu_s: int) -> None:
             (resource.RLIMIT_AS, memory_bytes),
             (resource.RLIMIT_CPU, cpu_s),
         ):
+            # A second later the system ends a process that survives the signal for too much CPU time.
+            hard = limit + 1 if kind == resource.RLIMIT_CPU else limit
             with suppress(ValueError, OSError):  # the owner's own limit is lower
-                resource.setrlimit(kind, (limit, limit))
+                resource.setrlimit(kind, (limit, hard))
 
 
 def answer(content: bytes, name: str, media_type: str) -> dict[str, Any]:

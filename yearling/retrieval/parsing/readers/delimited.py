@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections import Counter
 
 from yearling.retrieval.parsing.encodings import decode
 from yearling.retrieval.parsing.formats import TSV
-from yearling.retrieval.parsing.text_builder import DocumentError, ParsedText, TextBuilder, one_line, split_lines
+from yearling.retrieval.parsing.text_builder import DocumentError, ParsedText, TextBuilder, check_length, one_line, split_lines
 
+_EMPTY_CELLS = re.compile(r"(\t{10})\t+")
 _DELIMITERS = ",;\t|"
 _SAMPLE_CHARS = 64_000
 _SAMPLE_ROWS = 100
@@ -20,6 +22,7 @@ def read_delimited(content: bytes, media_type: str) -> ParsedText:
     """Raises DocumentError."""
     text, warnings = decode(content)
     builder = TextBuilder(media_type, warnings=warnings)
+    check_length(len(text) // 2)  # a quote inside a cell is written twice
     text = split_lines(text).replace("\0", "")
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     delimiter = "\t" if media_type == TSV else _find_delimiter(text)
@@ -32,8 +35,8 @@ def read_delimited(content: bytes, media_type: str) -> ParsedText:
 
 
 def row_text(cells: list[str]) -> str:
-    """The cells of a row on one line, divided by tabs; empty cells at its end are left out."""
-    return "\t".join(one_line(cell) for cell in cells).rstrip("\t")
+    """The cells of a row on one line, divided by tabs. Empty cells at its end and most of a long run of them are left out."""
+    return _EMPTY_CELLS.sub(r"\1", "\t".join(one_line(cell) for cell in cells).rstrip("\t"))
 
 
 def _find_delimiter(text: str) -> str:

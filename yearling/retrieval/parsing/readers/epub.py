@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from yearling.retrieval.parsing.encodings import decode
-from yearling.retrieval.parsing.readers.markup import iterate_blocks, parse_html
+from yearling.retrieval.parsing.readers.markup import DEEP_WARNING, iterate_blocks, parse_html
 from yearling.retrieval.parsing.readers.packages import EPUB, Package
 from yearling.retrieval.parsing.text_builder import DocumentError, ParsedText, TextBuilder, one_line
 
@@ -55,9 +55,13 @@ def _add_chapter(builder: TextBuilder, content: bytes, title: str) -> None:
     text, warnings = decode(content, has_declaration=True)
     for warning in warnings:
         builder.warn(warning)
-    root = parse_html(text.replace("\0", ""))
-    blocks = list(iterate_blocks(root))
-    label = title or next((block.text for block in blocks if block.is_heading), "") or one_line(root.findtext(".//title") or "")
+    tree = parse_html(text)
+    if tree.is_cut:
+        builder.warn(DEEP_WARNING)
+    blocks = list(iterate_blocks(tree.root))
+    label = (
+        title or next((block.text for block in blocks if block.is_heading), "") or one_line(tree.root.findtext(".//title") or "")
+    )
     for block in blocks:
         builder.add(block.text, label=label)
 
@@ -70,7 +74,7 @@ def _titles(package: Package, root_file: str, items: list[Any]) -> dict[str, str
         if not name:
             continue
         if "nav" in item.get("properties", "").split():
-            root = parse_html(decode(package.read(name) or b"", has_declaration=True)[0])
+            root = parse_html(decode(package.read(name) or b"", has_declaration=True)[0]).root
             links = ((link.get("href", ""), "".join(link.itertext())) for link in root.iter("a"))
         elif item.get("media-type") == _NCX:
             root = package.read_xml(name)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lxml import html
+from lxml import etree, html
 
-from yearling.retrieval.parsing.text_builder import DocumentError, one_line
+from yearling.retrieval.parsing.text_builder import one_line
 
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6", "head"})
 """`head` is that of trafilatura; the head of a page holds no block."""
@@ -41,6 +42,9 @@ _ROWS = frozenset({"tr", "row"})
 _CELLS = frozenset({"td", "th", "cell"})
 _BREAKS = frozenset({"br", "lb"})
 
+DEEP_WARNING = "Elements are nested too deeply; a part of the text was left out."
+_DOCTYPE = re.compile(r"<!DOCTYPE\b[^>\[]{0,2000}(?:\[[^\]]{0,100000}\]\s*)?>", re.I)
+
 
 @dataclass(frozen=True, slots=True)
 class MarkupBlock:
@@ -51,17 +55,36 @@ class MarkupBlock:
     is_first_level: bool
 
 
-def parse_html(text: str) -> Any:
-    """The root element. No entity is expanded and nothing is fetched. Raises DocumentError."""
-    parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=False)
+@dataclass(frozen=True, slots=True)
+class MarkupTree:
+    """A parsed page."""
+
+    root: Any
+    is_deep: bool
+    """Whether elements are nested too deeply for readers that recurse."""
+    is_cut: bool
+    """Whether elements were left out, since they are nested even more deeply than libxml2 can read."""
+
+
+def parse_html(text: str) -> MarkupTree:
+    """The tree of a page. No entity is expanded and nothing is fetched."""
+    # libxml2 takes the declarations inside a document type for text.
+    content = _DOCTYPE.sub("", text.replace("\0", ""), count=1).encode("utf-8", "replace")
+    root, is_deep = _parse(content, is_huge=False)
+    if not is_deep:
+        return MarkupTree(root, False, False)
+    root, is_cut = _parse(content, is_huge=True)
+    return MarkupTree(root, True, is_cut)
+
+
+def _parse(content: bytes, *, is_huge: bool) -> tuple[Any, bool]:
+    """(the root element, whether the parser stopped at elements that are nested too deeply)."""
+    parser = html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=is_huge)
     try:
-        # A declaration inside the text would contradict the encoding here.
-        root = html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
-    except (html.etree.ParserError, ValueError):
-        return html.document_fromstring("<html><body></body></html>")
-    if root is None:
-        raise DocumentError("The page cannot be read.", "Save it again from a browser, and add that file.")
-    return root
+        root = html.document_fromstring(content, parser=parser)
+    except (etree.ParserError, ValueError):
+        root = html.document_fromstring("<html><body></body></html>")
+    return root, any("depth" in entry.message.lower() for entry in parser.error_log.filter_from_errors())
 
 
 def iterate_blocks(root: Any) -> Iterator[MarkupBlock]:
@@ -90,7 +113,7 @@ def iterate_blocks(root: Any) -> Iterator[MarkupBlock]:
             collected.append(text.replace("\t", " "))
 
     skipped: Any = None
-    for event, element in html.etree.iterwalk(root, events=("start", "end")):
+    for event, element in etree.iterwalk(root, events=("start", "end")):
         tag = element.tag if isinstance(element.tag, str) else ""
         if event == "start":
             if skipped is not None:

@@ -10,7 +10,7 @@ from lxml import etree
 
 from yearling.retrieval.parsing.encodings import decode
 from yearling.retrieval.parsing.formats import HTML
-from yearling.retrieval.parsing.readers.markup import iterate_blocks, parse_html
+from yearling.retrieval.parsing.readers.markup import DEEP_WARNING, iterate_blocks, parse_html
 from yearling.retrieval.parsing.text_builder import ParsedText, TextBuilder
 
 logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
@@ -22,18 +22,26 @@ def read_html(content: bytes) -> ParsedText:
     builder = TextBuilder(HTML)
     for warning in warnings:
         builder.warn(warning)
-    root = parse_html(text.replace("\0", ""))
-    title = root.findtext(".//title")
+    tree = parse_html(text)
+    if tree.is_cut:
+        builder.warn(DEEP_WARNING)
+    title = tree.root.findtext(".//title")
     builder.title = title or ""
-    _mark_lines(root)
-    document: Any = trafilatura.bare_extraction(
-        root, include_comments=False, include_tables=True, include_formatting=False, include_links=False, with_metadata=False
-    )
-    body = getattr(document, "body", None)
-    if body is not None:
-        _add_blocks(builder, body)
+    if not tree.is_deep:
+        _mark_lines(tree.root)
+        document: Any = trafilatura.bare_extraction(
+            tree.root,
+            include_comments=False,
+            include_tables=True,
+            include_formatting=False,
+            include_links=False,
+            with_metadata=False,
+        )
+        body = getattr(document, "body", None)
+        if body is not None:
+            _add_blocks(builder, body)
     if builder.is_empty:
-        _add_blocks(builder, parse_html(text.replace("\0", "")))
+        _add_blocks(builder, parse_html(text).root)
         if not builder.is_empty:
             builder.warn("The page has no recognisable main text; all of its text was taken.")
     return builder.finish()
