@@ -51,6 +51,7 @@ class DocumentVersionView(ResponseModel):
     """One content of a document."""
 
     object: Literal["document.version"]
+    """Always `document.version`."""
     id: str
     """ID of the version."""
     state: DocumentStateName
@@ -85,6 +86,7 @@ class DocumentView(ResponseModel):
     """A document with its newest version."""
 
     object: Literal["document"]
+    """Always `document`."""
     id: str
     """ID of the document."""
     name: str
@@ -111,6 +113,7 @@ class AddedDocumentView(ResponseModel):
     """What adding a file did."""
 
     object: Literal["document.added"]
+    """Always `document.added`."""
     document: DocumentView
     """The document."""
     duplicate: bool
@@ -123,6 +126,7 @@ class DocumentList(ResponseModel):
     """Documents, newest first."""
 
     object: Literal["list"]
+    """Always `list`."""
     data: list[DocumentView]
     """The documents."""
     next: str | None
@@ -135,6 +139,7 @@ class DocumentVersionList(ResponseModel):
     """The versions of a document, newest first."""
 
     object: Literal["list"]
+    """Always `list`."""
     data: list[DocumentVersionView]
     """The versions."""
 
@@ -162,6 +167,7 @@ class DocumentTextView(ResponseModel):
     """A part of the text of a version."""
 
     object: Literal["document.text"]
+    """Always `document.text`."""
     document: str
     """ID of the document."""
     text_sha256: str
@@ -203,6 +209,7 @@ class DocumentSearchView(ResponseModel):
     """What a search found."""
 
     object: Literal["document.search"]
+    """Always `document.search`."""
     data: list[DocumentHit]
     """Passages, best first."""
     score: float

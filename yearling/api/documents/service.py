@@ -8,6 +8,7 @@ from typing import Protocol
 
 import structlog
 
+from yearling.api.idle_generation import GenerationActivity
 from yearling.errors import UserError
 from yearling.files.locks import LockHeldError
 from yearling.inference import Embedder
@@ -25,15 +26,6 @@ _BUSY_PAUSE_S = 0.2
 _RETRY_PAUSE_S = 30.0
 
 
-class AnswerActivity(Protocol):
-    """Who generates on this server."""
-
-    @property
-    def num_answers(self) -> int:
-        """Answers that people's requests run or wait for."""
-        ...
-
-
 class EmbedderSource(Protocol):
     """Where the embedding model comes from."""
 
@@ -49,7 +41,7 @@ class EmbedderSource(Protocol):
 class DocumentService:
     """The documents of one server. Use from one event loop."""
 
-    def __init__(self, store: Store, embedders: EmbedderSource, activity: AnswerActivity, *, poll_s: float = POLL_S) -> None:
+    def __init__(self, store: Store, embedders: EmbedderSource, activity: GenerationActivity, *, poll_s: float = POLL_S) -> None:
         self._store = store
         self.index = DocumentIndex(store)
         self._reader = DocumentReader(store.settings, store, self.index)
