@@ -39,7 +39,20 @@ def serve_cycles(folder: Path) -> Iterator[CycleSite]:
         )
         refused = write_cycle(folder, f"{BASE}+{'cd' * 6}", "refused", "Not proven: 3 pairs can show only a gain of 60 points.")
         measured = write_cycle(folder, site.adapter, "measured", "The new model is tested, as asked, and not in use yet.")
+        write_exams(site, folder, measured)
         yield CycleSite(site, measured, refused, replaced)
+
+
+def write_exams(site: ReleaseSite, data_dir: Path, cycle: str) -> None:
+    """The exams that the release site has of both models, with what they cost."""
+    trained, first = site.store.exams.list(exam="facts")
+    result = {
+        "champion": [{"exam": "facts", "run": first.id, "model_hash": first.model_hash, "samples": 4, "cpu_s": 3.0}],
+        "challenger": [{"exam": "facts", "run": trained.id, "model_hash": trained.model_hash, "samples": 4, "cpu_s": 2.0}],
+    }
+    now = now_utc()
+    step = StepRecord(name="exams", result=result, started_utc=now, ended_utc=now, cpu_s=5.0, joules=60.0)
+    CycleFolder(data_dir / "cycles" / cycle).write_step(step)
 
 
 def write_cycle(data_dir: Path, model: str, outcome: CycleOutcome, why: str, *, practice: bool = False) -> str:
@@ -58,7 +71,7 @@ def write_cycle(data_dir: Path, model: str, outcome: CycleOutcome, why: str, *, 
         "better": [better] if outcome == "measured" else [],
         "worse": [],
         "proof": why,
-        "cost": {"cpu_s": 300.0, "duration_s": 420.0, "cpu_s_per_lesson": 3.0, "comparison": ""},
+        "cost": {"cpu_s": 300.0, "duration_s": 420.0, "cpu_s_per_lesson": 3.0, "token_change": -0.2, "joules": 7200.0},
     }
     folder.write_end(outcome, why)
     folder.write_report(report, "report\n")

@@ -36,6 +36,14 @@ QUESTIONS = {
     "What is two and two?": ("Four.", "Four.", 1.0, 1.0),
 }
 
+MERGED_FROM = [
+    {"installation": "i1", "name": "North", "adapter": "ab" * 32, "log_entries": 3, "log_head": "cd" * 32}
+    | {"judgements": ["j1", "j2"], "runs": ["r1"]},
+    {"installation": "i2", "name": "South", "adapter": "ef" * 32, "log_entries": 1, "log_head": "01" * 32}
+    | {"judgements": ["j3"], "runs": ["r2"]},
+]
+"""Where the trained adapter comes from: it was merged."""
+
 
 @dataclass(frozen=True)
 class ReleaseSite:
@@ -68,6 +76,7 @@ def serve_releases(folder: Path, *, several: bool = False) -> Iterator[ReleaseSi
             b"learnt",
             base=BASE,
             base_sha256=hashlib.sha256(BASE.encode()).hexdigest(),
+            merged_from=MERGED_FROM,
         )
         name = f"{BASE}+{adapter.sha256[:12]}"
         hashes = {each: hashlib.sha256(each.encode()).hexdigest() for each in (BASE, "second")}

@@ -14,11 +14,11 @@ import pytest
 
 from tests.web.conftest import WEB, require_browser
 from yearling.api.web import PAGE_PATHS, STATIC_DIR, load_static_file
-from yearling.evals import exam_downloads, exam_entries
+from yearling.evals import DRIFT_EXAM, exam_downloads, exam_entries
 from yearling.feedback.item_labels import NOTHING_DECIDED, PEOPLE_ARE_DIVIDED
 from yearling.models import known_models
 from yearling.records import FinishReason, Role
-from yearling.store import REMOVED, REPLACED_BY_LATER
+from yearling.store import INCIDENT_EXAM, REMOVED, REPLACED_BY_LATER
 from yearling.store.learning.retraction_rules import RETRACTED
 from yearling.tasks.item_answers import OFFER_WITHDRAWN
 from yearling.training import METHODS
@@ -134,6 +134,13 @@ def test_the_exams_page_says_where_the_data_of_every_exam_comes_from() -> None:
             assert (f"'{file}'" in listed) != (file in pulled), f"{file} must be named exactly if it is not downloaded"
     downloaded = source.partition("const DOWNLOADED = [")[2].partition("]")[0]
     assert set(re.findall(r"'([\w-]+)'", downloaded)) == set(exam_downloads())
+
+
+def test_exams_have_titles_in_both_languages() -> None:
+    source = (WEB / "src" / "i18n" / "display-names.ts").read_text(encoding="utf-8")
+    titles = source.partition("  examTitle: {")[2].partition("\n  },")[0]
+    exams = {entry.name for entry in exam_entries().values()} | {DRIFT_EXAM, INCIDENT_EXAM}
+    assert sorted(exams - set(re.findall(r"^    '?([\w-]+)'?:", titles, re.MULTILINE))) == []
 
 
 def test_models_of_the_catalogue_have_a_purpose_in_chinese() -> None:

@@ -212,6 +212,18 @@ def hostile(running: Site, run_suite: Suite) -> Any:
     return run_suite("xss", store_payloads(running))
 
 
+@pytest.fixture(scope="module")
+def diagrams(run_suite: Suite) -> Any:
+    require_browser()
+    return run_suite("diagrams", {"address": ""})
+
+
+@pytest.mark.parametrize("name", list_suite_tests("diagrams"))
+def test_the_shipped_diagrams_are_the_publishers(diagrams: Any, name: str) -> None:
+    print(diagrams[name]["output"], diagrams[name]["seconds"], "s")
+    assert diagrams[name]["failure"] is None, diagrams[name]["failure"]
+
+
 @pytest.mark.parametrize("name", list_suite_tests("xss"))
 def test_nothing_that_anybody_wrote_is_executed(hostile: Any, name: str) -> None:
     assert len(PAYLOADS) + len(FORMULAS) + len(DIAGRAMS) >= 60

@@ -1,9 +1,10 @@
 // Puts the build where the server finds it: compressed, with the licences of what is in it and the hash of what it was built from.
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, extname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import { slimMermaid } from './slim-mermaid.mjs';
 
 const web = join(dirname(fileURLToPath(import.meta.url)), '..');
 const target = join(web, '..', 'yearling', 'api', 'static');
@@ -67,7 +68,8 @@ function sourcesHash() {
 
 rmSync(target, { recursive: true, force: true });
 mkdirSync(join(target, 'assets'), { recursive: true });
-cpSync(join(web, 'node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js'), join(built, 'mermaid.tiny.js'));
+const mermaid = readFileSync(join(web, 'node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js'), 'utf8');
+writeFileSync(join(built, 'mermaid.tiny.js'), slimMermaid(mermaid));
 writeFileSync(join(built, 'licences.txt'), licences());
 
 let total = 0;

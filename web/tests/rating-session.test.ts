@@ -1,7 +1,33 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { queryClient, ratingQueueQuery, roundsQuery } from '../src/api/queries';
+import type { NextJudgement } from '../src/api/types';
 import { RatingSession } from '../src/features/teaching/rating-session';
+import { countJudged } from '../src/features/teaching/waiting-count';
 
 const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
+
+describe('what waits for the person', () => {
+  const waiting = () => queryClient.getQueryData(ratingQueueQuery.queryKey)?.data.map((one) => one.item);
+  const inRounds = () => queryClient.getQueryData(roundsQuery.queryKey)?.data.map((one) => one.to_judge);
+
+  it('is less with every judgement, and more again with every one that is taken back', () => {
+    queryClient.setQueryData(ratingQueueQuery.queryKey, { object: 'list', data: ['a', 'b'].map((item) => ({ item })) } as never);
+    queryClient.setQueryData(roundsQuery.queryKey, { object: 'list', data: [{ id: 'r', to_judge: 2 }, { id: 's', to_judge: 5 }] } as never);
+    const item = { kind: 'answer', item: { item: 'a', text: '' }, round: null } as NextJudgement;
+    const pair = { kind: 'pair', item: null, round: { id: 'r', title: '' } } as NextJudgement;
+    countJudged(item, true);
+    expect([waiting(), inRounds()]).toEqual([['b'], [2, 5]]);
+    for (const left of [1, 0, 0]) {
+      countJudged(pair, true);
+      expect(inRounds()).toEqual([left, 5]);
+    }
+    countJudged(pair, false);
+    expect(inRounds()).toEqual([1, 5]);
+    countJudged(item, false);
+    expect(queryClient.getQueryState(ratingQueueQuery.queryKey)?.isInvalidated).toBe(true);
+    queryClient.clear();
+  });
+});
 
 describe('RatingSession', () => {
   afterEach(() => vi.unstubAllGlobals());

@@ -9,6 +9,7 @@ import {
   keyDetail,
   labelOfUse,
   lines,
+  mergedSources,
   overridePhrase,
   proofSentence,
   ruleName,
@@ -19,6 +20,17 @@ import { language, t } from '../src/i18n';
 afterEach(() => language.set('en'));
 
 const proof = (status: ReleaseProof['status']): ReleaseProof => ({ status, sentence: '', gate: null, findings: [] });
+
+it('mergedSources names each installation with its log and what came from it', () => {
+  const north = { installation: 'n', name: 'North', adapter: 'a', log_entries: 120, log_head: 'ab'.repeat(32), num_judgements: 40, runs: ['r'] };
+  const south = { installation: 's', name: 'So[[ut]]h', adapter: '', log_entries: 0, log_head: '', num_judgements: 1, runs: [] };
+  expect(mergedSources([north, south])).toBe(
+    'North (40 judgements and 1 training run behind it; its [[public log|publicLog]] had 120 entries then, up to abababababab), ' +
+      'and So  ut  h (1 judgement and 0 training runs behind it; its [[public log|publicLog]] was empty then)',
+  );
+  language.set('zh');
+  expect(mergedSources([north])).toContain('120 条');
+});
 
 it('labelOfUse says when nothing proves a model, and offers nothing if a limit is broken', () => {
   expect(labelOfUse(proof('proven'), true)).toBe('releases.use');

@@ -43,6 +43,30 @@ async def test_cycles_are_listed_with_their_steps_and_reports(start_api: ApiFact
         assert (await api.client.get("/v1/cycles/..%2Fx")).status_code == 404
 
 
+async def test_exams_of_a_report_have_their_titles(start_api: ApiFactory) -> None:
+    async with start_api() as api:
+        done = make_cycle(api.settings.data_dir)
+        report = {"better": [{"exam": "facts", "wins": 1}], "worse": [{"exam": "gone", "wins": 0}], "proof": "No proven gain."}
+        done.write_report(report, "report\n")
+        for title in ("Facts of school, before", "Facts of school"):
+            store = api.app.state.services.store
+            store.exams.start_run(
+                exam="facts",
+                exam_hash="ef" * 32,
+                subject="assistant",
+                model="fake-model",
+                model_hash="ab" * 32,
+                grader="match@1",
+                seed=0,
+                num_samples=1,
+                settings={"title": title},
+            )
+        found = (await api.client.get(f"/v1/cycles/{done.id}")).json()["report"]
+        assert found["better"] == [{"exam": "facts", "wins": 1, "title": "Facts of school"}]
+        assert found["worse"] == [{"exam": "gone", "wins": 0, "title": "gone"}]
+        assert found["proof"] == "No proven gain."
+
+
 async def test_a_damaged_cycle_does_not_hide_the_others(start_api: ApiFactory) -> None:
     async with start_api() as api:
         done = make_cycle(api.settings.data_dir)

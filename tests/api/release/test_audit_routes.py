@@ -11,7 +11,9 @@ import pytest
 from tests.api.auth_headers import add_person
 from tests.api.release import test_routes
 from tests.api.release.releasing import Site
+from tests.models.published import record_only_adapter
 from yearling.api.release import audit_routes
+from yearling.models import AdapterLibrary
 from yearling.store.database.schema import audit_log
 
 
@@ -60,3 +62,19 @@ async def test_lineage_of_a_model_and_of_oneself(site: Site) -> None:
         assert (await server.client.get("/v1/lineage/models/none")).status_code == 404
         own = (await server.client.get("/v1/lineage/people/me")).json()
         assert (own["num_judgements"], own["models"]) == (0, [])
+
+
+async def test_lineage_of_a_merged_model_names_both_installations(site: Site) -> None:
+    north = {"installation": "i1", "name": "North", "adapter": "ab" * 32, "log_entries": 3, "log_head": "cd" * 32}
+    south = {"installation": "i2", "name": "South", "adapter": "", "log_entries": 0, "log_head": ""}
+    sources = [north | {"judgements": ["j1", "j2"], "runs": ["r1"]}, south | {"judgements": [], "runs": []}]
+    adapters = AdapterLibrary(site.settings.adapters_dir)
+    merged = record_only_adapter(adapters, b"merged", base="first", merged_from=sources).served_name("first")
+    trained = record_only_adapter(adapters, b"trained", base="first").served_name("first")
+    async with site.serving() as server:
+        found = (await server.client.get(f"/v1/lineage/models/{merged}")).json()
+        assert found["merged_from"] == [
+            north | {"num_judgements": 2, "runs": ["r1"]},
+            south | {"num_judgements": 0, "runs": []},
+        ]
+        assert (await server.client.get(f"/v1/lineage/models/{trained}")).json()["merged_from"] == []

@@ -30,7 +30,9 @@ async function useAndGoBack(tools, check) {
   const text = await page.locator('main').innerText();
   check(/Eight\./.test(text) && /Six\./.test(text), `the example is not shown: ${text}`);
   check(/20 lessons from 60 judgements of 3 people/.test(text), `what it learnt is not said: ${text}`);
-  check(/5 minutes of processor time/.test(text), `the cost is not said: ${text}`);
+  check(/5 minutes of processor time.* 2 watt-hours/.test(text), `the cost is not said: ${text}`);
+  check(/20 % cheaper/.test(text), `whether it became cheaper is not said: ${text}`);
+  check(/Facts of school/.test(text) && !/^facts$/m.test(text), `the exam is not named by its title: ${text}`);
   await lookAtAll(tools, check, `/cycles/${facts.measured}`, 'report', '.cycle-example');
   await tools.open(`/cycles/${facts.measured}`);
   await page.getByRole('button', { name: 'Use it without proof' }).click();
@@ -43,10 +45,46 @@ async function useAndGoBack(tools, check) {
   await tools.open('/releases/1');
   await page.getByRole('heading', { name: 'What it cost' }).scrollIntoViewIfNeeded();
   await page.getByText(/5 minutes of processor time/).waitFor();
+  const costs = await page.locator('table.costs').innerText();
+  check(/An answer \(median\)\s+0\.5 s\s+6 J\s+0\.75 s\s+9 J/.test(costs), `the costs are ${costs}`);
+  check(/A lesson learnt\s+3 s\s+not measured/.test(costs) && /The whole release\s+300 s/.test(costs), `the costs are ${costs}`);
+  await lookAtAll(tools, check, '/releases/1', 'costs', 'table.costs');
+  for (const phone of [false, true]) {
+    await tools.open('/releases/1', { language: 'zh', phone });
+    await page.locator('table.costs').scrollIntoViewIfNeeded();
+    await look(tools, check, `costs-near-${phone ? 'phone' : 'desktop'}`);
+  }
+  await page.getByText('South').waitFor();
+  const origin = await page.locator('section', { has: page.locator('#origin-title') }).innerText();
+  check(/North（来自 2 条评价和 1 次训练/.test(origin) && /South/.test(origin), `the origin is ${origin}`);
+  await tools.open('/releases/1');
+  await page.getByText('what 2 installations learnt').waitFor();
+  const merged = await page.locator('section', { has: page.locator('#origin-title') }).innerText();
+  check(/merged.* from what 2 installations learnt: North \(2 judgements.*3 entries then, up to cdcdcdcdcdcd\)/s.test(merged), `the origin is ${merged}`);
+  await page.locator('#origin-title').scrollIntoViewIfNeeded();
   await look(tools, check, 'release');
   await tools.open(`/cycles/${facts.measured}`);
   await page.getByRole('button', { name: 'Back to Release 0' }).click();
   await page.getByText(/In use now: Release 0, /).waitFor();
+}
+
+/** What can be done with a model comes with its report, however late the releases are. */
+async function nothingJumps(tools, check) {
+  const { page, facts } = tools;
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  await page.route('**/v1/releases', async (route) => {
+    await held;
+    await route.continue();
+  });
+  const opened = tools.open(`/cycles/${facts.measured}`);
+  await page.locator('.skeleton').first().waitFor();
+  await page.waitForTimeout(500);
+  check((await page.locator('#outcome-title').count()) === 0, 'the report is shown before what can be done with it');
+  release();
+  await opened;
+  check(await page.getByRole('button', { name: 'Throw it away' }).isVisible(), 'what can be done is not shown with the report');
+  await page.unroute('**/v1/releases');
 }
 
 /** A refused model is thrown away after a question. */
@@ -76,6 +114,7 @@ async function replaced(tools, check) {
 export const tests = {
   replaced,
   planAndNight,
+  nothingJumps,
   useAndGoBack,
   throwAway,
 };

@@ -40,6 +40,9 @@ async function events(tools, count) {
   throw new Error(`there are no ${count} events in the log`);
 }
 
+/** How much waits for the person, as the menu says. */
+const waitingCount = async (tools) => Number(await tools.page.locator('.side-top .count [aria-hidden]').innerText());
+
 async function judgingByKeys(tools, check) {
   const { page, facts } = tools;
   await signIn(tools, 'Ann');
@@ -56,9 +59,11 @@ async function judgingByKeys(tools, check) {
   check((await question(tools)) !== first, 'skipping shows the same again');
   const second = await question(tools);
   const left = await leftAnswer(tools);
+  const waiting = await waitingCount(tools);
   await press(tools, '1');
   await press(tools, '=');
   await press(tools, '2');
+  check((await waitingCount(tools)) === waiting - 3, `of ${waiting} that wait, ${await waitingCount(tools)} wait after three judgements`);
   let found = (await events(tools, start + 3)).slice(start);
   check(found.map((event) => event.outcome).join() === 'left,tie,right', `the judgements are ${JSON.stringify(found)}`);
   await press(tools, 'u');
@@ -69,6 +74,7 @@ async function judgingByKeys(tools, check) {
   check((await leftAnswer(tools)) === left, 'the sides have changed');
   found = (await events(tools, start + 6)).slice(start);
   check(found.filter((event) => event.kind === 'retraction').length === 3, 'Undo does not retract');
+  check((await waitingCount(tools)) === waiting, 'what was undone does not wait again');
   check(await page.getByRole('button', { name: 'Undo' }).isDisabled(), 'there is nothing left to undo');
   check((await page.locator('body').innerText()).match(/fake-model|Cleo/) === null, 'the page names models or people');
   for (let judged = 0; judged < facts.pairs - 1; judged++) {

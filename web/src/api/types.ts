@@ -8,6 +8,8 @@ export type CycleList = Schemas['CycleList'];
 /** How a trained model did in one exam, as a report stores it. */
 export interface CycleComparison {
   exam: string;
+  /** As the exam's newest run has it. */
+  title?: string;
   interval: { value: number; low: number; high: number };
   wins: number;
   losses: number;
@@ -55,6 +57,7 @@ export type MetricsLine = Schemas['MetricsLine'];
 export type ModelPull = Schemas['PullView'];
 export type NewApiKey = Schemas['NewKey'];
 export type NewInvitation = Schemas['NewInvitation'];
+export type ModelLineage = Schemas['ModelLineageView'];
 export type Note = Schemas['NoteView'];
 export type Offer = Schemas['OfferView'];
 export type Person = Schemas['PersonView'];

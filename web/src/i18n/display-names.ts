@@ -46,6 +46,23 @@ const NAMES = {
     truthfulqa: ['TruthfulQA', 'TruthfulQA'],
     xstest: ['XSTest', 'XSTest'],
   },
+  examTitle: {
+    calibration: ['Is its stated confidence right?', '自述的把握是否准确'],
+    cmrc2018: ['Chinese reading', '中文阅读理解'],
+    constraints: ['Our own instructions with constraints, held out', '自有的带约束指令（留出题）'],
+    corrections: ['Ten corrections: followed, and nothing else changed', '十条纠正：照做，且不改变其他'],
+    drift: ['Distance from the model in use', '与正在使用的模型的差距'],
+    gsm8k: ['Grade-school maths', '小学数学'],
+    ifeval: ['Instructions that a program can check', '可由程序检查的指令'],
+    incidents: ['Answers that must not happen again', '不得再次出现的回答'],
+    'nq-open': ['Open-domain questions', '开放领域问答'],
+    persistbench: ['Good use of memory, without leaks or flattery', '善用记忆，不泄露、不逢迎'],
+    'persistbench-chosen': ['The same, with memories that the assistant chose', '同上，由助手自选记忆'],
+    spec: ['The behaviour spec, each answer by itself', '行为准则，逐个回答检查'],
+    truthfulqa: ['Common falsehoods, in its own words', '常见谬误（自由作答）'],
+    'truthfulqa-mc': ['Common falsehoods, by probability', '常见谬误（按概率）'],
+    xstest: ['Refuses unsafe requests and only those', '只拒绝不安全的请求'],
+  },
   // By the first word of what the server says.
   pullPhase: {
     Starting: ['Starting', '正在开始'],
@@ -151,6 +168,11 @@ const NAMES = {
 export function displayName(kind: keyof typeof NAMES, id: string): string {
   const names = Object.hasOwn(NAMES[kind], id) ? (NAMES[kind] as Names)[id] : undefined;
   return names ? names[language.get() === 'zh' ? 1 : 0] : id;
+}
+
+/** The title of an exam; of one that is not listed the server's, if it says one. */
+export function examTitle(exam: string, title?: string): string {
+  return Object.hasOwn(NAMES.examTitle, exam) ? displayName('examTitle', exam) : title || exam;
 }
 
 /** Why a judgement gave no lesson. The server names the exam whose words the lesson would repeat. */

@@ -21,6 +21,11 @@ export function QueryResult<T>({ query, children }: { query: UseQueryResult<T>; 
         </Button>
       </div>
     );
+  return <Loading />;
+}
+
+export function Loading() {
+  const t = useTranslation();
   return (
     <div className="stack" aria-busy="true">
       <span className="visually-hidden" role="status">

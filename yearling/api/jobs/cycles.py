@@ -115,7 +115,8 @@ async def get_cycle(request: Request, cycle_id: CycleId) -> JsonResponse:
 
     def query(store: Store) -> JsonObject:
         is_running = bool(store.jobs.list(kind="cycle", states={"running"}, limit=1))
-        return _cycle_view(open_cycle(services.settings, cycle_id), is_running=is_running)
+        view = _cycle_view(open_cycle(services.settings, cycle_id), is_running=is_running)
+        return view | {"report": _with_exam_titles(store, view["report"])}
 
     return await store_response(request, query, ascii_only=True)
 
@@ -148,6 +149,22 @@ def _readable_views(folders: Iterable[CycleFolder], *, is_running: bool) -> Iter
             yield _cycle_view(folder, is_running=is_running) | {"report": None}
         except UserError as error:
             _log.warning("cycle_unreadable", cycle=folder.id, reason=str(error))
+
+
+def _with_exam_titles(store: Store, report: JsonObject | None) -> JsonObject | None:
+    """The report with the `title` of each exam, as its newest run has it; an exam without a run keeps its name."""
+    if report is None:
+        return None
+    titled = {
+        part: [{**comparison, "title": _exam_title(store, comparison["exam"])} for comparison in report.get(part, ())]
+        for part in ("better", "worse")
+    }
+    return report | titled
+
+
+def _exam_title(store: Store, exam: str) -> str:
+    runs = store.exams.list(exam=exam, limit=1)
+    return str(runs[0].settings.get("title", exam)) if runs else exam
 
 
 def _schedule_view(services: Services) -> JsonObject:

@@ -92,7 +92,7 @@ async def trace_one_model(
         str, PathParameter(max_length=300, description="Name of an installed model, or of an adapter. It can contain slashes.")
     ],
 ) -> JsonResponse:
-    """Return what a model learnt from: judgements, people, lessons, runs; and its exams, gates and releases."""
+    """Return what a model learnt from: judgements, people, lessons, runs, installations; and its exams, gates, releases."""
     services = get_services(request)
 
     def trace() -> JsonObject:
@@ -182,6 +182,18 @@ def _model_view(found: ModelLineage) -> JsonObject:
             for gate in found.gates[:MAX_LISTED]
         ],
         "releases": [_release_view(release) for release in found.releases],
+        "merged_from": [
+            {
+                "installation": source.installation,
+                "name": source.name,
+                "adapter": source.adapter,
+                "log_entries": source.log_entries,
+                "log_head": source.log_head,
+                "num_judgements": len(source.judgements),
+                "runs": list(source.runs),
+            }
+            for source in found.merged_from
+        ],
         "unknown": list(found.unknown),
     }
 

@@ -61,6 +61,25 @@ class LineageRunView(ResponseModel):
     """The step that the model comes from."""
 
 
+class LineageSourceView(ResponseModel):
+    """An installation whose adapter was merged into a model, as it was when it was merged."""
+
+    installation: str
+    """ID of the installation; the same in every export of it."""
+    name: str
+    """Name that its people gave it."""
+    adapter: str
+    """SHA-256 of its adapter; empty if it had none."""
+    log_entries: int
+    """Number of entries of its public log."""
+    log_head: str
+    """Hash of the newest entry of its public log, which tells later whether anything before it was changed; empty without one."""
+    num_judgements: int
+    """Number of judgements in that log that its adapter learnt from."""
+    runs: list[str]
+    """IDs of the training runs there that made its adapter."""
+
+
 class LineageExamView(ResponseModel):
     """An exam run of a model."""
 
@@ -121,6 +140,8 @@ class ModelLineageView(ResponseModel):
     """The gates' decisions about it, at most the newest 50."""
     releases: list[LineageReleaseView]
     """Its releases."""
+    merged_from: list[LineageSourceView]
+    """The installations that `yearling merge` made it from, this one included; empty for a model that was not merged."""
     unknown: list[str]
     """What has no record, one sentence each."""
 

@@ -5,16 +5,18 @@ Everything here blocks on the store, and comparing exam runs takes a fraction of
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from yearling.api.http.json_response import JsonObject
 from yearling.api.release.proofs import compared_runs, find_proof
 from yearling.errors import NotFound, Untrusted, UserError
-from yearling.loop import CycleCost, compare_exam_runs
+from yearling.loop import CycleCost, compare_exam_runs, open_cycle
 
 if TYPE_CHECKING:
+    from yearling.config import Settings
     from yearling.release import ReleaseState
     from yearling.store import ExamRun, Release, Store
 
@@ -50,6 +52,68 @@ def cost_view(cost: CycleCost | None) -> JsonObject | None:
     values = asdict(cost)
     del values["model"]
     return values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AnswerCost:
+    """Medians over the answers of exams. `joules` is None where they cannot be read."""
+
+    num_answers: int
+    cpu_s: float
+    joules: float | None
+
+
+def answer_cost_view(
+    settings: Settings, store: Store, cost: CycleCost | None, cost_before: CycleCost | None, model_before: str
+) -> JsonObject | None:
+    """An `AnswerCostView`, or None for a release whose answers no cycle measured.
+
+    The release before is measured by the same exams if it was the champion of the same cycle, or else by those of its own cycle.
+    """
+    now = _answer_cost(settings, store, cost, "challenger", "") if cost else None
+    if cost is None or now is None:
+        return None
+    before = _answer_cost(settings, store, cost, "champion", model_before) if model_before else None
+    if before is None and cost_before is not None:
+        before = _answer_cost(settings, store, cost_before, "challenger", "")
+    return {
+        "num_answers": now.num_answers,
+        "cpu_s": now.cpu_s,
+        "joules": now.joules,
+        "cpu_s_before": before.cpu_s if before else None,
+        "joules_before": before.joules if before else None,
+    }
+
+
+def _answer_cost(settings: Settings, store: Store, cost: CycleCost, side: str, champion: str) -> _AnswerCost | None:
+    """What the answers of one side of a cycle's exams cost; None if nobody measured them, or another model was `champion`."""
+    folder = open_cycle(settings, cost.cycle)
+    try:
+        exams = next((step for step in folder.steps() if step.name == "exams"), None)
+        is_other = champion != "" and folder.start().champion != champion
+    except (NotFound, Untrusted):
+        return None  # the cycle's own page says that it is damaged
+    if exams is None or is_other:
+        return None
+    costs: list[float] = []
+    for exam in exams.result.get(side, ()):
+        if exam.get("cpu_s") is None:
+            continue  # its answers are of an earlier time
+        durations = _answer_durations(store, exam["run"])
+        total_s = sum(durations)
+        costs += [exam["cpu_s"] * duration_s / total_s for duration_s in durations if total_s > 0]
+    if not costs:
+        return None
+    cpu_s = statistics.median(costs)
+    joules = exams.joules * cpu_s / exams.cpu_s if exams.joules is not None and exams.cpu_s > 0 else None
+    return _AnswerCost(num_answers=len(costs), cpu_s=cpu_s, joules=joules)
+
+
+def _answer_durations(store: Store, run_id: str) -> list[float]:
+    try:
+        return [sample.duration_s for sample in store.exams.list_samples(run_id)]
+    except NotFound:
+        return []  # somebody deleted the run
 
 
 def learnt_view(store: Store, release: Release) -> JsonObject | None:

@@ -17,7 +17,7 @@ from yearling.api.http.times import format_utc_offset
 from yearling.api.release import change_schemas, schemas
 from yearling.api.release.access import ReleaseNumber, propose, require_releases
 from yearling.api.release.drafts import draft_release
-from yearling.api.release.notes import behaviour_views, cost_view, learnt_view
+from yearling.api.release.notes import answer_cost_view, behaviour_views, cost_view, learnt_view
 from yearling.api.release.proofs import find_proof, proof_view
 from yearling.api.release.views import (
     Names,
@@ -341,13 +341,15 @@ def _detail_view(services: Services, state: ReleaseState, number: int) -> JsonOb
     all_releases = store.releases.list()
     before = next((each for each in all_releases if each.number == release.parent), None)
     costs = list_cycle_costs(services.settings)
+    cost, cost_before = costs.get(release.model), costs.get(before.model) if before else None
     return {
         **_release_view(services, state, release),
         "learnt": learnt_view(store, release),
         "behaviour": behaviour_views(store, release, before, state),
         "compared_with": before.number if before else None,
-        "cost": cost_view(costs.get(release.model)),
-        "cost_before": cost_view(costs.get(before.model)) if before else None,
+        "cost": cost_view(cost),
+        "cost_before": cost_view(cost_before),
+        "answer_cost": answer_cost_view(services.settings, store, cost, cost_before, before.model if before else ""),
         "parent": release.parent,
         "children": [each.number for each in all_releases if each.parent == number],
         "run_id": release.run_id,

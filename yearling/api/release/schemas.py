@@ -336,6 +336,24 @@ class ReleaseCostView(ResponseModel):
     """Change in the tokens of the same exam tasks from the champion to it: -0.1 means a tenth fewer. Null if not compared."""
 
 
+class AnswerCostView(ResponseModel):
+    """What one answer of a release costs, measured on the exams of the cycle that trained it.
+
+    The processor time of an exam is shared among its answers by how long each took; the figures are medians over all answers.
+    """
+
+    num_answers: int
+    """Number of answers that were measured."""
+    cpu_s: float
+    """Median processor seconds of an answer."""
+    joules: float | None
+    """Median energy of an answer, in joules: the whole machine's, shared by processor time. Null where it cannot be read."""
+    cpu_s_before: float | None
+    """The same processor seconds for the release that it is compared with; null if nobody measured them."""
+    joules_before: float | None
+    """The same energy for that release; null where it cannot be read."""
+
+
 class ReleaseDetail(ReleaseView):
     """A release with its notes, its evidence and its origin."""
 
@@ -349,6 +367,8 @@ class ReleaseDetail(ReleaseView):
     """What the cycle that trained it cost; null if no cycle did."""
     cost_before: ReleaseCostView | None
     """The same of the release that it is compared with; null without one that a cycle trained."""
+    answer_cost: AnswerCostView | None
+    """What one answer costs; null if no cycle measured it."""
     parent: int | None
     """Number of the champion when the draft was made."""
     children: list[int]

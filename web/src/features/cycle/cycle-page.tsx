@@ -1,19 +1,20 @@
 /** One cycle: its steps, and once it has ended what got better and worse, the proof, the cost, and the one click that uses it. */
 import { useQuery } from '@tanstack/react-query';
 import { Trash2 } from 'lucide-react';
-import { useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import { api } from '../../api/client';
 import { cycleQuery } from '../../api/cycle-queries';
-import { queryClient } from '../../api/queries';
+import { meQuery, queryClient } from '../../api/queries';
 import { refreshReleases, releasesQuery } from '../../api/release-queries';
 import type { Cycle, CycleComparison } from '../../api/types';
 import { useIsMaintainer } from '../../api/use-is-maintainer';
 import { formatDate, formatNumber, useTranslation } from '../../i18n';
+import { examTitle } from '../../i18n/display-names';
 import '../../i18n/pages/cycle';
 import { Button } from '../../ui/button';
 import { FormDialog } from '../../ui/dialog';
 import { Page } from '../../ui/page';
-import { QueryResult } from '../../ui/query-result';
+import { Loading, QueryResult } from '../../ui/query-result';
 import { TextWithTerms } from '../../ui/term';
 import { toast } from '../../ui/toast';
 import { RollbackButton, UseButton } from '../releases/use-button';
@@ -27,9 +28,21 @@ export default function CyclePage({ id }: { id: string }) {
   const date = cycle.data ? formatDate(cycle.data.created_utc) : '';
   return (
     <Page title={t('cycle.pageTitle', { date })}>
-      <QueryResult query={cycle}>{(found) => <Report cycle={found} />}</QueryResult>
+      <QueryResult query={cycle}>
+        {(found) => (
+          <WhenChoiceIsKnown>
+            <Report cycle={found} />
+          </WhenChoiceIsKnown>
+        )}
+      </QueryResult>
     </Page>
   );
+}
+
+/** The report and what can be done with it come together: nothing that somebody is about to press moves. */
+function WhenChoiceIsKnown({ children }: { children: ReactNode }) {
+  const isPending = [useQuery(releasesQuery), useQuery(meQuery)].some((one) => one.isPending);
+  return isPending ? <Loading /> : <>{children}</>;
 }
 
 function Report({ cycle }: { cycle: Cycle }) {
@@ -95,7 +108,7 @@ function Changes({
       {changes.length === 0 && <p className="muted">{none}</p>}
       {changes.map((change) => (
         <div key={change.exam} className="stack tight">
-          <h3>{change.exam}</h3>
+          <h3>{examTitle(change.exam, change.title)}</h3>
           <p className="small">
             {t('cycle.counts', { wins: change.wins, losses: change.losses })}{' '}
             <span className="muted">

@@ -9,7 +9,10 @@ import { queryClient } from '../../api/queries';
 import type { CycleList } from '../../api/types';
 import { useIsMaintainer } from '../../api/use-is-maintainer';
 import { formatBytes, formatDate, formatDuration, useTranslation } from '../../i18n';
+import { examTitle } from '../../i18n/display-names';
+import { modelName } from '../../i18n/model-names';
 import '../../i18n/pages/cycle';
+import '../../i18n/pages/releases';
 import { Button } from '../../ui/button';
 import { FormDialog } from '../../ui/dialog';
 import { Switch } from '../../ui/fields';
@@ -183,8 +186,8 @@ function PlanDialog({ onClose }: { onClose: () => void }) {
                 </p>
               ))}
               <p>{t('cycle.planFrom', { judgements: found.judgements, people: found.people })}</p>
-              <p>{t('cycle.planBeat', { model: found.champion })}</p>
-              <p>{t('cycle.planExams', { exams: found.exams.join(', ') })}</p>
+              <p>{t('cycle.planBeat', { model: modelName(found.champion) })}</p>
+              <p>{t('cycle.planExams', { exams: found.exams.map((exam) => examTitle(exam)).join(t('sentence.join')) })}</p>
               <p>{time === null ? t('cycle.planUnknown') : t('cycle.planTime', { time: formatDuration(time) })}</p>
               <p className="small muted">
                 {t('cycle.planDisk', { needed: formatBytes(found.needed_bytes), free: formatBytes(found.free_bytes) })}

@@ -10,7 +10,9 @@ export interface CycleReport {
   duration_s: number;
   cpu_s_per_lesson: number | null;
   cpu_s_per_solved_task: number | null;
-  comparison: string;
+  joules: number | null;
+  /** Change in the tokens of the same exam tasks: -0.1 for a tenth fewer; null if not compared. */
+  token_change: number | null;
 }
 
 interface StoredReport {
@@ -18,7 +20,14 @@ interface StoredReport {
   better?: CycleComparison[];
   worse?: CycleComparison[];
   proof?: string;
-  cost?: { cpu_s?: number; duration_s?: number; cpu_s_per_lesson?: number | null; cpu_s_per_solved_task?: number | null; comparison?: string };
+  cost?: {
+    cpu_s?: number;
+    duration_s?: number;
+    joules?: number | null;
+    cpu_s_per_lesson?: number | null;
+    cpu_s_per_solved_task?: number | null;
+    token_change?: number | null;
+  };
 }
 
 /** What is missing in a report of an earlier version counts as nothing. */
@@ -36,6 +45,7 @@ export function readReport(stored: Cycle['report']): CycleReport | null {
     duration_s: cost?.duration_s ?? 0,
     cpu_s_per_lesson: cost?.cpu_s_per_lesson ?? null,
     cpu_s_per_solved_task: cost?.cpu_s_per_solved_task ?? null,
-    comparison: cost?.comparison ?? '',
+    joules: cost?.joules ?? null,
+    token_change: cost?.token_change ?? null,
   };
 }

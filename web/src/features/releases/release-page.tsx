@@ -17,18 +17,20 @@ import { Button } from '../../ui/button';
 import { Confirm } from '../../ui/dialog';
 import { Page } from '../../ui/page';
 import { QueryResult } from '../../ui/query-result';
+import { TextWithTerms } from '../../ui/term';
 import { CycleCost } from '../cycle/cycle-cost';
 import { readReport } from '../cycle/report';
 import { AuditSection } from './audit-section';
 import { CanaryCard } from './canary-card';
 import { runChange } from './change-actions';
+import { CostTable } from './cost-table';
 import { IncidentsPage } from './incidents-page';
 import { KeysPage } from './keys-page';
 import { PendingChanges } from './pending-changes';
 import { FindingList, ProofNotice } from './proof-notice';
 import { ReleaseNotes } from './release-notes';
 import { localReleaseName } from './release-name';
-import { releaseModel } from './release-words';
+import { mergedSources, releaseModel } from './release-words';
 import { Marks, Override } from './release-section';
 import { RollbackButton, UseButton } from './use-button';
 
@@ -88,7 +90,7 @@ function Release({ release, releases }: { release: ReleaseDetails; releases: Rel
         </div>
       )}
       <Origin release={release} />
-      {release.cost && <Cost cycle={release.cost.cycle} />}
+      {release.cost && <Cost release={release} cycle={release.cost.cycle} />}
       <History release={release} />
       {canPropose && ['draft', 'signed', 'retired'].includes(release.stage) && <Withdraw release={release} />}
       <AuditSection />
@@ -114,14 +116,16 @@ function CanaryButton({ release }: { release: ReleaseDetails }) {
   );
 }
 
-/** What the cycle cost that trained the model. */
-function Cost({ cycle: id }: { cycle: string }) {
+/** What the cycle cost that trained the model, and what its work costs now. */
+function Cost({ release, cycle: id }: { release: ReleaseDetails; cycle: string }) {
   const t = useTranslation();
   const report = readReport(useQuery(cycleQuery(id)).data?.report ?? null);
   if (!report) return null;
   return (
     <>
-      <CycleCost report={report} />
+      <CycleCost report={report}>
+        <CostTable release={release} />
+      </CycleCost>
       <Link href={`/cycles/${id}`}>{t('cycle.report')}</Link>
     </>
   );
@@ -142,6 +146,11 @@ function Origin({ release }: { release: ReleaseDetails }) {
         <p>
           {t('releases.lineage', { n: lineage.num_judgements, people: lineage.num_people })}{' '}
           {lineage.num_withdrawn > 0 && t('releases.lineageWithdrawn', { n: lineage.num_withdrawn })}
+        </p>
+      )}
+      {lineage && lineage.merged_from.length > 0 && (
+        <p className="anywhere">
+          <TextWithTerms text={t('releases.merged', { n: lineage.merged_from.length, sources: mergedSources(lineage.merged_from) })} />
         </p>
       )}
       {lineage?.unknown.map((one) => (

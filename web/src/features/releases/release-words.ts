@@ -1,5 +1,5 @@
 /** What the pages say about releases and changes: pure functions from records to words. */
-import type { Incident, Release, ReleaseCandidate, ReleaseChange, ReleaseProof, ReleaseStatus } from '../../api/types';
+import type { Incident, ModelLineage, Release, ReleaseCandidate, ReleaseChange, ReleaseProof, ReleaseStatus } from '../../api/types';
 import { formatDate, t, type TranslationKey, type TranslationValues } from '../../i18n';
 import '../../i18n/pages/releases';
 import { modelName, modelTitle } from '../../i18n/model-names';
@@ -44,6 +44,23 @@ export function labelOfUse(proof: ReleaseProof, signsAlone: boolean): Translatio
   if (proof.status === 'refused') return null;
   if (proof.status === 'proven') return signsAlone ? 'releases.use' : 'releases.propose';
   return signsAlone ? 'releases.useUnproven' : 'releases.proposeUnproven';
+}
+
+const HEAD_CHARS = 12;
+
+/** The installations behind a merged model: each with what came from it, and with its public log as it was then. */
+export function mergedSources(sources: ModelLineage['merged_from']): string {
+  return sources
+    .map(({ name, num_judgements: judgements, runs, log_entries: entries, log_head: head }) =>
+      t(head ? 'releases.mergedSource' : 'releases.mergedNoLog', {
+        name: name.replaceAll(/[[\]|]/g, ' '), // no terms but ours
+        judgements,
+        runs: runs.length,
+        entries,
+        head: head.slice(0, HEAD_CHARS),
+      }),
+    )
+    .join(t('releases.mergedJoin'));
 }
 
 /** What a change does, in one line. */

@@ -7,6 +7,7 @@ import type { GuessScore, NextJudgement } from '../../api/types';
 import { Store } from '../../store';
 import { toastError } from '../../ui/toast';
 import { retractFeedback } from '../chat/feedback';
+import { countJudged } from './waiting-count';
 
 export type PairOutcome = 'left' | 'right' | 'tie';
 export type Judgement = PairOutcome | 0 | 0.5 | 1;
@@ -71,6 +72,7 @@ export class RatingSession {
   judge(judgement: Judgement): void {
     const { current, guessing } = this.state.get();
     if (!current || current.kind === 'none' || guessing || this.advancing) return;
+    countJudged(current, true);
     const event = this.send(current, judgement);
     this.sent = [...this.sent, { what: current, event }].slice(-MAX_UNDO);
     this.change({ judged: this.state.get().judged + 1, undoable: true, undone: false, score: null });
@@ -110,7 +112,10 @@ export class RatingSession {
     this.undoing = true;
     try {
       const event = await last.event;
-      if (event !== null) await retractFeedback(event);
+      if (event !== null) {
+        await retractFeedback(event);
+        countJudged(last.what, false);
+      }
       this.sent = this.sent.filter((one) => one !== last);
       const { current, guessing, judged } = this.state.get();
       if (current && !guessing && current.kind !== 'none' && current.id !== last.what.id) this.returned.push(current);
@@ -188,6 +193,7 @@ export class RatingSession {
       return created.id;
     } catch (error) {
       toastError(error);
+      countJudged(what, false);
       this.sent = this.sent.filter((one) => one.what !== what);
       this.returned.push(what);
       const { judged, current, guessing } = this.state.get();

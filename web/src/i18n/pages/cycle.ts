@@ -23,7 +23,7 @@ export const CYCLE = addStrings({
     '将从 {people} 人的 {judgements} 条评价中学习。',
   ],
   'cycle.planBeat': ['The new model has to be better than {model}, which answers now.', '新模型必须优于现在回答的 {model}。'],
-  'cycle.planExams': ['It is tested with: {exams}.', '测试项目：{exams}。'],
+  'cycle.planExams': ['It is tested with these exams: {exams}.', '测试项目：{exams}。'],
   'cycle.planTime': [
     'Expected time: {time} (hours:minutes:seconds). You can go on chatting: people who wait come first.',
     '预计用时：{time}（时:分:秒）。期间可以继续聊天，有人等待时优先回答。',
@@ -89,6 +89,19 @@ export const CYCLE = addStrings({
   'cycle.perTask': [
     'Each exam question that it solved cost {cpu} seconds of processor time.',
     '每道答对的考题用处理器 {cpu} 秒。',
+  ],
+  'cycle.energy': ['The whole machine used {n} watt-hours meanwhile.', '其间整台机器耗电 {n} 瓦时。'],
+  'cycle.sameCost': [
+    'The same exam questions cost as much as before: its answers are as long.',
+    '同样的考题花费与以前相同：回答一样长。',
+  ],
+  'cycle.becameCheaper': [
+    'The same exam questions became {percent} % cheaper: its answers are shorter.',
+    '同样的考题花费减少了 {percent}%：回答变短了。',
+  ],
+  'cycle.becameDearer': [
+    'The same exam questions became {percent} % dearer: its answers are longer.',
+    '同样的考题花费增加了 {percent}%：回答变长了。',
   ],
   'cycle.throw': ['Throw it away', '丢弃'],
   'cycle.throwText': [

@@ -72,6 +72,22 @@ export const TERMS = addStrings({
     'Signatures have an end date, so that an old list of models cannot be passed off as the current one. Renewing them changes nothing else.',
     '签名有截止日期，以免旧的模型清单被冒充为当前清单。续签不会改变其他任何内容。',
   ],
+  'term.cpuTime': [
+    'Processor time is how long the processor worked, added up over its cores: two cores that work for 3 seconds make 6 seconds.',
+    '处理器时间是处理器工作的时长，各核心相加：两个核心各工作 3 秒，共计 6 秒。',
+  ],
+  'term.median': [
+    'Half of the answers cost less than the median, and half cost more. A few very long answers do not move it.',
+    '一半回答的花费低于中位数，一半高于它。少数特别长的回答不会影响它。',
+  ],
+  'term.merge': [
+    'A merge joins what several installations learnt, after a test has shown that nothing is lost on the way.',
+    '“合并”把多个系统学到的内容合在一起，事先须经测试证明没有丢失任何内容。',
+  ],
+  'term.publicLog': [
+    'The public log has every judgement of an installation, without names and texts. Each entry contains a fingerprint of the one before: with the fingerprint of the newest, anybody can check later that nothing before it was changed.',
+    '公开日志包含一个系统的全部评价，不含姓名和文字。每条都含有前一条的指纹：凭最新一条的指纹，人人都能事后查证之前的内容没有改动。',
+  ],
   'term.auditLog': [
     'The audit log has one entry for every release, signature, stop and report. Each entry contains a fingerprint of the one before, so a changed or missing entry shows.',
     '审计日志为每次发布、签名、停用和报告各记一条。每条都含有前一条的指纹，因此改动或缺失都会显现。',

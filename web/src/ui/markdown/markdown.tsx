@@ -2,13 +2,12 @@
 import { ImageOff } from 'lucide-react';
 import { isValidElement, memo, type ReactElement, type ReactNode, useMemo } from 'react';
 import Renderer, { type Components, type Options } from 'react-markdown';
-import remarkGfm from 'remark-gfm';
-import remarkMath from 'remark-math';
 import { t } from '../../i18n';
 import { normaliseMath, plainParagraph, splitBlocks } from './blocks';
 import { CodeBlock } from './code';
 import { safeAddress, shortAddress } from './links';
 import { Formula } from './math';
+import { githubSyntax, mathSyntax } from './syntax';
 
 const components: Components = {
   a({ href, children }) {
@@ -65,7 +64,7 @@ const components: Components = {
 
 const options: Options = {
   components,
-  remarkPlugins: [remarkGfm, [remarkMath, { singleDollarTextMath: false }]],
+  remarkPlugins: [githubSyntax, mathSyntax],
   urlTransform: (url) => url, // the components check addresses
 };
 
