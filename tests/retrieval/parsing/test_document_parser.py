@@ -145,8 +145,8 @@ def test_a_reply_that_is_too_long_is_not_read(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_a_missing_library_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    replace_worker(monkeypatch, tmp_path, replying(b'{"error": "library", "message": "No module named x", "advice": ""}'))
-    with pytest.raises(Unavailable, match="No module named x"):
+    replace_worker(monkeypatch, tmp_path, replying(b'{"error": "library", "message": "No module\\nnamed x.", "advice": ""}'))
+    with pytest.raises(Unavailable, match=r"is missing: No module named x\. Install it"):
         parse_document(b"x", name="a")
 
 
@@ -155,7 +155,7 @@ def test_a_missing_library_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     [
         {"text": 5},
         {"text": "a\u0301b\ncd"},
-        {"text": "ab\ncd" + "\u0301\u0316" * 100_000},
+        {"text": "ab\ncd" + "\u0316" * 31},
         {"title": "x" * 501},
         {"num_pages": -1},
         {"num_pages": True},

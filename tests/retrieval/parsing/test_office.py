@@ -38,7 +38,8 @@ def test_docx_shows_insertions_controls_and_boxes_but_no_deletions() -> None:
     body = (
         f'<w:document xmlns:w="{WORD}"><w:body>'
         "<w:p><w:r><w:t>Kept </w:t></w:r><w:ins><w:r><w:t>inserted</w:t></w:r></w:ins>"
-        "<w:del><w:r><w:delText>deleted</w:delText></w:r></w:del></w:p>"
+        "<w:del><w:r><w:delText>deleted</w:delText></w:r></w:del>"
+        "<w:moveFrom><w:r><w:t>moved away</w:t></w:r></w:moveFrom></w:p>"
         "<w:sdt><w:sdtContent><w:p><w:r><w:t>control</w:t></w:r></w:p></w:sdtContent></w:sdt>"
         "<w:p><w:r><w:t>around</w:t><w:pict><w:txbxContent><w:p><w:r><w:t>in a box</w:t></w:r></w:p></w:txbxContent></w:pict>"
         "</w:r></w:p></w:body></w:document>"
@@ -139,6 +140,13 @@ def test_xlsx_reads_the_stored_value_of_a_formula() -> None:
     parsed = read(rewrite_zip(make_xlsx(), {"xl/worksheets/sheet1.xml": computed}))
     assert "TRUE\t3.5" in parsed.text
     assert not any("stored value" in warning for warning in parsed.warnings)
+
+
+def test_xlsx_is_read_beyond_the_size_that_it_declares() -> None:
+    sheet = part_of(make_xlsx(), "xl/worksheets/sheet1.xml").decode()
+    changed, num_changes = re.subn(r'<dimension ref="[^"]+"', '<dimension ref="A1"', sheet)
+    assert num_changes == 1
+    assert read(rewrite_zip(make_xlsx(), {"xl/worksheets/sheet1.xml": changed})).text == read(make_xlsx()).text
 
 
 def test_cells_with_newlines_stay_on_one_line() -> None:

@@ -199,7 +199,8 @@ def _error(reply: dict[str, Any], limits: ParseLimits) -> UserError:
     if kind == "nesting":
         return BadInput("The document is nested too deeply.", advice=_ADVICE)
     if kind == "library":
-        return Unavailable(f"A library for documents is missing: {message}.", advice="Install Yearling again with pip.")
+        reason = " ".join(message.split()).rstrip(".")
+        return Unavailable(f"A library for documents is missing: {reason}.", advice="Install it beside Yearling with pip.")
     return BadInput(f"The document is damaged and cannot be read ({message[:200]}).", advice=f"Save it again. {_ADVICE}")
 
 
