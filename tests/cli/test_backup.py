@@ -35,7 +35,7 @@ def test_backup_commands_print_json(run_yearling: Run, tmp_path: Path) -> None:
     report = json.loads(run_yearling("verify", "--json").stdout)
     assert report["ok"]
     assert report["audit_head"] == backup["audit_head"]
-    names = {"database", "references", "audit log", "event log", "texts", "samples", "corrections", "blobs"}
+    names = {"database", "references", "audit log", "event log", "texts", "samples", "corrections", "documents", "blobs"}
     assert {check["name"] for check in report["checks"]} == names
     assert report["event_head"] == backup["event_head"]
     assert json.loads(run_yearling("verify", backup["path"], "--json").stdout)["ok"]

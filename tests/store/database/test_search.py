@@ -123,7 +123,7 @@ def test_search_finds_own_messages_only(store: Store, ada: Person, bob: Person) 
 
 
 def test_people_with_colliding_keys_find_own_messages_only(store: Store, ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "_key", lambda _: "samekey0")
+    monkeypatch.setattr(search, "key_of", lambda _: "samekey0")
     bob = store.people.add("Bob")
     add_conversation(store, ada, "the secret")
     mine = add_conversation(store, bob, "my secret")

@@ -38,13 +38,13 @@ def score_words(
 
     A passage is its words, joined by spaces, each with one of the keys before it, and their number.
     """
-    columns = {f"{key}{word}": column for key in keys for column, word in enumerate(words)}
-    counts = np.zeros((len(passages), len(words)))
-    lengths = np.array([length for _, length in passages], np.float64)
+    columns = {f"{key}{word}": column for key in keys for column, word in enumerate(words, 1)}
+    cells: list[int] = []
     for row, (text, _) in enumerate(passages):
-        for word in text.split(" "):
-            if (column := columns.get(word)) is not None:
-                counts[row, column] += 1
+        first = row * len(words) - 1
+        cells += [first + column for column in map(columns.get, text.split(" ")) if column]
+    counts = np.bincount(np.array(cells, np.int64), minlength=len(passages) * len(words)).reshape(len(passages), len(words))
+    lengths = np.array([length for _, length in passages], np.float64)
     saturation = K1 * (1 - B + B * lengths / max(statistics.mean_words, 1e-9))
     weights = np.array([statistics.weight(word) for word in words])
     return weights * counts * (K1 + 1) / (counts + saturation[:, None])
