@@ -14,7 +14,7 @@ All offsets count code points, as Python does. A browser counts UTF-16 units: se
 from __future__ import annotations
 
 import math
-from collections import Counter
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -38,6 +38,10 @@ ClaimStatus = Literal["supported", "altered", "unsupported", "unchecked"]
 
 MAX_CITED = 2
 """Sentences that are cited for one claim."""
+_NEW_WORDS = 0.2
+"""Share of the claim's words, besides numbers, that a second sentence adds to the first."""
+_SUBJECT_CHARS = 5
+"""Code points of a claim in front of its subject."""
 _COMPARED = 8
 """Sentences whose facts are compared with a claim: those of the highest scores."""
 
@@ -69,7 +73,7 @@ class Citation:
     passage: int
     """The place of the passage in the list that was searched."""
     document_id: str
-    version_sha256: str
+    text_sha256: str
     span: Span
     """Of the canonical text of the version: `text[span.start:span.end] == quote`."""
     quote: str
@@ -202,14 +206,14 @@ def utf16_offsets(text: str, offsets: Sequence[int]) -> list[int]:
 
 
 def _key(citation: Citation) -> tuple[str, str, Span]:
-    return citation.document_id, citation.version_sha256, citation.span
+    return citation.document_id, citation.text_sha256, citation.span
 
 
 def _cite(
     claim: Claim, sentence: SourceSentence, passages: Sequence[SourcePassage], numbers: dict[tuple[str, str, Span], int]
 ) -> Citation:
     passage = passages[sentence.passage]
-    key = (passage.document_id, passage.version_sha256, sentence.span)
+    key = (passage.document_id, passage.text_sha256, sentence.span)
     number = numbers.setdefault(key, max(numbers.values(), default=0) + 1)
     return Citation(
         number=number,
@@ -217,7 +221,7 @@ def _cite(
         end_index=claim.span.end,
         passage=sentence.passage,
         document_id=passage.document_id,
-        version_sha256=passage.version_sha256,
+        text_sha256=passage.text_sha256,
         span=sentence.span,
         quote=sentence.text,
         title=passage.title,
@@ -246,7 +250,7 @@ class _Aligner:
         self._folded: list[FoldedText] = [fold(sentence.text) for sentence in sentences]
         self._holders: dict[str, list[int]] = {}
         for index, sentence in enumerate(sentences):
-            for token in set(tokenise(sentence.text)):
+            for token in set(self._words(sentence.text)):
                 self._holders.setdefault(token, []).append(index)
         self._facts: dict[int, SourceFacts] = {}
 
@@ -255,8 +259,8 @@ class _Aligner:
         if not self._sentences:
             return _Match()
         facts = read_facts(claim.text, self._read_numbers)
-        words_S = self._shared_words(Counter(self._tokenise(claim.text)))
-        frame_S = self._shared_words(Counter(self._tokenise(_without(claim.text, facts))))
+        words_S = self._shared_words(self._words(claim.text))
+        frame_S = self._shared_words(self._words(_without(claim.text, facts)))
         quoted = self._quoting(claim)
         scores_S = words_S.copy()
         if similarities_S is not None:
@@ -301,17 +305,29 @@ class _Aligner:
                     chosen, missing = (index,), other
         first = chosen[0]
         for index in best:
-            if not missing or index == first:
-                continue
-            both = self._union_of_words(claim, facts, first, index)
-            if both >= frame_S[first] + 0.15:
+            if missing and index != first and self._may_add(claim, facts, first, index, missing, frame_S):
                 other = missing_words(claim.text, facts, [self._facts_of(first), self._facts_of(index)])
-                if len(other) < len(missing):
+                # A denial is not looked for elsewhere: some sentence always denies something.
+                if _num_named(other) < _num_named(missing):
                     chosen, missing = (first, index), other
         return chosen, missing
 
+    def _may_add(
+        self, claim: Claim, facts: Facts, first: int, index: int, missing: Sequence[MissingWords], frame_S: NDArray[np.float64]
+    ) -> bool:
+        """Whether a claim may take from a second sentence as well."""
+        source, other = self._sentences[first], self._sentences[index]
+        if source.passage == other.passage:
+            # Only what it speaks of is missing: the source named that before, and goes on with a pronoun.
+            is_subject = all(words.kind == "name" for words in missing) and missing[0].span.start <= _SUBJECT_CHARS
+            if is_subject and len(missing) == 1 and other.span < source.span:
+                return True
+        elif frame_S[index] < self._rule.min_words:
+            return False
+        return self._union_of_words(claim, facts, first, index) >= frame_S[first] + _NEW_WORDS
+
     def _union_of_words(self, claim: Claim, facts: Facts, first: int, second: int) -> float:
-        tokens = Counter(self._tokenise(_without(claim.text, facts)))
+        tokens = self._words(_without(claim.text, facts))
         weights = {token: self._weight(token) for token in tokens}
         total = sum(weights.values())
         shared = sum(
@@ -321,7 +337,11 @@ class _Aligner:
         )
         return shared / total if total else 0.0
 
-    def _shared_words(self, tokens: Counter[str]) -> NDArray[np.float64]:
+    def _words(self, text: str) -> list[str]:
+        """The different words of a text, in a fixed order; full-width letters and digits are those of normal width."""
+        return list(dict.fromkeys(self._tokenise(unicodedata.normalize("NFKC", text))))
+
+    def _shared_words(self, tokens: Sequence[str]) -> NDArray[np.float64]:
         """The weighted share of the claim's words that each sentence has (S)."""
         shared_S = np.zeros(len(self._sentences))
         total = 0.0
@@ -346,6 +366,10 @@ class _Aligner:
         if index not in self._facts:
             self._facts[index] = SourceFacts.read(self._sentences[index].text, self._read_numbers)
         return self._facts[index]
+
+
+def _num_named(missing: Sequence[MissingWords]) -> int:
+    return sum(words.kind != "negation" for words in missing)
 
 
 def _without(text: str, facts: Facts) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from yearling.retrieval.citations.folding import is_mostly_han
 from yearling.retrieval.citations.names import missing_names
 from yearling.retrieval.citations.negation import missing_negations
 from yearling.retrieval.citations.quantities import NumberReader, Quantities, missing_quantities, read_quantities
@@ -62,13 +61,9 @@ def missing_words(claim: str, facts: Facts, sources: Sequence[SourceFacts]) -> l
     for span, kind in missing_quantities(facts.quantities, [source.quantities for source in sources], texts):
         found.append((span, "date" if kind == "date" else "number"))
     found += [(span, "negation") for span in missing_negations(claim, texts)]
-    found += [(span, "name") for span in missing_names(claim, [text for text in texts if _shares_script(claim, text)])]
+    found += [(span, "name") for span in missing_names(claim, texts)]
     kept: list[MissingWords] = []
     for span, kind in sorted(found):
         if not kept or span.start >= kept[-1].span.end:
             kept.append(MissingWords(span, claim[span.start : span.end], kind))
     return kept
-
-
-def _shares_script(claim: str, text: str) -> bool:
-    return is_mostly_han(claim) == is_mostly_han(text)

@@ -16,7 +16,7 @@ from yearling.store import Span
 
 HAN = "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _HAN_CHARACTER = re.compile(f"[{HAN}]")
-_LETTER = re.compile(r"[^\W\d_]")
+_LETTER = re.compile(rf"[^\W\d_{HAN}]")
 _KEPT = frozenset("%$€£¥‰°½¼¾#+")
 _MINUS = frozenset("-−－–﹣")
 

@@ -1,9 +1,9 @@
 """Names of a claim, and whether they stand in a source: pure rules, for English and Chinese.
 
-In English a name is a word with a capital that no rule of spelling asks for. Chinese has no capitals: a name is what stands in
-《》 or quotation marks, a transliteration, a surname with one or two characters, or a word with an ending such as 市 or 大学, and
-only where none of its pairs of characters stands in the source. Names are compared within a script: who reads a Chinese claim
-beside an English source learns that its names were not compared.
+In English a name is a word with a capital that no rule of spelling asks for. Chinese has no capitals: a name is what stands
+in 《》 or quotation marks, a transliteration, a surname with one or two characters, or a word with an ending such as 市 or
+大学, and only where none of its pairs of characters stands in the source. Names are compared within a script: who reads a
+Chinese claim beside an English source learns that its names were not compared.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from yearling.retrieval.citations.folding import HAN, fold, fold_word
+from yearling.retrieval.citations.folding import HAN, fold, fold_word, has_han, is_mostly_han
 from yearling.retrieval.citations.name_lists import (
     COMMON_STARTERS,
     COMMON_WORDS,
@@ -24,7 +24,7 @@ from yearling.retrieval.citations.name_lists import (
 from yearling.store import Span
 
 _LATIN_WORD = re.compile(r"[^\W\d_" + HAN + r"]+(?:['’.-][^\W\d_" + HAN + r"]+)*(?:['’]s\b)?")
-_SENTENCE_START = re.compile(r"(?:^|[.!?:;•\n]\s*|[-*#>]\s+|[\"“‘'(\[*_]+)\s*$")
+_SENTENCE_START = re.compile(r"(?:^|[.!?:;•\n]\s*|[-*#>]\s+|[\"“‘'*_]+)\s*$")
 _ENDING = re.compile(r"['’]s?$")
 _DERIVED = frozenset(
     ("", "s", "n", "an", "ian", "ese", "ish", "ic", "i", "es", "r", "er", "ns", "ans", "ians", "ean", "al", "ine")
@@ -32,14 +32,22 @@ _DERIVED = frozenset(
 _QUOTED = re.compile(r"《([^《》]{1,40})》|“([^“”]{1,24})”|「([^「」]{1,24})」|『([^『』]{1,24})』|〈([^〈〉]{1,40})〉")
 _DOTTED = re.compile(rf"([{HAN}])[·•・‧．]([{HAN}])")
 _HAN_RUN = re.compile(rf"[{HAN}]+")
+_MARKS = re.compile(r"[，。；、：！？,.;:!?（）()《》“”\n]")
+_FUNCTION = frozenset("的了在和与是于由被及中为等从到这那一个上下内外有而或也")
 _MAX_NAME = 4
+_MAX_REPLACED = 14
+"""Characters of the longest name of a source in whose place a claim may have another."""
+_MAX_UNKNOWN = 0.6
+"""Share of characters that the source does not have, up to which a claim repeats it, so that its places can be compared."""
 
 
 def missing_names(claim: str, sources: Sequence[str]) -> list[Span]:
     """Ranges of the claim: names that no source has. Names are looked for in sources of their own script only."""
     text = "\n".join(sources)
-    missing = list(_missing_latin(claim, text)) if _has_words(text) else []
-    if _HAN_RUN.search(text):
+    missing: list[Span] = []
+    if has_han(claim) or not is_mostly_han(text):
+        missing += _missing_latin(claim, text)
+    if is_mostly_han(text):
         missing += _missing_han(claim, text)
     missing.sort()
     kept: list[Span] = []
@@ -49,11 +57,6 @@ def missing_names(claim: str, sources: Sequence[str]) -> list[Span]:
         elif span.end > kept[-1].end:
             kept[-1] = Span(kept[-1].start, span.end)
     return kept
-
-
-def _has_words(text: str) -> bool:
-    """Whether a text has Latin words enough for names in English to be expected in it."""
-    return len(_LATIN_WORD.findall(text)) >= 3
 
 
 def _missing_latin(claim: str, source: str) -> Iterator[Span]:
@@ -149,10 +152,21 @@ def _missing_han(claim: str, source: str) -> Iterator[Span]:
     for match in _DOTTED.finditer(claim):
         if match[1] + match[2] not in dotted:
             yield Span(_transliterated_start(claim, match.start()), _transliterated_end(claim, match.end()))
-    for run in _HAN_RUN.finditer(claim):
+    runs = [(run, list(_unknown_runs(run, claim, pairs))) for run in _HAN_RUN.finditer(claim)]
+    num_unknown = sum(end - start for _, unknown in runs for start, end in unknown)
+    is_close = num_unknown < _MAX_UNKNOWN * sum(len(run[0]) for run, _ in runs)
+    for run, unknown in runs:
         yield from _places(claim, run, source)
-        for start, end in _unknown_runs(run, claim, pairs):
-            yield from _names_in(claim, start, end, source)
+        for start, end in unknown:
+            if (
+                is_close
+                and end - start > 1
+                and not set("第的") & set(claim[start:end])
+                and _has_name(_replaced(claim, start, end, source))
+            ):
+                yield Span(start, end)
+            else:
+                yield from _names_in(claim, start, end)
 
 
 def _places(claim: str, run: re.Match[str], source: str) -> Iterator[Span]:
@@ -184,12 +198,44 @@ def _unknown_runs(run: re.Match[str], claim: str, pairs: set[str]) -> Iterator[t
         yield start, run.end()
 
 
-def _names_in(claim: str, start: int, end: int, source: str) -> Iterator[Span]:
+def _replaced(claim: str, start: int, end: int, source: str) -> str:
+    """What the source has between the characters that stand around the range in the claim; empty if they stand nowhere."""
+    before = re.split(_MARKS, claim[max(0, start - 2) : start])[-1].strip()
+    after = re.split(_MARKS, claim[end : end + 2])[0].strip()
+    left = source.find(before) + len(before) if before and before in source else -1
+    if left >= 0 and after:
+        right = source.find(after, left)
+        return source[left:right] if 0 < right - left <= _MAX_REPLACED else ""
+    if left >= 0:
+        return re.split(_MARKS, source[left : left + _MAX_REPLACED])[0]
+    if not before and after and after in source:
+        right = source.find(after)
+        return re.split(_MARKS, source[max(0, right - _MAX_REPLACED) : right])[-1]
+    return ""
+
+
+def _has_name(text: str) -> bool:
+    """Whether words of the source look like a name."""
+    word = text.strip()
+    if not word:
+        return False
+    if any(place in word for place in PLACES) or _DOTTED.search(word) or re.search(r"[A-Z][a-z]", word):
+        return True
+    is_person = 2 <= len(word) <= 3 and word[0] in SURNAMES and word not in COMMON_WORDS and word[:2] not in COMMON_WORDS
+    is_foreign = len(word) > 1 and all(character in TRANSLITERATION for character in word)
+    return is_person or is_foreign or (len(word) > 2 and word.endswith(NAME_ENDINGS) and word not in COMMON_WORDS)
+
+
+def _names_in(claim: str, start: int, end: int) -> Iterator[Span]:
     """The names among characters that the source does not have."""
+    while start < end and claim[start] in _FUNCTION:
+        start += 1
+    while start < end and claim[end - 1] in _FUNCTION:
+        end -= 1
     word = claim[start:end]
     for match in re.finditer(rf"[{TRANSLITERATION}]{{3,}}", word):
         yield Span(start + match.start(), start + match.end())
-    if 2 <= len(word) <= _MAX_NAME and word not in COMMON_WORDS:
+    if 2 <= len(word) <= _MAX_NAME and word not in COMMON_WORDS and not _FUNCTION & set(word):
         is_person = word[0] in SURNAMES and len(word) <= 3 and word[:2] not in COMMON_WORDS and word[1:] not in COMMON_WORDS
         if is_person or all(character in TRANSLITERATION for character in word):
             yield Span(start, end)

@@ -1,7 +1,8 @@
 """Negations of a claim: the words that deny something, and whether the source denies the same.
 
-A negation of the claim is compared with the source near the words that it denies; where the source has none of those words, any
-negation will do. A claim that repeats the source and leaves its negation out is found as well. Antonyms (rose, fell) are not.
+A negation of the claim is compared with the source near the words that it denies; where the source has none of those words,
+any negation will do. A claim that repeats the source and leaves its negation out is found as well. Antonyms (rose, fell) are
+not.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ _ENGLISH = re.compile(
     re.IGNORECASE,
 )
 _SUPPORTING = re.compile(
-    r"\b(?:fail(?:s|ed|ing|ure)?\s+to|refus(?:e|es|ed|ing|al)|lack(?:s|ed|ing)?|absen(?:t|ce)|den(?:y|ies|ied|ial)|rather\s+than|instead\s+of"
-    r"|hardly|rarely|except|reject(?:s|ed|ion)?|un[a-z]{4,}|in(?:capable|ability|sufficient|valid|visible)|impossible|few|little)\b"
-    r"|拒绝|失败|缺乏|缺少|避免|禁止|除了|难以|取消|否认|不然|罕|少有",
+    r"\b(?:fail(?:s|ed|ing|ure)?\s+to|refus(?:e|es|ed|ing|al)|lack(?:s|ed|ing)?|absen(?:t|ce)|den(?:y|ies|ied|ial)|rather\s+than"
+    r"|instead\s+of|hardly|rarely|reject(?:s|ed|ion)?|in(?:capable|ability|sufficient|valid|visible)|impossible)\b"
+    r"|拒绝|失败|缺乏|缺少|避免|禁止|难以|取消|否认|罕|少有",
     re.IGNORECASE,
 )
 """Words that deny without being a negation. In the source, they support one."""
 _CHINESE = re.compile(
-    r"不(?![仅但过断少久丹列锈倒同止只单管论料禁妨如及由])(?<![差要])|没(?![收落])|沒|(?<!所)未(?![来來必知婚成])|无(?![线锡论双数非疑极穷机轨忌限量名私])|無"
+    r"不(?!同(?!意)|[仅但过断少久丹列锈倒止只单管论料禁妨如及由])(?<![差要])|没(?![收落])|沒|(?<!所)未(?![来來必知婚成])|无(?![线锡论双数非疑极穷机轨忌限量名私])|無"
     r"|(?<![是除莫若])非(?![洲常凡法物同典])|从未|并非|(?<![特区级辈个性派类差识鉴分离告送])别(?![人墅名称的处致墅院号出针样])|(?<!是)否(?![则])|莫(?=不|非要)"
 )
 _WORDS = re.compile(rf"[{HAN}]|[^\W{HAN}_]+(?:['’][^\W{HAN}_]+)?")
-_NEAR = 8
-"""Words of the source beside a denied word among which a negation denies it."""
+_REACH = 5
+"""Words behind a negation that it denies; it may also stand one or two words behind them."""
 _FUNCTION_WORDS = frozenset(
     [
         "a",
@@ -72,7 +73,8 @@ def missing_negations(claim: str, sources: Sequence[str]) -> list[Span]:
     is_same_language = any(has_han(claim) == has_han(source) for source in sources)
     for negation in find_negations(claim):
         denied = _words_after(claim, negation.end)
-        if not any(_denies(source, denied, is_same_language=is_same_language) for source in sources):
+        is_inserted = any(_is_inserted(claim, negation, source) for source in sources)
+        if is_inserted or not any(_denies(source, denied, is_same_language=is_same_language) for source in sources):
             missing.append(negation)
     if not missing:
         missing += [span for source in sources for span in _dropped_negations(claim, source)]
@@ -117,7 +119,22 @@ def _denies(source: str, denied: Sequence[str], *, is_same_language: bool) -> bo
         for index, (word, start) in enumerate(words)
         if any(span.start < start + len(word) and start < span.end for span in negations)
     ]
-    return any(abs(index - place) <= _NEAR for index in denying for place in places)
+    return any(-2 <= place - index <= _REACH for index in denying for place in places)
+
+
+def _is_inserted(claim: str, negation: Span, source: str) -> bool:
+    """Whether the source has the words around the negation side by side, and never with a negation between them."""
+    before = [fold_word(match[0]) for match in _WORDS.finditer(claim, max(0, negation.start - 60), negation.start)][-2:]
+    after = [fold_word(match[0]) for match in _WORDS.finditer(claim, negation.end, negation.end + 60)][:2]
+    if not before or not after or len(before) + len(after) < 3:
+        return False
+    words = [fold_word(match[0]) for match in _WORDS.finditer(source)]
+    runs = [[before[-1], *after]] if len(after) == 2 else []
+    if len(before) == 2:
+        runs.append([*before, after[0]])
+    if len(before) == 2 and len(after) == 2 and not claim.isascii():
+        runs = [[*before, *after]] if has_han(before[0] + before[1] + after[0] + after[1]) else runs
+    return any(words[place : place + len(run)] == run for run in runs for place in range(len(words) - len(run) + 1))
 
 
 def _dropped_negations(claim: str, source: str) -> list[Span]:

@@ -2,8 +2,8 @@
 
 Who calls this hands over the reader of numbers (`yearling.checks.read_numbers`, with words): the room of retrieval may not
 import it. Numbers are equal if their exact values are, so `1,234`, `１２３４` and 一千二百三十四 are one number. Units are
-compared where both sides name one that is known here; a number without a unit fits any. Dates are compared part by part: a source may
-leave the year to the date before, and a claim may leave out the day.
+compared where both sides name one that is known here; a number without a unit fits any. Dates are compared part by part: a
+source may leave the year to the date before, and a claim may leave out the day.
 """
 
 from __future__ import annotations
@@ -116,6 +116,7 @@ _MEASURED = re.compile(
 )
 _TWO = re.compile(r"\b(?:both|pair|couple|twice|double|doubled|twins?)\b|双|兩|对(?=夫妇|双胞胎)", re.IGNORECASE)
 _IMPLIED = ((_TWO, Fraction(2)), (re.compile(r"\b(?:dozen)\b|一打", re.IGNORECASE), Fraction(12)))
+_DECADE = re.compile(r"(?<!\d)\d\d(\d0)(?=['’]?s\b|年代)")
 _HALF = re.compile(r"\bhalf\b|一半|半数", re.IGNORECASE)
 
 
@@ -136,19 +137,18 @@ def read_quantities(text: str, read_numbers: NumberReader) -> Quantities:
 def missing_quantities(claim: Quantities, sources: Sequence[Quantities], source_texts: Sequence[str]) -> list[tuple[Span, str]]:
     """(range in the claim, `number` or `date`) of everything that no source says."""
     pool = [number for source in sources for number in source.numbers]
-    pool += [
-        Quantity(Fraction(part), None, Span(0, 0))
-        for source in sources
-        for date in source.dates
-        for part in date.parts
-        if part is not None
-    ]
+    values = {number.value for number in pool}
+    in_dates = {Fraction(part) for source in sources for date in source.dates for part in date.parts if part is not None}
     pool += [Quantity(value, None, Span(0, 0)) for pattern, value in _IMPLIED if any(map(pattern.search, source_texts))]
+    pool += [Quantity(Fraction(match[1]), None, Span(0, 0)) for text in source_texts for match in _DECADE.finditer(text)]
     if any(map(_HALF.search, source_texts)):
         pool.append(Quantity(Fraction(1, 2), None, Span(0, 0)))
-    missing = [(number.span, "number") for number in claim.numbers if not any(number.equals(other) for other in pool)]
+    missing = [
+        (number.span, "number")
+        for number in claim.numbers
+        if not (any(map(number.equals, pool)) or (number.unit is None and number.value in in_dates))
+    ]
     known = [parts for source in sources for parts in _with_inherited(source.dates)]
-    values = {number.value for number in pool}
     for date in claim.dates:
         missing += [(span, "date") for span in _missing_parts(date, known, values)]
     return sorted(missing)
@@ -174,7 +174,7 @@ def _ordinals(text: str, read_numbers: NumberReader) -> Iterator[Quantity]:
     for pattern in (_CHINESE_ORDINAL, _MEASURED):
         for match in pattern.finditer(text):
             value = _value(match[1], read_numbers)
-            if value is not None:
+            if value is not None and value > 1:
                 yield Quantity(value, None, Span(match.start(), match.end()))
 
 

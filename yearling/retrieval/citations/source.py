@@ -1,7 +1,7 @@
 """What answers are aligned to: passages that a search found, and the sentences in them that may be cited.
 
-A chunk is made for search, and neighbouring chunks share text. So citations never point at chunks: every sentence is known by its
-range in the canonical text of its version, and stands in the list once, however many chunks contain it.
+A chunk is made for search, and neighbouring chunks share text. So citations never point at chunks: every sentence is known by
+its range in the canonical text of its version, and stands in the list once, however many chunks contain it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class SourcePassage:
     """A part of a document, a post or a web page, in which an answer may be found."""
 
     document_id: str
-    version_sha256: str
+    text_sha256: str
     """Hash of the canonical text that `span` counts in."""
     span: Span
     text: str
@@ -68,7 +68,7 @@ def citable_sentences(passages: Sequence[SourcePassage], split: SentenceSplitter
     for index in sorted(range(len(found)), key=lambda index: (-len(found[index].text), index)):
         sentence = found[index]
         passage = passages[sentence.passage]
-        spans = taken.setdefault((passage.document_id, passage.version_sha256), [])
+        spans = taken.setdefault((passage.document_id, passage.text_sha256), [])
         place = bisect_left(spans, sentence.span)
         is_free = (place == len(spans) or sentence.span.end <= spans[place].start) and (
             not place or spans[place - 1].end <= sentence.span.start
