@@ -11,6 +11,7 @@ from yearling.store.backup.archive import BackupManifest
 from yearling.store.backup.restore import RestoreResult, restore, verify_backup
 from yearling.store.backup.summary import describe_store, find_exposed_data
 from yearling.store.backup.verify import VerificationCheck, VerificationReport
+from yearling.store.blobs import BlobStore
 from yearling.store.chats.api_conversations import MAX_CONVERSATION_ITEMS, ApiConversation, full_conversation_error
 from yearling.store.chats.attachments import BINARY_MEDIA_TYPE, Attachment, attachments_from_facts, sniff_media_type
 from yearling.store.chats.comparisons import ComparisonRecord, DecidedSamples
@@ -37,8 +38,25 @@ from yearling.store.chats.modes import ModeRecord
 from yearling.store.chats.samples import answering_model_hash
 from yearling.store.chats.share_links import ShareLink, is_shown, rateable_samples
 from yearling.store.chats.used_corrections import CORRECTIONS_FACT
-from yearling.store.database.search import index_words
+from yearling.store.database.search import bigrams, fold_for_search, index_words, split_by_script
 from yearling.store.documents.canonical import MAX_TEXT_CHARS, CanonicalText, Location, Span, locations_of
+from yearling.store.documents.documents import DocumentStore
+from yearling.store.documents.passages import FoundPassage, PassageStore
+from yearling.store.documents.records import (
+    MAX_DOCUMENT_NAME_CHARS,
+    AddedDocument,
+    Document,
+    DocumentPlace,
+    DocumentRemoved,
+    DocumentScope,
+    DocumentState,
+    DocumentVersion,
+    PassageWords,
+    SearchedVersion,
+    SearchScope,
+    TextChanges,
+)
+from yearling.store.documents.vectors import MissingVector, VectorGeneration, VectorStore
 from yearling.store.hash_chain import GENESIS_HASH, ChainVerification
 from yearling.store.learning.consensus_runs import ConsensusRun
 from yearling.store.learning.event_log import AppendResult, EventEntry, EventLogHead, hash_event_entry
@@ -108,6 +126,7 @@ __all__ = [
     "MAX_CONVERSATION_ITEMS",
     "MAX_CORRECTIONS_PER_PERSON",
     "MAX_CORRECTION_CHARS",
+    "MAX_DOCUMENT_NAME_CHARS",
     "MAX_INCIDENT_REASON_CHARS",
     "MAX_JOB_OPTIONS_BYTES",
     "MAX_OPEN_ROUNDS",
@@ -124,6 +143,7 @@ __all__ = [
     "WITHDRAWAL_KINDS",
     "ActImporter",
     "AddedCorrection",
+    "AddedDocument",
     "ApiConversation",
     "ApiKey",
     "AppendResult",
@@ -131,6 +151,7 @@ __all__ = [
     "AuditRow",
     "AuditTableName",
     "BackupManifest",
+    "BlobStore",
     "CanaryArm",
     "CanaryObservation",
     "CanarySource",
@@ -148,10 +169,18 @@ __all__ = [
     "CorrectionWording",
     "DecidedSamples",
     "DeletedContent",
+    "Document",
+    "DocumentPlace",
+    "DocumentRemoved",
+    "DocumentScope",
+    "DocumentState",
+    "DocumentStore",
+    "DocumentVersion",
     "EventEntry",
     "EventLogHead",
     "ExamRun",
     "Folder",
+    "FoundPassage",
     "GateRecord",
     "GradedSample",
     "GuessRecord",
@@ -169,9 +198,12 @@ __all__ = [
     "LessonSource",
     "Location",
     "Memory",
+    "MissingVector",
     "ModeRecord",
     "OfferRecord",
     "PairState",
+    "PassageStore",
+    "PassageWords",
     "PersonImportResult",
     "Release",
     "ReleaseKind",
@@ -184,6 +216,8 @@ __all__ = [
     "RoundQuestion",
     "RoundState",
     "SampleWriter",
+    "SearchScope",
+    "SearchedVersion",
     "Session",
     "ShareLink",
     "Span",
@@ -191,18 +225,23 @@ __all__ = [
     "SpecOutput",
     "SpecRun",
     "Store",
+    "TextChanges",
     "TextRecord",
     "TrainingRunStore",
     "Triage",
     "Unchanged",
+    "VectorGeneration",
+    "VectorStore",
     "VerificationCheck",
     "VerificationReport",
     "answering_model_hash",
     "attachments_from_facts",
+    "bigrams",
     "describe_store",
     "export_person_data",
     "find_exposed_data",
     "find_name_mentions",
+    "fold_for_search",
     "full_conversation_error",
     "hash_event_entry",
     "hash_token",
@@ -225,6 +264,7 @@ __all__ = [
     "restore",
     "retracts_another_persons_act",
     "sniff_media_type",
+    "split_by_script",
     "verify_audit_entries",
     "verify_backup",
     "void_acts",

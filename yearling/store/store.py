@@ -55,6 +55,9 @@ from yearling.store.database.sqlite_file import (
     note_opened,
     record_database,
 )
+from yearling.store.documents.documents import DocumentStore
+from yearling.store.documents.passages import PassageStore
+from yearling.store.documents.vectors import VectorStore
 from yearling.store.learning.consensus_runs import ConsensusRunStore
 from yearling.store.learning.event_log import EventLog
 from yearling.store.learning.exams import ExamStore
@@ -101,6 +104,9 @@ class Store:
         self.audit = AuditLog(database)
         self.blobs = BlobStore(settings.data_dir / "blobs", database)
         self.attachments = AttachmentStore(database, self.blobs)
+        self.documents = DocumentStore(database, self.blobs)
+        self.passages = PassageStore(database)
+        self.vectors = VectorStore(database)
         self.events = EventLog(database)
         self.texts = TextStore(database)
         self.offers = OfferStore(database)
@@ -164,12 +170,21 @@ class Store:
         self.blobs.delete_unreferenced(deleted.blob_hashes)
         return deleted
 
+    def delete_folder(self, folder_id: str, *, person_id: str) -> None:
+        """Delete a folder with its documents, and keep the conversations in it. Raises NotFound."""
+        hashes = self.folders.delete(folder_id, person_id=person_id)
+        self.blobs.delete_unreferenced(hashes)
+        if hashes:
+            self.documents.scrub()
+
     def delete_person(self, person_id: str, *, actor: str) -> None:
         """Delete a person with everything they own, after closing their account. Raises NotFound, Conflict."""
         self.people.require_deletable(person_id)
         self.people.close_account(person_id, actor=actor)
         for conversation in self.conversations.list(person_id):
             self.delete_conversation(conversation.id, person_id=person_id, scrub=False)
+        for folder in self.folders.list(person_id):
+            self.delete_folder(folder.id, person_id=person_id)
         for record in self.rounds.list(person_id=person_id):
             self.rounds.delete(record.id, actor=actor)
         self.conversations.scrub()

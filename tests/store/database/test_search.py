@@ -91,7 +91,7 @@ def test_older_messages_are_indexed_again(store: Store, ada: Person) -> None:
         pytest.skip("the index of the older version is written in SQLite's form")
     said = add_conversation(store, ada, "Der Café", "plain")
     with store.database.write() as connection:
-        key = search._key(ada.id)
+        key = search.key_of(ada.id)
         connection.exec_driver_sql(f"UPDATE search_entries SET words = replace(words, '{key}cafe', '{key}café')")
         search.rebuild_index(connection)
     assert search_ids(store, ada, "cafe") == []

@@ -60,7 +60,7 @@ async def delete_folder(request: Request, folder_id: FolderId) -> JsonResponse:
 
     def delete(store: Store) -> JsonObject:
         folder = store.folders.get(folder_id, person_id=person.id)
-        store.folders.delete(folder_id, person_id=person.id)
+        store.delete_folder(folder_id, person_id=person.id)
         return folder_view(folder)
 
     return await store_response(request, delete)

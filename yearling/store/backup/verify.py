@@ -14,10 +14,13 @@ from yearling.store.blobs import BlobStore
 from yearling.store.chats.correction_rows import find_correction_fault
 from yearling.store.chats.samples import find_length_mismatch
 from yearling.store.database.database import Database
+from yearling.store.database.documents_schema import document_versions
 from yearling.store.database.learning_schema import texts
 from yearling.store.database.migrate import read_schema_version
 from yearling.store.database.packing import unpack_ids, unpack_logprobs
 from yearling.store.database.schema import SCHEMA_VERSION, corrections, metadata, samples
+from yearling.store.documents.documents import find_version_fault
+from yearling.store.documents.passage_rows import find_index_faults
 from yearling.store.hash_chain import ChainVerification
 from yearling.store.learning.event_log import verify_event_chain
 from yearling.store.learning.texts import find_text_fault
@@ -68,6 +71,7 @@ def verify_store(database: Database, blobs: BlobStore | None) -> VerificationRep
         ),
         "texts": lambda: _check_in_transaction(database, _check_texts),
         "corrections": lambda: _check_in_transaction(database, _check_corrections),
+        "documents": lambda: _check_in_transaction(database, _check_documents),
         "samples": lambda: _check_in_transaction(database, _check_samples),
     }
     if blobs is not None:
@@ -156,6 +160,16 @@ def _check_corrections(connection: Connection) -> VerificationCheck:
         if fault := find_correction_fault(row):
             faults.append(fault)
     return _make_check("corrections", count, faults)
+
+
+def _check_documents(connection: Connection) -> VerificationCheck:
+    """Check that packed columns unpack, that passages are complete and counted, and that vectors have their length."""
+    faults, count = [], 0
+    for row in connection.execution_options(yield_per=500).execute(sa.select(document_versions)):
+        count += 1
+        if fault := find_version_fault(row):
+            faults.append(fault)
+    return _make_check("documents", count, faults + find_index_faults(connection))
 
 
 def _check_samples(connection: Connection) -> VerificationCheck:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -17,9 +17,11 @@ from yearling.records import MODEL_FACT, Conversation, FinishReason, Message, Ro
 from yearling.store.audit import append_audit_entry
 from yearling.store.chats.ended_share_links import end_links_to_messages
 from yearling.store.database.database import Database, in_batches
+from yearling.store.database.documents_schema import documents
 from yearling.store.database.packing import compact_json, record_values
 from yearling.store.database.schema import TableRow, blob_references, conversations, folders, memories, messages, people, samples
-from yearling.store.database.search import index_messages, merge_index_segments, unindex_messages
+from yearling.store.database.search import DOCUMENT_FTS, index_messages, merge_index_segments, unindex_messages
+from yearling.store.documents.passage_rows import DOCUMENT_TABLES, delete_documents
 from yearling.store.learning.offers import withdraw_orphaned_offers
 
 ConversationRecords = list[Conversation]
@@ -43,7 +45,7 @@ MESSAGE_BLOB_KIND = "message"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeletedContent:
-    """What a deletion removed. `blob_hashes` are the blobs of the messages, which other records may still need."""
+    """What a deletion removed. `blob_hashes` are the blobs of messages and documents, which other records may still need."""
 
     message_ids: frozenset[str]
     sample_ids: frozenset[str]
@@ -117,13 +119,15 @@ class ConversationStore:
             return require_conversation(connection, conversation_id, person_id)
 
     def delete(self, conversation_id: str, *, person_id: str, scrub: bool = True) -> DeletedContent:
-        """Delete a conversation, its messages, and the samples of its answers. Raises NotFound.
+        """Delete a conversation, its messages and documents, and the samples of its answers. Raises NotFound.
 
         `Store.delete_conversation` deletes its blobs as well. Callers that delete many conversations can scrub once at the end.
         """
         with self._database.write() as connection:
             require_conversation(connection, conversation_id, person_id)
             deleted = _delete_dependents(connection, messages.c.conversation_id == conversation_id, person_id)
+            hashes = delete_documents(connection, documents.c.conversation_id == conversation_id)
+            deleted = replace(deleted, blob_hashes=deleted.blob_hashes | hashes)
             connection.execute(conversations.delete().where(conversations.c.id == conversation_id))
             append_audit_entry(connection, person_id, "conversation.delete", conversation_id, deleted.counts)
         if scrub:
@@ -148,7 +152,8 @@ class ConversationStore:
     def scrub(self) -> None:
         """Remove copies of deleted rows from the search index and from the database's logs."""
         merge_index_segments(self._database)
-        self._database.scrub("conversations", "messages", "samples", "search_entries", "memories", "texts")
+        merge_index_segments(self._database, DOCUMENT_FTS)
+        self._database.scrub(*DOCUMENT_TABLES, "conversations", "messages", "samples", "search_entries", "memories", "texts")
 
     def add_message(
         self,

@@ -11,7 +11,9 @@ from sqlalchemy.engine import Connection
 from yearling.clock import new_id, now_utc
 from yearling.errors import BadInput, Conflict, NotFound
 from yearling.store.database.database import Database
+from yearling.store.database.documents_schema import documents
 from yearling.store.database.schema import TableRow, conversations, folders
+from yearling.store.documents.passage_rows import delete_documents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +67,16 @@ class FolderStore:
         except sa.exc.IntegrityError:
             raise _name_taken_error(name) from None
 
-    def delete(self, folder_id: str, *, person_id: str) -> None:
-        """Delete a folder and keep the conversations in it. Raises NotFound."""
+    def delete(self, folder_id: str, *, person_id: str) -> set[str]:
+        """Delete a folder with its documents, and keep the conversations in it. Raises NotFound.
+
+        Returns the hashes of the documents' blobs, which `Store.delete_folder` deletes as well.
+        """
         with self._database.write() as connection:
             _require_folder(connection, folder_id, person_id)
+            hashes = delete_documents(connection, documents.c.folder_id == folder_id)
             connection.execute(folders.delete().where(folders.c.id == folder_id))
+        return hashes
 
 
 def _select_folders(person_id: str) -> sa.Select[str, str, datetime, int]:

@@ -27,6 +27,9 @@ from yearling.store.database.schema import search_entries
 FTS = "message_search"
 """The FTS5 table on SQLite: the index of `search_entries`, whose rows it numbers."""
 
+DOCUMENT_FTS = "document_search"
+"""The FTS5 table of documents: the index of `document_passages`."""
+
 _MAX_WORDS = 50_000
 _MERGE_PAGES = 50
 """How many pages of the index one transaction merges."""
@@ -70,10 +73,10 @@ def _fold_character(character: str) -> str:
 def index_words(text: str) -> list[str]:
     """The words that a text is indexed by, without duplicates, in order of appearance."""
     words: dict[str, None] = {}
-    for run, unspaced in _split_by_script(fold_for_search(text)):
+    for run, unspaced in split_by_script(fold_for_search(text)):
         if unspaced:
             words.update(dict.fromkeys(run))
-            words.update(dict.fromkeys(_bigrams(run)))
+            words.update(dict.fromkeys(bigrams(run)))
         else:
             words[run[:_MAX_WORD_CHARS]] = None
         if len(words) > _MAX_WORDS:
@@ -84,13 +87,13 @@ def index_words(text: str) -> list[str]:
 def parse_query(query: str) -> list[SearchTerm]:
     """The terms that a matching text must contain; empty for a query without words."""
     terms: dict[SearchTerm, None] = {}
-    for run, unspaced in _split_by_script(fold_for_search(query)):
+    for run, unspaced in split_by_script(fold_for_search(query)):
         if not unspaced:
             terms[SearchTerm(run[:_MAX_WORD_CHARS], len(run) > 1)] = None
         elif len(run) == 1:
             terms[SearchTerm(run, False)] = None
         else:
-            terms.update(dict.fromkeys(SearchTerm(pair, False) for pair in _bigrams(run)))
+            terms.update(dict.fromkeys(SearchTerm(pair, False) for pair in bigrams(run)))
     return list(terms)[:_MAX_TERMS]
 
 
@@ -98,7 +101,7 @@ def make_snippet(text: str, query: str) -> str:
     """An excerpt of the text around the first word of the query that occurs in it, or else its beginning."""
     text = unicodedata.normalize("NFC", text)
     folded, position = "".join(map(_fold_character, text)), -1
-    for run, _ in _split_by_script(fold_for_search(query)):
+    for run, _ in split_by_script(fold_for_search(query)):
         position = folded.find(run)
         if position >= 0:
             break
@@ -139,8 +142,8 @@ def unindex_messages(connection: Connection, message_ids: Iterable[str]) -> None
         connection.execute(search_entries.delete().where(in_batch))
 
 
-def merge_index_segments(database: Database) -> None:
-    """Remove deleted words from the index: SQLite keeps them until it merges their segments.
+def merge_index_segments(database: Database, table: str = FTS) -> None:
+    """Remove deleted words from an FTS5 table: SQLite keeps them until it merges their segments.
 
     Merges in short transactions so that others can write in between, into new segments. A negative number of pages
     starts a merge of all segments; positive numbers continue it until nothing is left to do.
@@ -151,7 +154,7 @@ def merge_index_segments(database: Database) -> None:
     while True:
         with database.write() as connection:
             before = connection.exec_driver_sql("SELECT total_changes()").scalar_one()
-            connection.exec_driver_sql(f"INSERT INTO {FTS}({FTS}, rank) VALUES('merge', {pages})")
+            connection.exec_driver_sql(f"INSERT INTO {table}({table}, rank) VALUES('merge', {pages})")
             # The command itself is one change (https://sqlite.org/fts5.html#the_merge_command).
             if connection.exec_driver_sql("SELECT total_changes()").scalar_one() - before < 2:
                 return
@@ -159,16 +162,18 @@ def merge_index_segments(database: Database) -> None:
 
 
 def rebuild_index(connection: Connection) -> None:
-    """Rebuild the index from `search_entries`, after rows changed in another way, such as by a copy of the tables."""
-    if connection.dialect.name == "sqlite" and sa.inspect(connection).has_table(FTS):
-        connection.exec_driver_sql(f"INSERT INTO {FTS}({FTS}) VALUES('rebuild')")
+    """Rebuild the FTS5 tables from their rows, after these changed in another way, such as by a copy of the tables."""
+    if connection.dialect.name == "sqlite":
+        for table in (FTS, DOCUMENT_FTS):
+            if sa.inspect(connection).has_table(table):
+                connection.exec_driver_sql(f"INSERT INTO {table}({table}) VALUES('rebuild')")
 
 
 def select_matching_messages(connection: Connection, person_id: str, terms: Sequence[SearchTerm]) -> sa.Select[str, str]:
     """A query of (conversation_id, message_id) for the messages of a person that contain all the terms."""
     entries = search_entries.c
     matches = sa.select(entries.conversation_id, entries.message_id).where(entries.person_id == person_id)
-    key = _key(person_id)
+    key = key_of(person_id)
     if connection.dialect.name == "sqlite":
         expression = " AND ".join(f'"{key}{term.word}"' + ("*" if term.is_prefix else "") for term in terms)
         hits = sa.text(f"SELECT rowid FROM {FTS} WHERE {FTS} MATCH :expression").bindparams(expression=expression)
@@ -179,13 +184,13 @@ def select_matching_messages(connection: Connection, person_id: str, terms: Sequ
 
 def indexed(person_id: str, text: str) -> str:
     """The words of a person's text, each with the person's key before it."""
-    key = _key(person_id)
+    key = key_of(person_id)
     return " ".join(f"{key}{word}" for word in index_words(text))
 
 
-def _key(person_id: str) -> str:
+def key_of(id_: str) -> str:
     """The last eight characters of an id, which are random."""
-    return person_id.replace("-", "")[-8:].lower()
+    return id_.replace("-", "")[-8:].lower()
 
 
 def _next_number(connection: Connection) -> int:
@@ -194,8 +199,8 @@ def _next_number(connection: Connection) -> int:
     return (newest or 0) + 1
 
 
-def _split_by_script(folded: str) -> Iterator[tuple[str, bool]]:
-    """Yield (run, whether its script has no spaces) in order."""
+def split_by_script(folded: str) -> Iterator[tuple[str, bool]]:
+    """Yield (run of letters and digits, whether its script has no spaces) in order, for a folded text."""
     for match in _WORD.finditer(folded):
         word, end = match[0], 0
         for unspaced in _UNSPACED.finditer(word):
@@ -207,5 +212,6 @@ def _split_by_script(folded: str) -> Iterator[tuple[str, bool]]:
             yield word[end:], False
 
 
-def _bigrams(run: str) -> Iterable[str]:
+def bigrams(run: str) -> Iterable[str]:
+    """The pairs of neighbouring characters of a run, in order."""
     return (run[start : start + 2] for start in range(len(run) - 1))

@@ -1,4 +1,4 @@
-"""Export of all data of one person as a zip file: conversations, samples, folders, comparisons, links, offers, files and more.
+"""Export of all data of one person as a zip file: conversations, samples, folders, comparisons, links, documents and more.
 
 The zip has a file of JSON lines for each kind of record, and a manifest with the size and SHA-256 of every member. `importer.py`
 reads it.
@@ -47,6 +47,7 @@ def export_person_data(
         writer.write_lines("guesses", (_json_values(record_values(record)) for record in store.guesses.list(person_id)))
         writer.write_lines("api_conversations", (_json_values(row) for row in store.api_conversations.export(person_id)))
         writer.write_lines("rounds", _iter_rounds(store, person_id))
+        writer.write_lines("documents", _iter_documents(store, person_id, blobs))
         writer.write_lines("settings", [store.personal_settings.get(person_id)])
         writer.write_lines("feedback", feedback)
         for sha256 in sorted(blobs):
@@ -126,6 +127,18 @@ def _iter_rounds(store: Store, person_id: str) -> Iterator[dict[str, Any]]:
     for record in store.rounds.list(person_id=person_id):
         pairs = [record_values(pair) for pair in store.rounds.pairs([record.id])]
         yield _json_values(record_values(record)) | {"pairs": [_json_values(pair, drop=("round_id",)) for pair in pairs]}
+
+
+def _iter_documents(store: Store, person_id: str, blobs: set[str]) -> Iterator[dict[str, Any]]:
+    """The documents that a person added, with all versions: their originals and their texts are blobs."""
+    for document in store.documents.list(person_id):
+        if document.person_id != person_id:
+            continue  # somebody else's, for everybody
+        versions = store.documents.list_versions(document.id, person_id=person_id)
+        blobs.update(version.content_sha256 for version in versions)
+        blobs.update(version.text_sha256 for version in versions if version.text_sha256 is not None)
+        rows = [_json_values(asdict(version), drop=("document_id",)) for version in versions]
+        yield _json_values(record_values(document), drop=("person_id", "version", "searched_version_id")) | {"versions": rows}
 
 
 def _json_values(values: Mapping[str, Any], *, drop: tuple[str, ...] = ("person_id",)) -> dict[str, Any]:

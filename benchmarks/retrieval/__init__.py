@@ -1,0 +1,1 @@
+"""Measures search in documents: `python -m benchmarks.retrieval --data DATA`."""

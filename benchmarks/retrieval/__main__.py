@@ -1,0 +1,5 @@
+"""`python -m benchmarks.retrieval --data DATA`"""
+
+from benchmarks.retrieval.command import main
+
+main()

@@ -1,0 +1,1 @@
+"""The index of documents: words and vectors of passages, and the search that fuses both."""
