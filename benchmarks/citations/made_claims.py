@@ -30,6 +30,8 @@ class MadeClaim:
     form: str
     text: str
     passage: int
+    question: int
+    """The place of its question in the set."""
     right: tuple[Span, ...]
     alteration: str = ""
     altered: Span | None = None
@@ -71,7 +73,7 @@ def make_claims(questions: QuestionSet, *, random_seed: int = 0) -> list[MadeCla
     """The true claims, at most one of each form for a question."""
     source = random.Random(random_seed)
     claims = []
-    for question in questions.questions:
+    for place, question in enumerate(questions.questions):
         right = right_sentences(question, questions.passages[question.passage])
         answer = question.answers[0][0]
         if not right or len(answer) > 40:
@@ -80,7 +82,7 @@ def make_claims(questions: QuestionSet, *, random_seed: int = 0) -> list[MadeCla
         asked = _asked(question.text, answer)
         texts = {"copied": sentence, "asked": asked, "restated": _restated(sentence, answer, source)}
         claims += [
-            MadeClaim(source=questions.name, form=form, text=text, passage=question.passage, right=right)
+            MadeClaim(source=questions.name, form=form, text=text, passage=question.passage, question=place, right=right)
             for form, text in texts.items()
             if text
         ]

@@ -1,8 +1,7 @@
-"""Sources and answers for the tests of citations: the real rules of sentences and numbers, words without stems, no network."""
+"""Sources and answers for the tests of citations: the real rules of sentences, words and numbers, no model."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,18 +11,11 @@ from yearling.checks import ReadNumber, read_numbers
 from yearling.retrieval.citations.alignment import AlignedAnswer, AlignmentRule, Citation, align_claims
 from yearling.retrieval.citations.claims import split_claims
 from yearling.retrieval.citations.source import SourcePassage, citable_sentences
+from yearling.retrieval.index.tokens import index_tokens
 from yearling.retrieval.passages.sentences import sentence_spans
 from yearling.store import Span
 
 WORDS_ONLY = AlignmentRule(min_words=0.3)
-
-
-def words(text: str) -> list[str]:
-    """Words in lower case; Chinese characters and pairs of them."""
-    found = []
-    for run in re.findall(r"[\u3400-\u9fff]+|[^\W\u3400-\u9fff_]+", text.lower()):
-        found += [*run, *(run[place : place + 2] for place in range(len(run) - 1))] if run[0] > "\u3400" else [run]
-    return found
 
 
 def read(text: str) -> Sequence[ReadNumber]:
@@ -57,7 +49,7 @@ def align(
         split_claims(answer, sentence_spans),
         passages,
         citable_sentences(passages, sentence_spans),
-        tokenise=words,
+        tokenise=index_tokens,
         read_numbers=read,
         rule=rule,
         similarities=similarities,

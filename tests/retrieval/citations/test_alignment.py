@@ -8,11 +8,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.retrieval.citations.sources import WORDS_ONLY, align, chunk, missing, passage, read, words
+from tests.retrieval.citations.sources import align, chunk, missing, passage, read
 from yearling.inference import FakeEmbedder
 from yearling.retrieval.citations.alignment import AlignmentRule, align_answer, utf16_offsets
 from yearling.retrieval.citations.claims import MAX_CLAIMS
 from yearling.retrieval.citations.source import MAX_SENTENCES, citable_sentences
+from yearling.retrieval.index.tokens import index_tokens
 from yearling.retrieval.passages.sentences import sentence_spans
 
 BRIDGE = (
@@ -195,7 +196,7 @@ def test_denial_is_not_excused_by_another_sentence() -> None:
 def test_claim_in_another_language_aligns_by_meaning_and_its_numbers_are_checked() -> None:
     source = passage("The bridge was opened in 1932. It has eight lanes.")
     similarities = np.array([[0.9, 0.7]], np.float32)
-    rule = AlignmentRule(min_words=0.3, min_similarity=0.85, similarity_weight=1.0)
+    rule = AlignmentRule(min_words=0.3, min_similarity_across=0.85, similarity_weight=1.0)
     right = align("这座桥于一九三二年通车。", [source], rule=rule, similarities=similarities)
     assert [claim.status for claim in right.claims] == ["supported"]
     assert right.claims[0].is_other_language
@@ -225,7 +226,7 @@ async def test_align_answer_embeds_claims_and_sentences() -> None:
         "It carries eight lanes.",
         [passage(BRIDGE)],
         split=sentence_spans,
-        tokenise=words,
+        tokenise=index_tokens,
         read_numbers=read,
         rule=rule,
         embedder=embedder,
@@ -243,9 +244,9 @@ async def test_rule_of_another_model_is_refused() -> None:
             "It carries eight lanes.",
             [passage(BRIDGE)],
             split=sentence_spans,
-            tokenise=words,
+            tokenise=index_tokens,
             read_numbers=read,
-            rule=WORDS_ONLY,
+            rule=AlignmentRule(model_hash="0" * 64, min_words=0.3),
             embedder=FakeEmbedder(),
         )
 

@@ -54,8 +54,12 @@ class AlignmentRule:
     """The embedding model of `min_similarity`; empty if words alone decide."""
     min_words: float
     """Share of the claim's words, weighted by rarity, that the sentence must have."""
-    min_similarity: float = 1.0
-    """Cosine from which a sentence supports a claim whose words it does not have, in another language too."""
+    min_similarity: float = 2.0
+    """Cosine from which a sentence supports a claim whose words it does not have. No cosine reaches the default."""
+    min_similarity_han: float = 2.0
+    """The same where both are Chinese: the model finds Chinese sentences more alike."""
+    min_similarity_across: float = 2.0
+    """The same where one is Chinese and the other is not: the model finds them less alike."""
     similarity_weight: float = 0.0
     """What a cosine counts beside the share of words where several sentences compete."""
 
@@ -121,16 +125,17 @@ async def align_answer(
     embedder: Embedder | None = None,
     cited_before: Sequence[Citation] = (),
 ) -> AlignedAnswer:
-    """Align an answer to what was found. Without an embedder, words alone decide, and nothing is found in other languages.
+    """Align an answer to what was found, with the rule from `alignment_rule`.
 
-    Raises Unavailable if the embedder fails, and ValueError if the rule was measured with another model.
+    A rule without a model uses no embedder: then words alone decide, and nothing is found in other languages. Raises
+    Unavailable if the embedder fails, and ValueError if the rule was measured with another model than the embedder's.
     """
     claims = split_claims(answer, split)
     sentences = citable_sentences(passages, split)
     similarities: NDArray[np.float32] | None = None
-    if embedder is not None and claims and sentences:
-        if rule.model_hash != embedder.model_hash:
-            raise ValueError("the rule of alignment was measured with another embedding model")
+    if rule.model_hash and (embedder is None or rule.model_hash != embedder.model_hash):
+        raise ValueError("the rule of alignment was measured with another embedding model")
+    if rule.model_hash and embedder is not None and claims and sentences:
         compared = claims[:MAX_CLAIMS]
         claim_vectors = await embedder.embed_texts([claim.text for claim in compared], input_type="query")
         sentence_vectors = await embedder.embed_texts([sentence.text for sentence in sentences], input_type="passage")
@@ -248,6 +253,7 @@ class _Aligner:
         self._read_numbers = read_numbers
         self._rule = rule
         self._folded: list[FoldedText] = [fold(sentence.text) for sentence in sentences]
+        self._is_han_S = np.array([is_mostly_han(sentence.text) for sentence in sentences], np.bool_)
         self._holders: dict[str, list[int]] = {}
         for index, sentence in enumerate(sentences):
             for token in set(self._words(sentence.text)):
@@ -272,7 +278,7 @@ class _Aligner:
         if not (
             quoted is not None
             or words_S[first] >= self._rule.min_words
-            or (similarities_S is not None and similarities_S[first] >= self._rule.min_similarity)
+            or (similarities_S is not None and similarities_S[first] >= self._min_similarity(claim, first))
         ):
             return _Match(score=float(words_S[first]))
         chosen, missing = self._with_second(claim, facts, best, scores_S, frame_S)
@@ -283,8 +289,13 @@ class _Aligner:
                 for words in missing
             ),
             score=1.0 if quoted is not None else float(words_S[first]),
-            is_other_language=all(is_mostly_han(self._sentences[index].text) != is_mostly_han(claim.text) for index in chosen),
+            is_other_language=all(self._is_han_S[index] != is_mostly_han(claim.text) for index in chosen),
         )
+
+    def _min_similarity(self, claim: Claim, index: int) -> float:
+        if self._is_han_S[index] != is_mostly_han(claim.text):
+            return self._rule.min_similarity_across
+        return self._rule.min_similarity_han if self._is_han_S[index] else self._rule.min_similarity
 
     def _with_second(
         self, claim: Claim, facts: Facts, best: Sequence[int], scores_S: NDArray[np.float64], frame_S: NDArray[np.float64]

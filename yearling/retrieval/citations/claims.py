@@ -29,6 +29,8 @@ _MARKERS = re.compile(
 _CODE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`", re.DOTALL)
 _CODE_BLOCK = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)", re.DOTALL)
 _LIST_MARK = re.compile(r"\s*(?:(?:[-*+•>]|#{1,6}|\d{1,3}[.)、])\s+)*")
+_DECORATION = re.compile(r"[^\w\"“‘'「『《〈(（\[$€£¥+−-]*")
+"""What stands in front of a claim and is no part of it, such as an emoji."""
 _WORD = re.compile(r"[^\W_]")
 _QUESTION = re.compile(r"[?？][\s\"'”’」』）)*_]*$")
 _LEAD_IN = re.compile(r"[:：][\s*_]*$")
@@ -62,9 +64,9 @@ def split_claims(answer: str, split: SentenceSplitter) -> list[Claim]:
     claims = []
     for sentence in split(text):
         start = sentence.start
-        match = _LIST_MARK.match(text, sentence.start, sentence.end)
-        if match:
-            start = match.end()
+        for pattern in (_LIST_MARK, _DECORATION):
+            match = pattern.match(text, start, sentence.end)
+            start = match.end() if match else start
         claims += [
             Claim(
                 Span(piece, min(piece + MAX_CLAIM_CHARS, sentence.end)), text[piece : min(piece + MAX_CLAIM_CHARS, sentence.end)]
