@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.citations.figures import Share
 from benchmarks.citations.made_claims import right_sentences
-from benchmarks.citations.questions import Question, QuestionSet
+from benchmarks.citations.questions import AnsweredQuestion, QuestionSet
 from yearling.inference import Embedder
 from yearling.retrieval.citations.choice import choose_sentences
 from yearling.retrieval.citations.source import SourcePassage
@@ -80,7 +80,7 @@ async def search_order(questions: QuestionSet, embedder: Embedder) -> NDArray[np
     return np.argsort(-scores_QP, axis=1, kind="stable")
 
 
-def _has_answer(question: Question, texts: Sequence[str]) -> bool:
+def _has_answer(question: AnsweredQuestion, texts: Sequence[str]) -> bool:
     return any(answer in text for answer, _ in question.answers for text in texts)
 
 

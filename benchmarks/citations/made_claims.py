@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.citations.questions import Question, QuestionSet
+from benchmarks.citations.questions import AnsweredQuestion, QuestionSet
 from yearling.checks import read_numbers
 from yearling.retrieval.passages.sentences import sentence_spans
 from yearling.store import Span
@@ -89,7 +89,7 @@ def make_claims(questions: QuestionSet, *, random_seed: int = 0) -> list[MadeCla
     return claims
 
 
-def right_sentences(question: Question, passage: str) -> tuple[Span, ...]:
+def right_sentences(question: AnsweredQuestion, passage: str) -> tuple[Span, ...]:
     """The sentences that contain an annotated answer where it was annotated. CMRC's places may be off: the nearest one counts."""
     right = set()
     spans = sentence_spans(passage)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AnsweredQuestion:
     """A question about one passage. `answers` are (text, start in the passage); a start may be off by some characters in CMRC."""
 
     text: str
@@ -22,7 +22,7 @@ class QuestionSet:
 
     name: str
     passages: tuple[str, ...]
-    questions: tuple[Question, ...]
+    questions: tuple[AnsweredQuestion, ...]
 
 
 def read_cmrc(data: Path) -> QuestionSet:
@@ -33,7 +33,9 @@ def read_cmrc(data: Path) -> QuestionSet:
         for paragraph in entry["paragraphs"]
     ]
     questions = [
-        Question(question["question"], index, tuple((answer["text"], answer["answer_start"]) for answer in question["answers"]))
+        AnsweredQuestion(
+            question["question"], index, tuple((answer["text"], answer["answer_start"]) for answer in question["answers"])
+        )
         for index, paragraph in enumerate(paragraphs)
         for question in paragraph["qas"]
     ]
@@ -47,7 +49,7 @@ def read_xquad(data: Path, language: str) -> QuestionSet:
     passages = {row["id"]: row["text"] for row in rows if row["kind"] == "passage"}
     places = {identifier: place for place, identifier in enumerate(passages)}
     questions = [
-        Question(row["text"], places[row["passage"]], ((row["answer"], row["start"]),))
+        AnsweredQuestion(row["text"], places[row["passage"]], ((row["answer"], row["start"]),))
         for row in rows
         if row["kind"] == "question"
     ]

@@ -20,8 +20,8 @@ from yearling.retrieval.citations.alignment import MAX_CITED, Tokeniser
 from yearling.retrieval.citations.source import SentenceSplitter, SourcePassage, SourceSentence, citable_sentences
 
 _K1, _B = 1.2, 0.75
-_WORDS_WEIGHT, _MEANING_WEIGHT = 0.5, 0.5
-_RANK_WEIGHT = 1.0
+_WORDS_WEIGHT, _MEANING_WEIGHT = 0.7, 0.3
+_RANK_WEIGHT = 2.0
 """What the passage's place in the search counts: minus this times the logarithm of the place, from 1."""
 
 
