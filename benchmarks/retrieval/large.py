@@ -1,4 +1,4 @@
-"""What a question costs over 100,000 passages: random unit vectors, and text made of words that are as frequent as in a language."""
+"""What a question costs over 100,000 passages: random unit vectors, and text of words that are as frequent as in a language."""
 
 from __future__ import annotations
 

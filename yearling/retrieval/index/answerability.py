@@ -1,7 +1,8 @@
 """Whether the documents answer a question at all, by one number that compares between questions.
 
-The number is the share of the question's words that the best passages match, of what any passages could match, plus the weighted
-cosine of question and passage. Where it lies below the threshold of the embedding model, the assistant says that the answer is
+The number is how much of the question's words a passage matches, of what the best passage for each word would, plus the weighted
+cosine of question and passage. A word that stands in no passage counts like the strongest one that does: what is asked about it
+is nowhere. Where it lies below the threshold of the embedding model, the assistant says that the answer is
 not in the documents. `python -m benchmarks.retrieval --write` fits the thresholds, on questions that nothing is measured with.
 """
 
@@ -19,8 +20,9 @@ COSINE_WEIGHT = 3.0
 
 def answerability(shares: NDArray[np.float64], cosines: NDArray[np.float64]) -> NDArray[np.float64]:
     """The score of each candidate. `shares` (candidates, words) are those of BM25; `cosines` are NaN where there is no vector."""
-    best = shares.max(axis=0).sum() if shares.size else 0.0
-    words = shares.sum(axis=1) / best if best > 0 else np.zeros(len(cosines))
+    best = shares.max(axis=0) if shares.size else np.zeros(1)
+    possible = np.where(best > 0, best, best.max()).sum()
+    words = shares.sum(axis=1) / possible if possible > 0 else np.zeros(len(cosines))
     return words + COSINE_WEIGHT * np.nan_to_num(cosines)
 
 

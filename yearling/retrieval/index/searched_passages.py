@@ -36,7 +36,8 @@ class Candidates:
     @property
     def bm25(self) -> Floats:
         """The BM25 of each passage."""
-        return self.shares.sum(axis=1)
+        scores: Floats = self.shares.sum(axis=1)
+        return scores
 
 
 class SearchedPassages:
