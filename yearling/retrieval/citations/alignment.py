@@ -335,7 +335,7 @@ class _Aligner:
                 return True
         elif frame_S[index] < self._rule.min_words:
             return False
-        return self._union_of_words(claim, facts, first, index) >= frame_S[first] + _NEW_WORDS
+        return self._union_of_words(claim, facts, first, index) >= float(frame_S[first]) + _NEW_WORDS
 
     def _union_of_words(self, claim: Claim, facts: Facts, first: int, second: int) -> float:
         tokens = self._words(_without(claim.text, facts))
