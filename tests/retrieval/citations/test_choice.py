@@ -45,6 +45,13 @@ async def test_at_most_two_and_the_first_passage_wins_a_tie() -> None:
     assert chosen == ["It opens at nine.", "It opens at nine!"]
 
 
+async def test_passage_that_the_search_ranked_first_counts_more() -> None:
+    passages = [passage("It opens at nine.", document="first"), passage("It opens at nine.", document="second")]
+    sentences = citable_sentences(passages, sentence_spans)
+    first, second = score_sentences("When does it open?", sentences, tokenise=index_tokens)
+    assert first > second + 1
+
+
 async def test_chunks_that_overlap_offer_a_sentence_once() -> None:
     cut = TEXT.index("2014")
     chunks = [chunk(TEXT, 0, cut + 16), chunk(TEXT, cut, len(TEXT))]

@@ -271,8 +271,6 @@ class _Aligner:
         scores_S = words_S.copy()
         if similarities_S is not None:
             scores_S = scores_S + self._rule.similarity_weight * similarities_S
-        if quoted is not None:
-            scores_S[quoted] += 10.0
         best = [int(index) for index in np.argsort(-scores_S, kind="stable")[:_COMPARED]]
         first = best[0]
         if not (
@@ -281,7 +279,8 @@ class _Aligner:
             or (similarities_S is not None and similarities_S[first] >= self._min_similarity(claim, first))
         ):
             return _Match(score=float(words_S[first]))
-        chosen, missing = self._with_second(claim, facts, best, scores_S, frame_S)
+        # Whatever is repeated word by word stands in the source.
+        chosen, missing = ((quoted,), []) if quoted is not None else self._with_second(claim, facts, best, frame_S)
         return _Match(
             sentences=chosen,
             missing=tuple(
@@ -298,7 +297,7 @@ class _Aligner:
         return self._rule.min_similarity_han if self._is_han_S[index] else self._rule.min_similarity
 
     def _with_second(
-        self, claim: Claim, facts: Facts, best: Sequence[int], scores_S: NDArray[np.float64], frame_S: NDArray[np.float64]
+        self, claim: Claim, facts: Facts, best: Sequence[int], frame_S: NDArray[np.float64]
     ) -> tuple[tuple[int, ...], list[MissingWords]]:
         """The best sentence, or one as good that says more, and a second one where the claim takes from two.
 
@@ -310,7 +309,7 @@ class _Aligner:
         if not missing:
             return chosen, missing
         for index in best[1:]:
-            if scores_S[index] < 10 and frame_S[index] >= frame_S[best[0]] and frame_S[index] > 0:
+            if frame_S[index] >= frame_S[best[0]] and frame_S[index] > 0:
                 other = missing_words(claim.text, facts, [self._facts_of(index)])
                 if len(other) < len(missing):
                     chosen, missing = (index,), other
