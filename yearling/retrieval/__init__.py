@@ -1,20 +1,55 @@
 """Looking things up: documents, posts and the web, as passages that a person can open."""
 
+from yearling.retrieval.citations.alignment import (
+    AlignedAnswer,
+    AlignedClaim,
+    AlignmentRule,
+    Citation,
+    align_answer,
+    align_claims,
+    utf16_offsets,
+)
+from yearling.retrieval.citations.alignment_rules import alignment_rule
+from yearling.retrieval.citations.annotations import chat_annotations, responses_annotations
+from yearling.retrieval.citations.choice import RankedSentence, choose_sentences
+from yearling.retrieval.citations.extractive import Answerability, ExtractiveAnswer, quote_sentences, with_sentence
+from yearling.retrieval.citations.facts import MissingWords
+from yearling.retrieval.citations.source import SourcePassage
 from yearling.retrieval.document_indexing import DocumentReader, IndexedDocument
 from yearling.retrieval.index.document_index import DocumentIndex
 from yearling.retrieval.index.search_result import Hit, SearchResult
+from yearling.retrieval.index.tokens import index_tokens
 from yearling.retrieval.parsing.document_parser import ParseLimits, parse_document
 from yearling.retrieval.passages.chunks import cut_chunks
 from yearling.retrieval.passages.sentences import sentence_spans
 
 __all__ = [
+    "AlignedAnswer",
+    "AlignedClaim",
+    "AlignmentRule",
+    "Answerability",
+    "Citation",
     "DocumentIndex",
     "DocumentReader",
+    "ExtractiveAnswer",
     "Hit",
     "IndexedDocument",
+    "MissingWords",
     "ParseLimits",
+    "RankedSentence",
     "SearchResult",
+    "SourcePassage",
+    "align_answer",
+    "align_claims",
+    "alignment_rule",
+    "chat_annotations",
+    "choose_sentences",
     "cut_chunks",
+    "index_tokens",
     "parse_document",
+    "quote_sentences",
+    "responses_annotations",
     "sentence_spans",
+    "utf16_offsets",
+    "with_sentence",
 ]

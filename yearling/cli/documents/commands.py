@@ -161,12 +161,12 @@ def show(
         print_json({**asdict(found), "versions": [asdict(version) for version in versions]})
         return
     out.print(f"{found.name} ({found.id})", style="bold", highlight=False, markup=False)
+    out.print(found.version.media_type, highlight=False, markup=False)
     print_table(
-        ["Added", "Type", "Size>", "Characters>", "Pages>", "State", "Sentences that changed"],
+        ["Added", "Size>", "Characters>", "Pages>", "State", "Sentences that changed"],
         [
             (
                 f"{version.created_utc:%Y-%m-%d %H:%M}",
-                version.media_type,
                 format_size(version.size_bytes),
                 f"{version.num_chars:,}",
                 version.num_pages or "",

@@ -1,0 +1,1 @@
+"""Do citations point at the sentence that answers, and are altered words found?"""

@@ -1,0 +1,95 @@
+"""Which sentences of the passages that were found answer a question: words and meaning together.
+
+Words are scored by BM25 (Robertson and Zaragoza, 2009, equation 3.15) over the sentences of the passages alone: a word that
+stands in every sentence of a passage tells them apart no more, however rare it is elsewhere. Meaning is the cosine of the
+embeddings. Both are standardised and added. Legend: S sentences.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yearling.inference import Embedder
+from yearling.retrieval.citations.alignment import MAX_CITED, Tokeniser
+from yearling.retrieval.citations.source import SentenceSplitter, SourcePassage, SourceSentence, citable_sentences
+
+_K1, _B = 1.2, 0.75
+_WORDS_WEIGHT, _MEANING_WEIGHT = 0.7, 0.3
+_RANK_WEIGHT = 2.0
+"""What the passage's place in the search counts: minus this times the logarithm of the place, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankedSentence:
+    """A sentence with its score, which compares it with others of the same question only."""
+
+    sentence: SourceSentence
+    score: float
+
+
+async def choose_sentences(
+    question: str,
+    passages: Sequence[SourcePassage],
+    embedder: Embedder | None,
+    *,
+    split: SentenceSplitter,
+    tokenise: Tokeniser,
+    limit: int = MAX_CITED,
+) -> list[RankedSentence]:
+    """The sentences that answer a question best, the best first. `passages` come in the order in which the search ranked them.
+
+    Without an embedder, words alone decide. Raises Unavailable if the embedder fails.
+    """
+    sentences = citable_sentences(passages, split)
+    if not sentences:
+        return []
+    similarities: NDArray[np.float32] | None = None
+    if embedder is not None:
+        (question_vector,) = await embedder.embed_texts([question], input_type="query")
+        similarities = (
+            await embedder.embed_texts([sentence.text for sentence in sentences], input_type="passage")
+        ) @ question_vector
+    scores_S = score_sentences(question, sentences, tokenise=tokenise, similarities=similarities)
+    best = np.argsort(-scores_S, kind="stable")[:limit]
+    return [RankedSentence(sentences[index], float(scores_S[index])) for index in best]
+
+
+def score_sentences(
+    question: str,
+    sentences: Sequence[SourceSentence],
+    *,
+    tokenise: Tokeniser,
+    similarities: NDArray[np.float32] | None = None,
+) -> NDArray[np.float64]:
+    """The score of each sentence (S): higher is better. `similarities` (S) are cosines with the question."""
+    words_S = _bm25(set(tokenise(question)), [tokenise(sentence.text) for sentence in sentences])
+    scores_S = _WORDS_WEIGHT * _standardised(words_S)
+    if similarities is not None:
+        scores_S = scores_S + _MEANING_WEIGHT * _standardised(similarities.astype(np.float64))
+    ranks_S = np.array([1 + sentence.passage for sentence in sentences], np.float64)
+    return scores_S - _RANK_WEIGHT * np.log(ranks_S)
+
+
+def _bm25(query: set[str], texts: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    counts = [Counter(tokens) for tokens in texts]
+    holders = Counter(token for tokens in counts for token in tokens if token in query)
+    average = sum(map(len, texts)) / max(1, len(texts)) or 1.0
+    scores_S = np.zeros(len(texts))
+    # Sorted, so that the same texts have the same sum whatever the order of the set.
+    rarity = {token: math.log(1 + (len(texts) - holders[token] + 0.5) / (holders[token] + 0.5)) for token in sorted(holders)}
+    for place, (tokens, text) in enumerate(zip(counts, texts, strict=True)):
+        norm = _K1 * (1 - _B + _B * len(text) / average)
+        scores_S[place] = sum(
+            weight * tokens[token] * (_K1 + 1) / (tokens[token] + norm) for token, weight in rarity.items() if token in tokens
+        )
+    return scores_S
+
+
+def _standardised(values_S: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray((values_S - values_S.mean()) / (values_S.std() + 1e-9))
