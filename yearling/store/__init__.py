@@ -56,7 +56,7 @@ from yearling.store.documents.records import (
     SearchScope,
     TextChanges,
 )
-from yearling.store.documents.vectors import MissingVector, VectorGeneration, VectorStore
+from yearling.store.documents.vectors import MissingVector, VectorCount, VectorGeneration, VectorStore
 from yearling.store.hash_chain import GENESIS_HASH, ChainVerification
 from yearling.store.learning.consensus_runs import ConsensusRun
 from yearling.store.learning.event_log import AppendResult, EventEntry, EventLogHead, hash_event_entry
@@ -230,6 +230,7 @@ __all__ = [
     "TrainingRunStore",
     "Triage",
     "Unchanged",
+    "VectorCount",
     "VectorGeneration",
     "VectorStore",
     "VerificationCheck",

@@ -179,6 +179,22 @@ def test_a_large_collection_is_searched_by_the_compact_index(
     asyncio.run(check())
 
 
+def test_passages_that_were_cut_anew_lose_what_is_in_memory(store: Store) -> None:
+    async def check() -> None:
+        index = DocumentIndex(store, FakeEmbedder())
+        scope, ids = await fill_index(index, store)
+        await index.embed_missing()
+        question = "两千万人口"
+        before = await index.search(question, scope=scope)
+        assert await index.reindex() == len(ids)
+        assert await index.count_missing() == 7
+        await index.embed_missing()
+        assert await index.search(question, scope=scope) == before
+        assert before.score == pytest.approx((await DocumentIndex(store, FakeEmbedder()).search(question, scope=scope)).score)
+
+    asyncio.run(check())
+
+
 def test_blocks_stay_within_their_limit(store: Store) -> None:
     async def check() -> None:
         index = DocumentIndex(store, FakeEmbedder())

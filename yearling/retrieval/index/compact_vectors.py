@@ -17,14 +17,14 @@ from usearch.index import Index
 
 from yearling.files.atomic import atomic_write_bytes
 from yearling.files.sync import make_directory
-from yearling.store import VectorGeneration
+from yearling.store import VectorCount, VectorGeneration
 
 MIN_PASSAGES = 100_000
 """Collections with fewer passages are scanned exactly."""
 
 
-def signature_of(generation: VectorGeneration, counts: Mapping[str, int]) -> str:
-    """A hash of which vectors there are: a version's vectors never change, they are only added."""
+def signature_of(generation: VectorGeneration, counts: Mapping[str, VectorCount]) -> str:
+    """A hash of which vectors there are: those of one revision of a version never change, they are only added."""
     content = json.dumps([generation.id, generation.model_hash, generation.dimensions, sorted(counts.items())])
     return hashlib.sha256(content.encode()).hexdigest()
 

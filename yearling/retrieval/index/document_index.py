@@ -184,7 +184,7 @@ class DocumentIndex:
         surety = answerability(candidates.shares, candidates.cosines)[order]
         score = float(surety.max()) if order else 0.0
         threshold = None if generation is None else threshold_of(generation.model_hash)
-        num_with_vector = sum(counts.get(version_id, 0) for version_id in searched.versions)
+        num_with_vector = sum(counts[version_id].num_vectors for version_id in searched.versions if version_id in counts)
         return SearchResult(
             hits=tuple(self._make_hits([(candidates.passages[row], float(fused[row])) for row in order], searched.versions)),
             score=score,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from yearling.retrieval.index.compact_vectors import MIN_PASSAGES, CompactVectors, signature_of
 from yearling.retrieval.index.searched_passages import MAX_CANDIDATES, SearchedPassages
 from yearling.retrieval.index.vector_blocks import VectorBlocks
-from yearling.store import SearchedVersion, Store, VectorGeneration
+from yearling.store import SearchedVersion, Store, VectorCount, VectorGeneration
 
 Floats = NDArray[np.float32]
 
@@ -27,7 +27,7 @@ class NearestPassages:
     def find(
         self,
         generation: VectorGeneration,
-        counts: Mapping[str, int],
+        counts: Mapping[str, VectorCount],
         searched: SearchedPassages,
         question: Floats,
         numbers: Sequence[int],
@@ -64,7 +64,7 @@ class NearestPassages:
         generation: VectorGeneration,
         collection: str,
         versions: Sequence[SearchedVersion],
-        counts: Mapping[str, int],
+        counts: Mapping[str, VectorCount],
         question: Floats,
     ) -> dict[int, float] | None:
         """The nearest passages of a large collection; None if it is not large, or has no index that is up to date."""

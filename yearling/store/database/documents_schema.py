@@ -103,6 +103,8 @@ vector_counts = sa.Table(
     sa.Column("generation_id", ID, sa.ForeignKey("vector_generations.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("version_id", ID, sa.ForeignKey("document_versions.id", ondelete="CASCADE"), primary_key=True, index=True),
     sa.Column("num_vectors", sa.Integer, nullable=False),
+    # New whenever the passages of a version are: what is in memory then belongs to others.
+    sa.Column("revision", sa.BigInteger, nullable=False),
 )
 
 # A citation of a document that was removed says so. No words: only who could read it, and when it went.

@@ -6,9 +6,10 @@ model builds a new generation beside the active one, and `activate` swaps them o
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -48,6 +49,13 @@ class MissingVector:
     version_id: str
     text_sha256: str
     span: Span
+
+
+class VectorCount(NamedTuple):
+    """How many vectors a version has. The revision is another one after its passages were cut anew."""
+
+    num_vectors: int
+    revision: int
 
 
 class VectorStore:
@@ -157,7 +165,7 @@ class VectorStore:
             added = vector_counts.update().where(counted).values(num_vectors=vector_counts.c.num_vectors + len(rows))
             if connection.execute(added).rowcount == 0:
                 first = {"generation_id": generation_id, "version_id": version_id, "num_vectors": len(rows)}
-                connection.execute(vector_counts.insert().values(first))
+                connection.execute(vector_counts.insert().values(**first, revision=secrets.randbits(62)))
             return len(rows)
 
     def activate(self, generation_id: str) -> bool:
@@ -170,12 +178,11 @@ class VectorStore:
             this = vector_generations.c.id == generation_id
             return connection.execute(vector_generations.update().where(this).values(state="active")).rowcount == 1
 
-    def counts(self, generation_id: str) -> dict[str, int]:
+    def counts(self, generation_id: str) -> dict[str, VectorCount]:
         """How many vectors each version has in a generation, by its id."""
-        query = sa.select(vector_counts.c.version_id, vector_counts.c.num_vectors)
+        query = sa.select(vector_counts).where(vector_counts.c.generation_id == generation_id)
         with self._database.read() as connection:
-            rows = connection.execute(query.where(vector_counts.c.generation_id == generation_id))
-            return {row.version_id: row.num_vectors for row in rows}
+            return {row.version_id: VectorCount(row.num_vectors, row.revision) for row in connection.execute(query)}
 
     def get(self, generation_id: str, numbers: Sequence[int]) -> dict[int, bytes]:
         """The vectors of passages, by number; passages without one are left out."""

@@ -139,6 +139,7 @@ def _vectors(time: sa.types.TypeEngine[str]) -> None:
         sa.Column("generation_id", sa.String(36), nullable=False),
         sa.Column("version_id", sa.String(36), nullable=False),
         sa.Column("num_vectors", sa.Integer, nullable=False),
+        sa.Column("revision", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("generation_id", "version_id", name="pk_vector_counts"),
         sa.ForeignKeyConstraint(
             ["generation_id"], ["vector_generations.id"], name="fk_vector_counts_generation_id", ondelete="CASCADE"
