@@ -7,7 +7,6 @@ embeddings. Both are standardised and added. Legend: S sentences.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +17,8 @@ from numpy.typing import NDArray
 from yearling.inference import Embedder
 from yearling.retrieval.citations.alignment import MAX_CITED, Tokeniser
 from yearling.retrieval.citations.source import SentenceSplitter, SourcePassage, SourceSentence, citable_sentences
+from yearling.retrieval.index.bm25 import WordStatistics, score_words
 
-_K1, _B = 1.2, 0.75
 _WORDS_WEIGHT, _MEANING_WEIGHT = 0.7, 0.3
 _RANK_WEIGHT = 2.0
 """What the passage's place in the search counts: minus this times the logarithm of the place, from 1."""
@@ -77,18 +76,11 @@ def score_sentences(
 
 
 def _bm25(query: set[str], texts: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-    counts = [Counter(tokens) for tokens in texts]
-    holders = Counter(token for tokens in counts for token in tokens if token in query)
-    average = sum(map(len, texts)) / max(1, len(texts)) or 1.0
-    scores_S = np.zeros(len(texts))
-    # Sorted, so that the same texts have the same sum whatever the order of the set.
-    rarity = {token: math.log(1 + (len(texts) - holders[token] + 0.5) / (holders[token] + 0.5)) for token in sorted(holders)}
-    for place, (tokens, text) in enumerate(zip(counts, texts, strict=True)):
-        norm = _K1 * (1 - _B + _B * len(text) / average)
-        scores_S[place] = sum(
-            weight * tokens[token] * (_K1 + 1) / (tokens[token] + norm) for token, weight in rarity.items() if token in tokens
-        )
-    return scores_S
+    words = sorted(query)  # so that the same texts have the same sum whatever the order of the set
+    holders = Counter(token for tokens in texts for token in set(tokens) if token in query)
+    statistics = WordStatistics(len(texts), sum(map(len, texts)) / max(1, len(texts)) or 1.0, holders)
+    shares_SW = score_words([(" ".join(tokens), len(tokens)) for tokens in texts], words, [""], statistics)
+    return np.asarray(shares_SW.sum(axis=1))
 
 
 def _standardised(values_S: NDArray[np.float64]) -> NDArray[np.float64]:
