@@ -2,8 +2,10 @@
 
     python -m benchmarks.corrections.command CASES --data-dir DATA --gate stress [--reader HASH ...] [--more 10] [--show]
 
-CASES is a folder as in `cases.py`, DATA a data folder with the model and its readers. Without --reader, all readers of the model
-are measured, and the model without one.
+CASES is a folder as in `cases.py`, DATA a data folder with the model and its readers. Without --reader, all readers of the
+model are measured, and the model without one. What corrections compete with is measured by `--gate none`: `--system known`
+writes all of them into the system message, and `--weights HASH` is an adapter that was trained on them (`--write-lessons`
+makes its lessons).
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from yearling.chat import SPEC_SYSTEM_MESSAGE
 from yearling.config import Settings
 from yearling.inference import EnginePool
 from yearling.models import AdapterLibrary, ModelLibrary
+from yearling.tasks import Demonstration, freeze_lesson_set
 
 
 async def run(arguments: argparse.Namespace) -> None:
@@ -31,7 +34,14 @@ async def run(arguments: argparse.Namespace) -> None:
     settings = Settings(data_dir=arguments.data_dir, model=arguments.model, engine="llamacpp")
     corrections = read_corrections(arguments.cases, num_more=arguments.more)
     controls = read_controls(arguments.cases)
-    system = SPEC_SYSTEM_MESSAGE if arguments.system == "spec" else ""
+    system = "" if arguments.system == "none" else SPEC_SYSTEM_MESSAGE
+    if arguments.system == "known":
+        system += "\n\nWhat you know:\n" + "\n".join(f"- {case.question} {case.answer}" for case in corrections)
+    if arguments.write_lessons:
+        messages = [({"role": "user", "content": case.question},) for case in corrections]
+        lessons = [Demonstration(str(at), messages[at], case.answer) for at, case in enumerate(corrections)]
+        print(freeze_lesson_set(lessons, settings.data_dir / "lessons").hash)
+        return
     adapters = AdapterLibrary(settings.adapters_dir)
     readers = [adapters.get(name) for name in arguments.reader] or [
         adapter for adapter in adapters.list() if adapter.purpose == "reader"
@@ -43,12 +53,16 @@ async def run(arguments: argparse.Namespace) -> None:
             gate = arguments.gate
             if gate == "memory":
                 gate = await stack.enter_async_context(memory_gate(pool, corrections))
-            for reader in [None, *readers] if not arguments.reader else readers:
+            weights = [adapters.get(name) for name in arguments.weights]
+            with_and_without = readers if arguments.reader else [None, *readers]
+            for reader in weights or with_and_without:
                 if reader is not None:
                     await served.engine.load_adapter(reader.weights)
                 reader_hash = reader.sha256 if reader else None
                 started = _cpu_s()
-                scores = await measure_reading(served, corrections, controls, gate, reader=reader_hash, system=system)
+                scores = await measure_reading(
+                    served, corrections, controls, gate, reader=reader_hash, system=system, is_always_active=bool(weights)
+                )
                 _print(arguments, reader_hash, scores, _cpu_s() - started)
                 if arguments.more:
                     _print_first(arguments, scores)
@@ -95,7 +109,9 @@ def main() -> None:
     parser.add_argument("--reader", action="append", default=[])
     parser.add_argument("--gate", choices=("none", "oracle", "stress", "memory"), default="stress")
     parser.add_argument("--more", type=int, default=10)
-    parser.add_argument("--system", choices=("spec", "none"), default="spec")
+    parser.add_argument("--system", choices=("spec", "none", "known"), default="spec")
+    parser.add_argument("--weights", action="append", default=[])
+    parser.add_argument("--write-lessons", action="store_true")
     parser.add_argument("--show", action="store_true")
     asyncio.run(run(parser.parse_args()))
 

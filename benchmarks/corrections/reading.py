@@ -93,8 +93,12 @@ async def measure_reading(
     *,
     reader: str | None,
     system: str,
+    is_always_active: bool = False,
 ) -> ReadingScores:
-    """Ask everything once. `reader`, the hash of an adapter that the engine has loaded, is active only beside a correction."""
+    """Ask everything once. `reader`, the hash of an adapter that the engine has loaded, is active only beside a correction.
+
+    With `is_always_active` it is an adapter that was trained on the corrections themselves, and is active for every question.
+    """
     renderer = PromptRenderer.for_model(served)
     limit = asyncio.Semaphore(CONCURRENCY)
     rng = random.Random(0)
@@ -108,7 +112,7 @@ async def measure_reading(
         request = GenerationRequest(
             prompt_ids=tuple(renderer.encode(messages)),
             sampling=SamplingSettings(temperature=0, max_tokens=MAX_TOKENS),
-            adapter_hash=reader if front else None,
+            adapter_hash=reader if front or is_always_active else None,
         )
         async with limit:
             answer = (await served.engine.generate(request)).text
