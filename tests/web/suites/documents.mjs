@@ -69,10 +69,10 @@ async function dropped(tools, check) {
     data.items.add(new File(['The tunnel is finished in June.'], 'tunnel.txt'));
     return data;
   });
-  await page.dispatchEvent('.documents-drop', 'dragover', { dataTransfer: transfer });
+  await page.dispatchEvent('.sidebar', 'dragover', { dataTransfer: transfer });
   await page.getByText('Drop the files to add them.').waitFor();
   await look(tools, check, 'over');
-  await page.dispatchEvent('.documents-drop', 'drop', { dataTransfer: transfer });
+  await page.dispatchEvent('.page', 'drop', { dataTransfer: transfer });
   await entry(tools, 'tunnel.txt').getByText('Ready').waitFor();
   await entry(tools, 'bridge.txt').getByText('Folder “Plans”').waitFor();
   await ask(tools, 'When is the bridge finished?');

@@ -1,7 +1,7 @@
 /** Adds files: by a button, or dropped on the page. Each file says how far it is, and why it could not be added. */
 import { useQuery } from '@tanstack/react-query';
 import { FileUp, RotateCw } from 'lucide-react';
-import { type DragEvent, type ReactNode, useRef, useState } from 'react';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { type TranslationKey, formatBytes, useTranslation } from '../../i18n';
 import '../../i18n/pages/documents';
 import { useStore } from '../../store';
@@ -13,7 +13,7 @@ import { addFiles, documentQuery, forgetUploads, sendAgain, type Upload, uploads
 import { Changes, Failure, StateBadge } from './document-state';
 import { usePlacesToAdd } from './use-places';
 
-/** Wraps the page, so that files can be dropped anywhere on it. */
+/** Wraps what the page shows. Files may be dropped anywhere on the page. */
 export function AddDocuments({ children }: { children: ReactNode }) {
   const t = useTranslation();
   const places = usePlacesToAdd();
@@ -24,30 +24,36 @@ export function AddDocuments({ children }: { children: ReactNode }) {
   const add = (files: readonly File[]) => {
     if (place !== undefined && files.length) addFiles(files, place);
   };
-  const holdsFiles = (event: DragEvent) => event.dataTransfer.types.includes('Files');
-  const onDragOver = (event: DragEvent) => {
-    if (!holdsFiles(event)) return;
-    event.preventDefault();
-    setOver(place !== undefined);
-  };
-  const onDragLeave = (event: DragEvent) => {
-    if (!event.currentTarget.contains(event.relatedTarget as Node | null)) setOver(false);
-  };
-  const onDrop = (event: DragEvent) => {
-    if (!holdsFiles(event)) return;
-    event.preventDefault();
-    setOver(false);
-    const items = [...event.dataTransfer.items];
-    if (items.some((one) => one.webkitGetAsEntry()?.isDirectory)) toast(t('documents.noFolders'));
-    add(items.flatMap((one) => (one.webkitGetAsEntry()?.isDirectory ? [] : (one.getAsFile() ?? []))));
-  };
+  useEffect(() => {
+    // On the window: a file that is dropped beside the page's content must not be opened in place of the page.
+    const onDragOver = (event: DragEvent) => {
+      if (!event.dataTransfer?.types.includes('Files')) return;
+      event.preventDefault();
+      setOver(place !== undefined);
+    };
+    const onDragLeave = (event: DragEvent) => {
+      if (!event.relatedTarget) setOver(false);
+    };
+    const onDrop = (event: DragEvent) => {
+      if (!event.dataTransfer?.types.includes('Files')) return;
+      event.preventDefault();
+      setOver(false);
+      const items = [...event.dataTransfer.items];
+      if (items.some(isFolder)) toast(t('documents.noFolders'));
+      const files = items.flatMap((one) => (isFolder(one) ? [] : (one.getAsFile() ?? [])));
+      if (place !== undefined && files.length) addFiles(files, place);
+    };
+    addEventListener('dragover', onDragOver);
+    addEventListener('dragleave', onDragLeave);
+    addEventListener('drop', onDrop);
+    return () => {
+      removeEventListener('dragover', onDragOver);
+      removeEventListener('dragleave', onDragLeave);
+      removeEventListener('drop', onDrop);
+    };
+  }, [place, t]);
   return (
-    <div
-      className={isOver ? 'documents-drop is-over' : 'documents-drop'}
-      onDragOver={onDragOver}
-      onDragLeave={onDragLeave}
-      onDrop={onDrop}
-    >
+    <div className={isOver ? 'documents-drop is-over' : 'documents-drop'}>
       <div className="stack">
         {places && place === undefined && <p className="notice">{t('documents.noPlace')}</p>}
         {places && place !== undefined && (
@@ -89,6 +95,8 @@ export function AddDocuments({ children }: { children: ReactNode }) {
     </div>
   );
 }
+
+const isFolder = (item: DataTransferItem) => item.webkitGetAsEntry()?.isDirectory === true;
 
 function Uploads() {
   const t = useTranslation();

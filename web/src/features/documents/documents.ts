@@ -38,7 +38,9 @@ export const documentQuery = (document_id: string) =>
   queryOptions({
     queryKey: ['documents', 'one', document_id],
     queryFn: () => api.get('/v1/documents/{document_id}', { params: { path: { document_id } } }),
-    refetchInterval: ({ state: { data } }) => (data?.version.state === 'waiting' ? SOON_MS : false),
+    // Many files are asked for less often each, so that they do not use up what a person may ask in a minute.
+    refetchInterval: ({ state: { data } }) =>
+      data?.version.state === 'waiting' ? SOON_MS * Math.max(1, uploads.get().length / 2) : false,
   });
 
 /** The passages that answer a question, in documents for everybody and, with a folder, in those of the folder. */
@@ -183,8 +185,10 @@ async function sendAll(): Promise<void> {
   for (let next = firstQueued(); next; next = firstQueued()) {
     change(next.id, { state: 'sending' });
     try {
-      change(next.id, { state: 'sent', added: await sendFile(next.file, next.place) });
-      void refreshDocuments();
+      const added = await sendFile(next.file, next.place);
+      queryClient.setQueryData(documentQuery(added.document.id).queryKey, added.document);
+      change(next.id, { state: 'sent', added });
+      void queryClient.invalidateQueries({ queryKey: ['documents', 'list'] });
     } catch (error) {
       change(next.id, { state: 'refused', error });
     }
