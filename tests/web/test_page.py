@@ -15,6 +15,7 @@ from tests.web.accounts import serve_accounts
 from tests.web.conftest import Suite, list_suite_tests, require_browser
 from tests.web.corrections_site import serve_corrections
 from tests.web.cycle_site import serve_cycles
+from tests.web.documents_site import serve_documents
 from tests.web.models_site import serve_models
 from tests.web.payloads import DIAGRAMS, FORMULAS, HTML, PAYLOADS
 from tests.web.rating_site import serve_rating_site
@@ -73,6 +74,7 @@ SITES: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {
     "offers": serve_accounts,
     "corrections": serve_corrections,
     "cycle": serve_cycles,
+    "documents": serve_documents,
     "rating": serve_rating_site,
     "team": serve_team,
     "releases": serve_releases,

@@ -14,6 +14,7 @@ const Compare = lazy(() => import('./features/chat/compare-page'));
 const Notes = lazy(() => import('./features/learning/notes-page'));
 const Memory = lazy(() => import('./features/account/memory-page'));
 const Corrections = lazy(() => import('./features/corrections/corrections-page'));
+const Documents = lazy(() => import('./features/documents/documents-page'));
 const Cycle = lazy(() => import('./features/cycle/cycle-page'));
 const History = lazy(() => import('./features/chat/history-page'));
 const Learning = lazy(() => import('./features/learning/learning-page'));
@@ -35,6 +36,7 @@ const TITLES: Record<string, TranslationKey> = {
   ...LEARNING_TITLES,
   '/compare': 'nav.compare',
   '/memory': 'nav.memory',
+  '/documents': 'nav.documents',
   '/history': 'nav.history',
   '/models': 'nav.models',
   '/settings': 'nav.settings',
@@ -100,6 +102,10 @@ function Pages() {
           </Route>
           <Route path="/memory">
             <Memory />
+          </Route>
+          <Route path="/documents/:id">{({ id }) => <Documents key={id} id={id} />}</Route>
+          <Route path="/documents">
+            <Documents />
           </Route>
           <Route path="/cycles/:id">{({ id }) => <Cycle key={id} id={id} />}</Route>
           <Route path="/corrections/:id">{({ id }) => <Corrections key={id} id={id} />}</Route>

@@ -18,6 +18,7 @@ import './styles/releases.css';
 import './styles/rate.css';
 import './styles/corrections.css';
 import './styles/cycle.css';
+import './styles/documents.css';
 import { Toasts } from './ui/toast';
 
 createRoot(document.getElementById('root')!).render(

@@ -4,6 +4,7 @@ import {
   Bookmark,
   Boxes,
   Columns2,
+  FileText,
   History,
   Keyboard,
   Languages,
@@ -213,6 +214,7 @@ function Account({ onKeys }: { onKeys: () => void }) {
   const items = (): MenuItem[] => [
     { label: t('nav.settings'), icon: Settings, href: '/settings' },
     { label: t('nav.memory'), icon: Bookmark, href: '/memory' },
+    { label: t('nav.documents'), icon: FileText, href: '/documents' },
     { label: t('nav.history'), icon: History, href: '/history' },
     { label: t('nav.models'), icon: Boxes, href: '/models' },
     { label: t('nav.people'), icon: Users, href: '/people' },

@@ -33,6 +33,8 @@ PAGE_PATHS = (
     "/memory",
     "/corrections",
     "/corrections/{rest}",
+    "/documents",
+    "/documents/{rest}",
     "/cycles/{rest}",
     "/history",
     "/incidents",

@@ -1,6 +1,7 @@
 /** All strings of the page, as [English, Chinese]. Those in `pages/` load with the pages that show them. */
 import type { CORRECTIONS as CORRECTION_PAGES } from './pages/corrections';
 import type { CYCLE } from './pages/cycle';
+import type { DOCUMENTS } from './pages/documents';
 import type { EXPLANATIONS } from './pages/explanations';
 import type { LEARNING } from './pages/learning';
 import type { OFFERS } from './pages/offers';
@@ -55,6 +56,7 @@ const CHAT = {
   'nav.compare': ['Compare', '对比'],
   'nav.notes': ['Notes', '注记'],
   'nav.memory': ['Memory', '记忆'],
+  'nav.documents': ['Documents', '文档'],
   'nav.history': ['History', '历史'],
   'nav.learning': ['How it learns', '它如何学习'],
   'nav.models': ['Models', '模型'],
@@ -285,6 +287,7 @@ const FIRST = addStrings({ ...CHAT, ...CORRECTIONS, ...FEEDBACK, ...RELEASES });
 
 type Pages = typeof CORRECTION_PAGES &
   typeof CYCLE &
+  typeof DOCUMENTS &
   typeof EXPLANATIONS &
   typeof LEARNING &
   typeof OFFERS &
