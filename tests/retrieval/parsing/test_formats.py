@@ -49,12 +49,16 @@ def test_text_formats(content: bytes, name: str, media_type: str, expected: str)
 @pytest.mark.parametrize(
     ("content", "message", "advice"),
     [
-        (b"\x89PNG\r\n\x1a\n" + bytes(50), "image", "Attach it to a message"),
-        (b"\xff\xd8\xff\xe0" + bytes(50), "image", "Attach it to a message"),
-        (b"GIF89a" + bytes(50), "image", "Attach it to a message"),
-        (b"RIFF\1\1\1\1WEBPVP8 ", "image", "Attach it to a message"),
-        (b"\0\0\0\x18ftypheic" + bytes(50), "image", "Attach it to a message"),
-        (b'<?xml version="1.0"?>\n<!-- x --><svg xmlns="http://www.w3.org/2000/svg"><text>a</text></svg>', "image", "Attach it"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), "image", "For a scanned page"),
+        (b"\xff\xd8\xff\xe0" + bytes(50), "image", "For a scanned page"),
+        (b"GIF89a" + bytes(50), "image", "For a scanned page"),
+        (b"RIFF\1\1\1\1WEBPVP8 ", "image", "For a scanned page"),
+        (b"\0\0\0\x18ftypheic" + bytes(50), "image", "For a scanned page"),
+        (
+            b'<?xml version="1.0"?>\n<!-- x --><svg xmlns="http://www.w3.org/2000/svg"><text>a</text></svg>',
+            "image",
+            "For a scanned page",
+        ),
         (OLE + "WordDocument\0".encode("utf-16-le"), "old format of Word", "save it as DOCX"),
         (OLE + "Workbook\0".encode("utf-16-le"), "old format of Excel", "save it as XLSX"),
         (OLE + "PowerPoint Document".encode("utf-16-le"), "old format of PowerPoint", "save it as PPTX"),

@@ -64,7 +64,7 @@ _BINARY_ENDINGS = ("pdf", "docx", "pptx", "xlsx", "epub", "doc", "xls", "ppt", "
 
 _IMAGE = (
     "The file is an image, and an image is not a document.",
-    "Attach it to a message, for a model that sees images. For a scanned page, add a PDF with a text layer (OCR).",
+    "For a scanned page, add a PDF with a text layer (OCR).",
 )
 _ARCHIVE = ("The file is an archive.", "Unpack it, and add the documents inside.")
 _PROGRAM = ("The file is a program.", "Add its source code or its documentation instead.")
