@@ -39,9 +39,10 @@ class PublicAddressTransport(httpx.AsyncBaseTransport):
         if _origin(url) not in self._trusted:
             if self._requires_tls and request.url.scheme != "https":
                 raise BadInput(f"The request to {request.url.host} would not use TLS.", advice="Use an https address.")
-            addresses = await asyncio.to_thread(resolve_public_addresses, request.url.host, request.url.port or 443)
+            host = request.url.raw_host.decode("ascii")  # the name that was asked for, in the encoding of httpx
+            addresses = await asyncio.to_thread(resolve_public_addresses, host, request.url.port or 443)
             # The certificate is still checked against the name, and the header Host is already set.
-            request.extensions = {**request.extensions, "sni_hostname": request.url.host}
+            request.extensions = {**request.extensions, "sni_hostname": host}
             request.url = request.url.copy_with(host=addresses[0])
         return await self._inner.handle_async_request(request)
 

@@ -119,6 +119,7 @@ async def test_mastodon_endless_lines_are_cut() -> None:
         ("<a href='javascript:x'>link</a> <b>bold", "link bold"),
         ("<style>p{}</style><script>alert(1)</script>text", "text"),
         ("<" * 1000, "<" * 1000),
+        ("before <![foo[bar]]> after", "before"),
         ("", ""),
     ],
 )
@@ -159,6 +160,12 @@ def test_rss_and_atom() -> None:
 )
 def test_what_is_no_feed_gives_no_posts(content: bytes) -> None:
     assert texts(read_feed(feed_page(content))) == []
+
+
+def test_feed_that_names_a_file_does_not_open_it(tmp_path: Path) -> None:
+    path = tmp_path / "secret.rss"
+    path.write_text("<rss version='2.0'><channel><item><guid>x</guid><title>secret</title></item></channel></rss>")
+    assert texts(read_feed(feed_page(str(path).encode()))) == []
 
 
 async def test_folder_is_read_where_it_was_left(tmp_path: Path) -> None:

@@ -199,3 +199,35 @@ async def test_only_the_owners_origin_may_be_private() -> None:
     for url in ("http://inside.example/", "https://inside.example:8888/", "http://inside2.example:8888/"):
         with pytest.raises(BadInput):
             await fetcher.fetch(url)
+
+
+async def test_foreign_page_does_not_lead_to_the_owners_private_origin() -> None:
+    inside = "http://inside.example:8888"
+    web = Web({"https://evil.example/": redirect(f"{inside}/admin"), f"{inside}/a": redirect("/b"), f"{inside}/b": page()})
+    fetcher = PageFetcher(transport=web, trusted_urls=[inside])
+    with pytest.raises(BadInput, match="only the owner"):
+        await fetcher.fetch("https://evil.example/")
+    assert (await fetcher.fetch(f"{inside}/a")).final_url == f"{inside}/b"
+
+
+async def test_compressed_pages_are_whole_or_refused() -> None:
+    gzipped = {"content-encoding": "gzip"}
+    members = gzip.compress(b"one ") + gzip.compress(b"two")
+    cut = gzip.compress(bytes(range(256)) * 50)[:-20]
+    web = Web({"https://a.example/": page(members, gzipped), "https://b.example/": page(cut, gzipped)})
+    assert (await PageFetcher(transport=web).fetch("https://a.example/")).content == b"one two"
+    with pytest.raises(Unavailable, match="damaged"):
+        await PageFetcher(transport=web).fetch("https://b.example/")
+
+
+async def test_name_is_resolved_as_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["8.8.8.8"]
+
+    monkeypatch.setattr("yearling.outbound.resolve_public_addresses", resolve)
+    web = Web({"https://8.8.8.8/": page(), "https://xn--fa-hia.de/": page()})
+    await PageFetcher(transport=web).fetch("https://fa\u00df.de/")
+    assert asked == ["xn--fa-hia.de"]  # and not fass.de, which is another domain

@@ -49,7 +49,7 @@ class DocumentService:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._problem = ""
-        self._is_complete = False
+        self._has_embedder = False
 
     def start(self) -> None:
         """Start to read what waits."""
@@ -82,9 +82,8 @@ class DocumentService:
         while True:
             pause_s = self._poll_s
             try:
-                if await self._reader.read_waiting():
-                    self._is_complete = False
-                if not self._is_complete:
+                await self._reader.read_waiting()
+                if not self._has_embedder or await self.index.count_missing():
                     await self._embed()
                 self._problem = ""
             except LockHeldError:
@@ -103,12 +102,11 @@ class DocumentService:
 
     async def _embed(self) -> None:
         """Compute missing vectors, a few at a time, while nobody waits. New documents are read first."""
-        has_documents = bool(await asyncio.to_thread(self._store.passages.all_searched_versions))
-        if has_documents and not await self._use_embedder():
-            return  # it may be installed later
-        while has_documents and not self._wake.is_set():
+        if not await asyncio.to_thread(self._store.passages.all_searched_versions):
+            return  # nobody needs the model yet
+        self._has_embedder = await self._use_embedder()  # it may be installed later
+        while self._has_embedder and not self._wake.is_set():
             if self._activity.num_answers:
                 await asyncio.sleep(_BUSY_PAUSE_S)
             elif not await self.index.embed_missing(max_passages=_PASSAGES_AT_ONCE):
                 break
-        self._is_complete = not self._wake.is_set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from yearling.api.http.json_response import JsonObject
 from yearling.api.http.times import format_utc
+from yearling.errors import NotFound, Untrusted
 from yearling.retrieval import Hit, SearchResult
 from yearling.store import AddedDocument, CanonicalText, Document, DocumentVersion, Location, Span, Store, locations_of
 
@@ -85,17 +86,25 @@ def text_view(document_id: str, text: CanonicalText, span: Span) -> JsonObject:
 
 def search_view(store: Store, result: SearchResult, person_id: str) -> JsonObject:
     """A `DocumentSearchView`."""
+    texts: dict[str, CanonicalText] = {}
+    hits = []
+    for hit in result.hits:
+        try:
+            if hit.text_sha256 not in texts:
+                texts[hit.text_sha256] = store.documents.read_text(hit.document_id, hit.text_sha256, person_id=person_id)
+        except (NotFound, Untrusted):
+            continue  # deleted since it was found, or damaged
+        hits.append(_hit_view(hit, texts[hit.text_sha256]))
     return {
         "object": "document.search",
-        "data": [_hit_view(store, hit, person_id) for hit in result.hits],
+        "data": hits,
         "score": result.score,
         "is_in_documents": result.is_in_documents,
         "by_meaning": result.by_meaning,
     }
 
 
-def _hit_view(store: Store, hit: Hit, person_id: str) -> JsonObject:
-    text = store.documents.read_text(hit.document_id, hit.text_sha256, person_id=person_id)
+def _hit_view(hit: Hit, text: CanonicalText) -> JsonObject:
     location = next(iter(locations_of(hit.span, text.locations)), None)
     return {
         "document": hit.document_id,

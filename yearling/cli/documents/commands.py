@@ -20,7 +20,7 @@ from yearling.files.locks import LockHeldError
 
 if TYPE_CHECKING:
     from yearling.retrieval import DocumentIndex, Hit, IndexedDocument
-    from yearling.store import Document, DocumentPlace, DocumentVersion, Store
+    from yearling.store import CanonicalText, Document, DocumentPlace, DocumentVersion, Store
 
 app = typer.Typer(help="Files that the assistant may look things up in.", no_args_is_help=True)
 
@@ -124,7 +124,11 @@ def search(
         place = _place(store, person_id, folder)
         scope = SearchScope(person_id=person_id, folder_id=place.folder_id)
         result = asyncio.run(find())
-        pages = [_page_of(store, hit, person_id) for hit in result.hits]
+        texts = {
+            hit.text_sha256: store.documents.read_text(hit.document_id, hit.text_sha256, person_id=person_id)
+            for hit in {hit.text_sha256: hit for hit in result.hits}.values()
+        }
+        pages = [_page_of(hit, texts[hit.text_sha256]) for hit in result.hits]
     if as_json:
         hits = [{**asdict(hit), "page": page} for hit, page in zip(result.hits, pages, strict=True)]
         print_json({**asdict(result), "hits": hits})
@@ -313,10 +317,9 @@ def _find(store: Store, name_or_id: str, person_id: str) -> Document:
     return named[0] if named else store.documents.get(name_or_id, person_id=person_id)
 
 
-def _page_of(store: Store, hit: Hit, person_id: str) -> int | None:
+def _page_of(hit: Hit, text: CanonicalText) -> int | None:
     from yearling.store import locations_of
 
-    text = store.documents.read_text(hit.document_id, hit.text_sha256, person_id=person_id)
     return next((location.page for location in locations_of(hit.span, text.locations)), None)
 
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from yearling.errors import NotFound
+from yearling.errors import BadInput, NotFound, Untrusted
 from yearling.inference import Embedder
 from yearling.retrieval.index.answerability import answerability, threshold_of
 from yearling.retrieval.index.compact_vectors import MIN_PASSAGES, CompactVectors, signature_of
@@ -42,6 +42,9 @@ from yearling.store import (
 )
 
 MAX_HITS = 100
+MAX_WORDS = 2_000_000
+"""Words of one document: more than three long novels in English, one in Chinese. They are held in memory and written in one
+transaction of a few seconds."""
 _EMBEDDED_AT_ONCE = 32
 
 
@@ -122,7 +125,11 @@ class DocumentIndex:
     def _add_text(self, version_id: str, text: CanonicalText) -> DocumentVersion:
         before = self._store.documents.read_replaced_text(version_id)
         changes = None if before is None else compare_texts(before.text, text.text)
-        return self._store.documents.set_text(version_id, text, index_passages(text.text), changes=changes)
+        try:
+            return self._store.documents.set_text(version_id, text, index_passages(text.text), changes=changes)
+        except NotFound:  # deleted meanwhile, and the text must not outlive it
+            self._store.blobs.delete_unreferenced([text.sha256])
+            raise
 
     def _reindex(self, version: SearchedVersion) -> bool:
         try:
@@ -138,7 +145,7 @@ class DocumentIndex:
         for each in missing:
             try:
                 texts[each.version_id, each.number] = self._texts.get(each.text_sha256)[each.span.start : each.span.end]
-            except NotFound:
+            except (NotFound, Untrusted):
                 continue
         return texts
 
@@ -199,8 +206,8 @@ class DocumentIndex:
             version = versions[passage.version_id]
             try:
                 text = self._texts.get(version.text_sha256)
-            except NotFound:
-                continue  # deleted since it was found
+            except (NotFound, Untrusted):
+                continue  # deleted since it was found, or damaged, which `yearling verify` reports
             yield Hit(
                 document_id=version.document_id,
                 text_sha256=version.text_sha256,
@@ -218,6 +225,13 @@ def compare_texts(before: str, after: str) -> TextChanges:
 
 
 def index_passages(text: str, *, chunk_chars: int = CHUNK_CHARS) -> list[PassageWords]:
-    """The passages of a text with their words."""
-    chunks = cut_chunks(text, chunk_chars=chunk_chars)
-    return [PassageWords(chunk, tuple(index_tokens(text[chunk.start : chunk.end]))) for chunk in chunks]
+    """The passages of a text with their words. Raises BadInput for more than `MAX_WORDS`."""
+    passages: list[PassageWords] = []
+    num_words = 0
+    for chunk in cut_chunks(text, chunk_chars=chunk_chars):
+        words = tuple(index_tokens(text[chunk.start : chunk.end]))
+        num_words += len(words)
+        if num_words > MAX_WORDS:
+            raise BadInput(f"The document has more than {MAX_WORDS:,} words.", advice="Divide it into several files.")
+        passages.append(PassageWords(chunk, words))
+    return passages

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import calendar
+import io
 from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -48,7 +49,10 @@ class FeedSource:
 
 def read_feed(page: FetchedPage) -> list[StreamItem]:
     """The entries of a feed, oldest first."""
-    feed = feedparser.parse(page.content, response_headers={"content-type": f"{page.media_type}; charset={page.charset}"})
+    # A file, not the bytes: feedparser takes a text that names a file for that file.
+    feed = feedparser.parse(
+        io.BytesIO(page.content), response_headers={"content-type": f"{page.media_type}; charset={page.charset}"}
+    )
     title = clean_text(feed.feed.get("title"), MAX_NAME_CHARS)
     items = [_read_entry(entry, page, title) for entry in feed.entries[:MAX_ENTRIES]]
     if not items and feed.bozo:

@@ -114,9 +114,9 @@ class SourceFollower:
             except CursorTooOldError as error:
                 self.status.note_gap(str(error))
                 self._cursor, pause_s = "", 0.0
-            except UserError as error:
+            except Exception as error:  # whatever one message did: the source is tried again, and people see why
                 self.status.num_failures += 1
-                self.status.last_error = str(error)
+                self.status.last_error = str(error) if isinstance(error, UserError) else f"Internal error: {error!r}"[:300]
                 failures = 1 if time.monotonic() - started > _STEADY_S else failures + 1
                 pause_s = min(self._pause_s * 2 ** min(failures - 1, 10), MAX_PAUSE_S) * random.uniform(0.8, 1.2)
             finally:
@@ -133,7 +133,7 @@ class SourceFollower:
             await reader  # raises what ended the connection
         finally:
             reader.cancel()
-            with suppress(asyncio.CancelledError, UserError):
+            with suppress(asyncio.CancelledError, Exception):
                 await reader
 
     async def _read_into(self, queue: asyncio.Queue[StreamItem | None]) -> None:

@@ -35,7 +35,10 @@ class _TextParser(HTMLParser):
 def html_to_text(html: str) -> str:
     """The visible text, a line for each paragraph or break. Never raises, whatever the HTML is like."""
     parser = _TextParser()
-    parser.feed(html[:_MAX_CHARS])
-    parser.close()
+    try:
+        parser.feed(html[:_MAX_CHARS])
+        parser.close()
+    except (AssertionError, ValueError):  # markup that the parser does not know, such as <![if]>: what came before it stays
+        pass
     lines = (" ".join(line.split()) for line in "".join(parser.parts).split("\n"))
     return "\n".join(line for line in lines if line)

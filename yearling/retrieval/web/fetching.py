@@ -99,7 +99,7 @@ class PageFetcher:
                 for _ in range(self._limits.max_redirects + 1):
                     async with client.stream("GET", address, headers=_HEADERS) as response:
                         if response.status_code in _REDIRECTS and "location" in response.headers:
-                            address = check_url(str(_join(address, response.headers["location"])), self._trusted_urls)
+                            address = self._check_redirect(address, response.headers["location"])
                             client.cookies.clear()
                             continue
                         return await self._read(url, address, response, types)
@@ -108,6 +108,14 @@ class PageFetcher:
             raise Unavailable(f"{address.host} did not answer within {self._limits.timeout_s:.0f} s.") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise Unavailable(f"{address.host} cannot be read: {type(error).__name__}.") from None
+
+    def _check_redirect(self, address: httpx.URL, location: str) -> httpx.URL:
+        """Where a redirect leads. A foreign page must not lead to the private origins that the owner trusts."""
+        is_trusted = any(_same_origin(address, trusted) for trusted in self._trusted_urls)
+        target = check_url(str(_join(address, location)), self._trusted_urls)
+        if not is_trusted and any(_same_origin(target, trusted) for trusted in self._trusted_urls):
+            raise BadInput(f"{address.host} redirects to an address that only the owner may name.")
+        return target
 
     async def _read(self, url: str, address: httpx.URL, response: httpx.Response, types: Collection[str]) -> FetchedPage:
         if response.status_code != 200:
@@ -181,5 +189,10 @@ async def _decoded(raw: AsyncIterator[bytes], window_bits: int | None, limit: in
         return
     decoder = zlib.decompressobj(window_bits)
     async for piece in raw:
-        yield decoder.decompress(piece, limit + 1)  # what a bomb holds beyond this is never expanded
-    yield decoder.flush() if not decoder.unconsumed_tail else b""
+        while piece:
+            if decoder.eof:  # gzip may have several members, one after the other
+                decoder = zlib.decompressobj(window_bits)
+            yield decoder.decompress(piece, limit + 1)  # what a bomb holds beyond this is never expanded
+            piece = decoder.unused_data if decoder.eof else b""
+    if not decoder.eof and not decoder.unconsumed_tail:
+        raise zlib.error("the data end too early")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import io
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -142,7 +143,7 @@ class KiwixSearch:
         count = min(limit, MAX_RESULTS)
         parameters = urlencode({"pattern": checked_query(query), "format": "xml", "pageLength": count})
         page = await self._fetcher.fetch(f"{base}/search?{parameters}")
-        feed = await asyncio.to_thread(feedparser.parse, page.content)
+        feed = await asyncio.to_thread(feedparser.parse, io.BytesIO(page.content))  # the bytes could name a file
         return _results(
             (
                 (urljoin(f"{base}/", entry.get("link", "")), entry.get("title"), entry.get("summary"), None)

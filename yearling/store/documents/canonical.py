@@ -6,6 +6,7 @@ version never changes, and another content is another version.
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import unicodedata
 from collections.abc import Sequence
@@ -77,4 +78,6 @@ class CanonicalText:
 
 def locations_of(span: Span, locations: Sequence[Location]) -> list[Location]:
     """The locations that a range of the text touches, in their order."""
-    return [location for location in locations if location.start < span.end and location.end > span.start]
+    first = bisect.bisect_right(locations, span.start, key=lambda location: location.end)
+    after = bisect.bisect_left(locations, span.end, lo=first, key=lambda location: location.start)
+    return list(locations[first:after])
