@@ -13,6 +13,7 @@ import asyncio
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -140,10 +141,14 @@ def _rank(documents: NDArray[np.int64], scores: NDArray[np.float64], right: int)
     return order.index(right) + 1 if right in order else 0
 
 
+def _rank_of_rows(ranks: NDArray[np.int64], rows: NDArray[np.int64]) -> float:
+    return mean_reciprocal_rank(ranks[rows])
+
+
 def _print(result: SetResult, chunk_chars: int) -> None:
     print(f"{result.name}, {len(result.passages)} questions, chunks of {chunk_chars}: R@1 / R@5 / MRR@10")
     for method, ranks in result.ranks.items():
-        low, high = bootstrap(result.passages, lambda rows, ranks=ranks: mean_reciprocal_rank(ranks[rows]))  # type: ignore[misc]
+        low, high = bootstrap(result.passages, partial(_rank_of_rows, ranks))
         values = (recall_at(ranks, 1), recall_at(ranks, 5), mean_reciprocal_rank(ranks))
         print(f"  {method:18}" + " / ".join(f"{value:.3f}" for value in values) + f"  [{low:.3f}, {high:.3f}]")
     low, high = bootstrap(result.passages, lambda rows: area_under_curve(result.present[rows], result.absent[rows]))
