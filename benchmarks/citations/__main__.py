@@ -1,26 +1,25 @@
 """Measures citations on public questions:
 
-    python -m benchmarks.citations --data DATA --models FOLDER [--cache FOLDER] [--only PART] [--fit]
+    python -m benchmarks.citations --data DATA --models FOLDER --cache FILE [--only PART] [--fit]
 
 DATA has `cmrc2018` and `xquad`, FOLDER is a library of models with the embedding model. The parts are `given` (the right
 passage is given: is the right sentence cited?), `found` (the passages come from a search over all of CMRC's) and `claims`
 (true and altered claims, on the passages that no threshold was chosen on; with `--fit` on the others). Vectors are kept in
-the cache folder: embedding everything takes a quarter of an hour on two cores, the rest minutes.
+the cache file: embedding everything takes a quarter of an hour on two cores, the rest minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.caching_embedder import CachingEmbedder
 from benchmarks.citations.aligning import claim_shares, judge_claims
 from benchmarks.citations.choosing import found_passage_shares, right_sentence_shares
-from benchmarks.citations.questions import QuestionSet, read_cmrc, read_xquad
-from benchmarks.citations.vectors import StoredVectors
+from benchmarks.questions import QuestionSet, read_question_sets
 from yearling.config import Settings
 from yearling.inference import Embedder, EnginePool
 from yearling.models import ModelLibrary
@@ -30,8 +29,8 @@ from yearling.retrieval.citations.alignment_rules import WORDS_RULE, alignment_r
 async def run(arguments: argparse.Namespace) -> None:
     """Print each figure in a line."""
     pool = EnginePool(Settings(), ModelLibrary(arguments.models))
-    embedder = StoredVectors(arguments.cache or Path(tempfile.mkdtemp()), await pool.get_embedder())
-    sets = [read_cmrc(arguments.data), read_xquad(arguments.data, "zh"), read_xquad(arguments.data, "en")]
+    embedder = CachingEmbedder(await pool.get_embedder(), arguments.cache)
+    sets = read_question_sets(arguments.data)
     if arguments.only in (None, "given"):
         for questions in sets:
             for by, used in (("words", None), ("words and meaning", embedder)):
@@ -73,7 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with cmrc2018 and xquad")
     parser.add_argument("--models", type=Path, required=True, help="library of models with the embedding model")
-    parser.add_argument("--cache", type=Path, help="folder for vectors, so that a second run embeds nothing")
+    parser.add_argument("--cache", type=Path, required=True, help="file for vectors, so that a second run embeds nothing")
     parser.add_argument("--only", choices=["given", "found", "claims"], help="one part alone")
     parser.add_argument("--per-kind", type=int, default=200, help="claims of each form and alteration")
     parser.add_argument("--fit", action="store_true", help="measure claims of the passages that thresholds are chosen on")

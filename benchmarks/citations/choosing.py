@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -11,16 +10,15 @@ from numpy.typing import NDArray
 
 from benchmarks.citations.figures import Share
 from benchmarks.citations.made_claims import right_sentences
-from benchmarks.citations.questions import AnsweredQuestion, QuestionSet
+from benchmarks.questions import AnsweredQuestion, QuestionSet
 from yearling.inference import Embedder
 from yearling.retrieval.citations.choice import choose_sentences
 from yearling.retrieval.citations.source import SourcePassage
+from yearling.retrieval.index.bm25 import K1, B, WordStatistics
+from yearling.retrieval.index.fusion import fuse_scores
 from yearling.retrieval.index.tokens import index_tokens
 from yearling.retrieval.passages.sentences import sentence_spans
 from yearling.store import Span
-
-_K1, _B = 1.2, 0.75
-_WORDS_WEIGHT, _MEANING_WEIGHT = 0.3, 0.7
 
 
 def as_passages(questions: QuestionSet) -> list[SourcePassage]:
@@ -71,12 +69,13 @@ async def found_passage_shares(
 
 
 async def search_order(questions: QuestionSet, embedder: Embedder) -> NDArray[np.intp]:
-    """The passages in the order of `.3 z(BM25) + .7 z(cosine)`, best first, for each question (Q, P)."""
+    """The passages in the order of the search, best first, for each question (Q, P)."""
     meaning_QP = (await embedder.embed_texts([question.text for question in questions.questions])) @ (
         await embedder.embed_texts(questions.passages, input_type="passage")
     ).T
     words_QP = _bm25([question.text for question in questions.questions], questions.passages)
-    scores_QP = _WORDS_WEIGHT * _standardised(words_QP) + _MEANING_WEIGHT * _standardised(meaning_QP.astype(np.float64))
+    pairs = zip(words_QP, meaning_QP.astype(np.float64), strict=True)
+    scores_QP = np.stack([fuse_scores(words_P, meaning_P) for words_P, meaning_P in pairs])
     return np.argsort(-scores_QP, axis=1, kind="stable")
 
 
@@ -87,7 +86,7 @@ def _has_answer(question: AnsweredQuestion, texts: Sequence[str]) -> bool:
 def _bm25(queries: Sequence[str], texts: Sequence[str]) -> NDArray[np.float64]:
     counts = [Counter(index_tokens(text)) for text in texts]
     lengths_P = np.array([counter.total() for counter in counts], np.float64)
-    norms_P = _K1 * (1 - _B + _B * lengths_P / lengths_P.mean())
+    norms_P = K1 * (1 - B + B * lengths_P / lengths_P.mean())
     holders: dict[str, list[int]] = {}
     for place, counter in enumerate(counts):
         for token in counter:
@@ -95,8 +94,8 @@ def _bm25(queries: Sequence[str], texts: Sequence[str]) -> NDArray[np.float64]:
     weights: dict[str, tuple[list[int], NDArray[np.float64]]] = {}
     for token, places in holders.items():
         frequencies = np.array([counts[place][token] for place in places], np.float64)
-        rarity = math.log(1 + (len(texts) - len(places) + 0.5) / (len(places) + 0.5))
-        weights[token] = places, rarity * frequencies * (_K1 + 1) / (frequencies + norms_P[places])
+        rarity = WordStatistics(len(texts), lengths_P.mean(), {token: len(places)}).weight(token)
+        weights[token] = places, rarity * frequencies * (K1 + 1) / (frequencies + norms_P[places])
     scores_QP = np.zeros((len(queries), len(texts)))
     for place, query in enumerate(queries):
         for token in dict.fromkeys(index_tokens(query)):
@@ -104,7 +103,3 @@ def _bm25(queries: Sequence[str], texts: Sequence[str]) -> NDArray[np.float64]:
                 places, scores = weights[token]
                 scores_QP[place, places] += scores
     return scores_QP
-
-
-def _standardised(scores_QP: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray((scores_QP - scores_QP.mean(axis=1, keepdims=True)) / (scores_QP.std(axis=1, keepdims=True) + 1e-9))

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.citations.questions import AnsweredQuestion, QuestionSet
+from benchmarks.questions import AnsweredQuestion, QuestionSet
 from yearling.checks import read_numbers
 from yearling.retrieval.passages.sentences import sentence_spans
 from yearling.store import Span

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.retrieval.caching_embedder import CachingEmbedder
-from benchmarks.retrieval.data_sets import RetrievalSet, load_sets
+from benchmarks.caching_embedder import CachingEmbedder
+from benchmarks.questions import QuestionSet, read_question_sets
 from benchmarks.retrieval.large import measure_large
 from benchmarks.retrieval.ranking import area_under_curve, best_threshold, bootstrap, mean_reciprocal_rank, recall_at
 from yearling.config import Settings
@@ -59,7 +59,7 @@ async def run(arguments: argparse.Namespace) -> None:
     if arguments.large:
         await measure_large(embedder)
     results: list[SetResult] = []
-    for each in load_sets(arguments.data):
+    for each in read_question_sets(arguments.data):
         if arguments.sets and each.name not in arguments.sets:
             continue
         for chunk_chars in arguments.chunks:
@@ -75,7 +75,7 @@ async def run(arguments: argparse.Namespace) -> None:
         _write(embedder.model_hash, results)
 
 
-async def _measure(store: Store, embedder: CachingEmbedder, data: RetrievalSet, chunk_chars: int, every: int) -> SetResult:
+async def _measure(store: Store, embedder: CachingEmbedder, data: QuestionSet, chunk_chars: int, every: int) -> SetResult:
     person_id = store.people.owner().id
     generation = store.vectors.open_generation(embedder.name, embedder.model_hash, embedder.dimensions)
     numbers: dict[str, int] = {}

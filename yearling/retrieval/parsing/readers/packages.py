@@ -6,6 +6,7 @@ A package declares the size of each part, and Python's `zipfile` reads no more t
 from __future__ import annotations
 
 import io
+import lzma
 import posixpath
 import re
 import zipfile
@@ -39,7 +40,18 @@ _OFFICE_CONTENT = (
 )
 _OPEN_DOCUMENT = {"text": "DOCX", "spreadsheet": "XLSX", "presentation": "PPTX"}
 _DAMAGED = ("The file is damaged: it is an incomplete or invalid ZIP package.", "Fetch it again, or save it again.")
-_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError, OSError)
+# What `zipfile` raises for broken packages: its own error, those of the three decompressors (bz2 raises OSError), the end of the
+# data, methods of compression that it does not know, and offsets that lie nowhere.
+_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+    OverflowError,
+)
 _DOCTYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.I)
 
 

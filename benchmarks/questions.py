@@ -25,6 +25,11 @@ class QuestionSet:
     questions: tuple[AnsweredQuestion, ...]
 
 
+def read_question_sets(data: Path) -> list[QuestionSet]:
+    """The three sets of the data folder: CMRC 2018, and XQuAD in Chinese and English."""
+    return [read_cmrc(data), read_xquad(data, "zh"), read_xquad(data, "en")]
+
+
 def read_cmrc(data: Path) -> QuestionSet:
     """All questions of the development set."""
     paragraphs = [
