@@ -170,11 +170,11 @@ class Store:
         self.blobs.delete_unreferenced(deleted.blob_hashes)
         return deleted
 
-    def delete_folder(self, folder_id: str, *, person_id: str) -> None:
+    def delete_folder(self, folder_id: str, *, person_id: str, scrub: bool = True) -> None:
         """Delete a folder with its documents, and keep the conversations in it. Raises NotFound."""
         hashes = self.folders.delete(folder_id, person_id=person_id)
         self.blobs.delete_unreferenced(hashes)
-        if hashes:
+        if hashes and scrub:
             self.documents.scrub()
 
     def delete_person(self, person_id: str, *, actor: str) -> None:
@@ -184,7 +184,7 @@ class Store:
         for conversation in self.conversations.list(person_id):
             self.delete_conversation(conversation.id, person_id=person_id, scrub=False)
         for folder in self.folders.list(person_id):
-            self.delete_folder(folder.id, person_id=person_id)
+            self.delete_folder(folder.id, person_id=person_id, scrub=False)
         for record in self.rounds.list(person_id=person_id):
             self.rounds.delete(record.id, actor=actor)
         self.conversations.scrub()

@@ -17,7 +17,8 @@ import pytest
 
 from tests.retrieval.parsing.samples import make_pdf
 from yearling.errors import BadInput, NotFound, StorageFailed, Unavailable, Untrusted
-from yearling.retrieval.parsing import ParseLimits, document_parser, parse_document, worker
+from yearling.retrieval.parsing import document_parser, worker
+from yearling.retrieval.parsing.document_parser import ParseLimits, parse_document
 from yearling.store import CanonicalText
 
 pytestmark = pytest.mark.slow

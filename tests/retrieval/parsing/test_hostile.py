@@ -14,7 +14,7 @@ import pytest
 
 from tests.retrieval.parsing.hostile_documents import DOCUMENTS, HostileDocument
 from yearling.errors import BadInput
-from yearling.retrieval.parsing import ParseLimits, parse_document
+from yearling.retrieval.parsing.document_parser import ParseLimits, parse_document
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.retrieval.parsing.samples import make_chinese_pdf, make_docx, make_epub, make_pdf, make_pptx, make_xlsx, read
 from yearling.errors import BadInput
-from yearling.retrieval.parsing import parse_document
+from yearling.retrieval.parsing.document_parser import parse_document
 from yearling.retrieval.parsing.text_builder import DocumentError, TextBuilder, clean, one_line
 from yearling.store import CanonicalText, Location
 

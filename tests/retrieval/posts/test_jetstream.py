@@ -49,7 +49,7 @@ def test_message_becomes_a_post() -> None:
         uri="at://did:plc:a/app.bsky.feed.post/k1",
         author="did:plc:a",
         author_name="",
-        text="Hello world ?",
+        text="Hello world \ufffd",
         created_utc=datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
         url="https://bsky.app/profile/did:plc:a/post/k1",
         language="en",

@@ -15,9 +15,9 @@ import pytest
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, Unavailable
+from yearling.retrieval.html_text import html_to_text
 from yearling.retrieval.posts.events import CursorTooOldError, Post, PostDeleted, PostSource, StreamItem
 from yearling.retrieval.posts.feeds import read_feed
-from yearling.retrieval.posts.html_text import html_to_text
 from yearling.retrieval.posts.jsonl_folder import MAX_LINE_BYTES, JsonlFolderSource
 from yearling.retrieval.posts.mastodon import MAX_MISSED, MastodonSource
 from yearling.retrieval.web.fetching import FetchedPage

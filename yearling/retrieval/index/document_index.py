@@ -125,11 +125,7 @@ class DocumentIndex:
     def _add_text(self, version_id: str, text: CanonicalText) -> DocumentVersion:
         before = self._store.documents.read_replaced_text(version_id)
         changes = None if before is None else compare_texts(before.text, text.text)
-        try:
-            return self._store.documents.set_text(version_id, text, index_passages(text.text), changes=changes)
-        except NotFound:  # deleted meanwhile, and the text must not outlive it
-            self._store.blobs.delete_unreferenced([text.sha256])
-            raise
+        return self._store.documents.set_text(version_id, text, index_passages(text.text), changes=changes)
 
     def _reindex(self, version: SearchedVersion) -> bool:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -46,7 +46,7 @@ class SearchedPassages:
     def __init__(self, store: Store, scope: SearchScope) -> None:
         """Raises NotFound for a conversation or folder that is not the person's."""
         self._passages = store.passages
-        reachable = store.passages.searched_versions(replace(scope, document_ids=None))
+        reachable = store.passages.searched_versions(scope)
         wanted = [each for each in reachable if scope.document_ids is None or each.document_id in scope.document_ids]
         self.versions = {version.id: version for version in wanted}
         self.num_passages = sum(version.num_passages for version in wanted)

@@ -26,6 +26,7 @@ from yearling.errors import BadInput, NotFound, StorageFailed, Unavailable, User
 from yearling.retrieval.parsing import worker
 from yearling.retrieval.parsing.text_builder import LONG_MARKS, MAX_LABEL_CHARS, MAX_LOCATIONS, MAX_TITLE_CHARS, MAX_WARNINGS
 from yearling.store import CanonicalText, Location
+from yearling.unicode_repair import mend_surrogates
 
 _INHERITED_VARIABLES = ("PATH", "PYTHONPATH", "PYTHONHOME", "LANG", "LC_ALL", "TZ", "SYSTEMROOT")
 _VARIABLES = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUTF8": "1", "MALLOC_ARENA_MAX": "1"}
@@ -105,7 +106,7 @@ def _check_size(size_bytes: int, limits: ParseLimits) -> None:
 
 def _printable(text: str) -> str:
     """A text that may stand in the environment of a process."""
-    return text[-_MAX_NAME_CHARS:].replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+    return mend_surrogates(text[-_MAX_NAME_CHARS:]).replace("\0", "")
 
 
 def _run(file: IO[bytes], name: str, media_type: str, limits: ParseLimits) -> dict[str, Any]:

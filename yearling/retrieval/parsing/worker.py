@@ -108,10 +108,6 @@ def _skip_doors() -> None:
         package = ModuleType(name)
         package.__path__ = [str(root.joinpath(*name.split(".")[1:]))]
         sys.modules[name] = package
-    # The door of this room starts this process.
-    package = ModuleType("yearling.retrieval.parsing")
-    package.__path__ = [str(Path(__file__).parent)]
-    sys.modules["yearling.retrieval.parsing"] = package
 
 
 def main() -> None:

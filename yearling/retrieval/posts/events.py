@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Protocol, TypeAlias
 
 from yearling.errors import Unavailable
+from yearling.unicode_repair import mend_surrogates
 
 MAX_POST_CHARS = 10_000
 MAX_NAME_CHARS = 200
@@ -100,7 +101,13 @@ def bounded_time(stated: object, seen_utc: datetime) -> datetime:
 
 
 def clean_text(text: object, limit: int = MAX_POST_CHARS) -> str:
-    """Text of limited length without surrogates, which no database takes; empty for anything but text."""
+    """Text of limited length without halves of surrogate pairs and NUL, which no database takes; empty for anything else."""
     if not isinstance(text, str):
         return ""
-    return text[:limit].encode("utf-8", "replace").decode("utf-8").replace("\x00", "").strip()
+    return mend_surrogates(text[:limit]).replace("\x00", "").strip()
+
+
+def clean_url(url: object) -> str:
+    """The address of a web page; empty for anything else."""
+    text = clean_text(url, MAX_URI_CHARS)
+    return text if text.startswith(("https://", "http://")) else ""

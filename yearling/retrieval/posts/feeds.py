@@ -14,9 +14,8 @@ from typing import Any
 
 import feedparser
 
-from yearling.clock import now_utc
-from yearling.retrieval.posts.events import MAX_NAME_CHARS, MAX_URI_CHARS, Post, StreamItem, clean_text
-from yearling.retrieval.posts.html_text import html_to_text
+from yearling.retrieval.html_text import html_to_text
+from yearling.retrieval.posts.events import MAX_NAME_CHARS, MAX_URI_CHARS, Post, StreamItem, clean_text, clean_url
 from yearling.retrieval.web.fetching import FetchedPage, PageFetcher
 
 FEED_TYPES = frozenset(
@@ -61,7 +60,7 @@ def read_feed(page: FetchedPage) -> list[StreamItem]:
 
 
 def _read_entry(entry: Mapping[str, Any], page: FetchedPage, feed_title: str) -> StreamItem:
-    link = clean_text(entry.get("link"), MAX_URI_CHARS)
+    link = clean_url(entry.get("link"))
     name = clean_text(entry.get("id"), MAX_URI_CHARS) or link
     contents = [part.get("value", "") for part in entry.get("content", ()) if isinstance(part, dict)]
     body = max([entry.get("summary", ""), *contents], key=len)
@@ -75,7 +74,7 @@ def _read_entry(entry: Mapping[str, Any], page: FetchedPage, feed_title: str) ->
         author_name=clean_text(entry.get("author"), MAX_NAME_CHARS) or feed_title,
         text=clean_text(text),
         created_utc=_time(entry, page.fetched_utc),
-        url=link if link.startswith(("https://", "http://")) else "",
+        url=link,
     )
     return StreamItem(event=post)
 
@@ -83,6 +82,6 @@ def _read_entry(entry: Mapping[str, Any], page: FetchedPage, feed_title: str) ->
 def _time(entry: Mapping[str, Any], seen_utc: datetime) -> datetime:
     parsed = entry.get("published_parsed") or entry.get("updated_parsed")
     try:
-        return min(datetime.fromtimestamp(calendar.timegm(parsed), UTC), seen_utc) if parsed else min(now_utc(), seen_utc)
+        return min(datetime.fromtimestamp(calendar.timegm(parsed), UTC), seen_utc) if parsed else seen_utc
     except (ValueError, OverflowError, TypeError):
         return seen_utc

@@ -25,6 +25,7 @@ from yearling.retrieval.posts.events import (
     StreamItem,
     bounded_time,
     clean_text,
+    clean_url,
 )
 
 MAX_LINE_BYTES = 1 << 20
@@ -103,14 +104,13 @@ def read_line(line: bytes) -> StreamItem:
     if not text:
         return StreamItem(is_malformed=True)
     author = clean_text(values.get("author"), MAX_NAME_CHARS)
-    url = clean_text(values.get("url"), MAX_URI_CHARS)
     post = Post(
         uri=uri,
         author=author,
         author_name=clean_text(values.get("author_name"), MAX_NAME_CHARS) or author,
         text=text,
         created_utc=bounded_time(values.get("created"), now_utc()),
-        url=url if url.startswith(("https://", "http://")) else "",
+        url=clean_url(values.get("url")),
         language=clean_text(values.get("language"), 20),
         reply_to=clean_text(values.get("reply_to"), MAX_URI_CHARS),
     )

@@ -15,17 +15,17 @@ import httpx
 
 from yearling.clock import now_utc
 from yearling.errors import BadInput, Unavailable
+from yearling.retrieval.html_text import html_to_text
 from yearling.retrieval.posts.events import (
     MAX_NAME_CHARS,
-    MAX_URI_CHARS,
     CursorTooOldError,
     Post,
     PostDeleted,
     StreamItem,
     bounded_time,
     clean_text,
+    clean_url,
 )
-from yearling.retrieval.posts.html_text import html_to_text
 
 MAX_EVENT_BYTES = 1 << 20
 MAX_MISSED = 400
@@ -117,7 +117,6 @@ class MastodonSource:
             return StreamItem(is_malformed=True)
         if status.get("reblog") is not None or status.get("visibility", "public") not in ("public", "unlisted"):
             return StreamItem(cursor=str(status_id))
-        url = clean_text(status.get("url"), MAX_URI_CHARS)
         reply = status.get("in_reply_to_id")
         post = Post(
             uri=self._uri(str(status_id)),
@@ -125,7 +124,7 @@ class MastodonSource:
             author_name=clean_text(account.get("display_name") or account.get("acct"), MAX_NAME_CHARS),
             text=clean_text(html_to_text(status["content"])),
             created_utc=bounded_time(status.get("created_at"), now_utc()),
-            url=url if url.startswith(("https://", "http://")) else "",
+            url=clean_url(status.get("url")),
             language=clean_text(status.get("language"), 20),
             reply_to=self._uri(reply) if isinstance(reply, str) and reply.isdigit() and len(reply) <= 40 else "",
         )

@@ -7,10 +7,8 @@ books such as Wikipedia without the internet.
 from __future__ import annotations
 
 import asyncio
-import html
 import io
 import json
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +21,7 @@ import httpx
 
 from yearling.errors import BadInput, Unavailable
 from yearling.outbound import JsonFetcher, PublicAddressTransport
+from yearling.retrieval.html_text import html_to_text
 from yearling.retrieval.web.fetching import FetchLimits, PageFetcher, check_url
 
 MAX_QUERY_CHARS = 400
@@ -30,7 +29,6 @@ MAX_RESULTS = 20
 _MAX_TITLE_CHARS, _MAX_SNIPPET_CHARS = 300, 1_000
 _BRAVE = "https://api.search.brave.com/res/v1/web/search"
 _TAVILY = "https://api.tavily.com/search"
-_TAG = re.compile(r"<[^<>]{0,200}>")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,18 +69,12 @@ class SearxngSearch:
         try:
             found = await self._fetcher.get(f"{self.trusted_url.rstrip('/')}/search?{parameters}")
         except Unavailable as error:
-            if "403" in str(error):
+            if str(error).endswith("status 403."):
                 raise Unavailable(
                     "SearXNG refuses to answer in JSON.", advice="Add `json` to `search.formats` in its settings.yml."
                 ) from None
             raise
-        return _results(
-            (
-                (entry.get("url"), entry.get("title"), entry.get("content"), entry.get("publishedDate"))
-                for entry in _entries(found)
-            ),
-            limit,
-        )
+        return _results(_rows(_entries(found), "content", "publishedDate"), limit)
 
 
 class BraveSearch:
@@ -119,13 +111,7 @@ class TavilySearch:
         body = {"query": checked_query(query), "max_results": min(limit, MAX_RESULTS), "search_depth": "basic"}
         headers = {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
         found = await self._fetcher.post(_TAVILY, headers=headers, body=json.dumps(body).encode())
-        return _results(
-            (
-                (entry.get("url"), entry.get("title"), entry.get("content"), entry.get("published_date"))
-                for entry in _entries(found)
-            ),
-            limit,
-        )
+        return _results(_rows(_entries(found), "content", "published_date"), limit)
 
 
 class KiwixSearch:
@@ -144,14 +130,8 @@ class KiwixSearch:
         parameters = urlencode({"pattern": checked_query(query), "format": "xml", "pageLength": count})
         page = await self._fetcher.fetch(f"{base}/search?{parameters}")
         feed = await asyncio.to_thread(feedparser.parse, io.BytesIO(page.content))  # the bytes could name a file
-        return _results(
-            (
-                (urljoin(f"{base}/", entry.get("link", "")), entry.get("title"), entry.get("summary"), None)
-                for entry in feed.entries
-            ),
-            limit,
-            trusted=[base],
-        )
+        entries = [{**entry, "url": urljoin(f"{base}/", entry.get("link", ""))} for entry in feed.entries]
+        return _results(_rows(entries, "summary", ""), limit, trusted=[base])
 
 
 def checked_query(query: str) -> str:
@@ -205,7 +185,7 @@ def _results(rows: Iterable[_Row], limit: int, *, trusted: Collection[str] = ())
 
 def _plain(text: object) -> str:
     """Text without tags, entities and line breaks."""
-    return " ".join(html.unescape(_TAG.sub("", str(text or "")[:10_000])).split())
+    return " ".join(html_to_text(str(text or "")[:10_000]).split())
 
 
 def _date(value: object) -> datetime | None:

@@ -253,24 +253,28 @@ class DocumentStore:
             "warnings": compact_json(list(text.warnings)),
             "changes": pack_changes(changes),
         }
-        with self._blobs.pause_collection():
-            if self._blobs.put(text.text.encode()) != sha256:
-                raise RuntimeError("a text and its blob have different hashes")
-            with self._database.write() as connection:
-                row = _lock_document_of(connection, version_id)
-                is_searched = row.searched_version_id is None or row.searched_version_id <= version_id
-                kept = passages if is_searched else ()
-                values |= {"num_passages": len(kept), "num_words": sum(len(passage.words) for passage in kept)}
-                connection.execute(document_versions.update().where(document_versions.c.id == version_id).values(values))
-                reference = {"sha256": sha256, "kind": DOCUMENT_BLOB_KIND, "record_id": version_id}
-                connection.execute(self._database.insert_or_ignore(blob_references).values(reference))
-                if is_searched:
-                    replaced = [id_ for id_ in {version_id, row.searched_version_id} if id_ is not None]
-                    delete_passages(connection, replaced)
-                    insert_passages(connection, version_id, row.collection, kept)
-                    now = {"searched_version_id": version_id, "updated_utc": now_utc()}
-                    connection.execute(documents.update().where(documents.c.id == row.id).values(now))
-                return _require_version_row(connection, version_id)
+        try:
+            with self._blobs.pause_collection():
+                if self._blobs.put(text.text.encode()) != sha256:
+                    raise RuntimeError("a text and its blob have different hashes")
+                with self._database.write() as connection:
+                    row = _lock_document_of(connection, version_id)
+                    is_searched = row.searched_version_id is None or row.searched_version_id <= version_id
+                    kept = passages if is_searched else ()
+                    values |= {"num_passages": len(kept), "num_words": sum(len(passage.words) for passage in kept)}
+                    connection.execute(document_versions.update().where(document_versions.c.id == version_id).values(values))
+                    reference = {"sha256": sha256, "kind": DOCUMENT_BLOB_KIND, "record_id": version_id}
+                    connection.execute(self._database.insert_or_ignore(blob_references).values(reference))
+                    if is_searched:
+                        replaced = [id_ for id_ in {version_id, row.searched_version_id} if id_ is not None]
+                        delete_passages(connection, replaced)
+                        insert_passages(connection, version_id, row.collection, kept)
+                        now = {"searched_version_id": version_id, "updated_utc": now_utc()}
+                        connection.execute(documents.update().where(documents.c.id == row.id).values(now))
+                    return _require_version_row(connection, version_id)
+        except NotFound:  # deleted meanwhile, and the text must not outlive it
+            self._blobs.delete_unreferenced([sha256])
+            raise
 
     def set_passages(self, version_id: str, passages: Sequence[PassageWords]) -> None:
         """Replace the passages of the version that search finds, after the rules for them changed. Others are left alone.
@@ -313,10 +317,10 @@ class DocumentStore:
     def _read_text(self, row: TableRow) -> CanonicalText:
         if row.text_sha256 is None:
             raise NotFound("The text of this document is not known yet.", advice="Wait until it is indexed.")
-        return text_from_row(row, self._blobs.get(str(row.text_sha256)))
+        return _text_from_row(row, self._blobs.get(str(row.text_sha256)))
 
 
-def text_from_row(row: TableRow, content: bytes) -> CanonicalText:
+def _text_from_row(row: TableRow, content: bytes) -> CanonicalText:
     """The text of a version, from its row and its blob. Raises Untrusted."""
     try:
         return CanonicalText(

@@ -63,8 +63,7 @@ class PassageStore:
         with self._database.read() as connection:
             collections = _collections(connection, scope)
             rows = connection.execute(_SELECT_SEARCHED.where(documents.c.collection.in_(collections))).all()
-        found = [SearchedVersion(**row._mapping) for row in rows]
-        return [each for each in found if scope.document_ids is None or each.document_id in scope.document_ids]
+        return [SearchedVersion(**row._mapping) for row in rows]
 
     def count_passages_with(self, words: Iterable[str], collections: Sequence[str]) -> dict[str, int]:
         """In how many passages of the collections each word stands."""

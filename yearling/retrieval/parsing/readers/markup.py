@@ -36,7 +36,7 @@ _BLOCKS = HEADINGS | frozenset(
         "figcaption",
         "caption",
     }
-    | {"address", "details", "summary", "fieldset", "form", "hr", "body", "html", "main", "center", "comments"}
+    | {"address", "details", "summary", "fieldset", "form", "hr", "body", "html", "center", "comments"}
 )
 _ROWS = frozenset({"tr", "row"})
 _CELLS = frozenset({"td", "th", "cell"})
@@ -121,7 +121,7 @@ def iterate_blocks(root: Any) -> Iterator[MarkupBlock]:
             if tag in _SKIPPED or not tag:
                 skipped = element
                 continue
-            if (_is_block(element) and not row_depth) or (tag in _ROWS and not row_depth):
+            if _is_block(element) and not row_depth:
                 yield from flush()
             if tag in _ROWS:
                 row_depth += 1

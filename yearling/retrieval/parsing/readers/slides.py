@@ -65,7 +65,7 @@ def _add_slide(builder: TextBuilder, number: int, slide: Any, size: tuple[int, i
         builder.add(text, page=number, box=box, label=label)
     if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
         for paragraph in slide.notes_slide.notes_text_frame.paragraphs:
-            builder.add(one_line(_paragraph_text(paragraph)), page=number, label=f"Notes: {label}"[:200])
+            builder.add(one_line(_paragraph_text(paragraph)), page=number, label=f"Notes: {label}")
 
 
 def _shape_texts(shapes: Any, size: tuple[int, int], depth: int) -> Iterator[tuple[int, str, Box | None]]:

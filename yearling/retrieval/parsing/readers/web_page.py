@@ -19,9 +19,7 @@ logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
 def read_html(content: bytes) -> ParsedText:
     """A page without a recognisable main text gives all of its text, and a warning says so. Raises DocumentError."""
     text, warnings = decode(content, has_declaration=True)
-    builder = TextBuilder(HTML)
-    for warning in warnings:
-        builder.warn(warning)
+    builder = TextBuilder(HTML, warnings=warnings)
     tree = parse_html(text)
     if tree.is_cut:
         builder.warn(DEEP_WARNING)
@@ -65,4 +63,4 @@ def _add_blocks(builder: TextBuilder, root: Any) -> None:
             heading = block.text
             if block.is_first_level and not builder.title:
                 builder.title = heading
-        builder.add(block.text, label=heading[:200])
+        builder.add(block.text, label=heading)

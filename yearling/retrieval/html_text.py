@@ -1,4 +1,7 @@
-"""The text of a post that a network sends as HTML: paragraphs and line breaks stay, everything else goes."""
+"""The text of short HTML, such as a post or a snippet: paragraphs and line breaks stay, everything else goes.
+
+Whole pages are read in a process of their own (`parsing/readers/web_page.py`).
+"""
 
 from __future__ import annotations
 
