@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from yearling.config import Settings
-from yearling.retrieval import DocumentIndex, DocumentReader
+from yearling.retrieval import DocumentIndex, DocumentReader, ParseLimits
 from yearling.retrieval import document_indexing as indexing
 from yearling.retrieval.index import document_index
 from yearling.store import CanonicalText, Document, DocumentPlace, SearchScope, Store
@@ -23,7 +23,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def parse(content: bytes, *, name: str, media_type: str) -> CanonicalText:
+def parse(content: bytes, *, name: str, media_type: str, limits: ParseLimits) -> CanonicalText:
     if name == "poison.txt":
         raise MemoryError
     return CanonicalText(text=content.decode(), media_type="text/plain")

@@ -41,6 +41,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
     out.print(table)
 
 
+def format_count(number: int, singular: str, plural: str = "") -> str:
+    """A number with its noun: `1 page`, `1,200 pages`."""
+    return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
+
+
 def format_size(size_bytes: float) -> str:
     """A size in decimal units: 1536 becomes `1.5 KB`."""
     for unit in ("B", "KB", "MB", "GB"):

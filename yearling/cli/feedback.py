@@ -13,6 +13,7 @@ import typer
 from yearling.cli.console import err, out, print_json, print_table
 from yearling.cli.options import AS_JSON, DATA_DIR
 from yearling.cli.output_file import write_lines
+from yearling.cli.people import acting_person_id
 from yearling.config import load_settings
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def remove(
 ) -> None:
     """Remove a feedback event publicly and with a reason. Administrators only; it takes effect in the next consensus run."""
     with _open_feedback_log(data_dir) as log:
-        removal = log.remove(_person_id(log, acting_person), event, reason, delete_text=delete_words)
+        removal = log.remove(acting_person_id(log.store, acting_person), event, reason, delete_text=delete_words)
     _print_event(removal, f"Removed {event}: {reason}. The removal is public, in the log and in the consensus.", as_json=as_json)
 
 
@@ -103,7 +104,7 @@ def invite(
     from yearling.feedback import LiveConsensus
 
     with _open_feedback_log(data_dir) as log, err.status("Drawing the jury"):
-        invitation = LiveConsensus(log).invite_jury(_person_id(log, acting_person), item)
+        invitation = LiveConsensus(log).invite_jury(acting_person_id(log.store, acting_person), item)
     sentence = f"Invited {len(invitation.jurors)} people to judge {item}. Their next rating of it is their vote."
     _print_event(invitation, sentence, as_json=as_json)
 
@@ -136,14 +137,6 @@ def _open_feedback_log(data_dir: Path | None) -> Iterator[FeedbackLog]:
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
         yield FeedbackLog(store)
-
-
-def _person_id(log: FeedbackLog, name: str | None) -> str:
-    """The id of the person with this name or id, by default the owner. Raises NotFound."""
-    people = log.store.people
-    if name is None:
-        return people.owner().id
-    return next((person.id for person in people.list() if name in (person.name, person.id)), "") or people.get_by_name(name).id
 
 
 def _print_event(event: FeedbackEvent, sentence: str, *, as_json: bool) -> None:

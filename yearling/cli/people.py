@@ -31,6 +31,14 @@ app.add_typer(key_app, name="key")
 NAME = typer.Argument(help="Name of the person.")
 
 
+def acting_person_id(store: Store, name_or_id: str | None) -> str:
+    """The id of the person on whose behalf a command acts: by name or id, by default the owner. Raises NotFound."""
+    if name_or_id is None:
+        return store.people.owner().id
+    by_id = (person.id for person in store.people.list() if person.id == name_or_id)
+    return next(by_id, "") or store.people.get_by_name(name_or_id).id
+
+
 class RoleChoice(StrEnum):
     """What a person may do, from least to most."""
 

@@ -102,9 +102,5 @@ def pull_with_status(library: ModelLibrary, name: str) -> LocalModel:
         return library.get(name)
     except NotFound:
         pass
-    with err.status(f"Fetching {name}") as status:
-
-        def progress(phase: str, done: int, total: int | None) -> None:
-            status.update(f"{name}: {phase.lower()}" + (f", {done / total:.0%}" if total else ""))
-
+    with progress_bar() as progress:
         return library.pull(name, progress=progress)

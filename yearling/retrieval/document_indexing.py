@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from yearling.config import Settings
@@ -18,7 +18,7 @@ from yearling.errors import BadInput, NotFound, StorageFailed, UserError
 from yearling.files.atomic import atomic_write_text
 from yearling.files.locks import acquire_exclusive_lock
 from yearling.retrieval.index.document_index import DocumentIndex
-from yearling.retrieval.parsing.document_parser import parse_document
+from yearling.retrieval.parsing.document_parser import DEFAULT_LIMITS, parse_document
 from yearling.store import DocumentVersion, Store
 
 LOCK_NAME = "documents.lock"
@@ -42,10 +42,7 @@ class DocumentReader:
         self._store, self._index = store, index
         self._lock: Path = settings.data_dir / LOCK_NAME
         self._attempts = settings.data_dir / ATTEMPTS_NAME
-
-    def has_waiting(self) -> bool:
-        """Whether a document waits to be read. Blocks."""
-        return bool(self._store.documents.list_waiting(limit=1))
+        self._limits = replace(DEFAULT_LIMITS, file_bytes=settings.max_document_bytes)
 
     async def read_waiting(
         self, *, on_document: Callable[[IndexedDocument], None] = lambda document: None, lock_timeout_s: float | None = 0.0
@@ -78,8 +75,10 @@ class DocumentReader:
             name = await asyncio.to_thread(documents.name_of, version.document_id)
             try:
                 await asyncio.to_thread(self._begin, version.id)
-                content = await asyncio.to_thread(self._content, version)
-                text = await asyncio.to_thread(parse_document, content, name=name, media_type=version.media_type)
+                content = await asyncio.to_thread(documents.read_waiting_content, version)
+                text = await asyncio.to_thread(
+                    parse_document, content, name=name, media_type=version.media_type, limits=self._limits
+                )
                 done = await self._index.add_text(version.id, text)
             except StorageFailed:
                 raise  # the disk is full or fails: it is tried again
@@ -108,6 +107,3 @@ class DocumentReader:
                 advice="Perhaps the memory is too small: divide the document.",
             )
         atomic_write_text(self._attempts, f"{version_id} {attempts}\n")
-
-    def _content(self, version: DocumentVersion) -> bytes:
-        return self._store.documents.read_waiting_content(version)

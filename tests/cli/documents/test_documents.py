@@ -96,9 +96,8 @@ async def test_reading_goes_on_after_an_interruption(store: Store) -> None:
     for number in range(3):
         store.documents.add(owner, f"{number}.txt", f"Text number {number}.".encode(), place=DocumentPlace())
     reader = DocumentReader(store.settings, store, DocumentIndex(store))
-    assert reader.has_waiting()
     assert await reader.read_waiting() == 3
-    assert not reader.has_waiting()
+    assert await reader.read_waiting() == 0
     assert [document.version.state for document in store.documents.list(owner)] == ["indexed"] * 3
 
 

@@ -1,1 +1,1 @@
-"""`/v1/documents`: files that the assistant may look things up in."""
+"""`/v1/documents`: files that people here can search."""

@@ -25,7 +25,7 @@ from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter, file_body, file_content
 from yearling.api.services import get_services, store_response
 from yearling.errors import BadInput
-from yearling.store import Document, DocumentPlace, SearchScope, Span, Store
+from yearling.store import MAX_DOCUMENT_NAME_CHARS, Document, DocumentPlace, SearchScope, Span, Store
 
 router = ApiRouter(dependencies=[require_role("reader")])
 
@@ -75,7 +75,9 @@ async def list_documents(
 )
 async def add_document(
     request: Request,
-    name: Annotated[str, Query(min_length=1, max_length=200, description="Name of the file, with its ending.")],
+    name: Annotated[
+        str, Query(min_length=1, max_length=MAX_DOCUMENT_NAME_CHARS, description="Name of the file, with its ending.")
+    ],
     conversation: ConversationId = None,
     folder: FolderId = None,
 ) -> JsonResponse:
@@ -212,7 +214,7 @@ async def get_document_content(
     response_model=schemas.DocumentView,
 )
 async def delete_document(request: Request, document_id: DocumentId) -> JsonResponse:
-    """Delete a document with all versions and texts. Search no longer finds it, and its citations say that it was removed."""
+    """Delete a document with all versions and texts. Search no longer finds it."""
 
     def delete(store: Store, person_id: str) -> JsonObject:
         view = views.document_view(_get(store, document_id, person_id), person_id)

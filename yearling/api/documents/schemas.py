@@ -7,10 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from yearling.api.http.schemas import ResponseModel, StrictModel
-from yearling.store import MAX_DOCUMENT_NAME_CHARS
+from yearling.store import MAX_DOCUMENT_NAME_CHARS, DocumentScope, DocumentState
 
-DocumentScopeName = Literal["conversation", "folder", "everybody"]
-DocumentStateName = Literal["waiting", "indexed", "failed"]
 MAX_QUERY_CHARS = 4_000
 
 
@@ -54,14 +52,14 @@ class DocumentVersionView(ResponseModel):
     """Always `document.version`."""
     id: str
     """ID of the version."""
-    state: DocumentStateName
+    state: DocumentState
     """`waiting`: it is being read. `indexed`: search finds it. `failed`: it cannot be read, see `reason`."""
     reason: str
     """Why it cannot be read; empty otherwise."""
     content: str
     """SHA-256 of the file."""
     text: str | None
-    """SHA-256 of its text, by which citations name it; null until it is read."""
+    """SHA-256 of its text; null until it is read."""
     size_bytes: int
     """Size of the file."""
     media_type: str
@@ -91,7 +89,7 @@ class DocumentView(ResponseModel):
     """ID of the document."""
     name: str
     """Name of the file. Another file with the same name in the same place is a new version."""
-    scope: DocumentScopeName
+    scope: DocumentScope
     """For whom it is: one conversation, the conversations of a folder, or everybody here."""
     conversation: str | None
     """ID of the conversation."""

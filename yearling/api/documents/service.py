@@ -49,7 +49,6 @@ class DocumentService:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._problem = ""
-        self._has_embedder = False
 
     def start(self) -> None:
         """Start to read what waits."""
@@ -83,7 +82,7 @@ class DocumentService:
             pause_s = self._poll_s
             try:
                 await self._reader.read_waiting()
-                if not self._has_embedder or await self.index.count_missing():
+                if await asyncio.to_thread(self._store.passages.exist) and await self._use_embedder():
                     await self._embed()
                 self._problem = ""
             except LockHeldError:
@@ -102,10 +101,7 @@ class DocumentService:
 
     async def _embed(self) -> None:
         """Compute missing vectors, a few at a time, while nobody waits. New documents are read first."""
-        if not await asyncio.to_thread(self._store.passages.all_searched_versions):
-            return  # nobody needs the model yet
-        self._has_embedder = await self._use_embedder()  # it may be installed later
-        while self._has_embedder and not self._wake.is_set():
+        while not self._wake.is_set():
             if self._activity.num_answers:
                 await asyncio.sleep(_BUSY_PAUSE_S)
             elif not await self.index.embed_missing(max_passages=_PASSAGES_AT_ONCE):

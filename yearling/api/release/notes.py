@@ -64,18 +64,17 @@ class _AnswerCost:
 
 
 def answer_cost_view(
-    settings: Settings, store: Store, cost: CycleCost | None, cost_before: CycleCost | None, model_before: str
+    settings: Settings, store: Store, cost: CycleCost | None, cost_before: CycleCost | None, model_before: str | None
 ) -> JsonObject | None:
     """An `AnswerCostView`, or None for a release whose answers no cycle measured.
 
     The release before is measured by the same exams if it was the champion of the same cycle, or else by those of its own cycle.
     """
-    now = _answer_cost(settings, store, cost, "challenger", "") if cost else None
-    if cost is None or now is None:
+    now = _answer_cost(settings, store, cost, "challenger")
+    if now is None:
         return None
-    before = _answer_cost(settings, store, cost, "champion", model_before) if model_before else None
-    if before is None and cost_before is not None:
-        before = _answer_cost(settings, store, cost_before, "challenger", "")
+    before = _answer_cost(settings, store, cost, "champion", champion=model_before) if model_before else None
+    before = before or _answer_cost(settings, store, cost_before, "challenger")
     return {
         "num_answers": now.num_answers,
         "cpu_s": now.cpu_s,
@@ -85,12 +84,16 @@ def answer_cost_view(
     }
 
 
-def _answer_cost(settings: Settings, store: Store, cost: CycleCost, side: str, champion: str) -> _AnswerCost | None:
-    """What the answers of one side of a cycle's exams cost; None if nobody measured them, or another model was `champion`."""
+def _answer_cost(
+    settings: Settings, store: Store, cost: CycleCost | None, side: str, *, champion: str | None = None
+) -> _AnswerCost | None:
+    """What the answers of one side of a cycle's exams cost; None if nobody measured them, or if another model was champion."""
+    if cost is None:
+        return None
     folder = open_cycle(settings, cost.cycle)
     try:
         exams = next((step for step in folder.steps() if step.name == "exams"), None)
-        is_other = champion != "" and folder.start().champion != champion
+        is_other = champion is not None and folder.start().champion != champion
     except (NotFound, Untrusted):
         return None  # the cycle's own page says that it is damaged
     if exams is None or is_other:
@@ -99,7 +102,7 @@ def _answer_cost(settings: Settings, store: Store, cost: CycleCost, side: str, c
     for exam in exams.result.get(side, ()):
         if exam.get("cpu_s") is None:
             continue  # its answers are of an earlier time
-        durations = _answer_durations(store, exam["run"])
+        durations = store.exams.list_durations(exam["run"])
         total_s = sum(durations)
         costs += [exam["cpu_s"] * duration_s / total_s for duration_s in durations if total_s > 0]
     if not costs:
@@ -107,13 +110,6 @@ def _answer_cost(settings: Settings, store: Store, cost: CycleCost, side: str, c
     cpu_s = statistics.median(costs)
     joules = exams.joules * cpu_s / exams.cpu_s if exams.joules is not None and exams.cpu_s > 0 else None
     return _AnswerCost(num_answers=len(costs), cpu_s=cpu_s, joules=joules)
-
-
-def _answer_durations(store: Store, run_id: str) -> list[float]:
-    try:
-        return [sample.duration_s for sample in store.exams.list_samples(run_id)]
-    except NotFound:
-        return []  # somebody deleted the run
 
 
 def learnt_view(store: Store, release: Release) -> JsonObject | None:

@@ -349,7 +349,7 @@ def _detail_view(services: Services, state: ReleaseState, number: int) -> JsonOb
         "compared_with": before.number if before else None,
         "cost": cost_view(cost),
         "cost_before": cost_view(cost_before),
-        "answer_cost": answer_cost_view(services.settings, store, cost, cost_before, before.model if before else ""),
+        "answer_cost": answer_cost_view(services.settings, store, cost, cost_before, before.model if before else None),
         "parent": release.parent,
         "children": [each.number for each in all_releases if each.parent == number],
         "run_id": release.run_id,

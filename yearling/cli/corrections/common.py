@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from yearling.cli.people import acting_person_id
 from yearling.config import load_settings
-from yearling.errors import NotFound
 
 if TYPE_CHECKING:
     from yearling.feedback import FeedbackLog
@@ -37,14 +37,7 @@ def open_log(data_dir: Path | None, acting_person: str | None) -> Iterator[tuple
 
     with Store.open(load_settings(data_dir=data_dir)) as store:
         log = FeedbackLog(store)
-        if acting_person is None:
-            yield log, store.people.owner().id
-            return
-        try:
-            person = store.people.get_by_name(acting_person)
-        except NotFound:
-            person = store.people.get(acting_person)
-        yield log, person.id
+        yield log, acting_person_id(store, acting_person)
 
 
 def correction_dict(correction: Correction) -> dict[str, Any]:

@@ -1,31 +1,34 @@
-"""`yearling documents`: add files that the assistant may look things up in, list, search, show and remove them."""
+"""`yearling documents`: add files that people here can search, list, search, show and remove them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from yearling.cli.console import err, format_size, out, print_error, print_json, print_table
+from yearling.cli.console import err, format_count, format_size, out, print_error, print_json, print_table
 from yearling.cli.options import AS_JSON, DATA_DIR, YES
+from yearling.cli.people import acting_person_id
 from yearling.cli.progress import pull_with_status, status_line
 from yearling.config import Settings, load_settings
-from yearling.errors import BadInput, Conflict, NotFound, UserError
+from yearling.errors import BadInput, Conflict, NotFound, Untrusted, UserError
 from yearling.files.locks import LockHeldError
 
 if TYPE_CHECKING:
     from yearling.retrieval import DocumentIndex, Hit, IndexedDocument
-    from yearling.store import CanonicalText, Document, DocumentPlace, DocumentVersion, Store
+    from yearling.store import Document, DocumentPlace, DocumentVersion, Location, Store
 
-app = typer.Typer(help="Files that the assistant may look things up in.", no_args_is_help=True)
+app = typer.Typer(help="Files that people here can search.", no_args_is_help=True)
 
 ACTING_PERSON = typer.Option(None, "--as", help="Name or id of the person whose documents these are; default: the owner.")
-FOLDER = typer.Option(None, "--folder", help="Name of a folder of conversations whose documents these are; default: everybody's.")
+FOLDER = typer.Option(None, "--folder", help="Folder of conversations that they are for; default: everybody here.")
+ONLY_FOLDER = typer.Option(None, "--folder", help="List only documents of this folder; default: all that the person may see.")
+ALSO_FOLDER = typer.Option(None, "--folder", help="Folder whose documents are searched as well as everybody's.")
 DOCUMENT = typer.Argument(help="Id of a document as `yearling documents list` prints it, or its name.")
 
 _LOCK_TIMEOUT_S = 600.0
@@ -43,7 +46,7 @@ def add(
     """Add files: PDF, Word, PowerPoint, Excel, EPUB, web pages, text, tables, subtitles and source code.
 
     A file under a known name is a new version of that document. What was read before an interruption is kept: `yearling documents
-    index` goes on.
+    index` goes on. The embedding model of the settings is downloaded first if it is missing, to find passages by meaning.
     """
     files = _list_files(paths)
     with _open_store(data_dir, acting_person) as (settings, store, person_id):
@@ -63,7 +66,10 @@ def add(
 
 @app.command("index")
 def index(data_dir: Path | None = DATA_DIR) -> None:
-    """Read documents that wait, and compute what search by meaning needs. Goes on after an interruption."""
+    """Read documents that wait, and compute what search by meaning needs. Goes on after an interruption.
+
+    The embedding model of the settings is downloaded first if it is missing.
+    """
     with _open_store(data_dir, None) as (settings, store, _):
         done = _index(settings, store)
     for each in done:
@@ -74,8 +80,8 @@ def index(data_dir: Path | None = DATA_DIR) -> None:
 
 @app.command("list")
 def list_documents(
-    folder: str | None = FOLDER,
-    search: str = typer.Option("", "--search", help="List only documents whose names have these words."),
+    folder: str | None = ONLY_FOLDER,
+    search: str = typer.Option("", "--search", help="List only documents whose names contain this."),
     acting_person: str | None = ACTING_PERSON,
     data_dir: Path | None = DATA_DIR,
     as_json: bool = AS_JSON,
@@ -107,7 +113,7 @@ def list_documents(
 @app.command("search")
 def search(
     query: str = typer.Argument(help="Question, or words."),
-    folder: str | None = FOLDER,
+    folder: str | None = ALSO_FOLDER,
     limit: int = typer.Option(5, "--limit", min=1, max=100, help="Maximum number of passages."),
     acting_person: str | None = ACTING_PERSON,
     data_dir: Path | None = DATA_DIR,
@@ -124,11 +130,7 @@ def search(
         place = _place(store, person_id, folder)
         scope = SearchScope(person_id=person_id, folder_id=place.folder_id)
         result = asyncio.run(find())
-        texts = {
-            hit.text_sha256: store.documents.read_text(hit.document_id, hit.text_sha256, person_id=person_id)
-            for hit in {hit.text_sha256: hit for hit in result.hits}.values()
-        }
-        pages = [_page_of(hit, texts[hit.text_sha256]) for hit in result.hits]
+        pages = _pages_of(store, result.hits, person_id)
     if as_json:
         hits = [{**asdict(hit), "page": page} for hit, page in zip(result.hits, pages, strict=True)]
         print_json({**asdict(result), "hits": hits})
@@ -190,7 +192,7 @@ def remove(
     yes: bool = YES,
     data_dir: Path | None = DATA_DIR,
 ) -> None:
-    """Remove documents with all versions, texts and what search knows of them. Their citations say that they were removed."""
+    """Remove documents with all versions, texts and what search knows of them."""
     with _open_store(data_dir, acting_person) as (_, store, person_id):
         found = [_find(store, document, person_id) for document in documents]
         if not yes:
@@ -198,7 +200,6 @@ def remove(
             typer.confirm(f"Remove {names}?", abort=True, err=True)
         for document in found:
             store.documents.delete(document.id, person_id=person_id)
-        store.documents.scrub()
     out.print("Removed.", highlight=False)
 
 
@@ -208,14 +209,7 @@ def _open_store(data_dir: Path | None, acting_person: str | None) -> Iterator[tu
 
     settings = load_settings(data_dir=data_dir)
     with Store.open(settings) as store:
-        if acting_person is None:
-            yield settings, store, store.people.owner().id
-            return
-        try:
-            person = store.people.get_by_name(acting_person)
-        except NotFound:
-            person = store.people.get(acting_person)
-        yield settings, store, person.id
+        yield settings, store, acting_person_id(store, acting_person)
 
 
 @asynccontextmanager
@@ -317,14 +311,19 @@ def _find(store: Store, name_or_id: str, person_id: str) -> Document:
     return named[0] if named else store.documents.get(name_or_id, person_id=person_id)
 
 
-def _page_of(hit: Hit, text: CanonicalText) -> int | None:
+def _pages_of(store: Store, hits: Sequence[Hit], person_id: str) -> list[int | None]:
+    """The page of each passage; None without pages, and for a text that was deleted since it was found."""
     from yearling.store import locations_of
 
-    return next((location.page for location in locations_of(hit.span, text.locations)), None)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    locations: dict[str, Sequence[Location]] = {}
+    for hit in hits:
+        if hit.text_sha256 not in locations:
+            with suppress(NotFound, Untrusted):
+                text = store.documents.read_text(hit.document_id, hit.text_sha256, person_id=person_id)
+                locations[hit.text_sha256] = text.locations
+    return [
+        next((location.page for location in locations_of(hit.span, locations.get(hit.text_sha256, ()))), None) for hit in hits
+    ]
 
 
 def _state(version: DocumentVersion) -> str:
@@ -339,9 +338,9 @@ def _print_added(document: Document, *, is_duplicate: bool, is_new_version: bool
     if version.state == "failed":
         print_error(BadInput(f"{document.name}: {version.reason}"))
         return
-    pages = f"{_count(version.num_pages, 'page')}, " if version.num_pages else ""
+    pages = f"{format_count(version.num_pages, 'page')}, " if version.num_pages else ""
     new = "new version, " if is_new_version else ""
-    out.print(f"{document.name}: {new}{pages}{_count(version.num_passages, 'passage')}", highlight=False, markup=False)
+    out.print(f"{document.name}: {new}{pages}{format_count(version.num_passages, 'passage')}", highlight=False, markup=False)
     if version.changes is not None:
         changes = f"{version.changes.num_added} new, {version.changes.num_removed} gone"
         out.print(f"  Sentences that changed: {changes}", highlight=False, markup=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from yearling.cli.console import err, out, print_json
+from yearling.cli.console import err, format_count, out, print_json
 from yearling.cli.options import AS_JSON, DATA_DIR
 from yearling.config import Settings, load_settings
 from yearling.errors import BadInput, NotFound, Untrusted
@@ -91,18 +91,19 @@ def _print_model(found: ModelLineage, *, as_json: bool) -> None:
         print_json(asdict(found))
         return
     people = len({judgement.actor for judgement in found.judgements})
-    _say(f"{found.model} learnt from {_count(len(found.judgements), 'judgement')} by {_count(people, 'person', 'people')}.")
+    judgements, raters = format_count(len(found.judgements), "judgement"), format_count(people, "person", "people")
+    _say(f"{found.model} learnt from {judgements} by {raters}.")
     for source in found.merged_from:
         adapter = f"adapter {source.adapter[:12]}" if source.adapter else "no adapter"
-        log = f"public log of {_count(source.log_entries, 'entry', 'entries')}, head {source.log_head[:12] or 'none'}"
+        log = f"public log of {format_count(source.log_entries, 'entry', 'entries')}, head {source.log_head[:12] or 'none'}"
         _say(f"Merged from {source.name} (installation {source.installation}): {adapter}, {log}.")
         if source.judgements:
             listed = ", ".join(source.judgements[:_MAX_LISTED])
             more = f" and {len(source.judgements) - _MAX_LISTED:,} more" if len(source.judgements) > _MAX_LISTED else ""
-            _say(f"It learnt from {_count(len(source.judgements), 'judgement')} there: {listed}{more}.")
+            _say(f"It learnt from {format_count(len(source.judgements), 'judgement')} there: {listed}{more}.")
     for lesson_set in found.lesson_sets:
         consensus = f"consensus run {lesson_set.consensus_run}" if lesson_set.consensus_run else "an unknown consensus run"
-        lessons = _count(lesson_set.num_lessons, "lesson")
+        lessons = format_count(lesson_set.num_lessons, "lesson")
         _say(f"Lesson set {lesson_set.version} ({lesson_set.hash[:12]}): {lessons}, from {consensus}.")
     for run in found.runs:
         _say(f"Run {run.id}: {run.method} on {run.base_model}, step {run.step}.")
@@ -119,11 +120,11 @@ def _print_person(found: PersonLineage, name: str, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(found))
         return
-    _say(f"{name} made {_count(found.num_judgements, 'judgement')}. Models that learnt from them: {len(found.models)}.")
+    _say(f"{name} made {format_count(found.num_judgements, 'judgement')}. Models that learnt from them: {len(found.models)}.")
     for model in found.models:
-        about = f", and {_count(model.num_about_answers, 'judgement')} of their answers" if model.num_about_answers else ""
+        about = f", and {format_count(model.num_about_answers, 'judgement')} of their answers" if model.num_about_answers else ""
         runs = ", ".join(model.runs) or "unknown"
-        _say(f"{model.model}: {_count(model.num_judgements, 'judgement')} of theirs{about}; runs {runs}.")
+        _say(f"{model.model}: {format_count(model.num_judgements, 'judgement')} of theirs{about}; runs {runs}.")
         _print_releases(model.releases)
         _print_withdrawn(model.withdrawn, model.releases, found.next_lesson_set)
     _print_unknown(found.unknown)
@@ -155,7 +156,3 @@ def _print_unknown(unknown: Iterable[str]) -> None:
 
 def _say(sentence: str) -> None:
     out.print(sentence, markup=False, highlight=False, soft_wrap=True)
-
-
-def _count(number: int, singular: str, plural: str = "") -> str:
-    return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"

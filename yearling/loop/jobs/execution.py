@@ -57,7 +57,9 @@ def execute_job(settings: Settings, job_id: str, *, parent: int) -> int:
             context.stop_on_signals()
             context.log(f"{kind.title}: attempt {job.attempts}, process {os.getpid()}.")
             result = kind.run(context)
-            context.log(f"Done after {context.cpu_s():.0f} processor seconds; paused {people.paused_s:.0f} s for people.")
+            context.log(
+                f"Done after {context.cpu_s():.0f} processor seconds; paused {people.paused_s:.0f} s for people between steps."
+            )
             store.jobs.finish(job.id, "done", result=result, cpu_s=context.cpu_s())
         except JobStoppedError:
             return STOPPED_STATUS

@@ -65,6 +65,11 @@ class PassageStore:
             rows = connection.execute(_SELECT_SEARCHED.where(documents.c.collection.in_(collections))).all()
         return [SearchedVersion(**row._mapping) for row in rows]
 
+    def exist(self) -> bool:
+        """Whether any document can be searched."""
+        with self._database.read() as connection:
+            return connection.execute(sa.select(document_passages.c.number).limit(1)).first() is not None
+
     def count_passages_with(self, words: Iterable[str], collections: Sequence[str]) -> dict[str, int]:
         """In how many passages of the collections each word stands."""
         keys = [word_key(collection) for collection in collections]

@@ -196,6 +196,12 @@ class ExamStore:
             rows = connection.execute(query.order_by(exam_samples.c.case_key, exam_samples.c.draw))
             return tuple(_sample_from_row(row) for row in rows)
 
+    def list_durations(self, run_id: str) -> tuple[float, ...]:
+        """How long each answer of a run took, in seconds; empty for a run that was deleted."""
+        query = sa.select(exam_samples.c.duration_s).where(exam_samples.c.run_id == run_id)
+        with self._database.read() as connection:
+            return tuple(connection.scalars(query.order_by(exam_samples.c.case_key, exam_samples.c.draw)))
+
     def list_lowest_scoring(self, run_id: str, limit: int = 10) -> tuple[GradedSample, ...]:
         """The worst answer of each of the cases with the lowest scores."""
         place = sa.func.row_number().over(
