@@ -137,6 +137,20 @@ class Settings(BaseSettings):
     max_document_bytes: int = Field(default=104_857_600, ge=1024)
     """Maximum size of a file that is added as a document."""
 
+    source_answers: Literal["auto", "quote", "write"] = "auto"
+    """How models answer from what was looked up. `quote` shows the sentences that answer, then at most one sentence of the model
+    that they support. `write` shows passages to the model, which writes the answer. `auto` quotes with models of this machine,
+    and lets those of endpoints write."""
+
+    web_search: Literal["", "searxng", "brave", "tavily", "kiwix"] = ""
+    """Search engine that answers may use when a person asks for it. Empty means that nothing is searched outside this machine."""
+
+    web_search_url: str = Field(default="", pattern=r"^$|^https?://[^?#@]+$")
+    """Address of the SearXNG instance or the Kiwix server, such as `http://127.0.0.1:8888`."""
+
+    web_search_key: SecretStr = SecretStr("")
+    """API key of Brave Search or Tavily."""
+
     model: str = "smollm2-135m-instruct"
     """Model that answers requests which name none."""
 

@@ -21,7 +21,7 @@ from yearling.api.access.oidc_client import OidcProvider
 from yearling.api.access.pending_sign_ins import PendingSignIns
 from yearling.api.access.policy import routes_without_policy
 from yearling.api.access.registry import AccessRegistry
-from yearling.api.conversations import comparisons, folders, import_export, memories, modes, sharing, turns
+from yearling.api.conversations import comparisons, folders, import_export, lookup, memories, modes, sharing, turns
 from yearling.api.conversations import routes as conversations
 from yearling.api.conversations.import_slots import ImportSlots
 from yearling.api.conversations.turn_inputs import remember_from_turn
@@ -69,6 +69,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     endpoints.router,
     conversations.router,
     comparisons.router,
+    lookup.router,
     folders.router,
     turns.router,
     sharing.router,

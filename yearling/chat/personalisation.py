@@ -45,6 +45,8 @@ class PersonalChatSettings:
     """Whether turns use memories and add to them."""
     corrections: bool = True
     """Whether what was corrected acts on the person's answers."""
+    documents: bool = True
+    """Whether answers are looked up in documents first."""
     comparisons: bool = True
     """Whether the person may be offered two answers side by side."""
     pin_champion: bool = False

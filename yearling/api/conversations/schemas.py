@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from yearling.api.conversations.comparison_schemas import ComparisonView
+from yearling.api.conversations.source_schemas import AnswerSourcesView, MessageDocumentView
 from yearling.api.feedback.schemas import OwnRating
 from yearling.api.http.schemas import ResponseModel, StrictModel
 from yearling.chat import ReasoningEffort
@@ -69,6 +70,12 @@ class AnswerOptions(StrictModel):
     """Maximum number of generated tokens. Default: the rest of the context."""
     seed: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
     """Seed of the random generator. Default: random; the stored sample records it."""
+    documents: bool | None = None
+    """Whether the answer is looked up in documents first. Default: the person's setting."""
+    web: bool = False
+    """Whether the web is searched. Needs a search engine in the settings."""
+    posts: bool = False
+    """Whether recent posts of the sources that the server follows are searched."""
 
 
 class ConversationTurnRequest(AnswerOptions):
@@ -83,6 +90,8 @@ class ConversationTurnRequest(AnswerOptions):
     `regenerate`: the answer, or a question without an answer. `continue`: the answer to extend."""
     compare: bool | None = None
     """Whether to generate two answers to choose from. Default: the server offers a comparison from time to time."""
+    attached: Annotated[tuple[RecordId, ...], Field(max_length=20)] = ()
+    """`send`: IDs of documents of this conversation that belong to the question. They are searched first."""
     against: str | None = None
     """Name of the second model of a comparison. Default: one of the setting `comparison_models`, else the same model."""
 
@@ -94,6 +103,8 @@ class ConversationTurnRequest(AnswerOptions):
             raise ValueError(f"{self.kind} needs the field message")
         if self.kind == "continue" and self.compare:
             raise ValueError("continue does not support compare")
+        if self.kind != "send" and self.attached:
+            raise ValueError("attached documents belong to a question: they need send")
         return self
 
 
@@ -212,6 +223,10 @@ class MessageView(ResponseModel):
     """Set for a message that offers an entry to corrections memory, such as a correction of the answer before it."""
     attachments: list[AttachmentView]
     """Files of an imported message."""
+    documents: list[MessageDocumentView]
+    """Documents that were attached to the question."""
+    sources: AnswerSourcesView | None
+    """What was looked up for the answer; null if nothing was."""
     comparison: str | None
     """ID of the comparison that the answer belongs to; null if none."""
     edit_of: str | None
@@ -417,6 +432,8 @@ class TurnEventView(ResponseModel):
     """`answer`: ID of the stored sample; null in a comparison or if none is stored."""
     finish_reason: FinishReason | None = None
     """`answer`: why the answer ended."""
+    sources: AnswerSourcesView | None = None
+    """`answer`: what was looked up; absent if nothing was."""
     usage: TurnUsage | None = None
     """`answer`: token counts."""
     error: TurnErrorView | None = None

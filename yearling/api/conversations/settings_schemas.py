@@ -70,6 +70,8 @@ class PersonalSettings(ResponseModel):
     """Whether the assistant learns and uses memories."""
     corrections: bool
     """Whether what was corrected acts on the person's answers."""
+    documents: bool
+    """Whether answers are looked up in documents first."""
     comparisons: bool
     """Whether the server may offer two answers to choose from."""
     pin_champion: bool
@@ -93,6 +95,8 @@ class SettingsChange(StrictModel):
     """Whether the assistant learns and uses memories."""
     corrections: bool | None = None
     """Whether what was corrected acts on the person's answers."""
+    documents: bool | None = None
+    """Whether answers are looked up in documents first."""
     comparisons: bool | None = None
     """Whether the server may offer two answers to choose from."""
     pin_champion: bool | None = None

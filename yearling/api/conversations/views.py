@@ -121,6 +121,8 @@ def message_view(
         "memories": facts.get("memories", []),
         "corrections": facts.get(CORRECTIONS_FACT, []),
         "correction_offer": facts.get("correction_offer"),
+        "documents": facts.get("documents", []),
+        "sources": facts.get("sources"),
         "attachments": [_attachment_view(message, attachment) for attachment in attachments_from_facts(facts)],
         "comparison": facts.get("comparison"),
         "edit_of": facts.get("edit_of"),
