@@ -159,6 +159,7 @@ ROUTES: tuple[Route, ...] = (
     _route("POST /v1/modes", "common", "maintainer", "admin", _fixed(name="brief", title="Brief", text="Be brief.")),
     _route("DELETE /v1/modes/{name}", "common", "maintainer", "admin", at="/v1/modes/unknown", answers=(404,)),
     _route("GET /v1/settings", "mine", "reader", "read"),
+    _route("GET /v1/lookup", "common", "reader", "read"),
     _route("PATCH /v1/settings", "mine", "member", "chat", _fixed(length="short"), answers=(200, 400)),
     # Sign-in
     _route("GET /v1/auth", "open", None, "read"),

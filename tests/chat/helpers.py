@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 from yearling.chat import Assistant, TurnRequest
 from yearling.errors import StorageFailed
@@ -41,11 +41,18 @@ class RecordingSink:
         self.samples.append(sample)
 
 
-def make_assistant(engine: FakeEngine, sink: RecordingSink | None = None, template: FakeChatTemplate | None = None) -> Assistant:
+def make_assistant(
+    engine: FakeEngine,
+    sink: RecordingSink | None = None,
+    template: FakeChatTemplate | None = None,
+    *,
+    source_answers: Literal["auto", "quote", "write"] = "auto",
+) -> Assistant:
     return Assistant(
         EnginePool.from_open_models([fake_served_model("fake-model", engine, template=template)]),
         sink or RecordingSink(),
         "person-1",
+        source_answers=source_answers,
     )
 
 

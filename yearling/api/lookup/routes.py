@@ -10,7 +10,7 @@ from yearling.api.http.router import ApiRouter
 from yearling.api.lookup.schemas import LookupView
 from yearling.api.services import get_services
 
-router = ApiRouter(dependencies=[require_role("member")])
+router = ApiRouter(dependencies=[require_role("reader")])
 
 
 @router.get("/v1/lookup", operation_id="get_lookup", response_model=LookupView)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -25,6 +26,9 @@ _MAX_QUOTED = 2
 _NUM_CHOSEN = 6
 """Sentences that are looked at for quotations: some of them are headings."""
 _NUM_QUOTED_PASSAGES = 3
+_HEADING_WORDS = 6
+"""A line without a full stop and without a number is taken for a heading if it has fewer words; two Han characters are a word."""
+_WORD = re.compile(r"[\u3400-\u9fff]{2}|[^\W\u3400-\u9fff]+")
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +137,11 @@ class SourceLookup:
 
 
 def _is_statement(text: str) -> bool:
-    return is_claim(text) and not text.lstrip().startswith("#")
+    """Whether a sentence says something by itself: no heading, no lead-in and no question."""
+    if not is_claim(text) or text.lstrip().startswith("#"):
+        return False
+    ends = text.rstrip("\"'”’」』）)】》*_ ")[-1:] in "。！？.!?…;；"
+    return ends or len(_WORD.findall(text)) >= _HEADING_WORDS or any(character.isdigit() for character in text)
 
 
 def _best(found: Sequence[FoundSources]) -> FoundSources:
