@@ -19,8 +19,8 @@ import numpy as np
 from benchmarks.caching_embedder import CachingEmbedder
 from benchmarks.citations.aligning import claim_shares, judge_claims
 from benchmarks.citations.choosing import found_passage_shares, right_sentence_shares
-from benchmarks.questions import QuestionSet, read_question_sets
 from yearling.config import Settings
+from yearling.evals.lookup.question_sets import QuestionSet, read_question_sets
 from yearling.inference import Embedder, EnginePool
 from yearling.models import ModelLibrary
 from yearling.retrieval.citations.alignment_rules import WORDS_RULE, alignment_rule

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from benchmarks.citations.choosing import as_passages
 from benchmarks.citations.figures import Share
-from benchmarks.citations.made_claims import MadeClaim, altered_claims, make_claims, right_sentences
-from benchmarks.questions import QuestionSet
 from yearling.checks import read_numbers
+from yearling.evals.lookup.made_claims import MadeClaim, altered_claims, make_claims, right_sentences
+from yearling.evals.lookup.question_sets import QuestionSet
 from yearling.inference import Embedder
 from yearling.retrieval.citations.alignment import AlignedAnswer, AlignmentRule, align_claims
 from yearling.retrieval.citations.claims import Claim

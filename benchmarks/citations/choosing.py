@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.citations.figures import Share
-from benchmarks.citations.made_claims import right_sentences
-from benchmarks.questions import AnsweredQuestion, QuestionSet
+from yearling.evals.lookup.made_claims import right_sentences
+from yearling.evals.lookup.question_sets import AnsweredQuestion, QuestionSet
 from yearling.inference import Embedder
 from yearling.retrieval.citations.choice import choose_sentences
 from yearling.retrieval.citations.source import SourcePassage

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.caching_embedder import CachingEmbedder
-from benchmarks.questions import QuestionSet, read_question_sets
 from benchmarks.retrieval.large import measure_large
 from benchmarks.retrieval.ranking import area_under_curve, best_threshold, bootstrap, mean_reciprocal_rank, recall_at
 from yearling.config import Settings
+from yearling.evals.lookup.question_sets import QuestionSet, read_question_sets
 from yearling.inference import EnginePool
 from yearling.models import ModelLibrary
 from yearling.retrieval.index import answerability as answerability_module

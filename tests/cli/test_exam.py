@@ -15,6 +15,9 @@ from yearling.cli.exam import app
 from yearling.errors import NotFound
 from yearling.evals import ExamDownload, SourceFile, exam_entries
 
+READY = {"spec", "constraints", "corrections", "retrieval", "citations", "abstention", "freshness"}
+"""Exams that need nothing but the package."""
+
 
 @pytest.fixture(autouse=True)
 def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -49,7 +52,7 @@ def test_list_says_where_the_data_of_each_exam_comes_from(data_dir: Path) -> Non
     assert f"gsm8k: Save the test questions of GSM8K (MIT) from {address} as {data_dir}/exams/gsm8k/test.jsonl" in text
     assert "truthfulqa-mc, truthfulqa: Save" in text
     rows = json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)["exams"]
-    assert {row["name"] for row in rows if not row["needs"]} == {"spec", "constraints", "corrections"}
+    assert {row["name"] for row in rows if not row["needs"]} == READY
 
 
 def test_pull_fetches_what_there_is_and_says_what_else_to_get(

@@ -37,6 +37,23 @@ async def open_subject(
         await pool.close()
 
 
+@asynccontextmanager
+async def open_lookup_subject(settings: Settings, store: Store, exam: Exam) -> AsyncIterator[Subject]:
+    """Open the search of documents for an exam of it. Raises NotFound if no embedding model is installed."""
+    from yearling.cli.assistant_runtime import open_pool
+    from yearling.evals import LookupSubject
+
+    pool = open_pool(settings, store)
+    try:
+        subject = LookupSubject(exam.searched, await pool.get_embedder())
+        try:
+            yield subject
+        finally:
+            await subject.close()
+    finally:
+        await pool.close()
+
+
 async def assistant_subject(pool: EnginePool, model: str | None, corrections: Sequence[tuple[str, str]] = ()) -> AssistantSubject:
     """A model of a pool as it is served, given `corrections`, questions with their right answers. Raises what opening it does."""
     from yearling.chat import FixedCorrections
@@ -52,6 +69,9 @@ async def run_exam_on_model(
     from yearling.store import Store
 
     with Store.open(settings) as store, err.status("Opening the model") as status:
+        if exam.searched:
+            async with open_lookup_subject(settings, store, exam) as search:
+                return await run_exam_with_progress(exam, search, store, status, seed=seed, parallel=parallel, fresh=fresh)
         async with open_subject(settings, store, model, engine_only, exam.corrections) as subject:
             return await run_exam_with_progress(exam, subject, store, status, seed=seed, parallel=parallel, fresh=fresh)
 

@@ -25,6 +25,7 @@ from yearling.evals.graders.refusal import is_refusal, validate_refusals
 from yearling.evals.graders.taught_answers import TaughtAnswerGrader
 from yearling.evals.inspect_tasks import InspectLogSubject, build_inspect_task
 from yearling.evals.leaks import LessonLeak, find_leaks
+from yearling.evals.lookup.subject import LookupSubject
 from yearling.evals.paired_tests import (
     PairedTestLevels,
     PairedTestResult,
@@ -80,6 +81,7 @@ __all__ = [
     "KindsComparison",
     "LLMBarPair",
     "LessonLeak",
+    "LookupSubject",
     "ModelCard",
     "PairedTestLevels",
     "PairedTestResult",

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from yearling.canonical import canonical_json
 from yearling.errors import BadInput
+from yearling.evals.lookup.question_sets import QuestionSet
 from yearling.evals.statistics import Interval
 from yearling.records import FinishReason
 from yearling.store import GradedSample
@@ -192,6 +193,8 @@ class Exam:
     description: str = ""
     corrections: tuple[tuple[str, str], ...] = ()
     """Questions with their right answers that the assistant has been given; it is told nothing else."""
+    searched: tuple[QuestionSet, ...] = ()
+    """What is searched. The search of documents takes such an exam (`LookupSubject`), and no model does."""
 
     def __post_init__(self) -> None:
         keys = [case.key for case in self.cases]
@@ -232,6 +235,7 @@ class Exam:
             "sampling": dict(self.sampling),
             "grader": [self.grader.name, self.grader.version],
             **({"corrections": self.corrections} if self.corrections else {}),
+            **({"searched": [[each.name, each.sha256] for each in self.searched]} if self.searched else {}),
         }
         # Not escaping other scripts: the hashes of recorded runs depend on these bytes.
         return hashlib.sha256(canonical_json(inputs, ensure_ascii=False)).hexdigest()

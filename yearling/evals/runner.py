@@ -15,7 +15,9 @@ from datetime import datetime
 from typing import Any
 
 from yearling.clock import now_utc
+from yearling.errors import BadInput
 from yearling.evals.case import Case, ClosableGrader, Exam, Grader, SubjectResponse, Verdict
+from yearling.evals.lookup.subject import LookupSubject
 from yearling.evals.subject import Subject
 from yearling.evals.summary import summarise
 from yearling.records import SamplingSettings
@@ -48,8 +50,14 @@ async def run_exam(
     (`Subject.max_concurrency`). `fresh` starts a new run in any case. With `finished_since`, a finished run of the same exam,
     subject and seed that began at that time or later is returned as it is: what was done before a kill is not done again.
 
-    Raises Unavailable when the engine stays unavailable, and whatever the store raises. Samples graded until then stay stored.
+    Raises BadInput for a model where search is tested or the other way round, Unavailable when the engine stays unavailable, and
+    whatever the store raises. Samples graded until then stay stored.
     """
+    if bool(exam.searched) != (subject.kind == LookupSubject.kind):
+        raise BadInput(
+            f"The exam {exam.name!r} tests {'the search of documents, not a model' if exam.searched else 'a model'}.",
+            advice=f"Run `yearling exam run {exam.name}`.",
+        )
     if finished_since is not None:
         done = await asyncio.to_thread(_find_finished_run, exam, subject, store, seed, finished_since)
         if done is not None:

@@ -19,6 +19,7 @@ from yearling.evals.exams.question_answering import build_calibration, build_cmr
 from yearling.evals.exams.sources import ExamDataFolders, exam_downloads
 from yearling.evals.exams.truthfulqa import build_truthfulqa, build_truthfulqa_mc
 from yearling.evals.exams.xstest import build_xstest
+from yearling.evals.lookup.exams import build_abstention, build_citations, build_freshness, build_retrieval
 from yearling.evals.spec.run import build_spec_exam
 
 
@@ -68,6 +69,10 @@ ENTRIES = (
         PERSISTBENCH_FILES,
     ),
     ExamEntry("cmrc2018", "Chinese reading", build_cmrc2018, ("cmrc2018/cmrc2018_dev.json",)),
+    ExamEntry("retrieval", "Search finds the passage that answers", build_retrieval),
+    ExamEntry("citations", "The answer stands in the cited sentences", build_citations),
+    ExamEntry("abstention", "Says that the answer is not in the documents", build_abstention),
+    ExamEntry("freshness", "New versions replace old facts, deleted documents are gone", build_freshness),
 )
 
 

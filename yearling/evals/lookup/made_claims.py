@@ -16,9 +16,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.questions import AnsweredQuestion, QuestionSet
 from yearling.checks import read_numbers
-from yearling.retrieval.passages.sentences import sentence_spans
+from yearling.evals.lookup.question_sets import AnsweredQuestion, QuestionSet
+from yearling.retrieval import sentence_spans
 from yearling.store import Span
 
 

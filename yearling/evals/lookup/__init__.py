@@ -1,0 +1,1 @@
+"""Exams of search and citations: found passages, cited sentences, abstention, fresh documents."""

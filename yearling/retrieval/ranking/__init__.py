@@ -1,0 +1,1 @@
+"""Ranking of sources: near-duplicates, independent origins, quality, primary sources, noise."""
