@@ -12,6 +12,7 @@ import type { ROUNDS } from './pages/rounds';
 import type { TERMS } from './pages/terms';
 import { CORRECTIONS } from './strings-corrections';
 import { FEEDBACK } from './strings-feedback';
+import { LOOKUP } from './strings-lookup';
 import { RELEASES } from './strings-releases';
 import { addStrings, TABLE } from './table';
 
@@ -283,7 +284,7 @@ const CHAT = {
   'keys.help': ['Show this list', '显示此列表'],
 } as const;
 
-const FIRST = addStrings({ ...CHAT, ...CORRECTIONS, ...FEEDBACK, ...RELEASES });
+const FIRST = addStrings({ ...CHAT, ...CORRECTIONS, ...FEEDBACK, ...LOOKUP, ...RELEASES });
 
 type Pages = typeof CORRECTION_PAGES &
   typeof CYCLE &

@@ -11,6 +11,7 @@ import { ErrorMessage } from '../../ui/error-message';
 import { copyWithToast } from '../../ui/toast';
 import { OfferCard, UsedCorrections } from '../corrections/chat-corrections';
 import { MOST_CHARS } from '../corrections/corrections';
+import { AttachedDocuments } from '../lookup/attach-files';
 import { AnswerActions } from './answer-actions';
 import { focusComposer } from './composer';
 import { Branches } from './branches';
@@ -73,6 +74,7 @@ function Question({
       ) : (
         <>
           <div className="bubble">{message.text}</div>
+          <AttachedDocuments documents={message.documents} />
           <div className="actions">
             {settled && (
               <>
