@@ -207,6 +207,7 @@ const CHAT = {
   'details.stopReason': ['Stop reason', '结束原因'],
   'details.sample': ['Record ID', '记录编号'],
   'details.notSaved': ['not saved', '未保存'],
+  'details.web': ['Web pages fetched', '打开的网页'],
   'details.memories': ['Memories used', '使用的记忆'],
 
   'share.title': ['Share', '分享'],
