@@ -7,6 +7,7 @@ import { useDraft } from '../../ui/drafts';
 import { useFileDrop } from '../../ui/file-drop';
 import { toast } from '../../ui/toast';
 import { AttachButton, AttachmentList, useAttach } from '../lookup/attach-files';
+import { LookupSwitches } from '../lookup/lookup-switches';
 import { useWaitForFiles } from '../lookup/use-wait-for-files';
 import { AnswerOptionsMenu } from './answer-options-menu';
 import type { Chat } from './chat';
@@ -36,7 +37,7 @@ export function Composer({
   onStop: () => void;
   onEditLast?: () => void;
   allowCompare?: boolean;
-  /** Whether files can be attached. */
+  /** Whether files can be attached, and the message be looked up on the web. */
   takesFiles?: boolean;
 }) {
   const t = useTranslation();
@@ -130,6 +131,7 @@ export function Composer({
       </div>
       <div className="composer-foot">
         {takesFiles && <AttachButton chat={chat} onChosen={focusComposer} />}
+        {takesFiles && <LookupSwitches chat={chat} onChosen={focusComposer} />}
         <AnswerOptionsMenu chat={chat} allowCompare={allowCompare} onChosen={focusComposer} />
         {allowCompare && options.compare && (
           <button
