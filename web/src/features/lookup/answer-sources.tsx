@@ -128,7 +128,8 @@ function Card({ source }: { source: CitedSource }) {
           <span className="clip">{source.title}</span>
         </span>
         {facts.length > 0 && <span className="tiny muted block clip">{facts.join(' · ')}</span>}
-        <span className="source-quote">{source.removed ? t('sources.removed') : source.quote}</span>
+        {source.quote && <span className="source-quote">{source.quote}</span>}
+        {source.removed && <span className="block small">{t('sources.removed')}</span>}
       </Opens>
     </li>
   );
