@@ -48,11 +48,15 @@ async function attachedAskedAndOpened(tools, check) {
   const box = await page.locator('mark').first().boundingBox();
   check(box.y >= 0 && box.y < 800, `the passage is not in view: ${JSON.stringify(box)}`);
   await look(tools, check, 'opened');
+  await page.getByRole('link', { name: 'Back to the chat' }).click();
+  await card.waitFor();
+  check(new URL(page.url()).pathname === chat, 'the way back leads elsewhere');
   await lookAtAll(tools, check, chat, 'answer', '.source-card');
   await tools.open(chat);
   const attached = page.locator('.question').getByRole('link', { name: 'handbook.md' });
   await attached.click();
   await page.getByRole('heading', { name: 'handbook.md' }).waitFor();
+  await page.getByRole('link', { name: 'Back to the chat' }).waitFor();
   const id = new URL(page.url()).pathname.split('/').at(-1);
   await tools.api('DELETE', `/v1/documents/${id}`);
   await tools.open(chat);

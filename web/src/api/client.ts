@@ -15,6 +15,9 @@ export class ApiError extends Error {
   }
 }
 
+/** Whether the server knows no such thing, or does not show it to the person. */
+export const isNotFound = (error: unknown): boolean => error instanceof ApiError && error.status === 404;
+
 let handleSignedOut: () => void = () => {};
 
 /** Registers what to do when the server no longer recognises the session. */

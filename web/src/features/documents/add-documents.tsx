@@ -4,6 +4,7 @@ import { FileUp, RotateCw } from 'lucide-react';
 import { type ReactNode, useRef, useState } from 'react';
 import { type TranslationKey, formatBytes, useTranslation } from '../../i18n';
 import '../../i18n/pages/documents';
+import { isNotFound } from '../../api/client';
 import { useStore } from '../../store';
 import { Button } from '../../ui/button';
 import { ErrorMessage } from '../../ui/error-message';
@@ -129,7 +130,7 @@ function UploadEntry({ upload }: { upload: Upload }) {
 
 function useSent(upload: Upload, id: string) {
   const query = useQuery(documentQuery(id));
-  if (query.isError) return null;
+  if (isNotFound(query.error)) return null;
   return query.data ?? upload.added?.document ?? null;
 }
 

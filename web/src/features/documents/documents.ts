@@ -214,27 +214,36 @@ export async function readAgain(document_id: string): Promise<DocumentView> {
   return document;
 }
 
-/** What stands in the address of the page: a question, and the folder that is searched. */
+/** What stands in the address of the page: a question, and the folder that is searched; or the chat that led to a document. */
 export interface Asked {
   question: string;
   folder: string;
+  chat?: string;
 }
+
+/** Nothing is asked. */
+export const NOT_ASKED: Asked = { question: '', folder: '' };
 
 export function readAsked(search: string): Asked {
   const values = new URLSearchParams(search);
-  return { question: values.get('question') ?? '', folder: values.get('folder') ?? '' };
+  const chat = values.get('chat') ?? '';
+  return { question: values.get('question') ?? '', folder: values.get('folder') ?? '', ...(/^[\w-]+$/.test(chat) ? { chat } : {}) };
 }
 
-const askedValues = ({ question, folder }: Asked) => ({ ...(question ? { question } : {}), ...(folder ? { folder } : {}) });
+const askedValues = ({ question, folder, chat }: Asked) => ({
+  ...(question ? { question } : {}),
+  ...(folder ? { folder } : {}),
+  ...(chat ? { chat } : {}),
+});
 
 function address(path: string, values: Record<string, string>): string {
   const query = new URLSearchParams(values).toString();
   return query ? `${path}?${query}` : path;
 }
 
-export const listAddress = (asked: Asked) => address('/documents', askedValues(asked));
+export const listAddress = ({ question, folder }: Asked) => address('/documents', askedValues({ question, folder }));
 
-/** The address of a document, at a passage of a version if there is one; the way back leads to the question. */
+/** The address of a document, at a passage of a version if there is one; the way back leads to the question, or to the chat. */
 export function textAddress(id: string, asked: Asked, passage?: { version: string; start: number; end: number }): string {
   const values = passage && { version: passage.version, start: String(passage.start), end: String(passage.end) };
   return address(`/documents/${id}`, { ...values, ...askedValues(asked) });

@@ -8,6 +8,7 @@ import { formatDate, formatNumber, useTranslation } from '../../i18n';
 import { safeAddress, shortAddress } from '../../ui/markdown/links';
 import type { RenderMark } from '../../ui/markdown/markdown';
 import { cutIntoBlocks, textQuery } from '../documents/documents';
+import { useWayBack } from './use-way-back';
 import { missingWords, sourceAddress, unsupportedSentences } from './sources';
 
 /** Returns what shows the numbers behind a claim. */
@@ -39,7 +40,7 @@ function CitationNumbers({ cited }: { cited: readonly CitedSource[] }) {
 
 /** Opens a source at its words: a document in this page, anything else in another one. */
 function Opens({ source, className, label, children }: { source: CitedSource; className: string; label?: string; children: ReactNode }) {
-  const address = sourceAddress(source);
+  const address = sourceAddress(source, useWayBack());
   const names = label === undefined ? {} : { 'aria-label': label, title: label };
   if (!address)
     return (

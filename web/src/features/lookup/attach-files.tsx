@@ -15,6 +15,7 @@ import { toast } from '../../ui/toast';
 import type { Chat } from '../chat/chat';
 import { textAddress } from '../documents/documents';
 import { type Attachment, EVERYBODY, MOST_FILES, THIS_CHAT } from './attachments';
+import { useWayBack } from './use-way-back';
 
 /** Returns a function that adds files to the next question, and says what is not added. */
 export function useAttach(chat: Chat): (files: readonly File[]) => void {
@@ -142,12 +143,13 @@ function PlaceMenu({ chat, attachment }: { chat: Chat; attachment: Attachment })
 /** The documents that were attached to a question, each with a link to its text. */
 export function AttachedDocuments({ documents }: { documents: readonly MessageDocument[] }) {
   const t = useTranslation();
+  const wayBack = useWayBack();
   if (!documents.length) return null;
   return (
     <ul className="attached" aria-label={t('attach.files')}>
       {documents.map((one) => (
         <li key={one.id}>
-          <Link href={textAddress(one.id, { question: '', folder: '' })} className="attached-document">
+          <Link href={textAddress(one.id, wayBack)} className="attached-document">
             <FileText size={15} aria-hidden="true" /> <span className="clip">{one.name}</span>
           </Link>
         </li>

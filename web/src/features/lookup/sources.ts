@@ -2,7 +2,7 @@
 import type { AnswerSources, CitedSource, Message } from '../../api/types';
 import { safeAddress } from '../../ui/markdown/links';
 import type { Mark } from '../../ui/markdown/marks';
-import { countCodePoints, textAddress } from '../documents/documents';
+import { type Asked, countCodePoints, NOT_ASKED, textAddress } from '../documents/documents';
 
 /** Returns a function that turns a place in code points, as the server counts, into one in UTF-16 units, as the browser does. */
 export function utf16Offsets(text: string): (codePoints: number) => number {
@@ -79,11 +79,11 @@ export interface SourceAddress {
   isElsewhere: boolean;
 }
 
-/** Where a source opens, at the words that are cited; null if it was removed or has no address that is safe. */
-export function sourceAddress(source: CitedSource): SourceAddress | null {
+/** Where a source opens, at the words that are cited; null if it was removed or has no address that is safe. `asked` leads back. */
+export function sourceAddress(source: CitedSource, asked: Asked = NOT_ASKED): SourceAddress | null {
   const { kind, document, start, end, text_sha256: version } = source;
   if (source.removed) return null;
-  if (kind === 'document') return { href: textAddress(document, { question: '', folder: '' }, { version, start, end }), isElsewhere: false };
+  if (kind === 'document') return { href: textAddress(document, asked, { version, start, end }), isElsewhere: false };
   const address = safeAddress(source.url);
   if (!address || !/^https?:/.test(address)) return null;
   return { href: kind === 'web' ? addressAtWords(address, source.quote) : address, isElsewhere: true };

@@ -95,6 +95,7 @@ export const DOCUMENTS = addStrings({
     '请换些字词，或换一个搜索范围。文件状态为“可搜索”后才能找到。',
   ],
   'documents.back': ['All documents', '全部文档'],
+  'documents.backToChat': ['Back to the chat', '返回对话'],
   'documents.backToPassages': ['Back to the passages', '返回找到的段落'],
   'documents.download': ['Download the file', '下载文件'],
   'documents.gone': ['This document was removed, or it is not for you.', '此文档已被移除，或者不供你使用。'],
