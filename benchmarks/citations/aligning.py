@@ -19,8 +19,6 @@ from yearling.inference import Embedder
 from yearling.retrieval.citations.alignment import AlignedAnswer, AlignmentRule, align_claims
 from yearling.retrieval.citations.claims import Claim
 from yearling.retrieval.citations.source import SourcePassage, citable_sentences
-from yearling.retrieval.index.tokens import index_tokens
-from yearling.retrieval.passages.sentences import sentence_spans
 from yearling.store import Span
 
 NUM_PASSAGES = 5
@@ -113,7 +111,7 @@ async def align_one(
     text: str, passages: Sequence[SourcePassage], embedder: Embedder | None, rule: AlignmentRule
 ) -> AlignedAnswer:
     """Align a text as one claim, whatever sentences it has: a copied sentence may be cut differently by itself."""
-    sentences = citable_sentences(passages, sentence_spans)
+    sentences = citable_sentences(passages)
     similarities = None
     if embedder is not None:
         claim_vectors = await embedder.embed_texts([text])
@@ -123,7 +121,6 @@ async def align_one(
         [Claim(Span(0, len(text)), text)],
         passages,
         sentences,
-        tokenise=index_tokens,
         read_numbers=lambda words: read_numbers(words, with_words=True),
         rule=rule,
         similarities=similarities,

@@ -17,7 +17,6 @@ from yearling.retrieval.citations.source import SourcePassage
 from yearling.retrieval.index.bm25 import K1, B, WordStatistics
 from yearling.retrieval.index.fusion import fuse_scores
 from yearling.retrieval.index.tokens import index_tokens
-from yearling.retrieval.passages.sentences import sentence_spans
 from yearling.store import Span
 
 
@@ -35,7 +34,7 @@ async def right_sentence_shares(questions: QuestionSet, embedder: Embedder | Non
     first, either, first_text, either_text = [], [], [], []
     for question in questions.questions:
         passage = passages[question.passage]
-        chosen = await choose_sentences(question.text, [passage], embedder, split=sentence_spans, tokenise=index_tokens)
+        chosen = await choose_sentences(question.text, [passage], embedder)
         right = right_sentences(question, passage.text)
         spans = [ranked.sentence.span for ranked in chosen]
         first.append(spans[0] in right)
@@ -62,7 +61,7 @@ async def found_passage_shares(
     is_first, has_answer = [], []
     for question, order_P in zip(questions.questions, order_QP, strict=True):
         found = [passages[place] for place in order_P[:num_passages]]
-        chosen = await choose_sentences(question.text, found, embedder, split=sentence_spans, tokenise=index_tokens)
+        chosen = await choose_sentences(question.text, found, embedder)
         is_first.append(bool(order_P[0] == question.passage))
         has_answer.append(_has_answer(question, [ranked.sentence.text for ranked in chosen]))
     return Share.of(is_first), Share.of(has_answer), order_QP

@@ -21,7 +21,7 @@ from yearling.api.access.oidc_client import OidcProvider
 from yearling.api.access.pending_sign_ins import PendingSignIns
 from yearling.api.access.policy import routes_without_policy
 from yearling.api.access.registry import AccessRegistry
-from yearling.api.conversations import comparisons, folders, import_export, lookup, memories, modes, sharing, turns
+from yearling.api.conversations import comparisons, folders, import_export, memories, modes, sharing, turns
 from yearling.api.conversations import routes as conversations
 from yearling.api.conversations.import_slots import ImportSlots
 from yearling.api.conversations.turn_inputs import remember_from_turn
@@ -37,6 +37,7 @@ from yearling.api.http.openapi import DocumentedFastAPI
 from yearling.api.jobs import cycles
 from yearling.api.jobs import routes as jobs
 from yearling.api.learning import exams, lessons, runs, spec
+from yearling.api.lookup import routes as lookup_routes
 from yearling.api.model_library import endpoints
 from yearling.api.model_library import routes as model_library
 from yearling.api.model_library.pulls import ModelPulls
@@ -69,7 +70,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     endpoints.router,
     conversations.router,
     comparisons.router,
-    lookup.router,
+    lookup_routes.router,
     folders.router,
     turns.router,
     sharing.router,
@@ -128,18 +129,29 @@ def create_app(settings: Settings, store: Store, pool: ApiEnginePool, *, release
         writer = SampleWriter(store)
         owner_id = store.people.owner().id
         corrections = CorrectionMemory(store, pool)
-        services.assistant = assistant = Assistant(pool, writer, owner_id, router=services.router, corrections=corrections)
+        services.assistant = assistant = Assistant(
+            pool,
+            writer,
+            owner_id,
+            router=services.router,
+            corrections=corrections,
+            source_answers=settings.source_answers,
+        )
         corrections.start()
         await services.access.start()
+        services.start_documents()
         services.turns = running_turns = ConversationTurns(
-            store, assistant, acquire_slot=services.admission.reserve, on_saved=partial(remember_from_turn, services)
+            store,
+            assistant,
+            acquire_slot=services.admission.reserve,
+            on_saved=partial(remember_from_turn, services),
+            lookup=services.lookup,
         )
         # Read the feedback log now, so that the first request for feedback does not have to wait for it.
         await asyncio.to_thread(services.start_consensus)
         services.start_round_answering(owner_id)
         services.start_canary_replay()
         services.start_jobs()
-        services.start_documents()
         try:
             yield
         finally:

@@ -28,11 +28,12 @@ from yearling.api.model_library.pulls import ModelPulls
 from yearling.api.release.canary_replay import CanaryReplay
 from yearling.api.release.marks import ReleaseMark, mark_model
 from yearling.api.release.service import ReleaseService
-from yearling.chat import CHAMPION, Assistant, ConversationTurns, DirectRouter, ModelRouter, PreparedTurn
+from yearling.chat import CHAMPION, Assistant, ConversationTurns, DirectRouter, ModelRouter, PreparedTurn, SourceLookup
 from yearling.config import EndpointSettings, Settings
 from yearling.feedback import FeedbackLog, JudgementPicker, LiveConsensus, settle_after_run
 from yearling.inference import Embedder, EndpointStatus, ListedModel, ServedModel
 from yearling.models import LocalModel
+from yearling.retrieval import WebLookup, open_web_lookup
 from yearling.store import Store
 
 T = TypeVar("T")
@@ -136,6 +137,8 @@ class Services:
     _canary_replay: CanaryReplay | None = None
     _jobs: JobSupervisor | None = None
     _documents: DocumentService | None = None
+    _lookup: SourceLookup | None = None
+    _web_lookup: WebLookup | None = None
 
     @property
     def running_assistant(self) -> Assistant:
@@ -241,10 +244,22 @@ class Services:
         """Read documents that people add."""
         self._documents = DocumentService(self.store, self.pool, self.admission)
         self._documents.start()
+        self._web_lookup = open_web_lookup(self.settings)
+        self._lookup = SourceLookup(self.store, self._documents, web=self._web_lookup)
+
+    @property
+    def lookup(self) -> SourceLookup:
+        """Looks questions up before they are answered. Raises ApiError (503) before the server has started."""
+        return _require_started(self._lookup)
+
+    @property
+    def web_search_name(self) -> str:
+        """Name of the search engine that the owner chose; empty if there is none."""
+        return "" if self._web_lookup is None else self._web_lookup.name
 
     async def close_documents(self) -> None:
         """Stop reading. The document in progress is read after the next start."""
-        documents, self._documents = self._documents, None
+        documents, self._documents, self._lookup = self._documents, None, None
         if documents is not None:
             await documents.close()
 

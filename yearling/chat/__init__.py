@@ -20,6 +20,8 @@ from yearling.chat.corrections.fixed import FixedCorrections
 from yearling.chat.corrections.memory import CorrectionMemory
 from yearling.chat.corrections.offer import CorrectionOffer, find_offer
 from yearling.chat.live_turn import LiveTurn
+from yearling.chat.lookup.lookup import LookupQuery, SourceLookup
+from yearling.chat.lookup.sources import SOURCES_FACT, AnswerSources, TurnSources, sources_fact
 from yearling.chat.memory import ExtractedMemory, extract_memories, select_memories
 from yearling.chat.model_routing import CHALLENGER, CHAMPION, DirectRouter, ModelRouter
 from yearling.chat.output_parsing import TokenText, TokenTextAligner
@@ -59,11 +61,13 @@ __all__ = [
     "NUM_RECENT_OFFERS",
     "REASONING_EFFORTS",
     "REGULAR_MODE",
+    "SOURCES_FACT",
     "SPEC_SYSTEM_MESSAGE",
     "SPEC_VERSION",
     "AnswerBluntness",
     "AnswerLength",
     "AnswerMode",
+    "AnswerSources",
     "AnswerStyle",
     "Assistant",
     "AssistantAnswer",
@@ -80,6 +84,7 @@ __all__ = [
     "FaqEntry",
     "FixedCorrections",
     "LiveTurn",
+    "LookupQuery",
     "ModelRouter",
     "PartialAnswer",
     "PersonalChatSettings",
@@ -87,6 +92,7 @@ __all__ = [
     "ReasoningEffort",
     "SchemaNotSatisfied",
     "ServedModelProvider",
+    "SourceLookup",
     "SpecCase",
     "SpecProblem",
     "SpecTwin",
@@ -96,6 +102,7 @@ __all__ = [
     "TurnEvent",
     "TurnInput",
     "TurnRequest",
+    "TurnSources",
     "UsedCorrection",
     "answer_message",
     "available_modes",
@@ -119,6 +126,7 @@ __all__ = [
     "remember_from_turn",
     "select_memories",
     "should_offer_comparison",
+    "sources_fact",
     "spec_dir",
     "system_messages",
     "title_from_question",

@@ -22,6 +22,8 @@ from yearling.chat.corrections.earlier_turn import correction_fact
 from yearling.chat.corrections.offer import CorrectionOffer, find_offer
 from yearling.chat.json_types import MessageDict
 from yearling.chat.live_turn import LiveTurn
+from yearling.chat.lookup.lookup import LookupQuery, SourceLookup
+from yearling.chat.lookup.sources import SOURCES_FACT, AnswerSources, TurnSources, sources_fact
 from yearling.chat.model_routing import CHAMPION
 from yearling.chat.reasoning_effort import ReasoningEffort
 from yearling.chat.request import TurnRequest
@@ -31,7 +33,7 @@ from yearling.chat.turn_plan import TurnPlan, plan_turn
 from yearling.clock import new_id
 from yearling.errors import ModelStopped, NotFound, UserError
 from yearling.records import FinishReason
-from yearling.store import CORRECTIONS_FACT, Store
+from yearling.store import CORRECTIONS_FACT, SearchScope, Store
 from yearling.tracebacks import describe_exception
 
 _log = structlog.get_logger("yearling.chat")
@@ -70,6 +72,12 @@ class TurnInput:
     style: AnswerStyle = field(default_factory=AnswerStyle)
     memories: tuple[tuple[str, str], ...] = ()
     """(id, text) of the memories that the model is given."""
+    documents: bool = False
+    """Whether the question is looked up in documents, `web` on the web, `posts` in posts."""
+    web: bool = False
+    posts: bool = False
+    attached: tuple[tuple[str, str], ...] = ()
+    """(id, name) of the documents that belong to the question."""
 
 
 @dataclass(slots=True)
@@ -91,6 +99,16 @@ class _AnswerInProgress:
         """Id of the answer's sample."""
         return self.turn.choices[0].sample_id
 
+    @property
+    def has_model_text(self) -> bool:
+        """Whether the answer has any words of the model, which people may judge."""
+        return self.sources is None or self.sources.has_model_text
+
+    @property
+    def sources(self) -> AnswerSources | None:
+        """What was looked up for it."""
+        return self.last_event.sources if self.last_event is not None else self.turn.sources_so_far
+
 
 OnTurnSaved = Callable[[LiveTurn, str], Awaitable[None]]
 """Called with an ended turn and the text of its question."""
@@ -106,6 +124,7 @@ class ConversationTurns:
         *,
         acquire_slot: Callable[[PreparedTurn], SlotLease],
         on_saved: OnTurnSaved | None = None,
+        lookup: SourceLookup | None = None,
     ) -> None:
         """`acquire_slot` reserves capacity for an answer and raises if there is none. `on_saved` is called after each stored
         question's turn."""
@@ -113,6 +132,7 @@ class ConversationTurns:
         self._assistant = assistant
         self._acquire_slot = acquire_slot
         self._on_saved = on_saved
+        self._lookup = lookup
         self._turns: dict[str, LiveTurn] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -126,7 +146,8 @@ class ConversationTurns:
         primary_model = models[0]
         if len(models) > 1 and secrets.randbelow(2):
             models.reverse()
-        answers, num_omitted = await self._prepare_answers(person_id, turn_id, models, plan, turn_input, store=True)
+        sources = await self._find_sources(person_id, conversation_id, plan, turn_input)
+        answers, num_omitted = await self._prepare_answers(person_id, turn_id, models, plan, turn_input, sources, store=True)
         live = LiveTurn(
             id=turn_id,
             person_id=person_id,
@@ -142,7 +163,7 @@ class ConversationTurns:
         )
         try:
             served_model = answers[models.index(primary_model)].turn.served.name
-            await asyncio.to_thread(self._store_start, person_id, live, plan, turn_input.models[0], served_model)
+            await asyncio.to_thread(self._store_start, person_id, live, plan, turn_input, served_model)
         except BaseException:
             for answer in answers:
                 answer.slot.release()
@@ -155,7 +176,9 @@ class ConversationTurns:
         `acquire_slot` raise."""
         turn_id = new_id()
         plan = TurnPlan(history=list(messages))
-        answers, num_omitted = await self._prepare_answers(person_id, turn_id, turn_input.models, plan, turn_input, store=False)
+        sources = await self._find_sources(person_id, None, plan, turn_input)
+        models = turn_input.models
+        answers, num_omitted = await self._prepare_answers(person_id, turn_id, models, plan, turn_input, sources, store=False)
         live = LiveTurn(
             id=turn_id,
             person_id=person_id,
@@ -192,6 +215,28 @@ class ConversationTurns:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
+    async def _find_sources(
+        self, person_id: str, conversation_id: str | None, plan: TurnPlan, turn_input: TurnInput
+    ) -> TurnSources | None:
+        """What was looked up for the question; a continued answer goes on with what it began with."""
+        wanted = turn_input.documents or turn_input.web or turn_input.posts
+        if self._lookup is None or not wanted or plan.partial_answer is not None:
+            return None
+        attached = frozenset(document_id for document_id, _ in turn_input.attached)
+        query = LookupQuery(
+            question=plan.history[-1]["content"],
+            scope=SearchScope(
+                person_id=person_id,
+                conversation_id=conversation_id,
+                with_everybody=not attached,
+                document_ids=attached or None,
+            ),
+            documents=turn_input.documents,
+            web=turn_input.web,
+            posts=turn_input.posts,
+        )
+        return await self._lookup.find(query)
+
     async def _prepare_answers(
         self,
         person_id: str,
@@ -199,6 +244,7 @@ class ConversationTurns:
         models: Sequence[str | None],
         plan: TurnPlan,
         turn_input: TurnInput,
+        sources: TurnSources | None,
         *,
         store: bool,
     ) -> tuple[list[_AnswerInProgress], int]:
@@ -219,6 +265,7 @@ class ConversationTurns:
                         partial_answer=plan.partial_answer,
                         store=store,
                         corrections=store,
+                        sources=sources,
                     )
 
                 turn, num_dropped = await prepare_fitting_turn(self._assistant, person_id, model, plan.history, request)
@@ -230,12 +277,12 @@ class ConversationTurns:
             raise
         return answers, num_omitted
 
-    def _store_start(self, person_id: str, live: LiveTurn, plan: TurnPlan, chosen: str | None, served: str) -> None:
+    def _store_start(self, person_id: str, live: LiveTurn, plan: TurnPlan, turn_input: TurnInput, served: str) -> None:
         """Store the question, title a new conversation after it, and keep the model for the next turns if the person chose it.
 
         A conversation for which somebody chose the champion follows the champion: no name is kept.
         """
-        conversation_id, question = live.conversation_id or "", plan.question
+        conversation_id, question, chosen = live.conversation_id or "", plan.question, turn_input.models[0]
         model = None if chosen == CHAMPION else served
         if chosen is not None and model != plan.model and plan.partial_answer is None:
             self._store.conversations.update(conversation_id, person_id=person_id, model=model)
@@ -249,7 +296,7 @@ class ConversationTurns:
             parent_id=plan.parent_id,
             message_id=plan.question_id,
             turn_id=live.id,
-            facts={} if live.correction_offer is None else {"correction_offer": asdict(live.correction_offer)},
+            facts=_question_facts(live, turn_input),
         )
         if not plan.title:
             self._store.conversations.update(conversation_id, person_id=person_id, title=title_from_question(question))
@@ -350,6 +397,8 @@ class ConversationTurns:
             facts["memories"] = list(live.memory_ids)
         if answer.turn.corrections:
             facts[CORRECTIONS_FACT] = [correction_fact(correction) for correction in answer.turn.corrections]
+        if (sources := answer.sources) is not None:
+            facts[SOURCES_FACT] = sources_fact(sources)
         if live.comparison_id:
             facts["comparison"] = live.comparison_id
         if plan.partial_answer is not None:
@@ -360,7 +409,7 @@ class ConversationTurns:
             role="assistant",
             content=text,
             parent_id=plan.answer_parent_id,
-            sample_id=answer.sample_id if answer.sample_id in sample_ids else None,
+            sample_id=answer.sample_id if answer.sample_id in sample_ids and answer.has_model_text else None,
             message_id=answer.message_id,
             model=answer.turn.served.name,
             finish_reason=answer.finish,
@@ -394,10 +443,21 @@ class ConversationTurns:
         """The event data of a complete answer. In a comparison it contains nothing that reveals the model."""
         usage = answer.last_event.usage if answer.last_event else None
         data: dict[str, Any] = {"message": answer.message_id if answer.is_stored else None, "finish_reason": answer.finish}
+        if (sources := answer.sources) is not None:
+            data["sources"] = sources_fact(sources)
         if live.comparison_id is None:
-            has_sample = answer.is_stored and live.conversation_id is not None
+            has_sample = answer.is_stored and live.conversation_id is not None and answer.has_model_text
             data |= {"model": answer.turn.served.name, "sample": answer.sample_id if has_sample else None, "usage": usage}
         return data
+
+
+def _question_facts(live: LiveTurn, turn_input: TurnInput) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    if live.correction_offer is not None:
+        facts["correction_offer"] = asdict(live.correction_offer)
+    if turn_input.attached:
+        facts["documents"] = [{"id": document_id, "name": name} for document_id, name in turn_input.attached]
+    return facts
 
 
 def _find_offer(plan: TurnPlan) -> CorrectionOffer | None:

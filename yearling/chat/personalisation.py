@@ -133,12 +133,14 @@ def personalise_turn(
     use_memories: bool = True,
     compare: bool | None = False,
     compared_model: str | None = None,
+    use_documents: bool | None = None,
 ) -> TurnInput:
     """The turn with the person's style, the memories that bear on its question, and a second model where two answers are wanted.
 
     `turn_input.models` names the one model that answers. `mode` overrides the person's mode. Memories are added if both the
     person's settings and `use_memories` allow it. `compare` asks for two answers (True), for one (False), or leaves it to the
-    rate at which comparisons are offered (None); `compared_model` names the second model. Raises NotFound for an unknown mode or
+    rate at which comparisons are offered (None); `compared_model` names the second model. `use_documents` says whether the
+    question is looked up in documents, None as the person's settings say. Raises NotFound for an unknown mode or
     message.
     """
     settings = get_personal_settings(store, person_id)
@@ -156,6 +158,7 @@ def personalise_turn(
         comparison_offered=offered,
         style=personal_answer_style(store, settings, mode),
         memories=memories,
+        documents=settings.documents if use_documents is None else use_documents,
     )
 
 

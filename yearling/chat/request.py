@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yearling.chat.json_types import MessageDict, SchemaDict, ToolDict
+from yearling.chat.lookup.sources import TurnSources
 from yearling.chat.reasoning_effort import REASONING_EFFORTS, ReasoningEffort
 from yearling.chat.structured_output import OutputConstraint, effective_schema
 from yearling.chat.tools import forced_call_schema, named_call_schema, tool_name
@@ -47,7 +48,7 @@ class TurnRequest:
     `n` is the number of choices, 1 to 128; `logprobs` asks for log-probabilities, with `top_logprobs` alternatives per token.
     An answer that is `strict` satisfies `json_schema` or fails; otherwise it is passed on after some attempts, as OpenAI does.
     Without `store`, no sample of the turn is stored, whatever the retention setting says. Without `corrections`, corrections
-    memory does not act on the turn.
+    memory does not act on the turn. `sources` are what was looked up for the question, which the messages then end with.
     """
 
     request_id: str
@@ -66,6 +67,7 @@ class TurnRequest:
     partial_answer: PartialAnswer | None = None
     store: bool = True
     corrections: bool = True
+    sources: TurnSources | None = None
 
     @property
     def offered_tools(self) -> tuple[ToolDict, ...]:

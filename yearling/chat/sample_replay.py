@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from yearling.chat.json_types import MessageDict
+from yearling.chat.lookup.answering import completed_text
 from yearling.chat.output_parsing import output_parser_for
 from yearling.chat.tools import FORCED_CALL_MARK, called_name, tool_call_id
+from yearling.inference import PASSAGES_SOURCE
 from yearling.records import Sample
 
 
@@ -36,5 +38,7 @@ def answer_message(sample: Sample) -> MessageDict:
         }
         for index, call in enumerate(call for output in outputs for call in output.tool_calls)
     ]
-    message: MessageDict = {"role": "assistant", "content": "".join(output.text for output in outputs)}
+    text = "".join(output.text for output in outputs)
+    quoted = (message_from_source(sample, PASSAGES_SOURCE) or {}).get("quotes")
+    message: MessageDict = {"role": "assistant", "content": completed_text(quoted, text) if quoted else text}
     return {**message, "tool_calls": calls} if calls else message

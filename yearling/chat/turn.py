@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from yearling.chat.choice import ChoiceGenerator
 from yearling.chat.corrections.earlier_turn import UsedCorrection, question_of, shown_corrections, with_earlier_turns
 from yearling.chat.json_types import ToolCallDict
+from yearling.chat.lookup.answering import MAX_SENTENCE_TOKENS, quoting_events, sourced_events
+from yearling.chat.lookup.prompting import with_quotes, with_sources
+from yearling.chat.lookup.sources import AnswerSources
 from yearling.chat.model_routing import DirectRouter, ModelRouter
 from yearling.chat.output_parsing import TokenText
 from yearling.chat.prompt_rendering import ChatPromptRenderer
@@ -39,6 +42,10 @@ DEFAULT_SAMPLING = SamplingSettings(temperature=0.2, top_p=0.9)
 """The sampling of local models unless a request overrides it: what the default model's authors recommend."""
 
 _NUM_SEEDS = 2**31
+_MAX_STOPS = 4
+
+SourceUse = Literal["none", "quote", "write"]
+"""How a turn uses its sources: not, by quoting them, or by showing them to the model, which writes the answer."""
 
 
 class ServedModelProvider(Protocol):
@@ -72,13 +79,33 @@ class PreparedTurn:
     choices: tuple[ChoiceGenerator, ...]
     corrections: tuple[UsedCorrection, ...] = ()
     """The entries of corrections memory that bear on the question; the model is shown all but reminders."""
+    source_use: SourceUse = "none"
+
+    @property
+    def sources_so_far(self) -> AnswerSources | None:
+        """The sources of an answer that does not come to its end: what is quoted stands there from the start."""
+        sources = self.request.sources
+        if sources is None:
+            return None
+        if self.source_use == "quote":
+            return AnswerSources(found=sources.found, aligned=sources.quotes, has_model_text=False)
+        return AnswerSources(found=sources.found)
+
+    def _events_of(self, choice: ChoiceGenerator) -> AsyncGenerator[TurnEvent, None]:
+        sources = self.request.sources
+        if sources is None:
+            return choice.events()
+        if self.source_use == "quote" and sources.quotes is not None:
+            return quoting_events(choice.events(), sources.found, sources.quotes, choice=choice.index)
+        return sourced_events(choice.events(), sources, is_shown=self.source_use == "write")
 
     async def stream(self) -> AsyncGenerator[TurnEvent, None]:
         """The events of all choices in the order in which they occur. Closing the generator stops generation within one step.
 
         The last event of a choice follows once its sample is durable. Raises what the engine and the sample sink raise.
         """
-        events = self.choices[0].events() if len(self.choices) == 1 else _merge_choices(self.choices)
+        streams = [self._events_of(choice) for choice in self.choices]
+        events = streams[0] if len(streams) == 1 else _merge_choices(streams)
         async with aclosing(events):
             async for event in events:
                 yield event
@@ -106,8 +133,11 @@ class Assistant:
         *,
         router: ModelRouter | None = None,
         corrections: CorrectionSource | None = None,
+        source_answers: Literal["auto", "quote", "write"] = "auto",
     ) -> None:
+        """`source_answers` says how answers use what was looked up: see `Settings.source_answers`."""
         self._pool = pool
+        self._source_answers = source_answers
         self._corrections = corrections
         self._router = router or DirectRouter()
         self._recorder = SampleRecorder(writer)
@@ -126,24 +156,28 @@ class Assistant:
         if served.template is not None:  # a remote endpoint has a default system message of its own
             request = with_spec_message(request)
         used = await self._find_corrections(request, person_id)
+        is_shown = any(correction.kind == "correction" for correction in used)
+        if is_shown:  # what people said is right outweighs what stands somewhere
+            request = replace(request, sources=None)
         bare_request = request
         if used:
             request = replace(request, messages=with_earlier_turns(request.messages, used))
+        source_use = self._source_use(request, served)
+        request = _with_sources(request, source_use)
         if constraint is not None and constraint.named_call is not None and served.template is not None:
             prompter = ChatPromptRenderer(served)
             if await asyncio.to_thread(lambda: prompter.names_forced_calls):
                 constraint = constraint.named_call
         engine_request = await self._engine_request(request, served, constraint)
-        is_shown = any(correction.kind == "correction" for correction in used)
         if is_shown and self._corrections is not None and _can_use_reader(request, served):
             engine_request = replace(engine_request, adapter_hash=await self._corrections.get_reader(served.name))
         try:
             available_tokens = validate_request(engine_request, served.engine.capabilities)
         except ContextLengthExceeded:
-            if not used:
+            if not used and source_use == "none":
                 raise
-            # An answer without the corrections is better than none.
-            request, used = bare_request, []
+            # An answer without corrections and sources is better than none.
+            request, used, source_use = replace(bare_request, sources=None), [], "none"
             engine_request = await self._engine_request(request, served, constraint)
             available_tokens = validate_request(engine_request, served.engine.capabilities)
         if request.logprobs and (served.tokenizer is None or not served.engine.capabilities.logprobs):
@@ -172,7 +206,17 @@ class Assistant:
             recorder=recorder,
             choices=choices,
             corrections=tuple(used),
+            source_use=source_use,
         )
+
+    def _source_use(self, request: TurnRequest, served: ServedModel) -> SourceUse:
+        """How the turn uses its sources. Only a plain answer can begin with quotations."""
+        sources = request.sources
+        if sources is None or sources.found.is_answered is False:
+            return "none"
+        is_plain = not (request.has_schemas or request.logprobs or request.partial_answer) and request.effort in (None, "none")
+        quotes = self._source_answers == "quote" or (self._source_answers == "auto" and served.template is not None)
+        return "quote" if quotes and is_plain and sources.quotes is not None else "write"
 
     async def _find_corrections(self, request: TurnRequest, person_id: str) -> list[UsedCorrection]:
         """The corrections that bear on the question of a request, if it ends with one."""
@@ -238,6 +282,24 @@ class Assistant:
         return GenerationRequest(prompt_ids=ids, sampling=sampling, json_schema=schema, top_logprobs=request.top_logprobs)
 
 
+def _with_sources(request: TurnRequest, use: SourceUse) -> TurnRequest:
+    """The request whose messages show the sources, if it uses them."""
+    sources = request.sources
+    if sources is None or use == "none":
+        return request
+    if use == "write" or sources.quotes is None:
+        return replace(request, messages=with_sources(request.messages, sources.found))
+    stops = tuple(request.sampling.get("stop", ()))
+    limit = request.sampling.get("max_tokens") or MAX_SENTENCE_TOKENS
+    sampling = {
+        **request.sampling,
+        "max_tokens": min(limit, MAX_SENTENCE_TOKENS),
+        "stop": (*stops[: _MAX_STOPS - 1], "\n"),
+    }
+    quoted = [citation.quote for citation in sources.quotes.citations]
+    return replace(request, messages=with_quotes(request.messages, quoted), sampling=sampling)
+
+
 def _can_use_reader(request: TurnRequest, served: ServedModel) -> bool:
     """Whether an adapter that only learnt to read corrections may give this answer: a plain text of the bare model."""
     reasons = request.effort not in (None, "none")
@@ -288,13 +350,13 @@ def _resolve_sampling(request: TurnRequest, served: ServedModel) -> SamplingSett
     return replace(sampling, seed=seed)
 
 
-async def _merge_choices(choices: tuple[ChoiceGenerator, ...]) -> AsyncGenerator[TurnEvent, None]:
+async def _merge_choices(choices: Sequence[AsyncGenerator[TurnEvent, None]]) -> AsyncGenerator[TurnEvent, None]:
     """The events of several choices, generated concurrently. The first error cancels the other choices."""
     queue: asyncio.Queue[TurnEvent | BaseException | None] = asyncio.Queue(maxsize=2 * len(choices))
 
-    async def feed(choice: ChoiceGenerator) -> None:
+    async def feed(choice: AsyncGenerator[TurnEvent, None]) -> None:
         try:
-            async with aclosing(choice.events()) as events:
+            async with aclosing(choice) as events:
                 async for event in events:
                     await queue.put(event)
             await queue.put(None)
@@ -362,4 +424,5 @@ class _ChoiceAccumulator:
             finish_reason=self._last_event.finish_reason,
             usage=self._last_event.usage or TokenUsage(),
             sample_id=self._last_event.sample_id,
+            sources=self._last_event.sources,
         )

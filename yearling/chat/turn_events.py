@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from yearling.chat.json_types import ToolCallDict
+from yearling.chat.lookup.sources import AnswerSources
 from yearling.chat.output_parsing import TokenText
 from yearling.records import FinishReason
 
@@ -22,8 +23,8 @@ class TokenUsage:
 class TurnEvent:
     """What one step adds to one choice.
 
-    The last event of a choice carries `finish_reason`, `usage` and `sample_id`; the sample is durable by then. `tool_calls` are
-    deltas in OpenAI's form, each with an `index`.
+    The last event of a choice carries `finish_reason`, `usage` and `sample_id`, and `sources` if anything was looked up; the
+    sample is durable by then. `tool_calls` are deltas in OpenAI's form, each with an `index`.
     """
 
     choice: int
@@ -34,6 +35,7 @@ class TurnEvent:
     finish_reason: FinishReason | None = None
     usage: TokenUsage | None = None
     sample_id: str = ""
+    sources: AnswerSources | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class ChoiceAnswer:
     finish_reason: FinishReason
     usage: TokenUsage
     sample_id: str
+    sources: AnswerSources | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ from yearling.inference.fake import ByteTokenizer, FakeChatTemplate, FakeEngine,
 from yearling.inference.guarding.file_check import MayLoad, list_model_files
 from yearling.inference.guarding.stop_watch import IsStopped
 from yearling.inference.messages import (
+    PASSAGES_SOURCE,
     THINK_CLOSE,
     THINK_OPEN,
     TOOL_CALL_CLOSE,
@@ -60,6 +61,7 @@ from yearling.inference.torch_facade import make_decoding_view, random_stream, r
 
 __all__ = [
     "ENDPOINT_PRESETS",
+    "PASSAGES_SOURCE",
     "THINK_CLOSE",
     "THINK_OPEN",
     "TOOL_CALL_CLOSE",

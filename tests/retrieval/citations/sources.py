@@ -11,8 +11,6 @@ from yearling.checks import ReadNumber, read_numbers
 from yearling.retrieval.citations.alignment import AlignedAnswer, AlignmentRule, Citation, align_claims
 from yearling.retrieval.citations.claims import split_claims
 from yearling.retrieval.citations.source import SourcePassage, citable_sentences
-from yearling.retrieval.index.tokens import index_tokens
-from yearling.retrieval.passages.sentences import sentence_spans
 from yearling.store import Span
 
 WORDS_ONLY = AlignmentRule(min_words=0.3)
@@ -46,10 +44,9 @@ def align(
     """Align an answer by words alone, unless there are similarities (C, S)."""
     return align_claims(
         answer,
-        split_claims(answer, sentence_spans),
+        split_claims(answer),
         passages,
-        citable_sentences(passages, sentence_spans),
-        tokenise=index_tokens,
+        citable_sentences(passages),
         read_numbers=read,
         rule=rule,
         similarities=similarities,

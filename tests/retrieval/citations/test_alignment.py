@@ -13,8 +13,6 @@ from yearling.inference import FakeEmbedder
 from yearling.retrieval.citations.alignment import AlignmentRule, align_answer, utf16_offsets
 from yearling.retrieval.citations.claims import MAX_CLAIMS
 from yearling.retrieval.citations.source import MAX_SENTENCES, citable_sentences
-from yearling.retrieval.index.tokens import index_tokens
-from yearling.retrieval.passages.sentences import sentence_spans
 
 BRIDGE = (
     "The old bridge was opened in 1932. It is 503 metres long and carries eight lanes. John Bradfield supervised the work. "
@@ -69,7 +67,7 @@ def test_overlap_of_chunks_shifts_no_span() -> None:
 
 def test_part_of_a_sentence_at_the_edge_of_a_chunk_gives_way_to_the_whole() -> None:
     edge = BRIDGE.index("supervised")
-    sentences = citable_sentences([chunk(BRIDGE, edge, len(BRIDGE)), chunk(BRIDGE, 0, edge + 20)], sentence_spans)
+    sentences = citable_sentences([chunk(BRIDGE, edge, len(BRIDGE)), chunk(BRIDGE, 0, edge + 20)])
     assert "John Bradfield supervised the work." in [sentence.text for sentence in sentences]
     spans = sorted(sentence.span for sentence in sentences)
     assert all(first.end <= second.start for first, second in pairwise(spans))
@@ -77,7 +75,7 @@ def test_part_of_a_sentence_at_the_edge_of_a_chunk_gives_way_to_the_whole() -> N
 
 def test_same_range_of_two_versions_is_two_sentences() -> None:
     first, second = passage("It costs 5 euros.", document="old"), passage("It costs 5 euros.", document="new")
-    assert len(citable_sentences([first, second], sentence_spans)) == 2
+    assert len(citable_sentences([first, second])) == 2
 
 
 def test_cites_late_in_a_long_document() -> None:
@@ -225,8 +223,6 @@ async def test_align_answer_embeds_claims_and_sentences() -> None:
     aligned = await align_answer(
         "It carries eight lanes.",
         [passage(BRIDGE)],
-        split=sentence_spans,
-        tokenise=index_tokens,
         read_numbers=read,
         rule=rule,
         embedder=embedder,
@@ -234,7 +230,7 @@ async def test_align_answer_embeds_claims_and_sentences() -> None:
     assert [citation.quote for citation in aligned.citations] == ["It is 503 metres long and carries eight lanes."]
     assert embedder.calls == [
         ("query: It carries eight lanes.",),
-        tuple("passage: " + sentence.text for sentence in citable_sentences([passage(BRIDGE)], sentence_spans)),
+        tuple("passage: " + sentence.text for sentence in citable_sentences([passage(BRIDGE)])),
     ]
 
 
@@ -243,8 +239,6 @@ async def test_rule_of_another_model_is_refused() -> None:
         await align_answer(
             "It carries eight lanes.",
             [passage(BRIDGE)],
-            split=sentence_spans,
-            tokenise=index_tokens,
             read_numbers=read,
             rule=AlignmentRule(model_hash="0" * 64, min_words=0.3),
             embedder=FakeEmbedder(),
@@ -258,7 +252,7 @@ def test_claims_behind_the_ceiling_are_unchecked() -> None:
 
 def test_more_sentences_than_the_ceiling_are_refused() -> None:
     with pytest.raises(ValueError, match="at most"):
-        citable_sentences([passage("No. " * (MAX_SENTENCES + 1))], sentence_spans)
+        citable_sentences([passage("No. " * (MAX_SENTENCES + 1))])
 
 
 def _seconds(num_sentences: int) -> float:

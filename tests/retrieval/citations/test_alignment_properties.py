@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from tests.retrieval.citations.sources import align, chunk
 from yearling.retrieval.citations.alignment import utf16_offsets
 from yearling.retrieval.citations.source import citable_sentences
-from yearling.retrieval.passages.sentences import sentence_spans
 
 _PIECES = st.sampled_from(
     [
@@ -82,7 +81,7 @@ def test_numbers_are_stable_and_run_from_one(answer: str, document: str) -> None
 @given(document=_TEXTS)
 def test_a_copied_sentence_is_supported(document: str) -> None:
     chunks = [chunk(document, 0, len(document))]
-    for sentence in citable_sentences(chunks, sentence_spans):
+    for sentence in citable_sentences(chunks):
         for claim in align(sentence.text, chunks).claims:
             assert claim.missing == ()
 

@@ -8,15 +8,13 @@ from tests.retrieval.citations.sources import chunk, passage
 from yearling.inference import FakeEmbedder
 from yearling.retrieval.citations.choice import choose_sentences, score_sentences
 from yearling.retrieval.citations.source import citable_sentences
-from yearling.retrieval.index.tokens import index_tokens
-from yearling.retrieval.passages.sentences import sentence_spans
 
 TEXT = "赵鹏是中国足球运动员。他于1997年加入河南建业青年队。2014年他被租借到长春亚泰。由于伤病困扰，他没有出场机会。"
 
 
 async def _chosen(question: str, *texts: str, embedder: FakeEmbedder | None = None) -> list[str]:
     passages = [passage(text, document=f"doc-{place}") for place, text in enumerate(texts)]
-    chosen = await choose_sentences(question, passages, embedder, split=sentence_spans, tokenise=index_tokens)
+    chosen = await choose_sentences(question, passages, embedder)
     return [ranked.sentence.text for ranked in chosen]
 
 
@@ -28,8 +26,8 @@ async def test_words_alone_find_the_sentence() -> None:
 
 
 async def test_meaning_counts_where_words_do_not() -> None:
-    sentences = citable_sentences([passage("Alpha one. Beta two. Gamma three.")], sentence_spans)
-    scores = score_sentences("Delta?", sentences, tokenise=index_tokens, similarities=np.array([0.7, 0.9, 0.8], np.float32))
+    sentences = citable_sentences([passage("Alpha one. Beta two. Gamma three.")])
+    scores = score_sentences("Delta?", sentences, similarities=np.array([0.7, 0.9, 0.8], np.float32))
     assert int(np.argmax(scores)) == 1
 
 
@@ -47,15 +45,15 @@ async def test_at_most_two_and_the_first_passage_wins_a_tie() -> None:
 
 async def test_passage_that_the_search_ranked_first_counts_more() -> None:
     passages = [passage("It opens at nine.", document="first"), passage("It opens at nine.", document="second")]
-    sentences = citable_sentences(passages, sentence_spans)
-    first, second = score_sentences("When does it open?", sentences, tokenise=index_tokens)
+    sentences = citable_sentences(passages)
+    first, second = score_sentences("When does it open?", sentences)
     assert first > second + 1
 
 
 async def test_chunks_that_overlap_offer_a_sentence_once() -> None:
     cut = TEXT.index("2014")
     chunks = [chunk(TEXT, 0, cut + 16), chunk(TEXT, cut, len(TEXT))]
-    chosen = await choose_sentences("2014年他被租借到哪里？", chunks, None, split=sentence_spans, tokenise=index_tokens, limit=9)
+    chosen = await choose_sentences("2014年他被租借到哪里？", chunks, None, limit=9)
     spans = [ranked.sentence.span for ranked in chosen]
     assert len(set(spans)) == len(spans) == 4
     assert all(TEXT[span.start : span.end] == ranked.sentence.text for span, ranked in zip(spans, chosen, strict=True))

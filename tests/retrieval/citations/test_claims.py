@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from yearling.retrieval.citations.claims import MAX_CLAIM_CHARS, find_markers, split_claims
-from yearling.retrieval.passages.sentences import sentence_spans
 
 
 def _claims(answer: str) -> list[str]:
-    claims = split_claims(answer, sentence_spans)
+    claims = split_claims(answer)
     assert all(len(claim.text) == claim.span.end - claim.span.start for claim in claims)
     return [answer[claim.span.start : claim.span.end] for claim in claims]
 
@@ -35,7 +34,7 @@ def test_lead_in_with_a_number_is_a_claim() -> None:
 
 
 def test_long_sentence_is_divided() -> None:
-    claims = split_claims("word " * MAX_CLAIM_CHARS, sentence_spans)
+    claims = split_claims("word " * MAX_CLAIM_CHARS)
     assert len(claims) > 3
     assert all(len(claim.text) <= MAX_CLAIM_CHARS for claim in claims)
 
@@ -60,7 +59,7 @@ def test_markers_of_other_systems_are_found(marker: str) -> None:
     answer = f"It opened in 1932{marker}. It is long."
     (span,) = find_markers(answer)
     assert answer[span.start : span.end] == marker
-    assert split_claims(answer, sentence_spans)[0].text.rstrip(" .") == "It opened in 1932"
+    assert split_claims(answer)[0].text.rstrip(" .") == "It opened in 1932"
 
 
 @pytest.mark.parametrize(

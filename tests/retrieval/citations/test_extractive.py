@@ -1,53 +1,65 @@
-"""The extractive answer: quotations first, one sentence, or "not in your documents"."""
+"""The extractive answer: quotations first, then at most one sentence."""
 
 from __future__ import annotations
 
-from tests.retrieval.citations.sources import align, passage
+from tests.retrieval.citations.sources import passage, read
 from yearling.retrieval.citations.choice import RankedSentence
-from yearling.retrieval.citations.extractive import Answerability, quote_sentences, with_sentence
-from yearling.retrieval.citations.source import citable_sentences
-from yearling.retrieval.passages.sentences import sentence_spans
+from yearling.retrieval.citations.extractive import append_sentence, quote_sentences, quote_texts
+from yearling.retrieval.citations.source import SourcePassage, citable_sentences
 
 PASSAGE = passage("It opens at nine. Deliveries stop at five. Sunday is a holiday.", start=40, title="Handbook")
-ANSWERABLE = Answerability(score=2.5, threshold=2.0)
 
 
-def _ranked(*places: int) -> list[RankedSentence]:
-    sentences = citable_sentences([PASSAGE], sentence_spans)
+def _ranked(*places: int, source: SourcePassage = PASSAGE) -> list[RankedSentence]:
+    sentences = citable_sentences([source])
     return [RankedSentence(sentences[place], 1.0) for place in places]
 
 
 def test_quotes_stand_in_the_order_of_the_source() -> None:
-    answer = quote_sentences(_ranked(2, 0), [PASSAGE], ANSWERABLE)
-    assert [(quote.number, quote.quote, quote.span.start) for quote in answer.quotes] == [
+    answer = quote_sentences(_ranked(2, 0), [PASSAGE])
+    assert answer.text == "> It opens at nine.\n\n> Sunday is a holiday.\n\n"
+    assert [(quote.number, quote.quote, quote.span.start) for quote in answer.citations] == [
         (1, "It opens at nine.", 40),
         (2, "Sunday is a holiday.", 83),
     ]
-    assert answer.sentence is None
-    assert answer.quotes[0].title == "Handbook"
+    assert [answer.text[quote.start_index : quote.end_index] for quote in answer.citations] == [
+        "It opens at nine.",
+        "Sunday is a holiday.",
+    ]
+    assert answer.citations[0].title == "Handbook"
 
 
-def test_not_in_the_documents_has_its_score_and_no_quotes() -> None:
-    answer = quote_sentences(_ranked(0), [PASSAGE], Answerability(score=1.9, threshold=2.0))
-    assert answer.quotes == ()
-    assert (answer.answerability.score, answer.answerability.is_in_documents) == (1.9, False)
+def test_line_breaks_of_a_quote_do_not_end_it() -> None:
+    source = passage("The bridge over the river beside the old market hall\nwas opened in the summer of 1932.")
+    answer = quote_sentences(_ranked(0, source=source), [source])
+    assert answer.text == "> The bridge over the river beside the old market hall was opened in the summer of 1932.\n\n"
+    assert answer.citations[0].quote == source.text
 
 
 def test_sentence_of_the_model_shares_the_numbers_of_the_quotes() -> None:
-    answer = quote_sentences(_ranked(0, 1), [PASSAGE], ANSWERABLE)
-    sentence = align("Sunday is a holiday, and deliveries stop at five.", [PASSAGE], cited_before=answer.quotes)
-    whole = with_sentence(answer, sentence)
-    assert whole.sentence is not None
-    numbers = {citation.quote: citation.number for citation in whole.sentence.citations}
-    assert numbers == {"Deliveries stop at five.": 2, "Sunday is a holiday.": 3}
+    quotes = quote_sentences(_ranked(0, 1), [PASSAGE])
+    sentence = "Deliveries stop at five, and it opens at nine."
+    whole = append_sentence(quotes, f"{sentence} More follows.", [PASSAGE], read_numbers=read)
+    numbers = {whole.text[each.start_index : each.end_index]: each.number for each in whole.citations[:2]}
+    assert numbers == {"It opens at nine.": 1, "Deliveries stop at five.": 2}
+    assert {each.quote: each.number for each in whole.citations[2:]} == {
+        "It opens at nine.": 1,
+        "Deliveries stop at five.": 2,
+    }
+    assert {whole.text[each.start_index : each.end_index] for each in whole.citations[2:]} == {sentence}
+    assert whole.text[whole.claims[-1].span.start :] == sentence
 
 
 def test_sentence_that_nothing_supports_is_left_out() -> None:
-    answer = quote_sentences(_ranked(0), [PASSAGE], ANSWERABLE)
-    for text in ("Penguins live in Antarctica.", "It opens at eight."):
-        assert with_sentence(answer, align(text, [PASSAGE], cited_before=answer.quotes)).sentence is None
+    quotes = quote_sentences(_ranked(0), [PASSAGE])
+    for text in ("Penguins live in Antarctica.", "It opens at eight.", "Sunday is a holiday.", "Why?", ""):
+        assert append_sentence(quotes, text, [PASSAGE], read_numbers=read) == quotes
 
 
-def test_no_sentence_where_there_is_no_quote() -> None:
-    answer = quote_sentences(_ranked(0), [PASSAGE], Answerability(score=0.0, threshold=2.0))
-    assert with_sentence(answer, align("It opens at nine.", [PASSAGE])).sentence is None
+def test_texts_alone_give_the_same_answer() -> None:
+    quotes = quote_sentences(_ranked(0, 1), [PASSAGE])
+    alone, passages = quote_texts([quote.quote for quote in quotes.citations])
+    assert alone.text == quotes.text
+    for text in ("It opens at nine.", "It opens at eight."):
+        whole = append_sentence(quotes, text, [PASSAGE], read_numbers=read)
+        assert append_sentence(alone, text, passages, read_numbers=read).text == whole.text

@@ -16,9 +16,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from yearling.api.conversations.comparison_schemas import ComparisonView
-from yearling.api.conversations.source_schemas import AnswerSourcesView, MessageDocumentView
 from yearling.api.feedback.schemas import OwnRating
 from yearling.api.http.schemas import ResponseModel, StrictModel
+from yearling.api.lookup.schemas import AnswerSourcesView, MessageDocumentView
 from yearling.chat import ReasoningEffort
 from yearling.records import FinishReason, Role
 

@@ -35,7 +35,7 @@ async def create_turn(
 ) -> JsonResponse:
     """Ask a question, regenerate an answer, or continue one. The turn runs whether or not anyone reads its events."""
     services, person = get_services(request), current_person(request)
-    turn_input = await build_turn_input(services, person, body)
+    turn_input = await build_turn_input(services, person, conversation_id, body)
     return JsonResponse(turn_view(await services.running_turns.start(person.id, conversation_id, turn_input)))
 
 

@@ -5,7 +5,7 @@ While a comparison waits for a choice, no view reveals which model gave which an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +15,7 @@ from yearling.api.feedback.views import own_ratings
 from yearling.api.http.errors import to_api_error
 from yearling.api.http.json_response import JsonObject
 from yearling.api.http.times import format_utc
-from yearling.chat import LiveTurn, conversation_model, correction_fact
+from yearling.chat import SOURCES_FACT, LiveTurn, conversation_model, correction_fact
 from yearling.feedback import LiveConsensus
 from yearling.records import Message
 from yearling.store import (
@@ -71,6 +71,7 @@ def tree_view(
     ratings = own_ratings(consensus, person_id, sample_ids)
     offers = consensus.log.store.offers.live_ids_by_sample(sample_ids, person_id=person_id)
     messages_by_id = {message.id: message for message in tree}
+    existing = consensus.log.store.passages.existing_documents(_cited_documents(tree))
     return summary_view(entry) | {
         "tree": [
             message_view(
@@ -79,6 +80,7 @@ def tree_view(
                 hidden=hidden,
                 rating=ratings.get(message.sample_id or ""),
                 offer=offers.get(message.sample_id or ""),
+                existing_documents=existing,
             )
             for message in tree
         ],
@@ -100,8 +102,12 @@ def message_view(
     hidden: set[str],
     rating: JsonObject | None = None,
     offer: str | None = None,
+    existing_documents: Container[str] = (),
 ) -> JsonObject:
-    """A `MessageView`. `hidden` are the comparisons whose models stay hidden; `model_title` as in `tree_view`."""
+    """A `MessageView`. `hidden` are the comparisons whose models stay hidden; `model_title` as in `tree_view`.
+
+    `existing_documents` are those of the cited documents that nobody has removed.
+    """
     facts = message.facts
     is_secret = facts.get("comparison") in hidden
     return {
@@ -122,7 +128,7 @@ def message_view(
         "corrections": facts.get(CORRECTIONS_FACT, []),
         "correction_offer": facts.get("correction_offer"),
         "documents": facts.get("documents", []),
-        "sources": facts.get("sources"),
+        "sources": _sources_view(facts.get(SOURCES_FACT), existing_documents),
         "attachments": [_attachment_view(message, attachment) for attachment in attachments_from_facts(facts)],
         "comparison": facts.get("comparison"),
         "edit_of": facts.get("edit_of"),
@@ -130,6 +136,26 @@ def message_view(
         "rating": None if is_secret else rating,
         "offer": None if is_secret else offer,
     }
+
+
+def _cited_documents(tree: Sequence[Message]) -> set[str]:
+    return {
+        citation["document"]
+        for message in tree
+        for citation in message.facts.get(SOURCES_FACT, {}).get("citations", ())
+        if citation["kind"] == "document"
+    }
+
+
+def _sources_view(fact: Mapping[str, Any] | None, existing_documents: Container[str]) -> JsonObject | None:
+    """An `AnswerSourcesView`."""
+    if fact is None:
+        return None
+    citations = [
+        {**citation, "removed": citation["kind"] == "document" and citation["document"] not in existing_documents}
+        for citation in fact["citations"]
+    ]
+    return {**fact, "citations": citations}
 
 
 def _attachment_view(message: Message, attachment: Attachment) -> JsonObject:
@@ -201,7 +227,9 @@ def turn_event_json(event: Mapping[str, Any]) -> JsonObject:
         return {"type": event_type, "choice": event["choice"], "error": {"message": error.message, "code": error.code}}
     if event_type == "answer":
         answer = dict(event["answer"])
-        usage = answer.pop("usage", None)
+        usage, sources = answer.pop("usage", None), answer.pop(SOURCES_FACT, None)
+        if sources is not None:  # what was just read is there
+            answer["sources"] = _sources_view(sources, {citation["document"] for citation in sources["citations"]})
         if usage is not None:
             answer["usage"] = {
                 "prompt_tokens": usage.prompt_tokens,

@@ -67,8 +67,11 @@ class DocumentService:
                 await task
 
     async def prepare_search(self) -> DocumentIndex:
-        """The index, which searches by meaning as soon as an embedding model is installed."""
-        await self._use_embedder()
+        """The index, which searches by meaning as soon as an embedding model is installed and answers."""
+        try:
+            await self._use_embedder()
+        except UserError as error:
+            _log.warning("documents_searched_by_words", reason=str(error))
         return self.index
 
     async def _use_embedder(self) -> bool:

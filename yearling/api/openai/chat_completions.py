@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from fastapi import Request
 from starlette.responses import Response
@@ -15,6 +16,7 @@ from yearling.api.http.body import JsonBody
 from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter, event_stream
 from yearling.api.openai import chat_schemas as schemas
+from yearling.api.openai.answer_sources import chat_sources_json, document_address, find_sources
 from yearling.api.openai.generation import logprob_json, system_fingerprint, usage_json, used_corrections_json
 from yearling.api.openai.schemas import JsonObjectFormat
 from yearling.api.openai.turn_execution import AnswerMeter, encode_completion, run_to_completion, stream_response
@@ -28,6 +30,7 @@ from yearling.chat import (
     TurnRequest,
     total_token_usage,
 )
+from yearling.retrieval import Citation
 
 router = ApiRouter(dependencies=[require_role("member")])
 
@@ -42,8 +45,17 @@ async def create_chat_completion(request: Request, body: JsonBody[schemas.ChatCo
     """Answer a conversation. Stores the answer as a sample before the response ends."""
     include_usage = body.wants_usage_chunk()
     services = get_services(request)
-    turn_request = to_turn_request(body, get_request_id(request))
-    turn = await services.running_assistant.prepare(turn_request, person_id=current_person(request).id)
+    turn_request, person_id = to_turn_request(body, get_request_id(request)), current_person(request).id
+    sources = await find_sources(
+        services,
+        person_id,
+        turn_request.messages,
+        documents=bool(body.documents),
+        web=body.web_search_options is not None,
+        web_param="web_search_options",
+    )
+    turn = await services.running_assistant.prepare(replace(turn_request, sources=sources), person_id=person_id)
+    open_address = document_address(request)
     head = {
         "id": f"chatcmpl-{turn.choices[0].sample_id}",
         "created": int(time.time()),
@@ -56,13 +68,13 @@ async def create_chat_completion(request: Request, body: JsonBody[schemas.ChatCo
     if not body.stream:
         answer = await run_to_completion(request, reservation, turn.answer())
         meter.record_usage(answer.usage)
-        choices = [_choice_json(choice, logprobs=turn.request.logprobs) for choice in answer.choices]
+        choices = [_choice_json(choice, open_address, logprobs=turn.request.logprobs) for choice in answer.choices]
         return JsonResponse({**head, **used, "object": "chat.completion", "choices": choices, "usage": usage_json(answer.usage)})
     head["object"] = "chat.completion.chunk"
     usages: list[TokenUsage] = []
 
     def encode(events: AsyncGenerator[TurnEvent, None]) -> AsyncGenerator[bytes, None]:
-        deltas = _chunk_choices(events, turn, meter, usages)
+        deltas = _chunk_choices(events, turn, meter, usages, open_address)
         return encode_completion(
             deltas, head, meter, lambda: total_token_usage(usages), include_usage=include_usage, first_fields=used
         )
@@ -127,8 +139,9 @@ def _tool_choice(choice: str | schemas.NamedToolChoice | None) -> str:
 # Response
 
 
-def _choice_json(choice: ChoiceAnswer, *, logprobs: bool) -> JsonObject:
+def _choice_json(choice: ChoiceAnswer, open_address: Callable[[Citation], str], *, logprobs: bool) -> JsonObject:
     message: JsonObject = {"role": "assistant", "content": choice.text, "refusal": None}
+    message |= chat_sources_json(choice.sources, open_address)
     if choice.reasoning:
         message["reasoning_content"] = choice.reasoning
     if choice.tool_calls:
@@ -148,7 +161,11 @@ def _logprobs_json(tokens: Sequence[TokenText]) -> JsonObject:
 
 
 async def _chunk_choices(
-    source: AsyncGenerator[TurnEvent, None], turn: PreparedTurn, meter: AnswerMeter, usages: list[TokenUsage]
+    source: AsyncGenerator[TurnEvent, None],
+    turn: PreparedTurn,
+    meter: AnswerMeter,
+    usages: list[TokenUsage],
+    open_address: Callable[[Citation], str],
 ) -> AsyncGenerator[JsonObject, None]:
     """The choices of the chunks: a role for each, deltas, and the finish reason of each. Their usage is added to `usages`."""
     for index in range(len(turn.choices)):
@@ -156,13 +173,13 @@ async def _chunk_choices(
     async with aclosing(source) as events:
         async for event in events:
             meter.record_first_token()
-            for choice in _event_choices(event, logprobs=turn.request.logprobs):
+            for choice in _event_choices(event, open_address, logprobs=turn.request.logprobs):
                 yield choice
             if event.usage is not None:
                 usages.append(event.usage)
 
 
-def _event_choices(event: TurnEvent, *, logprobs: bool) -> Iterator[JsonObject]:
+def _event_choices(event: TurnEvent, open_address: Callable[[Citation], str], *, logprobs: bool) -> Iterator[JsonObject]:
     delta: JsonObject = {}
     if event.reasoning:
         delta["reasoning_content"] = event.reasoning
@@ -173,7 +190,7 @@ def _event_choices(event: TurnEvent, *, logprobs: bool) -> Iterator[JsonObject]:
     if delta:
         yield _chunk_choice(event.choice, delta, logprobs=_logprobs_json(event.tokens) if logprobs and event.tokens else None)
     if event.finish_reason is not None:
-        yield _chunk_choice(event.choice, {}, finish=event.finish_reason)
+        yield _chunk_choice(event.choice, chat_sources_json(event.sources, open_address), finish=event.finish_reason)
 
 
 def _chunk_choice(index: int, delta: JsonObject, *, logprobs: JsonObject | None = None, finish: str | None = None) -> JsonObject:

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from yearling.api.conversations.schemas import UsedCorrectionView
 from yearling.api.http.schemas import ResponseModel, StrictModel
+from yearling.api.lookup.schemas import AnswerSourcesView
 from yearling.api.openai.generation import CompletionUsage, ContentLogprob, SampledRequest
 from yearling.api.openai.schemas import (
     INTEGRAL_FLOAT_TO_INT,
@@ -207,11 +208,20 @@ class JsonSchemaFormat(StrictModel):
     """The schema with its name."""
 
 
-_UNSUPPORTED_CHAT_FIELDS = ("audio", "function_call", "functions", "modalities", "moderation", "prediction", "web_search_options")
+_UNSUPPORTED_CHAT_FIELDS = ("audio", "function_call", "functions", "modalities", "moderation", "prediction")
+
+
+class WebSearchOptions(StrictModel):
+    """How the web is searched."""
+
+    search_context_size: object = None
+    """Ignored. The pages that were found decide how much the model is shown."""
+    user_location: object = None
+    """Ignored. The search engine is not told where anybody is."""
 
 
 class ChatCompletionRequest(SampledRequest):
-    """Body of `POST /v1/chat/completions`. `top_k`, `min_p` and `corrections` extend OpenAI's API."""
+    """Body of `POST /v1/chat/completions`. `top_k`, `min_p`, `corrections` and `documents` extend OpenAI's API."""
 
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
     """The conversation, oldest message first."""
@@ -239,6 +249,10 @@ class ChatCompletionRequest(SampledRequest):
     """How much the model reasons before it answers. Default: the model decides."""
     corrections: bool | None = None
     """`false` keeps what people corrected out of the answer. Default: true."""
+    documents: bool | None = None
+    """`true` looks the question up in the documents for everybody first. Default: false."""
+    web_search_options: WebSearchOptions | None = None
+    """Search the web for the question first. Needs a search engine in the server's settings. Default: no search."""
 
     @model_validator(mode="before")
     @classmethod
@@ -292,6 +306,10 @@ class CompletionMessage(ResponseModel):
     """Reasoning before the answer. Absent if there was none."""
     tool_calls: list[ChatToolCall] | None = None
     """The tools to call. Absent if there are none."""
+    annotations: list[dict[str, Any]] | None = None
+    """The citations, as `url_citation`; those of documents have `file_citation` too. Absent if nothing was looked up."""
+    sources: AnswerSourcesView | None = None
+    """What was looked up. Absent if nothing was."""
 
 
 CompletionFinishReason = Literal["stop", "length", "tool_calls"]
@@ -355,6 +373,10 @@ class ChunkDelta(ResponseModel):
     """Reasoning to append."""
     tool_calls: list[ToolCallDelta] | None = None
     """Pieces of tool calls to append."""
+    annotations: list[dict[str, Any]] | None = None
+    """The citations, in the last chunk of an answer. Absent if nothing was looked up."""
+    sources: AnswerSourcesView | None = None
+    """What was looked up, in the last chunk of an answer. Absent if nothing was."""
 
 
 class ChunkChoice(ResponseModel):

@@ -10,8 +10,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from yearling.api.http.json_response import JsonObject
+from yearling.api.openai.answer_sources import response_annotations_json, web_search_item
 from yearling.api.openai.generation import logprob_json
-from yearling.chat import TokenUsage, TurnEvent
+from yearling.chat import AnswerSources, TokenUsage, TurnEvent
+from yearling.retrieval import FoundSources
 
 ResponseEventJson = JsonObject
 
@@ -27,9 +29,11 @@ def usage_json(usage: TokenUsage) -> JsonObject:
     }
 
 
-def message_item(item_id: str, text: str, status: str, logprobs: Sequence[JsonObject] = ()) -> JsonObject:
+def message_item(
+    item_id: str, text: str, status: str, logprobs: Sequence[JsonObject] = (), annotations: Sequence[JsonObject] = ()
+) -> JsonObject:
     """An `OutputMessage`."""
-    content = [_text_part(text, logprobs)]
+    content = [_text_part(text, logprobs, annotations)]
     return {"type": "message", "id": item_id, "role": "assistant", "status": status, "content": content}
 
 
@@ -44,8 +48,8 @@ def _reasoning_item(item_id: str, text: str, status: str) -> JsonObject:
     return {"type": "reasoning", "id": item_id, "summary": [], "content": content, "status": status}
 
 
-def _text_part(text: str, logprobs: Sequence[JsonObject] = ()) -> JsonObject:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": list(logprobs)}
+def _text_part(text: str, logprobs: Sequence[JsonObject] = (), annotations: Sequence[JsonObject] = ()) -> JsonObject:
+    return {"type": "output_text", "text": text, "annotations": list(annotations), "logprobs": list(logprobs)}
 
 
 def _reasoning_part(text: str) -> JsonObject:
@@ -53,23 +57,31 @@ def _reasoning_part(text: str) -> JsonObject:
 
 
 class ResponseEventComposer:
-    """Turns the events of a turn with one choice into events of a response. `base` is the response without its output."""
+    """Turns the events of a turn with one choice into events of a response.
 
-    def __init__(self, base: JsonObject) -> None:
+    `base` is the response without its output; `found` is what was looked up before.
+    """
+
+    def __init__(self, base: JsonObject, found: FoundSources | None = None) -> None:
+        self._found = found
         self.response = {**base, "status": "in_progress", "output": [], "usage": None}
         self.usage = TokenUsage()
         self._next_sequence_number = 0
-        self._num_items = dict.fromkeys(("msg", "rs", "fc"), 0)
+        self._num_items = dict.fromkeys(("msg", "rs", "fc", "ws"), 0)
         self._open: _OutputItem | None = None
 
     async def compose(self, events: AsyncIterator[TurnEvent]) -> AsyncGenerator[ResponseEventJson, None]:
         """`response.created` first, `response.completed` last, or `response.incomplete` if the answer reached its limit."""
         yield self.make_event("response.created", response={**self.response, "output": []})
         yield self.make_event("response.in_progress", response={**self.response, "output": []})
+        for event in self._search_events():
+            yield event
         async for turn_event in events:
             for event in self._events_for(turn_event):
                 yield event
             if turn_event.finish_reason is not None:
+                for event in self._source_events(turn_event.sources):
+                    yield event
                 is_cut = turn_event.finish_reason not in ("stop", "tool_calls")
                 for event in self._close_item("incomplete" if is_cut else "completed"):
                     yield event
@@ -96,6 +108,25 @@ class ResponseEventComposer:
                 yield from self._close_item("completed")
                 yield from self._open_item(_FunctionCallItem(self._item_id("fc"), call["id"], call["function"]["name"]))
             yield from self._append_delta((call.get("function") or {}).get("arguments") or "")
+
+    def _source_events(self, sources: AnswerSources | None) -> Iterator[ResponseEventJson]:
+        """The citations of the text that is complete now."""
+        item = self._open
+        if sources is None or not isinstance(item, _MessageItem):
+            return
+        item.annotations = response_annotations_json(sources)
+        for index, annotation in enumerate(item.annotations):
+            fields = {**item.location_fields(self._output_index), "annotation_index": index, "annotation": annotation}
+            yield self.make_event("response.output_text.annotation.added", **fields)
+
+    def _search_events(self) -> Iterator[ResponseEventJson]:
+        """The search of the web, which is over before the answer begins."""
+        if self._found is None or not self._found.web_query:
+            return
+        item = web_search_item(self._item_id("ws"), self._found)
+        yield self.make_event("response.output_item.added", output_index=self._output_index, item=item)
+        yield self.make_event("response.output_item.done", output_index=self._output_index, item=item)
+        self.response["output"].append(item)
 
     def _ensure_open(self, item_class: type[_ReasoningItem] | type[_MessageItem]) -> Iterator[ResponseEventJson]:
         if not isinstance(self._open, item_class):
@@ -191,6 +222,7 @@ class _MessageItem(_OutputItem):
 
     def __init__(self, item_id: str) -> None:
         super().__init__(item_id)
+        self.annotations: list[JsonObject] = []
         self._logprobs: list[JsonObject] = []
         self._num_sent_logprobs = 0
 
@@ -202,10 +234,10 @@ class _MessageItem(_OutputItem):
         return {**message_item(self.id, "", "in_progress"), "content": []}
 
     def final_json(self, status: str) -> JsonObject:
-        return message_item(self.id, self.text, status, self._logprobs)
+        return message_item(self.id, self.text, status, self._logprobs, self.annotations)
 
     def part(self, text: str) -> JsonObject:
-        return _text_part(text, self._logprobs if text else ())
+        return _text_part(text, self._logprobs if text else (), self.annotations)
 
     def delta_fields(self) -> JsonObject:
         start, self._num_sent_logprobs = self._num_sent_logprobs, len(self._logprobs)

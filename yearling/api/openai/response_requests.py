@@ -39,13 +39,18 @@ def to_turn_request(body: schemas.ResponseRequest, messages: Sequence[JsonObject
         top_logprobs=body.top_logprobs or 0,
         json_schema=_requested_json_schema(body),
         strict=not _is_lenient(body),
-        tools=tuple(_chat_tool(tool) for tool in body.tools or ()),
+        tools=tuple(_chat_tool(tool) for tool in body.tools or () if isinstance(tool, schemas.ResponseTool)),
         tool_choice=_tool_choice(body),
         parallel_tool_calls=body.parallel_tool_calls is not False,
         effort=body.reasoning.effort if body.reasoning else None,
         store=body.store is not False,
         corrections=body.corrections is not False,
     )
+
+
+def wants_web_search(body: schemas.ResponseRequest) -> bool:
+    """Whether the request has the tool `web_search`."""
+    return any(isinstance(tool, schemas.WebSearchTool) for tool in body.tools or ())
 
 
 def input_messages(input_items: Sequence[items.InputItem]) -> list[JsonObject]:
@@ -142,6 +147,8 @@ def _chat_tool(tool: schemas.ResponseTool) -> JsonObject:
 
 def _tool_choice(body: schemas.ResponseRequest) -> str:
     choice = body.tool_choice
+    if choice == "required" and not any(isinstance(tool, schemas.ResponseTool) for tool in body.tools or ()) and body.tools:
+        return "auto"  # what the server looks up itself is looked up in any case
     return f"function:{choice.name}" if isinstance(choice, schemas.NamedResponseToolChoice) else choice or "auto"
 
 

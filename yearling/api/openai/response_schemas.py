@@ -41,6 +41,17 @@ class ResponseTool(StrictModel):
     """Whether the arguments must satisfy `parameters`. Otherwise arguments that do not are passed on. Default: false."""
 
 
+class WebSearchTool(StrictModel):
+    """Search the web for the question before it is answered. Needs a search engine in the server's settings."""
+
+    type: Literal["web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11"]
+    """The search; its versions do the same here."""
+    search_context_size: object = None
+    """Ignored. The pages that were found decide how much the model is shown."""
+    user_location: object = None
+    """Ignored. The search engine is not told where anybody is."""
+
+
 class NamedResponseToolChoice(StrictModel):
     """Forces one call of the named function."""
 
@@ -153,8 +164,8 @@ class ResponseRequest(IgnoredFields):
     """Sample only from the most likely tokens with this total probability. Default: the server's value for the model."""
     max_output_tokens: TokenCount | None = None
     """Maximum number of generated tokens, reasoning included. Default: the rest of the context."""
-    tools: list[ResponseTool] | None = None
-    """Functions that the model can call."""
+    tools: list[Annotated[ResponseTool | WebSearchTool, Field(discriminator="type")]] | None = None
+    """Functions that the model can call, and what the server looks the question up in."""
     tool_choice: Literal["none", "auto", "required"] | NamedResponseToolChoice | None = None
     """Whether the model calls functions; `required` or a named function forces exactly one call. Default: `auto`."""
     parallel_tool_calls: bool | None = None
@@ -185,10 +196,23 @@ class OutputText(ResponseModel):
     """Always `output_text`."""
     text: str
     """The text."""
-    annotations: list[Any]
-    """Always empty."""
+    annotations: list[dict[str, Any]]
+    """The citations, as `file_citation` and `url_citation`; empty in a stored response."""
     logprobs: list[ContentLogprob]
     """Tokens of the text with their log-probabilities, if requested; empty in a stored response."""
+
+
+class WebSearchCall(ResponseModel):
+    """An output item: the search of the web. A stored response does not have it."""
+
+    type: Literal["web_search_call"]
+    """Always `web_search_call`."""
+    id: str
+    """ID of the item."""
+    status: Literal["completed"]
+    """Always `completed`."""
+    action: dict[str, Any]
+    """`type` is `search`, with the `query` and the `sources`, the pages that were fetched."""
 
 
 class OutputMessage(ResponseModel):
@@ -303,7 +327,7 @@ class ResponseObject(ResponseModel):
     """State of the response."""
     model: str
     """Name of the model that answered."""
-    output: list[Annotated[OutputMessage | OutputFunctionCall | OutputReasoning, Field(discriminator="type")]]
+    output: list[Annotated[OutputMessage | OutputFunctionCall | OutputReasoning | WebSearchCall, Field(discriminator="type")]]
     """Reasoning, messages and function calls, in order."""
     error: dict[str, Any] | None
     """Always null. Errors use the error envelope or an `error` event."""

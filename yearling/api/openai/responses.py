@@ -23,10 +23,11 @@ from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter, event_stream
 from yearling.api.http.sse import EventStreamResponse, format_event
 from yearling.api.openai import response_schemas as schemas
+from yearling.api.openai.answer_sources import find_sources
 from yearling.api.openai.conversation_items import ConversationThread
 from yearling.api.openai.generation import used_corrections_json
 from yearling.api.openai.response_events import ResponseEventComposer, ResponseEventJson
-from yearling.api.openai.response_requests import input_messages, resolve_input, to_turn_request
+from yearling.api.openai.response_requests import input_messages, resolve_input, to_turn_request, wants_web_search
 from yearling.api.openai.stored_responses import (
     created_at,
     load_response_sample,
@@ -62,8 +63,12 @@ async def create_response(request: Request, body: JsonBody[schemas.ResponseReque
     resolved = await resolve_input(services, person_id, body.input)
     previous = [*thread.messages, *await previous_messages(services, person_id, body.previous_response_id)]
     turn_request = to_turn_request(body, [*previous, *input_messages(resolved)], get_request_id(request))
+    sources = await find_sources(
+        services, person_id, turn_request.messages, documents=False, web=wants_web_search(body), web_param="tools"
+    )
+    turn_request = replace(turn_request, sources=sources)
     turn = await _prepare(services, person_id, turn_request, truncate=body.truncation == "auto")
-    composer = ResponseEventComposer(_response_base(body, turn, thread))
+    composer = ResponseEventComposer(_response_base(body, turn, thread), sources.found if sources is not None else None)
     meter = AnswerMeter(services, request)
 
     async def compose(events: AsyncGenerator[TurnEvent, None]) -> AsyncGenerator[ResponseEventJson, None]:
@@ -186,7 +191,10 @@ def _response_base(body: schemas.ResponseRequest, turn: PreparedTurn, thread: Co
         "top_logprobs": body.top_logprobs or 0,
         "max_output_tokens": body.max_output_tokens,
         "tool_choice": choice.model_dump() if isinstance(choice, schemas.NamedResponseToolChoice) else choice or "auto",
-        "tools": [tool_json(tool["function"]) for tool in turn.request.tools],
+        "tools": [
+            *(tool_json(tool["function"]) for tool in turn.request.tools),
+            *({"type": "web_search"} for _ in range(wants_web_search(body))),
+        ],
         "text": {"format": _format_json(body)},
         "reasoning": {"effort": turn.request.effort, "summary": None},
         "truncation": body.truncation or "disabled",

@@ -1,6 +1,11 @@
 """Messages to prompts, and outputs to messages: what lies between a conversation and the text of a model."""
 
-from yearling.inference.messages.renderer import PromptRenderer, append_to_system_message, messages_for_model
+from yearling.inference.messages.renderer import (
+    PASSAGES_SOURCE,
+    PromptRenderer,
+    append_to_system_message,
+    messages_for_model,
+)
 from yearling.inference.messages.strict_json import read_json
 from yearling.inference.messages.thinking import (
     THINK_CLOSE,
@@ -18,6 +23,7 @@ from yearling.inference.messages.tool_text import (
 )
 
 __all__ = [
+    "PASSAGES_SOURCE",
     "THINK_CLOSE",
     "THINK_OPEN",
     "TOOL_CALL_CLOSE",

@@ -10,7 +10,7 @@ tokenizers by their protocols only, and nothing of engines. Call `encode` from a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary, ref
@@ -30,6 +30,8 @@ from yearling.inference.messages.tool_text import (
 )
 from yearling.inference.served_model import ChatTemplateLike, ServedModel, TokenizerLike
 
+PASSAGES_SOURCE = "passages"
+"""The `source` of a message that holds what was looked up for the question behind it."""
 _MODEL_MESSAGE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content")
 _OPENS = "|".join(re.escape(delimiters.open) for delimiters in TOOL_CALL_DELIMITERS)
 _JSON_CALL = re.compile(rf"(?P<opening>(?:{_OPENS})[\s\[]*)\{{")
@@ -280,8 +282,15 @@ class PromptRenderer:
 
 
 def messages_for_model(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The messages with model keys only (no `source`), `developer` as `system`, and leading system messages joined into one."""
-    plain = [{key: message[key] for key in _MODEL_MESSAGE_KEYS if message.get(key) is not None} for message in messages]
+    """The messages with model keys only (no `source`), `developer` as `system`, and leading system messages joined into one.
+
+    Passages stand in front of the question that they were looked up for, in one message: templates may demand that people and
+    assistant alternate.
+    """
+    plain = [
+        {key: message[key] for key in _MODEL_MESSAGE_KEYS if message.get(key) is not None}
+        for message in _with_joined_passages(messages)
+    ]
     for message in plain:
         message.setdefault("content", "")
         if message["role"] == "developer":
@@ -293,6 +302,18 @@ def messages_for_model(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, 
         return plain
     joined = "\n\n".join(message["content"] for message in plain[:leading])
     return [{"role": "system", "content": joined}, *plain[leading:]]
+
+
+def _with_joined_passages(messages: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    passages = ""
+    for message in messages:
+        if message.get("source") == PASSAGES_SOURCE:
+            passages += f"{message['content']}\n\n"
+        elif passages:
+            yield {**message, "content": passages + message["content"]}
+            passages = ""
+        else:
+            yield message
 
 
 def append_to_system_message(messages: Sequence[dict[str, Any]], text: str) -> list[dict[str, Any]]:

@@ -13,10 +13,12 @@ All offsets count code points, as Python does. A browser counts UTF-16 units: se
 
 from __future__ import annotations
 
+import asyncio
 import math
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -27,11 +29,9 @@ from yearling.retrieval.citations.claims import MAX_CLAIMS, Claim, find_markers,
 from yearling.retrieval.citations.facts import Facts, MissingWords, SourceFacts, missing_words, read_facts
 from yearling.retrieval.citations.folding import FoldedText, fold, is_mostly_han
 from yearling.retrieval.citations.quantities import NumberReader
-from yearling.retrieval.citations.source import SentenceSplitter, SourcePassage, SourceSentence, citable_sentences
+from yearling.retrieval.citations.source import SourcePassage, SourceSentence, citable_sentences
+from yearling.retrieval.index.tokens import index_tokens
 from yearling.store import Span
-
-Tokeniser = Callable[[str], Sequence[str]]
-"""Divides a text into the words that search compares."""
 
 ClaimStatus = Literal["supported", "altered", "unsupported", "unchecked"]
 """`unchecked` is what stands behind the first `MAX_CLAIMS` claims."""
@@ -118,8 +118,6 @@ async def align_answer(
     answer: str,
     passages: Sequence[SourcePassage],
     *,
-    split: SentenceSplitter,
-    tokenise: Tokeniser,
     read_numbers: NumberReader,
     rule: AlignmentRule,
     embedder: Embedder | None = None,
@@ -130,8 +128,8 @@ async def align_answer(
     A rule without a model uses no embedder: then words alone decide, and nothing is found in other languages. Raises
     Unavailable if the embedder fails, and ValueError if the rule was measured with another model than the embedder's.
     """
-    claims = split_claims(answer, split)
-    sentences = citable_sentences(passages, split)
+    claims = split_claims(answer)
+    sentences = await asyncio.to_thread(citable_sentences, passages)
     similarities: NDArray[np.float32] | None = None
     if rule.model_hash and (embedder is None or rule.model_hash != embedder.model_hash):
         raise ValueError("the rule of alignment was measured with another embedding model")
@@ -140,17 +138,18 @@ async def align_answer(
         claim_vectors = await embedder.embed_texts([claim.text for claim in compared], input_type="query")
         sentence_vectors = await embedder.embed_texts([sentence.text for sentence in sentences], input_type="passage")
         similarities = claim_vectors @ sentence_vectors.T
-    return align_claims(
+    align = partial(
+        align_claims,
         answer,
         claims,
         passages,
         sentences,
-        tokenise=tokenise,
         read_numbers=read_numbers,
         rule=rule,
         similarities=similarities,
         cited_before=cited_before,
     )
+    return await asyncio.to_thread(align)
 
 
 def align_claims(
@@ -159,7 +158,6 @@ def align_claims(
     passages: Sequence[SourcePassage],
     sentences: Sequence[SourceSentence],
     *,
-    tokenise: Tokeniser,
     read_numbers: NumberReader,
     rule: AlignmentRule,
     similarities: NDArray[np.float32] | None = None,
@@ -170,7 +168,7 @@ def align_claims(
     `cited_before` are citations that stand in front of the answer, such as the quotations of an extractive answer: they keep
     their numbers, and the numbers of the answer go on from there.
     """
-    aligner = _Aligner(sentences, tokenise, read_numbers, rule)
+    aligner = _Aligner(sentences, read_numbers, rule)
     numbers: dict[tuple[str, str, Span], int] = {_key(citation): citation.number for citation in cited_before}
     aligned: list[AlignedClaim] = []
     citations: list[Citation] = []
@@ -181,9 +179,11 @@ def align_claims(
         match = aligner.match(claim, similarities[place] if similarities is not None else None)
         cited = []
         for index in match.sentences:
-            citation = _cite(claim, sentences[index], passages, numbers)
-            cited.append(citation.number)
-            citations.append(citation)
+            sentence = sentences[index]
+            key = (passages[sentence.passage].document_id, passages[sentence.passage].text_sha256, sentence.span)
+            number = numbers.setdefault(key, max(numbers.values(), default=0) + 1)
+            cited.append(number)
+            citations.append(cite_sentence(sentence, passages, number=number, claim=claim.span))
         aligned.append(
             AlignedClaim(
                 span=claim.span,
@@ -214,16 +214,13 @@ def _key(citation: Citation) -> tuple[str, str, Span]:
     return citation.document_id, citation.text_sha256, citation.span
 
 
-def _cite(
-    claim: Claim, sentence: SourceSentence, passages: Sequence[SourcePassage], numbers: dict[tuple[str, str, Span], int]
-) -> Citation:
+def cite_sentence(sentence: SourceSentence, passages: Sequence[SourcePassage], *, number: int, claim: Span) -> Citation:
+    """The citation of a sentence for what stands at `claim` in an answer."""
     passage = passages[sentence.passage]
-    key = (passage.document_id, passage.text_sha256, sentence.span)
-    number = numbers.setdefault(key, max(numbers.values(), default=0) + 1)
     return Citation(
         number=number,
-        start_index=claim.span.start,
-        end_index=claim.span.end,
+        start_index=claim.start,
+        end_index=claim.end,
         passage=sentence.passage,
         document_id=passage.document_id,
         text_sha256=passage.text_sha256,
@@ -245,11 +242,8 @@ class _Match:
 class _Aligner:
     """The sentences, read once: their words, folded texts and facts."""
 
-    def __init__(
-        self, sentences: Sequence[SourceSentence], tokenise: Tokeniser, read_numbers: NumberReader, rule: AlignmentRule
-    ) -> None:
+    def __init__(self, sentences: Sequence[SourceSentence], read_numbers: NumberReader, rule: AlignmentRule) -> None:
         self._sentences = sentences
-        self._tokenise = tokenise
         self._read_numbers = read_numbers
         self._rule = rule
         self._folded: list[FoldedText] = [fold(sentence.text) for sentence in sentences]
@@ -349,7 +343,7 @@ class _Aligner:
 
     def _words(self, text: str) -> list[str]:
         """The different words of a text, in a fixed order; full-width letters and digits are those of normal width."""
-        return list(dict.fromkeys(self._tokenise(unicodedata.normalize("NFKC", text))))
+        return list(dict.fromkeys(index_tokens(unicodedata.normalize("NFKC", text))))
 
     def _shared_words(self, tokens: Sequence[str]) -> NDArray[np.float64]:
         """The weighted share of the claim's words that each sentence has (S)."""

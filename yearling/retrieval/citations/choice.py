@@ -7,6 +7,7 @@ embeddings. Both are standardised and added. Legend: S sentences.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yearling.inference import Embedder
-from yearling.retrieval.citations.alignment import MAX_CITED, Tokeniser
-from yearling.retrieval.citations.source import SentenceSplitter, SourcePassage, SourceSentence, citable_sentences
+from yearling.retrieval.citations.alignment import MAX_CITED
+from yearling.retrieval.citations.source import SourcePassage, SourceSentence, citable_sentences
 from yearling.retrieval.index.bm25 import WordStatistics, score_words
+from yearling.retrieval.index.tokens import index_tokens
 
 _WORDS_WEIGHT, _MEANING_WEIGHT = 0.7, 0.3
 _RANK_WEIGHT = 2.0
@@ -37,15 +39,13 @@ async def choose_sentences(
     passages: Sequence[SourcePassage],
     embedder: Embedder | None,
     *,
-    split: SentenceSplitter,
-    tokenise: Tokeniser,
     limit: int = MAX_CITED,
 ) -> list[RankedSentence]:
     """The sentences that answer a question best, the best first. `passages` come in the order in which the search ranked them.
 
     Without an embedder, words alone decide. Raises Unavailable if the embedder fails.
     """
-    sentences = citable_sentences(passages, split)
+    sentences = await asyncio.to_thread(citable_sentences, passages)
     if not sentences:
         return []
     similarities: NDArray[np.float32] | None = None
@@ -54,7 +54,7 @@ async def choose_sentences(
         similarities = (
             await embedder.embed_texts([sentence.text for sentence in sentences], input_type="passage")
         ) @ question_vector
-    scores_S = score_sentences(question, sentences, tokenise=tokenise, similarities=similarities)
+    scores_S = await asyncio.to_thread(score_sentences, question, sentences, similarities=similarities)
     best = np.argsort(-scores_S, kind="stable")[:limit]
     return [RankedSentence(sentences[index], float(scores_S[index])) for index in best]
 
@@ -63,11 +63,10 @@ def score_sentences(
     question: str,
     sentences: Sequence[SourceSentence],
     *,
-    tokenise: Tokeniser,
     similarities: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float64]:
     """The score of each sentence (S): higher is better. `similarities` (S) are cosines with the question."""
-    words_S = _bm25(set(tokenise(question)), [tokenise(sentence.text) for sentence in sentences])
+    words_S = _bm25(set(index_tokens(question)), [index_tokens(sentence.text) for sentence in sentences])
     scores_S = _WORDS_WEIGHT * _standardised(words_S)
     if similarities is not None:
         scores_S = scores_S + _MEANING_WEIGHT * _standardised(similarities.astype(np.float64))

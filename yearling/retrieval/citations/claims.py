@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from yearling.retrieval.citations.source import SentenceSplitter
+from yearling.retrieval.passages.sentences import sentence_spans
 from yearling.store import Span
 
 MAX_CLAIMS = 400
@@ -54,7 +54,7 @@ def find_markers(answer: str) -> list[Span]:
     ]
 
 
-def split_claims(answer: str, split: SentenceSplitter) -> list[Claim]:
+def split_claims(answer: str) -> list[Claim]:
     """The claims of an answer in their order. They do not overlap."""
     masked = list(answer)
     for span in [*find_markers(answer), *(Span(match.start(), match.end()) for match in _CODE_BLOCK.finditer(answer))]:
@@ -62,7 +62,7 @@ def split_claims(answer: str, split: SentenceSplitter) -> list[Claim]:
             masked[place] = masked[place] if masked[place] == "\n" else " "
     text = "".join(masked)
     claims = []
-    for sentence in split(text):
+    for sentence in sentence_spans(text):
         start = sentence.start
         for pattern in (_LIST_MARK, _DECORATION):
             match = pattern.match(text, start, sentence.end)

@@ -7,13 +7,15 @@ its range in the canonical text of its version, and stands in the list once, how
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
+from yearling.retrieval.passages.sentences import sentence_spans
 from yearling.store import Span
 
-SentenceSplitter = Callable[[str], Sequence[Span]]
-"""The sentences of a text, as sorted ranges that do not overlap."""
+SourceKind = Literal["document", "web", "post"]
 
 MAX_SENTENCES = 5_000
 """Sentences that an answer is aligned to."""
@@ -32,6 +34,9 @@ class SourcePassage:
     title: str = ""
     url: str = ""
     """Where a web page or a post stands; empty for a document."""
+    kind: SourceKind = "document"
+    author: str = ""
+    published_utc: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.span.start < 0 or self.span.end - self.span.start != len(self.text):
@@ -47,7 +52,7 @@ class SourceSentence:
     text: str
 
 
-def citable_sentences(passages: Sequence[SourcePassage], split: SentenceSplitter) -> list[SourceSentence]:
+def citable_sentences(passages: Sequence[SourcePassage]) -> list[SourceSentence]:
     """The sentences of all passages, in the order of the passages, each once. No two overlap.
 
     Where passages overlap, a whole sentence wins over the part of it that another passage begins or ends with.
@@ -59,7 +64,7 @@ def citable_sentences(passages: Sequence[SourcePassage], split: SentenceSplitter
             passage.text[span.start : span.end],
         )
         for place, passage in enumerate(passages)
-        for span in split(passage.text)
+        for span in sentence_spans(passage.text)
     ]
     if len(found) > MAX_SENTENCES:
         raise ValueError(f"{len(found):,} sentences were found, and at most {MAX_SENTENCES:,} can be compared")

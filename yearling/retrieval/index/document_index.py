@@ -63,6 +63,11 @@ class DocumentIndex:
         """Search and embed with another model from now on."""
         self._embedder = embedder
 
+    @property
+    def embedder(self) -> Embedder | None:
+        """The model that it searches with; None if it searches by words alone."""
+        return self._embedder
+
     async def add_text(self, version_id: str, text: CanonicalText) -> DocumentVersion:
         """Record the text of a version, so that search finds it by its words. Raises NotFound if it was deleted meanwhile."""
         return await asyncio.to_thread(self._add_text, version_id, text)
@@ -186,12 +191,14 @@ class DocumentIndex:
         order = [int(row) for row in np.argsort(-fused, kind="stable") if is_match[row]][:limit]
         surety = answerability(candidates.shares, candidates.cosines)[order]
         score = float(surety.max()) if order else 0.0
-        threshold = None if generation is None else threshold_of(generation.model_hash)
+        # A passage whose vector is still being computed has a score of its words alone, to which no threshold applies.
+        is_measured = generation is not None and bool(order) and not bool(np.isnan(candidates.cosines[order]).any())
+        threshold = threshold_of(generation.model_hash) if generation is not None and is_measured else None
         num_with_vector = sum(counts[version_id].num_vectors for version_id in searched.versions if version_id in counts)
         return SearchResult(
             hits=tuple(self._make_hits([(candidates.passages[row], float(fused[row])) for row in order], searched.versions)),
             score=score,
-            is_in_documents=None if threshold is None else score >= threshold,
+            threshold=threshold,
             by_meaning=generation is not None,
             num_passages=searched.num_passages,
             num_without_vector=0 if generation is None else searched.num_passages - num_with_vector,

@@ -28,11 +28,16 @@ class SearchResult:
     hits: tuple[Hit, ...]
     score: float
     """How surely the first hits answer the question at all: comparable between searches with the same embedding model."""
-    is_in_documents: bool | None
-    """Whether the answer probably is in the documents; None where nothing was measured, as for a search by words alone."""
+    threshold: float | None
+    """The score from which on the documents are taken to answer; None where nothing was measured, as for words alone."""
     by_meaning: bool
     """Whether the passages were compared by meaning as well as by words."""
     num_passages: int
     """How many passages were searched."""
     num_without_vector: int = 0
     """How many of these could be found by their words only, because their vectors are not computed yet."""
+
+    @property
+    def is_in_documents(self) -> bool | None:
+        """Whether the answer probably is in the documents; None where nothing was measured."""
+        return None if self.threshold is None else self.score >= self.threshold

@@ -70,6 +70,14 @@ class PassageStore:
         with self._database.read() as connection:
             return connection.execute(sa.select(document_passages.c.number).limit(1)).first() is not None
 
+    def existing_documents(self, document_ids: Iterable[str]) -> set[str]:
+        """Those of the documents that nobody has removed."""
+        found: set[str] = set()
+        with self._database.read() as connection:
+            for batch in in_batches(list(document_ids)):
+                found.update(connection.execute(sa.select(documents.c.id).where(documents.c.id.in_(batch))).scalars())
+        return found
+
     def count_passages_with(self, words: Iterable[str], collections: Sequence[str]) -> dict[str, int]:
         """In how many passages of the collections each word stands."""
         keys = [word_key(collection) for collection in collections]

@@ -27,7 +27,7 @@ class CitedSourceView(ResponseModel):
     end: int
     """End of the sentence."""
     quote: str
-    """The sentence; empty if the source was removed."""
+    """The sentence, as it stood there."""
     author: str
     """Who wrote it; empty if unknown."""
     published_utc: str | None

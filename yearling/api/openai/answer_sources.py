@@ -1,0 +1,73 @@
+"""Looking questions up for OpenAI-compatible routes, and the annotations of their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from urllib.parse import urlencode
+
+from fastapi import Request
+
+from yearling.api.access.route_helpers import base_url
+from yearling.api.http.errors import ApiError
+from yearling.api.http.json_response import JsonObject
+from yearling.api.services import Services, get_services
+from yearling.chat import AnswerSources, LookupQuery, TurnSources, sources_fact
+from yearling.retrieval import Citation, FoundSources, chat_annotations, responses_annotations
+from yearling.store import SearchScope
+
+
+async def find_sources(
+    services: Services, person_id: str, messages: Sequence[JsonObject], *, documents: bool, web: bool, web_param: str
+) -> TurnSources | None:
+    """What was looked up for the question that the messages end with; None if they do not. Raises ApiError for a web search
+    without a search engine."""
+    if web and not services.web_search_name:
+        message = "This server has no search engine. Its owner chooses one with the setting web_search."
+        raise ApiError(400, message, param=web_param, code="unsupported")
+    last = messages[-1] if messages else {}
+    if not (documents or web) or last.get("role") != "user":
+        return None
+    query = LookupQuery(
+        question=last["content"],
+        scope=SearchScope(person_id=person_id),
+        documents=documents,
+        web=web,
+        is_explicit=documents,
+    )
+    return await services.lookup.find(query)
+
+
+def document_address(request: Request) -> Callable[[Citation], str]:
+    """Where the page opens a cited document, at its passage."""
+    base = base_url(request, get_services(request).settings)
+
+    def address(citation: Citation) -> str:
+        place = {"version": citation.text_sha256, "start": citation.span.start, "end": citation.span.end}
+        return f"{base}/documents/{citation.document_id}?{urlencode(place)}"
+
+    return address
+
+
+def chat_sources_json(sources: AnswerSources | None, open_address: Callable[[Citation], str]) -> JsonObject:
+    """The fields `annotations` and `sources` of a message; none if nothing was looked up."""
+    if sources is None:
+        return {}
+    return {"annotations": chat_annotations(sources.citations, open_address), "sources": sources_json(sources)}
+
+
+def sources_json(sources: AnswerSources) -> JsonObject:
+    """An `AnswerSourcesView`."""
+    fact = sources_fact(sources)
+    return {**fact, "citations": [{**citation, "removed": False} for citation in fact["citations"]]}
+
+
+def response_annotations_json(sources: AnswerSources | None) -> list[JsonObject]:
+    """The annotations of an `output_text`."""
+    return [] if sources is None else responses_annotations(sources.citations)
+
+
+def web_search_item(item_id: str, found: FoundSources) -> JsonObject:
+    """A `WebSearchCall`."""
+    pages = [{"type": "url", "url": page.url} for page in found.pages if page.url]
+    action = {"type": "search", "query": found.web_query, "sources": pages}
+    return {"type": "web_search_call", "id": item_id, "status": "completed", "action": action}
