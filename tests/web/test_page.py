@@ -75,6 +75,7 @@ SITES: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {
     "corrections": serve_corrections,
     "cycle": serve_cycles,
     "documents": serve_documents,
+    "lookup": serve_documents,
     "rating": serve_rating_site,
     "team": serve_team,
     "releases": serve_releases,

@@ -19,6 +19,7 @@ import './styles/rate.css';
 import './styles/corrections.css';
 import './styles/cycle.css';
 import './styles/documents.css';
+import './styles/lookup.css';
 import { Toasts } from './ui/toast';
 
 createRoot(document.getElementById('root')!).render(

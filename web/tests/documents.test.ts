@@ -90,6 +90,9 @@ describe('addresses', () => {
     expect(readPassage(address.search)).toEqual({ version: 'abc', start: 3, end: 9 });
     expect(readAsked(address.search)).toEqual(asked);
     expect(readAsked(new URL(listAddress(asked), 'http://localhost').search)).toEqual(asked);
+    const fromChat = { question: '', folder: '', chat: 'c-1' };
+    expect(readAsked(new URL(textAddress('d1', fromChat), 'http://localhost').search)).toEqual(fromChat);
+    expect(readAsked('?chat=../settings')).toEqual({ question: '', folder: '' });
     expect(listAddress({ question: '', folder: '' })).toBe('/documents');
     expect(readPassage('?start=-3&end=x')).toEqual({ start: 0, end: 0 });
   });

@@ -20,6 +20,8 @@ function message(id: string, parent: string | null, some: Partial<Message> = {})
     corrections: [],
     correction_offer: null,
     attachments: [],
+    documents: [],
+    sources: null,
     comparison: null,
     edit_of: null,
     edit_event: null,

@@ -15,6 +15,9 @@ export class ApiError extends Error {
   }
 }
 
+/** Whether the server knows no such thing, or does not show it to the person. */
+export const isNotFound = (error: unknown): boolean => error instanceof ApiError && error.status === 404;
+
 let handleSignedOut: () => void = () => {};
 
 /** Registers what to do when the server no longer recognises the session. */
@@ -31,11 +34,12 @@ export async function apiFetch(input: string | Request, init?: RequestInit): Pro
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw new ApiError(0, 'unreachable');
   }
-  if (!response.ok) throw await errorOf(response);
+  if (!response.ok) throw await readError(response);
   return response;
 }
 
-async function errorOf(response: Response): Promise<ApiError> {
+/** Reads why the server refused a request. */
+export async function readError(response: Response): Promise<ApiError> {
   if (response.status === 401) handleSignedOut();
   const retryAfter = Number(response.headers.get('retry-after')) || null;
   try {

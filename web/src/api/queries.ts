@@ -45,6 +45,9 @@ export const modesQuery = queryOptions({ queryKey: ['modes'], queryFn: () => api
 
 export const settingsQuery = queryOptions({ queryKey: ['settings'], queryFn: () => api.get('/v1/settings') });
 
+/** What answers may be looked up in besides documents. */
+export const lookupQuery = queryOptions({ queryKey: ['lookup'], queryFn: () => api.get('/v1/lookup'), staleTime: MINUTES_1 });
+
 export const memoriesQuery = queryOptions({ queryKey: ['memories'], queryFn: () => api.get('/v1/memories') });
 
 export const correctionsQuery = (whose: 'own' | 'team', search: string) =>

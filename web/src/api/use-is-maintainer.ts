@@ -7,3 +7,9 @@ export function useIsMaintainer(): boolean | undefined {
   const role = useQuery(meQuery).data?.person.role;
   return role && (role === 'owner' || role === 'maintainer');
 }
+
+/** Whether the person may add anything at all. A reader may not. */
+export function useMayAdd(): boolean {
+  const role = useQuery(meQuery).data?.person.role;
+  return role !== undefined && role !== 'reader';
+}

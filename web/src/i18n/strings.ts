@@ -12,6 +12,7 @@ import type { ROUNDS } from './pages/rounds';
 import type { TERMS } from './pages/terms';
 import { CORRECTIONS } from './strings-corrections';
 import { FEEDBACK } from './strings-feedback';
+import { LOOKUP } from './strings-lookup';
 import { RELEASES } from './strings-releases';
 import { addStrings, TABLE } from './table';
 
@@ -206,6 +207,7 @@ const CHAT = {
   'details.stopReason': ['Stop reason', '结束原因'],
   'details.sample': ['Record ID', '记录编号'],
   'details.notSaved': ['not saved', '未保存'],
+  'details.web': ['Web pages fetched', '打开的网页'],
   'details.memories': ['Memories used', '使用的记忆'],
 
   'share.title': ['Share', '分享'],
@@ -283,7 +285,7 @@ const CHAT = {
   'keys.help': ['Show this list', '显示此列表'],
 } as const;
 
-const FIRST = addStrings({ ...CHAT, ...CORRECTIONS, ...FEEDBACK, ...RELEASES });
+const FIRST = addStrings({ ...CHAT, ...CORRECTIONS, ...FEEDBACK, ...LOOKUP, ...RELEASES });
 
 type Pages = typeof CORRECTION_PAGES &
   typeof CYCLE &

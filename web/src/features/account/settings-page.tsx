@@ -7,6 +7,7 @@ import { api } from '../../api/client';
 import { modesQuery, queryClient, settingsQuery } from '../../api/queries';
 import type { SettingsChange } from '../../api/types';
 import { language, LANGUAGES, t, useTranslation } from '../../i18n';
+import '../../i18n/pages/documents';
 import '../../i18n/pages/learning';
 import '../../i18n/pages/people';
 import { languageName } from '../../i18n/display-names';
@@ -101,6 +102,12 @@ export default function SettingsPage() {
                   )}
                 </Field>
               </div>
+              <Switch
+                label={t('documents.lookUp')}
+                hint={t('documents.lookUpHint')}
+                checked={settings.documents}
+                onChange={(documents) => update({ documents })}
+              />
               <p className="small muted">
                 {t('settings.limits')} <Link href="/spec">{t('nav.spec')}</Link>
               </p>

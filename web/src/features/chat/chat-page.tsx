@@ -12,9 +12,9 @@ import { ErrorMessage } from '../../ui/error-message';
 import { draftOf } from '../../ui/drafts';
 import { EmptyState } from '../../ui/page';
 import { toastError } from '../../ui/toast';
-import { Chat } from './chat';
+import type { Chat } from './chat';
 import { ChatMenu } from './chat-menu';
-import { keepOpen, openChat } from './open-chats';
+import { keepOpen, newChat, openChat } from './open-chats';
 import { useAnswerModel, useAnswerOptions } from './answer-options';
 import { Composer } from './composer';
 import { ShareDialog } from './share-dialog';
@@ -33,7 +33,7 @@ export function ChatPage({ id, temporary = false }: { id?: string; temporary?: b
   const [, go] = useLocation();
   const focus = new URLSearchParams(useSearch()).get('message');
   // A new chat keeps its object when the server gives it an id, so that nothing reloads while the answer arrives.
-  const chat = useMemo(() => (temporary ? new TemporaryChat() : id ? openChat(id) : new Chat(null)), [id, temporary]);
+  const chat = useMemo(() => (temporary ? new TemporaryChat() : id ? openChat(id) : newChat()), [id, temporary]);
   const state = useStore(chat.state);
   const options = useAnswerOptions(chat);
   const [editing, setEditing] = useState<string | null>(null);
@@ -57,11 +57,13 @@ export function ChatPage({ id, temporary = false }: { id?: string; temporary?: b
   }, [chat, running]);
 
   const send = async (text: string) => {
-    const isNew = !chat.id && !temporary;
+    const isNew = !id && !temporary;
+    const { documents, putBack } = chat.attachments.take();
     try {
-      await chat.send(text, state.tree.get(state.leaf)?.id ?? null, options, null);
+      await chat.send(text, state.tree.get(state.leaf)?.id ?? null, options, documents);
     } catch (error) {
       toastError(error);
+      putBack();
       if (isNew && chat.id) draftOf(chat.id).set(text); // the chat exists: its own field shows the question again
       else throw error;
     } finally {
@@ -71,10 +73,11 @@ export function ChatPage({ id, temporary = false }: { id?: string; temporary?: b
       }
       if (!temporary) void queryClient.invalidateQueries({ queryKey: ['conversations'] });
     }
-    if (options.compare) chat.options.set({ ...chat.options.get(), compare: undefined });
+    // What was chosen for one message ends with it.
+    if (options.compare || options.web || options.posts) chat.options.set({ ...chat.options.get(), compare: undefined, web: undefined, posts: undefined });
   };
   const lastQuestion = state.tree.path(state.leaf).findLast((one) => one.role === 'user');
-  const draftKey = temporary ? 'temporary' : (chat.id ?? 'new');
+  const draftKey = temporary ? 'temporary' : (id ?? 'new');
   const suggest = (text: string) => {
     draftOf(draftKey).set(text);
     document.getElementById('composer')?.focus();

@@ -4,8 +4,9 @@
  */
 import { ApiError, api } from '../../api/client';
 import { streamEvents } from '../../api/events';
-import type { Comparison, Message, Summary, Tree, Turn, TurnEvent, TurnRequest } from '../../api/types';
+import type { Comparison, Message, MessageDocument, Summary, Tree, Turn, TurnEvent, TurnRequest } from '../../api/types';
 import { Store } from '../../store';
+import { Attachments } from '../lookup/attachments';
 import { MessageTree } from './message-tree';
 import { titleOf } from './title';
 
@@ -43,7 +44,7 @@ const EMPTY: ChatState = {
   settling: new Set(),
 };
 
-export type AnswerOptions = Pick<TurnRequest, 'model' | 'mode' | 'effort' | 'compare'>;
+export type AnswerOptions = Pick<TurnRequest, 'model' | 'mode' | 'effort' | 'compare' | 'web' | 'posts'>;
 
 export class Chat {
   readonly state = new Store<ChatState>(EMPTY);
@@ -51,6 +52,9 @@ export class Chat {
   readonly options = new Store<AnswerOptions>({});
   /** Whether the server stores nothing of this chat. */
   readonly keepsNothing: boolean = false;
+  /** The files of the next question. */
+  readonly attachments = new Attachments(() => this.create());
+  private creating: Promise<string> | null = null;
   private readonly streaming = new Map<string, Store<StreamingAnswer>>();
   private readonly subscriptions = new Map<string, AbortController>();
   onTitle: (id: string, title: string) => void = () => {};
@@ -87,14 +91,26 @@ export class Chat {
     for (const turn of tree.turns) if (turn.state === 'running') this.followTurn(turn);
   }
 
-  /** Sends a question. The first question creates the conversation. */
-  async send(text: string, parent: string | null, options: AnswerOptions, folder: string | null): Promise<void> {
-    if (!this.id) {
-      const created = await api.post('/v1/chats', { body: folder ? { folder } : {} });
-      this.id = created.id;
-      this.change({ status: 'ready', summary: created });
-    }
-    await this.start({ kind: 'send', text, message: parent, ...options });
+  /** Creates the conversation unless it exists, and returns its ID. */
+  private async create(): Promise<string> {
+    if (this.id) return this.id;
+    this.creating ??= api
+      .post('/v1/chats', { body: {} })
+      .then((created) => {
+        this.change({ status: 'ready', summary: created });
+        return (this.id = created.id);
+      })
+      .finally(() => {
+        this.creating = null;
+      });
+    return this.creating;
+  }
+
+  /** Sends a question, with the documents that belong to it. The first question, or file, creates the conversation. */
+  async send(text: string, parent: string | null, options: AnswerOptions, documents: readonly MessageDocument[] = []): Promise<void> {
+    await this.create();
+    const attached = documents.map((one) => one.id);
+    await this.start({ kind: 'send', text, message: parent, ...options, ...(attached.length ? { attached } : {}) }, documents);
   }
 
   regenerate(message: string, options: AnswerOptions): Promise<void> {
@@ -105,7 +121,7 @@ export class Chat {
     return this.start({ kind: 'continue', message, ...options, compare: null });
   }
 
-  private async start(body: TurnRequest): Promise<void> {
+  private async start(body: TurnRequest, documents: readonly MessageDocument[] = []): Promise<void> {
     const turn = await api.post('/v1/chats/{conversation_id}/turns', {
       params: { path: { conversation_id: this.id! } },
       body,
@@ -114,7 +130,8 @@ export class Chat {
     if (summary) this.change({ summary: { ...summary, model: body.model ?? summary.model } });
     if (body.kind === 'send' && turn.question) {
       if (summary && !summary.title) this.showTitle(titleOf(body.text ?? ''));
-      this.putMessage(placeholderMessage(turn.question, body.message ?? null, 'user', turn, body.text ?? ''));
+      const question = placeholderMessage(turn.question, body.message ?? null, 'user', turn, body.text ?? '');
+      this.putMessage({ ...question, documents: [...documents] });
     }
     if (body.kind === 'continue') this.followTurn(turn, body.message ?? null, true);
     else this.followTurn(turn);
@@ -243,6 +260,7 @@ export class Chat {
       model: hidden ? null : (event.model ?? message.model),
       sample: hidden ? null : (event.sample ?? null),
       finish_reason: hidden ? null : (event.finish_reason ?? null),
+      sources: event.sources ?? null,
     });
   }
 
@@ -329,6 +347,8 @@ export function placeholderMessage(
     corrections: role === 'assistant' ? turn.corrections : [],
     correction_offer: role === 'user' ? turn.correction_offer : null,
     attachments: [],
+    documents: [],
+    sources: null,
     comparison: role === 'assistant' ? turn.comparison : null,
     edit_of: null,
     edit_event: null,

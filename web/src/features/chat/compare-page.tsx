@@ -30,7 +30,7 @@ export default function ComparePage() {
   const right = state.tree.get(comparison?.right) ?? answers[1];
   const ask = async (text: string) => {
     try {
-      await chat.send(text, null, { ...options, compare: true }, null);
+      await chat.send(text, null, { ...options, compare: true });
       keepOpen(chat);
       void queryClient.invalidateQueries({ queryKey: ['conversations'] });
     } catch (error) {
@@ -97,6 +97,7 @@ export default function ComparePage() {
             onSend={ask}
             onStop={() => void chat.stop().catch(toastError)}
             allowCompare={false}
+            takesFiles={false}
           />
         </>
       )}

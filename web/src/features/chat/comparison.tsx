@@ -195,7 +195,7 @@ function Side({
         )}
       </h3>
       <div className="side-text">
-        <MessageText text={streaming?.text ?? message.text} streaming={Boolean(streaming)} />
+        <MessageText text={streaming?.text ?? message.text} streaming={Boolean(streaming)} sources={message.sources} />
       </div>
       {children}
     </section>

@@ -1,9 +1,14 @@
 import { ArrowUp, Columns2, Square } from 'lucide-react';
-import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { type ClipboardEvent, type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { useTranslation } from '../../i18n';
 import { useStore } from '../../store';
 import { IconButton } from '../../ui/button';
 import { useDraft } from '../../ui/drafts';
+import { useFileDrop } from '../../ui/file-drop';
+import { toast } from '../../ui/toast';
+import { AttachButton, AttachmentList, useAttach } from '../lookup/attach-files';
+import { LookupSwitches } from '../lookup/lookup-switches';
+import { useWaitForFiles } from '../lookup/use-wait-for-files';
 import { AnswerOptionsMenu } from './answer-options-menu';
 import type { Chat } from './chat';
 
@@ -23,6 +28,7 @@ export function Composer({
   onStop,
   onEditLast,
   allowCompare = true,
+  takesFiles = true,
 }: {
   chat: Chat;
   draftKey: string;
@@ -31,6 +37,8 @@ export function Composer({
   onStop: () => void;
   onEditLast?: () => void;
   allowCompare?: boolean;
+  /** Whether files can be attached, and the message be looked up on the web. */
+  takesFiles?: boolean;
 }) {
   const t = useTranslation();
   const field = useRef<HTMLTextAreaElement>(null);
@@ -45,7 +53,13 @@ export function Composer({
   }, [text]);
   useEffect(focusComposer, [draftKey]);
 
-  const send = async () => {
+  const attach = useAttach(chat);
+  const isOver = useFileDrop({
+    accepts: takesFiles && !chat.keepsNothing,
+    onFiles: attach,
+    onFolder: () => toast(t('attach.noFolders')),
+  });
+  const sendNow = async () => {
     const message = text.trim();
     if (!message || running || sending) return;
     setSending(true);
@@ -59,11 +73,22 @@ export function Composer({
       field.current?.focus();
     }
   };
+  const files = useWaitForFiles(chat, () => void sendNow());
+  const send = () => {
+    if (text.trim() && !running && !sending) files.sendOnceRead();
+  };
+  const onPaste = (event: ClipboardEvent) => {
+    const pasted = [...event.clipboardData.files];
+    // An office program also offers a picture of the text that is copied.
+    if (!takesFiles || !pasted.length || event.clipboardData.types.includes('text/plain')) return;
+    event.preventDefault();
+    attach(pasted);
+  };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.nativeEvent.isComposing) return; // Enter confirms the composition of a Chinese word
     if (event.key === 'Enter' && !event.shiftKey) {
       event.preventDefault();
-      void send();
+      send();
     } else if (event.key === 'ArrowUp' && !text && onEditLast) {
       event.preventDefault();
       onEditLast();
@@ -71,10 +96,10 @@ export function Composer({
   };
   return (
     <form
-      className="composer"
+      className={isOver ? 'composer is-over' : 'composer'}
       onSubmit={(event) => {
         event.preventDefault();
-        void send();
+        send();
       }}
     >
       <label className="visually-hidden" htmlFor="composer">
@@ -88,9 +113,25 @@ export function Composer({
         placeholder={t('chat.placeholder')}
         onChange={(event) => setDraft(event.target.value || null)}
         onKeyDown={onKeyDown}
+        onPaste={onPaste}
         maxLength={200_000}
       />
+      {takesFiles && <AttachmentList chat={chat} />}
+      {isOver && <p className="small muted attachment-note">{t('attach.dropHere')}</p>}
+      <div role="status" className="small attachment-note">
+        {files.waitsFor > 0 && (
+          <span className="row tight">
+            <span className="spinner" aria-hidden="true" /> {t('attach.waits', { n: files.waitsFor })}
+            <button type="button" className="link" onClick={files.cancel}>
+              {t('attach.cancel')}
+            </button>
+          </span>
+        )}
+        {files.failed && <span className="bad-text">{t('attach.waitsFailed')}</span>}
+      </div>
       <div className="composer-foot">
+        {takesFiles && <AttachButton chat={chat} onChosen={focusComposer} />}
+        {takesFiles && <LookupSwitches chat={chat} onChosen={focusComposer} />}
         <AnswerOptionsMenu chat={chat} allowCompare={allowCompare} onChosen={focusComposer} />
         {allowCompare && options.compare && (
           <button
@@ -118,7 +159,7 @@ export function Composer({
             }}
           />
         ) : (
-          <IconButton icon={ArrowUp} label={t('chat.send')} className="send" type="submit" disabled={!text.trim() || sending} />
+          <IconButton icon={ArrowUp} label={t('chat.send')} className="send" type="submit" disabled={!text.trim() || sending || files.waitsFor > 0} />
         )}
       </div>
     </form>

@@ -21,6 +21,7 @@ import type { Chat } from './chat';
 import { addNote } from './feedback';
 import { MessageTree } from './message-tree';
 import { useModeName } from './modes';
+import { FetchedPages } from '../lookup/answer-sources';
 
 const MOST_SOURCES = 5;
 
@@ -121,6 +122,14 @@ export function DetailsDialog({ message, onClose }: { message: Message; onClose:
         <dd className="mono">{message.sample ?? t('details.notSaved')}</dd>
         <dt>{t('details.memories')}</dt>
         <dd>{message.memories.length}</dd>
+        {message.sources && (message.sources.web_query || message.sources.pages.length > 0) && (
+          <>
+            <dt>{t('details.web')}</dt>
+            <dd>
+              <FetchedPages sources={message.sources} />
+            </dd>
+          </>
+        )}
       </dl>
     </Dialog>
   );

@@ -1,6 +1,6 @@
 /** A question or an answer, with its actions. */
 import { Brain, CircleAlert, CircleStop, Copy, PencilLine } from 'lucide-react';
-import { memo, startTransition, useEffect, useState } from 'react';
+import { memo, startTransition, useEffect, useMemo, useState } from 'react';
 import type { Message } from '../../api/types';
 import { type TranslationKey, useTranslation } from '../../i18n';
 import { modelTitle } from '../../i18n/model-names';
@@ -11,6 +11,8 @@ import { ErrorMessage } from '../../ui/error-message';
 import { copyWithToast } from '../../ui/toast';
 import { OfferCard, UsedCorrections } from '../corrections/chat-corrections';
 import { MOST_CHARS } from '../corrections/corrections';
+import { AttachedDocuments } from '../lookup/attach-files';
+import { joinSources } from '../lookup/sources';
 import { AnswerActions } from './answer-actions';
 import { focusComposer } from './composer';
 import { Branches } from './branches';
@@ -73,6 +75,7 @@ function Question({
       ) : (
         <>
           <div className="bubble">{message.text}</div>
+          <AttachedDocuments documents={message.documents} />
           <div className="actions">
             {settled && (
               <>
@@ -135,6 +138,7 @@ function Answer(props: MessageProps) {
   const last = item.messages.at(-1)!;
   const streaming = useStreaming(chat, last);
   const text = item.messages.map((one) => (one.id === last.id && streaming ? streaming.text : one.text)).join('');
+  const sources = useMemo(() => joinSources(item.messages), [item.messages]);
   const reasoning = streaming?.reasoning || last.reasoning;
   const [editing, setEditing] = useState(false);
   const settled = useScrollSettled(props.scrolling);
@@ -156,7 +160,7 @@ function Answer(props: MessageProps) {
       {editing ? (
         <EditAnswer {...props} message={last} text={text} onDone={() => setEditing(false)} />
       ) : (
-        (text || streaming || !cut) && <MessageText text={text} streaming={Boolean(streaming)} />
+        (text || streaming || !cut) && <MessageText text={text} streaming={Boolean(streaming)} sources={sources} />
       )}
       {streaming?.disconnected && (
         <p className="small muted row" role="status">

@@ -23,6 +23,15 @@ export function keepOpen(chat: Chat): Chat {
   return chat;
 }
 
+let unsent: Chat | null = null;
+
+/** A chat without messages. One whose first message has files already waits for it, as the draft of its text does. */
+export function newChat(): Chat {
+  const waits = unsent?.id && !unsent.state.get().tree.messages.length;
+  if (!unsent || !waits) unsent = new Chat(null);
+  return unsent;
+}
+
 export function openChat(id: string): Chat {
   return openChats.get(id) ?? keepOpen(new Chat(id));
 }
@@ -30,6 +39,7 @@ export function openChat(id: string): Chat {
 export function closeChat(id: string): void {
   openChats.get(id)?.close();
   openChats.delete(id);
+  if (unsent?.id === id) unsent = null;
 }
 
 function updateTitle(id: string, title: string): void {

@@ -129,7 +129,7 @@ export function Thread({
   const resend = useCallback(
     async (text: string, message: Message) => {
       try {
-        await chat.send(text, message.parent, options, null);
+        await chat.send(text, message.parent, options, message.documents);
       } catch (error) {
         toastError(error);
         throw error;
@@ -141,7 +141,9 @@ export function Thread({
   const regenerate = useCallback(
     (message: Message) => {
       focusComposer();
-      void chat.regenerate(message.id, options).catch(toastError);
+      // What was looked up on the web is looked up there again.
+      const web = message.sources?.web_query ? { web: true } : {};
+      void chat.regenerate(message.id, { ...options, ...web }).catch(toastError);
     },
     [chat, options],
   );

@@ -1,13 +1,15 @@
 /** Adds files: by a button, or dropped on the page. Each file says how far it is, and why it could not be added. */
 import { useQuery } from '@tanstack/react-query';
 import { FileUp, RotateCw } from 'lucide-react';
-import { type ReactNode, useEffect, useRef, useState } from 'react';
+import { type ReactNode, useRef, useState } from 'react';
 import { type TranslationKey, formatBytes, useTranslation } from '../../i18n';
 import '../../i18n/pages/documents';
+import { isNotFound } from '../../api/client';
 import { useStore } from '../../store';
 import { Button } from '../../ui/button';
 import { ErrorMessage } from '../../ui/error-message';
 import { Field } from '../../ui/fields';
+import { useFileDrop } from '../../ui/file-drop';
 import { toast } from '../../ui/toast';
 import { addFiles, documentQuery, forgetUploads, sendAgain, type Upload, uploads } from './documents';
 import { Changes, Failure, StateBadge } from './document-state';
@@ -19,39 +21,11 @@ export function AddDocuments({ children }: { children: ReactNode }) {
   const places = usePlacesToAdd();
   const input = useRef<HTMLInputElement>(null);
   const [chosen, setChosen] = useState<string | null>(null);
-  const [isOver, setOver] = useState(false);
   const place = places?.find(([id]) => id === chosen)?.[0] ?? places?.[0]?.[0];
   const add = (files: readonly File[]) => {
     if (place !== undefined && files.length) addFiles(files, place);
   };
-  useEffect(() => {
-    // On the window: a file that is dropped beside the page's content must not be opened in place of the page.
-    const onDragOver = (event: DragEvent) => {
-      if (!event.dataTransfer?.types.includes('Files')) return;
-      event.preventDefault();
-      setOver(place !== undefined);
-    };
-    const onDragLeave = (event: DragEvent) => {
-      if (!event.relatedTarget) setOver(false);
-    };
-    const onDrop = (event: DragEvent) => {
-      if (!event.dataTransfer?.types.includes('Files')) return;
-      event.preventDefault();
-      setOver(false);
-      const items = [...event.dataTransfer.items];
-      if (items.some(isFolder)) toast(t('documents.noFolders'));
-      const files = items.flatMap((one) => (isFolder(one) ? [] : (one.getAsFile() ?? [])));
-      if (place !== undefined && files.length) addFiles(files, place);
-    };
-    addEventListener('dragover', onDragOver);
-    addEventListener('dragleave', onDragLeave);
-    addEventListener('drop', onDrop);
-    return () => {
-      removeEventListener('dragover', onDragOver);
-      removeEventListener('dragleave', onDragLeave);
-      removeEventListener('drop', onDrop);
-    };
-  }, [place, t]);
+  const isOver = useFileDrop({ accepts: place !== undefined, onFiles: add, onFolder: () => toast(t('documents.noFolders')) });
   return (
     <div className={isOver ? 'documents-drop is-over' : 'documents-drop'}>
       <div className="stack">
@@ -95,8 +69,6 @@ export function AddDocuments({ children }: { children: ReactNode }) {
     </div>
   );
 }
-
-const isFolder = (item: DataTransferItem) => item.webkitGetAsEntry()?.isDirectory === true;
 
 function Uploads() {
   const t = useTranslation();
@@ -158,7 +130,7 @@ function UploadEntry({ upload }: { upload: Upload }) {
 
 function useSent(upload: Upload, id: string) {
   const query = useQuery(documentQuery(id));
-  if (query.isError) return null;
+  if (isNotFound(query.error)) return null;
   return query.data ?? upload.added?.document ?? null;
 }
 

@@ -3,7 +3,7 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { ArrowLeft, Download } from 'lucide-react';
 import { memo, useEffect, useMemo, useRef } from 'react';
 import { Link, useSearch } from 'wouter';
-import { ApiError } from '../../api/client';
+import { isNotFound } from '../../api/client';
 import type { DocumentView } from '../../api/types';
 import { formatDate, formatDuration, useTranslation } from '../../i18n';
 import '../../i18n/pages/documents';
@@ -17,7 +17,7 @@ export function DocumentText({ id }: { id: string }) {
   const t = useTranslation();
   const asked = readAsked(useSearch());
   const query = useQuery(documentQuery(id));
-  const isGone = query.error instanceof ApiError && query.error.status === 404;
+  const isGone = isNotFound(query.error);
   const name = query.data?.name ?? t(isGone ? 'documents.removed' : 'loading');
   return (
     <Page
@@ -25,8 +25,9 @@ export function DocumentText({ id }: { id: string }) {
       lead={query.data && <Facts document={query.data} />}
       actions={
         <>
-          <Link href={listAddress(asked)} className="button">
-            <ArrowLeft size={17} aria-hidden="true" /> {t(asked.question ? 'documents.backToPassages' : 'documents.back')}
+          <Link href={asked.chat ? `/c/${asked.chat}` : listAddress(asked)} className="button">
+            <ArrowLeft size={17} aria-hidden="true" />{' '}
+            {t(asked.chat ? 'documents.backToChat' : asked.question ? 'documents.backToPassages' : 'documents.back')}
           </Link>
           {query.data && (
             <a className="button" href={`/v1/documents/${id}/content`} download={query.data.name}>

@@ -1,14 +1,14 @@
 /** What documents ask of the server, how files are sent, and how a part of a text is cut for showing. */
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
-import { api, apiFetch } from '../../api/client';
+import { api } from '../../api/client';
 import { queryClient } from '../../api/queries';
 import type { AddedDocument, DocumentLocation, DocumentView } from '../../api/types';
 import { Store } from '../../store';
+import { sendFile } from './send-file';
 
 const SOON_MS = 1_000;
 const LATER_MS = 5_000;
 const PAGE_SIZE = 30;
-const MOST_NAME_CHARS = 200;
 /** Code points of a text that the page asks for at once. */
 export const PART_CHARS = 20_000;
 const CHARS_BEFORE_PASSAGE = 4_000;
@@ -185,7 +185,7 @@ async function sendAll(): Promise<void> {
   for (let next = firstQueued(); next; next = firstQueued()) {
     change(next.id, { state: 'sending' });
     try {
-      const added = await sendFile(next.file, next.place);
+      const added = await sendFile(next.file, next.place === EVERYBODY ? {} : { folder: next.place });
       queryClient.setQueryData(documentQuery(added.document.id).queryKey, added.document);
       change(next.id, { state: 'sent', added });
       void queryClient.invalidateQueries({ queryKey: ['documents', 'list'] });
@@ -197,19 +197,6 @@ async function sendAll(): Promise<void> {
 }
 
 const firstQueued = () => uploads.get().find((one) => one.state === 'queued');
-
-async function sendFile(file: File, folder: string): Promise<AddedDocument> {
-  const query = new URLSearchParams({ name: lastCodePoints(file.name, MOST_NAME_CHARS), ...(folder ? { folder } : {}) });
-  const response = await apiFetch(`/v1/documents?${query}`, {
-    method: 'POST',
-    body: file,
-    headers: { 'content-type': 'application/octet-stream' },
-  });
-  return (await response.json()) as AddedDocument;
-}
-
-/** The end of a name, with which its type stands. */
-const lastCodePoints = (text: string, most: number) => Array.from(text).slice(-most).join('');
 
 export async function renameDocument(document_id: string, name: string): Promise<void> {
   await api.patch('/v1/documents/{document_id}', { params: { path: { document_id } }, body: { name } });
@@ -227,27 +214,36 @@ export async function readAgain(document_id: string): Promise<DocumentView> {
   return document;
 }
 
-/** What stands in the address of the page: a question, and the folder that is searched. */
+/** What stands in the address of the page: a question, and the folder that is searched; or the chat that led to a document. */
 export interface Asked {
   question: string;
   folder: string;
+  chat?: string;
 }
+
+/** Nothing is asked. */
+export const NOT_ASKED: Asked = { question: '', folder: '' };
 
 export function readAsked(search: string): Asked {
   const values = new URLSearchParams(search);
-  return { question: values.get('question') ?? '', folder: values.get('folder') ?? '' };
+  const chat = values.get('chat') ?? '';
+  return { question: values.get('question') ?? '', folder: values.get('folder') ?? '', ...(/^[\w-]+$/.test(chat) ? { chat } : {}) };
 }
 
-const askedValues = ({ question, folder }: Asked) => ({ ...(question ? { question } : {}), ...(folder ? { folder } : {}) });
+const askedValues = ({ question, folder, chat }: Asked) => ({
+  ...(question ? { question } : {}),
+  ...(folder ? { folder } : {}),
+  ...(chat ? { chat } : {}),
+});
 
 function address(path: string, values: Record<string, string>): string {
   const query = new URLSearchParams(values).toString();
   return query ? `${path}?${query}` : path;
 }
 
-export const listAddress = (asked: Asked) => address('/documents', askedValues(asked));
+export const listAddress = ({ question, folder }: Asked) => address('/documents', askedValues({ question, folder }));
 
-/** The address of a document, at a passage of a version if there is one; the way back leads to the question. */
+/** The address of a document, at a passage of a version if there is one; the way back leads to the question, or to the chat. */
 export function textAddress(id: string, asked: Asked, passage?: { version: string; start: number; end: number }): string {
   const values = passage && { version: passage.version, start: String(passage.start), end: String(passage.end) };
   return address(`/documents/${id}`, { ...values, ...askedValues(asked) });

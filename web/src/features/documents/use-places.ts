@@ -1,8 +1,8 @@
 /** The places that documents may be for: everybody, and the folders of the person. */
 import { useQuery } from '@tanstack/react-query';
-import { foldersQuery, meQuery } from '../../api/queries';
+import { foldersQuery } from '../../api/queries';
 import type { DocumentView } from '../../api/types';
-import { useIsMaintainer } from '../../api/use-is-maintainer';
+import { useIsMaintainer, useMayAdd } from '../../api/use-is-maintainer';
 import { useTranslation } from '../../i18n';
 import '../../i18n/pages/documents';
 import { EVERYBODY } from './documents';
@@ -25,12 +25,6 @@ export function usePlacesToAdd(): readonly PlaceOption[] | undefined {
   if (isMaintainer === undefined || !areLoaded) return undefined;
   if (!mayAdd) return [];
   return isMaintainer ? [[EVERYBODY, t('documents.everybody')], ...folders] : folders;
-}
-
-/** Whether the person may add anything at all. A reader may not. */
-function useMayAdd(): boolean {
-  const role = useQuery(meQuery).data?.person.role;
-  return role !== undefined && role !== 'reader';
 }
 
 /** Whether the person may rename and remove a document. */

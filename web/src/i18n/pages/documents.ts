@@ -95,6 +95,7 @@ export const DOCUMENTS = addStrings({
     '请换些字词，或换一个搜索范围。文件状态为“可搜索”后才能找到。',
   ],
   'documents.back': ['All documents', '全部文档'],
+  'documents.backToChat': ['Back to the chat', '返回对话'],
   'documents.backToPassages': ['Back to the passages', '返回找到的段落'],
   'documents.download': ['Download the file', '下载文件'],
   'documents.gone': ['This document was removed, or it is not for you.', '此文档已被移除，或者不供你使用。'],
@@ -102,5 +103,10 @@ export const DOCUMENTS = addStrings({
   'documents.newest': ['Show the newest version', '显示最新版本'],
   'documents.before': ['Show what comes before', '显示前面的内容'],
   'documents.after': ['Show what follows', '显示后面的内容'],
+  'documents.lookUp': ['Look things up in documents', '在文档中查找'],
+  'documents.lookUpHint': [
+    'Before it answers, the assistant searches the documents of the chat, of its folder, and those for everybody here. What it takes from them it quotes and cites.',
+    '回答之前，助手会搜索此对话、其文件夹以及供此处所有人使用的文档。来自文档的内容会附上引文和出处。',
+  ],
   'documents.noText': ['The document has no text.', '此文档没有文字。'],
 });

@@ -1,11 +1,12 @@
 /** Renders markdown as React elements. HTML in the source is shown as text and never becomes markup. */
 import { ImageOff } from 'lucide-react';
 import { isValidElement, memo, type ReactElement, type ReactNode, useMemo } from 'react';
-import Renderer, { type Components, type Options } from 'react-markdown';
+import Renderer, { type Components, type ExtraProps, type Options } from 'react-markdown';
 import { t } from '../../i18n';
 import { normaliseMath, plainParagraph, splitBlocks } from './blocks';
 import { CodeBlock } from './code';
 import { safeAddress, shortAddress } from './links';
+import { insertMarks, type Mark, MARK_ELEMENT, marksOfBlocks } from './marks';
 import { Formula } from './math';
 import { githubSyntax, mathSyntax } from './syntax';
 
@@ -102,13 +103,45 @@ const StreamingBlock = memo(function StreamingBlock({ text }: { text: string }) 
   return plain === null ? Renderer({ ...options, children: text }) : <p>{plain}</p>;
 });
 
-export const Markdown = memo(function Markdown({ text, streaming = false }: { text: string; streaming?: boolean }) {
+export type { Mark };
+export type RenderMark = (label: string) => ReactNode;
+
+/** A block with marks. It is not kept: what a mark shows belongs to one message. */
+const MarkedBlock = memo(function MarkedBlock({ text, marks, renderMark }: { text: string; marks: readonly Mark[]; renderMark: RenderMark }) {
+  return useMemo(
+    () =>
+      Renderer({
+        ...options,
+        remarkPlugins: [githubSyntax, mathSyntax, [insertMarks, { source: text, marks }]],
+        components: {
+          ...components,
+          [MARK_ELEMENT]: ({ node }: ExtraProps) => renderMark(typeof node?.properties['dataMark'] === 'string' ? node.properties['dataMark'] : ''),
+        },
+        children: text,
+      }),
+    [text, marks, renderMark],
+  );
+});
+
+interface MarkdownProps {
+  text: string;
+  streaming?: boolean;
+  /** Marks behind places of the text. They need `renderMark`. */
+  marks?: readonly Mark[];
+  renderMark?: RenderMark;
+}
+
+export const Markdown = memo(function Markdown({ text, streaming = false, marks, renderMark }: MarkdownProps) {
   const blocks = useMemo(() => splitBlocks(normaliseMath(text)), [text]);
+  const marked = useMemo(() => (marks?.length ? marksOfBlocks(text, blocks, marks) : null), [text, blocks, marks]);
   return (
     <div className="markdown">
-      {blocks.map((block, index) =>
-        streaming && index === blocks.length - 1 ? <StreamingBlock key={index} text={block} /> : <Block key={index} text={block} />,
-      )}
+      {blocks.map((block, index) => {
+        if (streaming && index === blocks.length - 1) return <StreamingBlock key={index} text={block} />;
+        const here = marked?.[index];
+        if (here?.length && renderMark) return <MarkedBlock key={index} text={block} marks={here} renderMark={renderMark} />;
+        return <Block key={index} text={block} />;
+      })}
     </div>
   );
 });
