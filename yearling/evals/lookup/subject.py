@@ -19,7 +19,7 @@ from yearling.evals.lookup.question_sets import QuestionSet
 from yearling.evals.lookup.remembering_embedder import RememberingEmbedder
 from yearling.inference import Embedder
 from yearling.records import SamplingSettings
-from yearling.retrieval import SourcePassage, align_answer, alignment_rule, choose_sentences, index_tokens, sentence_spans
+from yearling.retrieval import SourcePassage, align_answer, alignment_rule, choose_sentences
 
 DEPTH = 10
 """Passages that ranks are counted in."""
@@ -90,8 +90,6 @@ class LookupSubject:
         aligned = await align_answer(
             _question(case),
             found.sources,
-            split=sentence_spans,
-            tokenise=index_tokens,
             read_numbers=lambda words: read_numbers(words, with_words=True),
             rule=self._rule,
             embedder=self._embedder,
@@ -123,7 +121,7 @@ class LookupSubject:
         return {"before": before, "after": after, "removed": {"found": removed.numbers, "texts": texts}}
 
     async def _cited_texts(self, question: str, sources: Sequence[SourcePassage]) -> list[str]:
-        chosen = await choose_sentences(question, sources, self._embedder, split=sentence_spans, tokenise=index_tokens)
+        chosen = await choose_sentences(question, sources, self._embedder)
         return [ranked.sentence.text for ranked in chosen]
 
 
