@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from yearling.chat import LookupQuery, SourceLookup, TurnSources
 from yearling.config import Settings
 from yearling.evals.lookup.question_sets import QuestionSet
 from yearling.inference import Embedder
@@ -35,6 +36,7 @@ class IndexedQuestionSet:
         self._store = store
         self._index = DocumentIndex(store, embedder)
         self._person_id = store.people.owner().id
+        self._lookup = SourceLookup(store, self)
         self._numbers: dict[str, int] = {}
         self._documents: dict[int, str] = {}
 
@@ -79,6 +81,14 @@ class IndexedQuestionSet:
             for hit in result.hits[:NUM_SOURCES]
         )
         return FoundPlaces(result, numbers, sources)
+
+    async def look_up(self, question: str) -> TurnSources | None:
+        """What a turn of the assistant would have as its sources."""
+        return await self._lookup.find(LookupQuery(question=question, scope=SearchScope(person_id=self._person_id)))
+
+    async def prepare_search(self) -> DocumentIndex:
+        """The index, as `SourceLookup` asks for it."""
+        return self._index
 
     def numbers_of(self, document_ids: Sequence[str]) -> list[int]:
         """The passages of these documents."""
