@@ -90,6 +90,7 @@ from yearling.store.learning.rounds import (
 from yearling.store.learning.spec_runs import TRIAGES, SpecDispute, SpecOutput, SpecRun, Triage
 from yearling.store.learning.texts import TextRecord, make_text
 from yearling.store.learning.training_runs import TrainingRunStore
+from yearling.store.posts.posts import NewPost, PostStore, StoredPost
 from yearling.store.releases.canary_observations import CanaryArm, CanaryObservation, CanarySource
 from yearling.store.releases.incidents import (
     INCIDENT_EXAM,
@@ -200,11 +201,13 @@ __all__ = [
     "Memory",
     "MissingVector",
     "ModeRecord",
+    "NewPost",
     "OfferRecord",
     "PairState",
     "PassageStore",
     "PassageWords",
     "PersonImportResult",
+    "PostStore",
     "Release",
     "ReleaseKind",
     "ReleasedFile",
@@ -225,6 +228,7 @@ __all__ = [
     "SpecOutput",
     "SpecRun",
     "Store",
+    "StoredPost",
     "TextChanges",
     "TextRecord",
     "TrainingRunStore",

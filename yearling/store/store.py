@@ -70,6 +70,7 @@ from yearling.store.learning.rounds import RoundStore
 from yearling.store.learning.spec_runs import SpecRunStore
 from yearling.store.learning.texts import TextStore
 from yearling.store.learning.training_runs import TrainingRunStore
+from yearling.store.posts.posts import PostStore
 from yearling.store.releases.canary_observations import CanaryStore
 from yearling.store.releases.incidents import IncidentStore
 from yearling.store.releases.releases import ReleaseStore
@@ -107,6 +108,7 @@ class Store:
         self.documents = DocumentStore(database, self.blobs)
         self.passages = PassageStore(database)
         self.vectors = VectorStore(database)
+        self.posts = PostStore(database)
         self.events = EventLog(database)
         self.texts = TextStore(database)
         self.offers = OfferStore(database)

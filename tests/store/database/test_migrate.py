@@ -21,11 +21,11 @@ from yearling.store import Store, restore, verify_backup
 from yearling.store.database.database import Database
 from yearling.store.database.migrate import alembic_config, migration_transaction, read_schema_version, upgrade
 from yearling.store.database.schema import SCHEMA_VERSION, VERSION_TABLE, metadata
-from yearling.store.database.search import DOCUMENT_FTS, FTS
+from yearling.store.database.search import DOCUMENT_FTS, FTS, POST_FTS
 from yearling.unicode_repair import mend_surrogates
 
 FIRST = "0001"
-INDEX_NAMES = (FTS, DOCUMENT_FTS, "ix_search_entries_words", "ix_document_passages_words")
+INDEX_NAMES = (FTS, DOCUMENT_FTS, POST_FTS, "ix_search_entries_words", "ix_document_passages_words", "ix_posts_words")
 """Indexes over words, which SQLAlchemy does not describe."""
 
 

@@ -30,6 +30,9 @@ FTS = "message_search"
 DOCUMENT_FTS = "document_search"
 """The FTS5 table of documents: the index of `document_passages`."""
 
+POST_FTS = "post_search"
+"""The FTS5 table of live posts: the index of `posts`."""
+
 _MAX_WORDS = 50_000
 _MERGE_PAGES = 50
 """How many pages of the index one transaction merges."""
@@ -164,7 +167,7 @@ def merge_index_segments(database: Database, table: str = FTS) -> None:
 def rebuild_index(connection: Connection) -> None:
     """Rebuild the FTS5 tables from their rows, after these changed in another way, such as by a copy of the tables."""
     if connection.dialect.name == "sqlite":
-        for table in (FTS, DOCUMENT_FTS):
+        for table in (FTS, DOCUMENT_FTS, POST_FTS):
             if sa.inspect(connection).has_table(table):
                 connection.exec_driver_sql(f"INSERT INTO {table}({table}) VALUES('rebuild')")
 
