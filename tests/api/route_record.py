@@ -31,6 +31,8 @@ class Route:
     names: tuple[str, ...] = field(default=())
     file: bytes = b""
     """The body of a route that takes a file."""
+    media_type: str = "application/octet-stream"
+    """The type of that body."""
 
     @property
     def key(self) -> str:
@@ -50,6 +52,7 @@ def route(
     at: str = "",
     answers: tuple[int, ...] = (200,),
     file: bytes = b"",
+    media_type: str = "application/octet-stream",
 ) -> Route:
     method, template = line.split()
     return Route(
@@ -62,4 +65,5 @@ def route(
         body=body,
         answers=answers,
         file=file,
+        media_type=media_type,
     )

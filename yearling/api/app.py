@@ -43,6 +43,7 @@ from yearling.api.model_library import routes as model_library
 from yearling.api.model_library.pulls import ModelPulls
 from yearling.api.openai import chat_completions, completions, embeddings, models, responses
 from yearling.api.openai import conversations as api_conversations
+from yearling.api.openai_files import files, vector_stores
 from yearling.api.people import me
 from yearling.api.people import routes as people
 from yearling.api.release import audit_routes, change_routes, incident_routes
@@ -65,6 +66,8 @@ _ROUTERS: tuple[APIRouter, ...] = (
     responses.router,
     api_conversations.router,
     embeddings.router,
+    files.router,
+    vector_stores.router,
     models.router,
     model_library.router,
     endpoints.router,

@@ -41,6 +41,15 @@ from yearling.store.chats.used_corrections import CORRECTIONS_FACT
 from yearling.store.database.search import bigrams, fold_for_search, index_words, split_by_script
 from yearling.store.documents.canonical import MAX_TEXT_CHARS, CanonicalText, Location, Span, locations_of
 from yearling.store.documents.documents import DocumentStore
+from yearling.store.documents.file_collections import (
+    MAX_ATTRIBUTES,
+    MAX_FILES_AT_ONCE,
+    Attributes,
+    CollectedFile,
+    FileBatch,
+    FileCollection,
+    FileCounts,
+)
 from yearling.store.documents.passages import FoundPassage, PassageStore
 from yearling.store.documents.records import (
     MAX_DOCUMENT_NAME_CHARS,
@@ -124,10 +133,12 @@ __all__ = [
     "IMPORT_POLL_INTERVAL_S",
     "INCIDENT_EXAM",
     "IRREVOCABLE_KINDS",
+    "MAX_ATTRIBUTES",
     "MAX_CONVERSATION_ITEMS",
     "MAX_CORRECTIONS_PER_PERSON",
     "MAX_CORRECTION_CHARS",
     "MAX_DOCUMENT_NAME_CHARS",
+    "MAX_FILES_AT_ONCE",
     "MAX_INCIDENT_REASON_CHARS",
     "MAX_JOB_OPTIONS_BYTES",
     "MAX_OPEN_ROUNDS",
@@ -149,6 +160,7 @@ __all__ = [
     "ApiKey",
     "AppendResult",
     "Attachment",
+    "Attributes",
     "AuditRow",
     "AuditTableName",
     "BackupManifest",
@@ -158,6 +170,7 @@ __all__ = [
     "CanarySource",
     "CanonicalText",
     "ChainVerification",
+    "CollectedFile",
     "ComparisonRecord",
     "ConsensusRun",
     "Correction",
@@ -180,6 +193,9 @@ __all__ = [
     "EventEntry",
     "EventLogHead",
     "ExamRun",
+    "FileBatch",
+    "FileCollection",
+    "FileCounts",
     "Folder",
     "FoundPassage",
     "GateRecord",

@@ -56,6 +56,7 @@ from yearling.store.database.sqlite_file import (
     record_database,
 )
 from yearling.store.documents.documents import DocumentStore
+from yearling.store.documents.file_collections import FileCollectionStore
 from yearling.store.documents.passages import PassageStore
 from yearling.store.documents.vectors import VectorStore
 from yearling.store.learning.consensus_runs import ConsensusRunStore
@@ -106,6 +107,7 @@ class Store:
         self.blobs = BlobStore(settings.data_dir / "blobs", database)
         self.attachments = AttachmentStore(database, self.blobs)
         self.documents = DocumentStore(database, self.blobs)
+        self.file_collections = FileCollectionStore(database)
         self.passages = PassageStore(database)
         self.vectors = VectorStore(database)
         self.posts = PostStore(database)
@@ -187,6 +189,7 @@ class Store:
             self.delete_conversation(conversation.id, person_id=person_id, scrub=False)
         for folder in self.folders.list(person_id):
             self.delete_folder(folder.id, person_id=person_id, scrub=False)
+        self.blobs.delete_unreferenced(self.file_collections.delete_library(person_id))
         for record in self.rounds.list(person_id=person_id):
             self.rounds.delete(record.id, actor=actor)
         self.conversations.scrub()

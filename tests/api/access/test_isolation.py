@@ -37,6 +37,9 @@ _NUM_ADAS_ANSWERS = 12
 _TABLES = (
     "api_conversations",
     "conversations",
+    "collected_files",
+    "documents",
+    "file_collections",
     "samples",
     "folders",
     "shares",
@@ -65,7 +68,7 @@ class World:
     async def call(self, route: Route, headers: dict[str, str], ids: dict[str, str] | None = None) -> httpx.Response:
         ids = self.ids if ids is None else ids
         if route.file:
-            headers = {**headers, "content-type": "application/octet-stream"}
+            headers = {**headers, "content-type": route.media_type}
             return await self.api.client.request(route.method, route.address(ids), content=route.file, headers=headers)
         body = route.body(ids) if route.body else None
         return await self.api.client.request(route.method, route.address(ids), json=body, headers=headers)
@@ -126,6 +129,7 @@ async def create_objects(world: World) -> None:
     await world.api.client.patch("/v1/settings", json={"instructions": f"Know {MARK}"}, headers=world.as_ada)
     await import_picture(world)
     await add_document(world)
+    await add_vector_store(world)
     ids["key"] = store.api_keys.create(world.ada.id, f"Key {MARK}", ["read"])[1].id
     ids["session"] = store.sessions.open(world.ada.id, method="test", agent=f"Browser {MARK}")[1].id
 
@@ -162,6 +166,22 @@ async def add_document(world: World) -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError(found)
+
+
+async def add_vector_store(world: World) -> None:
+    """Two files of Ada's library in a vector store: one is deleted through it, the other by itself."""
+    for name in ("library_file", "stored_file"):
+        form = {"purpose": "user_data"}
+        content = f"{name} of {MARK}.".encode()
+        upload = {"file": (f"{name} {MARK}.txt", content, "text/plain")}
+        response = await world.api.client.post("/v1/files", data=form, files=upload, headers=world.as_ada)
+        assert response.status_code == 200, response.text
+        world.ids[name] = response.json()["id"]
+    files = [world.ids["library_file"], world.ids["stored_file"]]
+    created = await world.post("/v1/vector_stores", name=f"Store {MARK}", metadata={"a": MARK})
+    world.ids["vector_store"] = created["id"]
+    batch = await world.post(f"/v1/vector_stores/{created['id']}/file_batches", file_ids=files, attributes={"a": MARK})
+    world.ids["file_batch"] = batch["id"]
 
 
 async def run_turn(world: World, **body: Any) -> str:

@@ -23,6 +23,7 @@ WITHOUT_JSON_RESPONSE = {
     "GET /v1/auth/oidc/callback",
     "GET /v1/chats/{conversation_id}/messages/{message_id}/attachments/{sha256}",
     "GET /v1/corrections/export",
+    "GET /v1/files/{file_id}/content",
     "GET /v1/documents/{document_id}/content",
     "GET /v1/export",
 }

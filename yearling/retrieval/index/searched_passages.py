@@ -44,10 +44,16 @@ class SearchedPassages:
     """The passages of one scope, as they are now."""
 
     def __init__(self, store: Store, scope: SearchScope) -> None:
-        """Raises NotFound for a conversation or folder that is not the person's."""
+        """Raises NotFound for a conversation, folder or collection of files that is not the person's."""
         self._passages = store.passages
+        collected = store.passages.collected_documents(scope) if scope.file_collection_ids else frozenset[str]()
         reachable = store.passages.searched_versions(scope)
-        wanted = [each for each in reachable if scope.document_ids is None or each.document_id in scope.document_ids]
+        wanted = [
+            each
+            for each in reachable
+            if (scope.document_ids is None or each.document_id in scope.document_ids)
+            and (each.collection != scope.person_id or each.document_id in collected)
+        ]
         self.versions = {version.id: version for version in wanted}
         self.num_passages = sum(version.num_passages for version in wanted)
         self._is_narrowed = len(wanted) < len(reachable)

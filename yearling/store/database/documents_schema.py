@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from yearling.store.database.column_types import ExactText, UtcDateTime
 from yearling.store.database.schema import HASH, ID, metadata
 
-# `collection` is what is searched together: the id of a conversation or a folder, or `everybody`. No CASCADE from people: what is
-# for everybody stays when its person leaves, and everything else belongs to a conversation or a folder of the person.
+# `collection` is what is searched together: the id of a conversation, of a folder or, for a library, of its person; or
+# `everybody`. No CASCADE from people: what is for everybody stays when its person leaves, and the rest is deleted before.
 documents = sa.Table(
     "documents",
     metadata,
@@ -115,4 +115,36 @@ removed_documents = sa.Table(
     sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), index=True),
     sa.Column("scope", sa.String(16), nullable=False),
     sa.Column("removed_utc", UtcDateTime, nullable=False),
+)
+
+# Named collections of documents of a person's library, which OpenAI's API calls vector stores.
+file_collections = sa.Table(
+    "file_collections",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("person_id", ID, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("name", ExactText, nullable=False),
+    sa.Column("description", ExactText, nullable=False),
+    sa.Column("metadata_json", sa.Text, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
+    sa.Column("updated_utc", UtcDateTime, nullable=False),
+)
+
+collected_files = sa.Table(
+    "collected_files",
+    metadata,
+    sa.Column("collection_id", ID, sa.ForeignKey("file_collections.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("document_id", ID, sa.ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True, index=True),
+    sa.Column("attributes_json", sa.Text, nullable=False),
+    sa.Column("added_utc", UtcDateTime, nullable=False),
+)
+
+# What was added to a collection in one request, so that its progress can be asked for.
+file_batches = sa.Table(
+    "file_batches",
+    metadata,
+    sa.Column("id", ID, primary_key=True),
+    sa.Column("collection_id", ID, sa.ForeignKey("file_collections.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("document_ids_json", sa.Text, nullable=False),
+    sa.Column("created_utc", UtcDateTime, nullable=False),
 )

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Row
 
 from yearling.store.database.column_types import ExactText, UtcDateTime
 
-SCHEMA_VERSION = "0021"
+SCHEMA_VERSION = "0022"
 """The number of the newest migration. It is repeated here so that an ordinary start need not load Alembic; a test compares."""
 
 VERSION_TABLE = "yearling_schema"

@@ -1,29 +1,43 @@
 """Documents: files that the assistant may look things up in, each with its versions and their canonical texts.
 
-A document is for one conversation, for a folder, or for everybody. The first two are visible to their person only; those for
-everybody may be added, renamed and deleted by maintainers and owners. Every version keeps its original and its text until the
-document is deleted, so that a citation stays readable; search finds the newest version whose text is known.
+A document is for one conversation, for a folder, for its person's library, or for everybody. The first three are visible to
+their person only; those for everybody may be added, renamed and deleted by maintainers and owners. Every version keeps its
+original and its text until the document is deleted, so that a citation stays readable; search finds the newest version whose
+text is known.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from yearling.clock import new_id, now_utc
-from yearling.errors import BadInput, Conflict, NotAllowed, NotFound, Untrusted
+from yearling.errors import BadInput, Conflict, NotFound, Untrusted
 from yearling.store.audit import append_audit_entry
 from yearling.store.blobs import BlobStore
 from yearling.store.database.database import Database
-from yearling.store.database.documents_schema import document_versions, documents, removed_documents
+from yearling.store.database.documents_schema import document_versions, documents
 from yearling.store.database.packing import compact_json
-from yearling.store.database.schema import TableRow, blob_references, conversations, folders, people
+from yearling.store.database.schema import TableRow, blob_references
 from yearling.store.database.search import DOCUMENT_FTS, fold_text, merge_index_segments
 from yearling.store.documents.canonical import CanonicalText
+from yearling.store.documents.document_rows import (
+    VERSION_FIELDS,
+    document_from_row,
+    is_visible,
+    lock_collection,
+    require_changeable,
+    require_document,
+    require_place,
+    require_version_row,
+    require_visible,
+    select_documents,
+    version_from_row,
+)
 from yearling.store.documents.passage_rows import (
     DOCUMENT_BLOB_KIND,
     DOCUMENT_TABLES,
@@ -36,7 +50,6 @@ from yearling.store.documents.records import (
     AddedDocument,
     Document,
     DocumentPlace,
-    DocumentRemoved,
     DocumentVersion,
     PassageWords,
     TextChanges,
@@ -48,8 +61,6 @@ from yearling.store.documents.records import (
 
 DocumentRecords = list[Document]
 VersionRecords = list[DocumentVersion]
-
-_VERSION_FIELDS = [column for column in document_versions.c if column.name not in ("locations", "num_words")]
 
 
 class DocumentStore:
@@ -76,13 +87,13 @@ class DocumentStore:
         """
         name = _validated_name(name)
         with self._database.read() as connection:
-            _require_place(connection, person_id, place)
+            require_place(connection, person_id, place)
         with self._blobs.pause_collection():
             sha256 = self._blobs.put(content)
             size_bytes = self._blobs.path(sha256).stat().st_size
             with self._database.write() as connection:
-                _require_place(connection, person_id, place)
-                _lock_collection(connection, place.collection)
+                require_place(connection, person_id, place)
+                lock_collection(connection, place.collection)
                 if (twin := _find_by_content(connection, place.collection, sha256)) is not None:
                     return AddedDocument(document=twin, is_duplicate=True, is_new_version=False)
                 in_place = sa.and_(documents.c.collection == place.collection, documents.c.name == name)
@@ -108,7 +119,7 @@ class DocumentStore:
                 _insert_version(connection, document_id, sha256, size_bytes, media_type)
                 if place.scope == "everybody":
                     append_audit_entry(connection, person_id, "document.add", document_id, {"content": sha256})
-                document = _require_document(connection, document_id)
+                document = require_document(connection, document_id)
         return AddedDocument(document=document, is_duplicate=False, is_new_version=known is not None)
 
     def list(
@@ -119,20 +130,22 @@ class DocumentStore:
         search: str = "",
         limit: int | None = None,
         before: str | None = None,
+        newest_first: bool = True,
     ) -> DocumentRecords:
-        """The documents that a person may see, newest first; with `place`, only those of it.
+        """The documents that a person may see, newest first or last; with `place`, only those of it.
 
         `search` finds a part of the name; `before` is the last id of the previous page.
         """
-        query = _select_documents().where(_is_visible(person_id)).order_by(documents.c.id.desc())
+        order = documents.c.id.desc() if newest_first else documents.c.id
+        query = select_documents().where(is_visible(person_id)).order_by(order)
         if place is not None:
             query = query.where(documents.c.collection == place.collection)
         if before is not None:
-            query = query.where(documents.c.id < before)
+            query = query.where(documents.c.id < before if newest_first else documents.c.id > before)
         if limit is not None and not search:
             query = query.limit(limit)
         with self._database.read() as connection:
-            found = [_document_from_row(row) for row in connection.execute(query)]
+            found = [document_from_row(row) for row in connection.execute(query)]
         if search:
             wanted = fold_text(search)
             found = [document for document in found if wanted in fold_text(document.name)]
@@ -141,14 +154,20 @@ class DocumentStore:
     def get(self, document_id: str, *, person_id: str) -> Document:
         """A document that a person may see. Raises NotFound; DocumentRemoved for one that the person could see."""
         with self._database.read() as connection:
-            return _require_visible(connection, document_id, person_id)
+            return require_visible(connection, document_id, person_id)
+
+    def names_of(self, document_ids: Collection[str], *, person_id: str) -> dict[str, str]:
+        """The names of those of these documents, by ID, that are there and that a person may see."""
+        query = sa.select(documents.c.id, documents.c.name).where(documents.c.id.in_(document_ids), is_visible(person_id))
+        with self._database.read() as connection:
+            return {row.id: row.name for row in connection.execute(query)}
 
     def list_versions(self, document_id: str, *, person_id: str) -> VersionRecords:
         """The versions of a document, newest first. Raises as `get`."""
-        query = sa.select(*_VERSION_FIELDS).where(document_versions.c.document_id == document_id)
+        query = sa.select(*VERSION_FIELDS).where(document_versions.c.document_id == document_id)
         with self._database.read() as connection:
-            _require_visible(connection, document_id, person_id)
-            return [_version_from_row(row) for row in connection.execute(query.order_by(document_versions.c.id.desc()))]
+            require_visible(connection, document_id, person_id)
+            return [version_from_row(row) for row in connection.execute(query.order_by(document_versions.c.id.desc()))]
 
     def read_content(self, document_id: str, content_sha256: str, *, person_id: str) -> bytes:
         """The original bytes of a version. Raises as `get`, and Untrusted if they are damaged."""
@@ -172,7 +191,7 @@ class DocumentStore:
         """Rename a document. Raises as `get`; NotAllowed, BadInput; Conflict if another document of the place has the name."""
         name = _validated_name(name)
         with self._database.write() as connection:
-            document = _require_changeable(connection, document_id, person_id)
+            document = require_changeable(connection, document_id, person_id)
             collection = sa.select(documents.c.collection).where(documents.c.id == document_id).scalar_subquery()
             others = sa.and_(documents.c.collection == collection, documents.c.name == name, documents.c.id != document_id)
             if connection.execute(sa.select(documents.c.id).where(others)).first() is not None:
@@ -181,12 +200,12 @@ class DocumentStore:
             connection.execute(documents.update().where(documents.c.id == document_id).values(changes))
             if document.scope == "everybody":
                 append_audit_entry(connection, person_id, "document.rename", document_id)
-            return _require_document(connection, document_id)
+            return require_document(connection, document_id)
 
     def delete(self, document_id: str, *, person_id: str) -> None:
         """Delete a document with all versions, texts, words and vectors, at once. Raises as `get`, and NotAllowed."""
         with self._database.write() as connection:
-            document = _require_changeable(connection, document_id, person_id)
+            document = require_changeable(connection, document_id, person_id)
             hashes = delete_documents(connection, documents.c.id == document_id)
             if document.scope == "everybody":
                 append_audit_entry(connection, person_id, "document.delete", document_id)
@@ -200,14 +219,14 @@ class DocumentStore:
 
     def list_waiting(self, *, limit: int = 100) -> VersionRecords:
         """Versions whose text is not known yet, oldest first: what an indexer goes on with after it was killed."""
-        query = sa.select(*_VERSION_FIELDS).where(document_versions.c.state == "waiting").order_by(document_versions.c.id)
+        query = sa.select(*VERSION_FIELDS).where(document_versions.c.state == "waiting").order_by(document_versions.c.id)
         with self._database.read() as connection:
-            return [_version_from_row(row) for row in connection.execute(query.limit(limit))]
+            return [version_from_row(row) for row in connection.execute(query.limit(limit))]
 
     def name_of(self, document_id: str) -> str:
         """The name of a document, for the indexer. Raises NotFound if it was deleted."""
         with self._database.read() as connection:
-            return _require_document(connection, document_id).name
+            return require_document(connection, document_id).name
 
     def read_waiting_content(self, version: DocumentVersion) -> bytes:
         """The original bytes of a version, for the indexer. Raises NotFound if its document was deleted, and Untrusted."""
@@ -271,7 +290,7 @@ class DocumentStore:
                         insert_passages(connection, version_id, row.collection, kept)
                         now = {"searched_version_id": version_id, "updated_utc": now_utc()}
                         connection.execute(documents.update().where(documents.c.id == row.id).values(now))
-                    return _require_version_row(connection, version_id)
+                    return require_version_row(connection, version_id)
         except NotFound:  # deleted meanwhile, and the text must not outlive it
             self._blobs.delete_unreferenced([sha256])
             raise
@@ -295,20 +314,20 @@ class DocumentStore:
             _lock_document_of(connection, version_id)
             values = {"state": "failed", "reason": reason}
             connection.execute(document_versions.update().where(document_versions.c.id == version_id).values(values))
-            return _require_version_row(connection, version_id)
+            return require_version_row(connection, version_id)
 
     def retry(self, document_id: str, *, person_id: str) -> Document:
         """Let the newest version wait again, after it failed. Raises as `get`, and NotAllowed."""
         with self._database.write() as connection:
-            document = _require_changeable(connection, document_id, person_id)
+            document = require_changeable(connection, document_id, person_id)
             failed = sa.and_(document_versions.c.id == document.version.id, document_versions.c.state == "failed")
             connection.execute(document_versions.update().where(failed).values(state="waiting", reason=""))
-            return _require_document(connection, document_id)
+            return require_document(connection, document_id)
 
     def _require_version(self, document_id: str, condition: sa.ColumnElement[bool], person_id: str) -> TableRow:
         own = sa.and_(document_versions.c.document_id == document_id, condition)
         with self._database.read() as connection:
-            _require_visible(connection, document_id, person_id)
+            require_visible(connection, document_id, person_id)
             row = connection.execute(sa.select(document_versions).where(own).order_by(document_versions.c.id.desc())).first()
         if row is None:
             raise NotFound("This document has no such version.", advice="Open its newest version.")
@@ -378,71 +397,6 @@ def _insert_version(connection: Connection, document_id: str, sha256: str, size_
     connection.execute(blob_references.insert().values(sha256=sha256, kind=DOCUMENT_BLOB_KIND, record_id=version_id))
 
 
-def _select_documents() -> sa.Select[tuple[object, ...]]:
-    """Documents with their newest versions."""
-    newest = (
-        sa.select(sa.func.max(document_versions.c.id))
-        .where(document_versions.c.document_id == documents.c.id)
-        .correlate(documents)
-        .scalar_subquery()
-    )
-    version = [column.label(f"version_{column.name}") for column in _VERSION_FIELDS]
-    return sa.select(documents, *version).join(document_versions, document_versions.c.id == newest)
-
-
-def _is_visible(person_id: str) -> sa.ColumnElement[bool]:
-    return sa.or_(documents.c.scope == "everybody", documents.c.person_id == person_id)
-
-
-def _require_document(connection: Connection, document_id: str) -> Document:
-    row = connection.execute(_select_documents().where(documents.c.id == document_id)).first()
-    if row is None:
-        raise _document_not_found(document_id)
-    return _document_from_row(row)
-
-
-def _require_visible(connection: Connection, document_id: str, person_id: str) -> Document:
-    row = connection.execute(_select_documents().where(documents.c.id == document_id, _is_visible(person_id))).first()
-    if row is not None:
-        return _document_from_row(row)
-    could_see = sa.or_(removed_documents.c.scope == "everybody", removed_documents.c.person_id == person_id)
-    if connection.execute(sa.select(removed_documents.c.id).where(removed_documents.c.id == document_id, could_see)).first():
-        raise DocumentRemoved("This document was removed.", advice="Ask whoever had it for a copy.")
-    raise _document_not_found(document_id)
-
-
-def _require_changeable(connection: Connection, document_id: str, person_id: str) -> Document:
-    document = _require_visible(connection, document_id, person_id)
-    if document.scope == "everybody":
-        _require_maintainer(connection, person_id)
-    return document
-
-
-def _require_place(connection: Connection, person_id: str, place: DocumentPlace) -> None:
-    if place.scope == "everybody":
-        _require_maintainer(connection, person_id)
-        return
-    table = conversations if place.scope == "conversation" else folders
-    own = sa.and_(table.c.id == place.collection, table.c.person_id == person_id)
-    if connection.execute(sa.select(table.c.id).where(own)).first() is None:
-        raise NotFound(f"There is no {place.scope} {place.collection[:100]!r}.", param=f"{place.scope}_id")
-
-
-def _require_maintainer(connection: Connection, person_id: str) -> None:
-    role = connection.execute(sa.select(people.c.role).where(people.c.id == person_id)).scalar()
-    if role not in ("owner", "maintainer"):
-        raise NotAllowed(
-            "Only maintainers and owners add, change and remove documents for everybody.",
-            advice="Add the document to a conversation or to a folder of yours.",
-        )
-
-
-def _lock_collection(connection: Connection, collection: str) -> None:
-    """On Postgres, let only one writer at a time look for duplicates in a collection. SQLite has one writer anyway."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"documents {collection}"))))
-
-
 def _lock_document_of(connection: Connection, version_id: str) -> TableRow:
     """The row of the document of a version, locked until the transaction ends. Raises NotFound."""
     query = (
@@ -464,29 +418,9 @@ def _document_of(version_id: str) -> sa.ScalarSelect[str]:
 
 def _find_by_content(connection: Connection, collection: str, sha256: str) -> Document | None:
     """The document of a collection whose newest version has this content."""
-    query = _select_documents().where(documents.c.collection == collection, document_versions.c.content_sha256 == sha256)
+    query = select_documents().where(documents.c.collection == collection, document_versions.c.content_sha256 == sha256)
     row = connection.execute(query.order_by(documents.c.id).limit(1)).first()
-    return None if row is None else _document_from_row(row)
-
-
-def _require_version_row(connection: Connection, version_id: str) -> DocumentVersion:
-    row = connection.execute(sa.select(*_VERSION_FIELDS).where(document_versions.c.id == version_id)).one()
-    return _version_from_row(row)
-
-
-def _version_from_row(row: TableRow, *, prefix: str = "") -> DocumentVersion:
-    values = {column.name: getattr(row, prefix + column.name) for column in _VERSION_FIELDS}
-    values |= {"warnings": tuple(json.loads(values["warnings"])), "changes": unpack_changes(values["changes"])}
-    return DocumentVersion(**values)
-
-
-def _document_from_row(row: TableRow) -> Document:
-    values = {column.name: getattr(row, column.name) for column in documents.c if column.name != "collection"}
-    return Document(**values, version=_version_from_row(row, prefix="version_"))
-
-
-def _document_not_found(document_id: str) -> NotFound:
-    return NotFound(f"There is no document {document_id[:100]!r}.")
+    return None if row is None else document_from_row(row)
 
 
 def _validated_name(name: str) -> str:

@@ -11,7 +11,13 @@ from sqlalchemy.engine import Connection
 
 from yearling.errors import NotFound
 from yearling.store.database.database import Database, in_batches
-from yearling.store.database.documents_schema import document_passages, document_versions, documents
+from yearling.store.database.documents_schema import (
+    collected_files,
+    document_passages,
+    document_versions,
+    documents,
+    file_collections,
+)
 from yearling.store.database.schema import conversations, folders
 from yearling.store.database.search import DOCUMENT_FTS
 from yearling.store.documents.canonical import Span
@@ -56,7 +62,7 @@ class PassageStore:
         self._database = database
 
     def searched_versions(self, scope: SearchScope) -> list[SearchedVersion]:
-        """The versions that a search of this scope looks through.
+        """The versions in the places that a search of this scope looks through; of a library, all.
 
         Raises NotFound for a conversation or folder that is not the person's.
         """
@@ -64,6 +70,16 @@ class PassageStore:
             collections = _collections(connection, scope)
             rows = connection.execute(_SELECT_SEARCHED.where(documents.c.collection.in_(collections))).all()
         return [SearchedVersion(**row._mapping) for row in rows]
+
+    def collected_documents(self, scope: SearchScope) -> frozenset[str]:
+        """The documents of the collections of files that a scope names. Raises NotFound for one that is not the person's."""
+        with self._database.read() as connection:
+            own = sa.and_(file_collections.c.id.in_(scope.file_collection_ids), file_collections.c.person_id == scope.person_id)
+            found = set(connection.scalars(sa.select(file_collections.c.id).where(own)))
+            if missing := scope.file_collection_ids - found:
+                raise NotFound(f"There is no collection of files {min(missing)[:100]!r}.", param="vector_store_ids")
+            query = sa.select(collected_files.c.document_id).where(collected_files.c.collection_id.in_(found))
+            return frozenset(connection.scalars(query))
 
     def exist(self) -> bool:
         """Whether any document can be searched."""
@@ -158,4 +174,6 @@ def _collections(connection: Connection, scope: SearchScope) -> set[str]:
         if connection.execute(sa.select(folders.c.id).where(own)).first() is None:
             raise NotFound(f"There is no folder {scope.folder_id[:100]!r}.", param="folder_id")
         collections.add(scope.folder_id)
+    if scope.file_collection_ids:
+        collections.add(scope.person_id)  # the library, which `collected_documents` narrows down
     return collections

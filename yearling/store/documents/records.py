@@ -13,8 +13,8 @@ from yearling.errors import BadInput, NotFound, Untrusted
 from yearling.store.database.packing import compact_json
 from yearling.store.documents.canonical import Location, Span
 
-DocumentScope: TypeAlias = Literal["conversation", "folder", "everybody"]
-"""Whom a document is for: one conversation, the conversations of one folder, or everybody of the installation."""
+DocumentScope: TypeAlias = Literal["conversation", "folder", "library", "everybody"]
+"""Whom a document is for: one conversation, the conversations of one folder, its person alone, or everybody here."""
 
 DocumentState: TypeAlias = Literal["waiting", "indexed", "failed"]
 
@@ -30,39 +30,49 @@ class DocumentRemoved(NotFound):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentPlace:
-    """Where a document belongs: in a conversation, in a folder, or, with neither, among those for everybody."""
+    """Where a document belongs: in a conversation, in a folder, in the library of a person, or, with none, for everybody.
+
+    A library holds the files that its person uploads through OpenAI's API. Conversations find what is in one only if they name a
+    collection of files.
+    """
 
     conversation_id: str | None = None
     folder_id: str | None = None
+    library_of: str | None = None
+    """ID of the person."""
 
     def __post_init__(self) -> None:
-        if self.conversation_id is not None and self.folder_id is not None:
-            raise BadInput("A document is in a conversation or in a folder, not in both.", param="folder_id")
+        if sum(place is not None for place in (self.conversation_id, self.folder_id, self.library_of)) > 1:
+            raise BadInput("A document is in a conversation, in a folder or in a library, not in two of them.", param="folder_id")
 
     @property
     def scope(self) -> DocumentScope:
         """Whom the document is for."""
         if self.conversation_id is not None:
             return "conversation"
-        return "everybody" if self.folder_id is None else "folder"
+        if self.folder_id is not None:
+            return "folder"
+        return "everybody" if self.library_of is None else "library"
 
     @property
     def collection(self) -> str:
         """The key of what is searched together."""
-        return self.conversation_id or self.folder_id or EVERYBODY
+        return self.conversation_id or self.folder_id or self.library_of or EVERYBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchScope:
-    """What a person searches: documents of a conversation and of its folder, those of a folder, and those for everybody.
+    """What a person searches: documents of a conversation and of its folder, those of a folder, those for everybody, and those
+    of the person's library that are in one of `file_collection_ids`.
 
-    Only documents of the person's own conversations and folders are ever found. `document_ids`, if given, narrows that down.
+    Only documents of the person's own places are ever found. `document_ids`, if given, narrows that down.
     """
 
     person_id: str
     conversation_id: str | None = None
     folder_id: str | None = None
     with_everybody: bool = True
+    file_collection_ids: frozenset[str] = frozenset()
     document_ids: frozenset[str] | None = None
 
 
