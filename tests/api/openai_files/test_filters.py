@@ -9,7 +9,7 @@ import pytest
 from yearling.api.openai_files.filters import passes
 from yearling.api.openai_files.vector_store_schemas import VectorStoreSearch
 
-FILE = {"kind": "report", "year": 2024, "draft": True}
+FILE: dict[str, str | float | bool] = {"kind": "report", "year": 2024, "draft": True}
 
 
 def search(filters: Any) -> bool:

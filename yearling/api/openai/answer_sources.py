@@ -10,6 +10,7 @@ from fastapi import Request
 from yearling.api.access.route_helpers import base_url
 from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonObject
+from yearling.api.openai_files.ids import public_id
 from yearling.api.services import Services, get_services
 from yearling.chat import AnswerSources, LookupQuery, TurnSources, sources_fact
 from yearling.retrieval import Citation, FoundSources, chat_annotations, responses_annotations
@@ -17,10 +18,19 @@ from yearling.store import SearchScope
 
 
 async def find_sources(
-    services: Services, person_id: str, messages: Sequence[JsonObject], *, documents: bool, web: bool, web_param: str
+    services: Services,
+    person_id: str,
+    messages: Sequence[JsonObject],
+    *,
+    documents: SearchScope | None,
+    web: bool,
+    web_param: str,
 ) -> TurnSources | None:
-    """What was looked up for the question that the messages end with; None if they do not. Raises ApiError for a web search
-    without a search engine."""
+    """What was looked up for the question that the messages end with; None if they do not end with one.
+
+    `documents` are those that are searched. Raises ApiError for a web search without a search engine, and NotFound for documents
+    that are not the person's.
+    """
     if web and not services.web_search_name:
         message = "This server has no search engine. Its owner chooses one with the setting web_search."
         raise ApiError(400, message, param=web_param, code="unsupported")
@@ -29,10 +39,10 @@ async def find_sources(
         return None
     query = LookupQuery(
         question=last["content"],
-        scope=SearchScope(person_id=person_id),
-        documents=documents,
+        scope=documents or SearchScope(person_id=person_id),
+        documents=documents is not None,
         web=web,
-        is_explicit=documents,
+        is_explicit=documents is not None,
     )
     return await services.lookup.find(query)
 
@@ -62,8 +72,29 @@ def sources_json(sources: AnswerSources) -> JsonObject:
 
 
 def response_annotations_json(sources: AnswerSources | None) -> list[JsonObject]:
-    """The annotations of an `output_text`."""
-    return [] if sources is None else responses_annotations(sources.citations)
+    """The annotations of an `output_text`. Files have the IDs of `/v1/files`."""
+    annotations = [] if sources is None else responses_annotations(sources.citations)
+    return [
+        {**each, "file_id": public_id("file-", each["file_id"])} if each["type"] == "file_citation" else each
+        for each in annotations
+    ]
+
+
+def file_search_item(item_id: str, question: str, found: FoundSources, *, with_results: bool) -> JsonObject:
+    """A `FileSearchCall`."""
+    results = [
+        {
+            "file_id": public_id("file-", passage.document_id),
+            "filename": passage.title,
+            "text": passage.text,
+            "score": found.score,
+            "attributes": {},
+        }
+        for passage in found.passages
+        if passage.kind == "document"
+    ]
+    call: JsonObject = {"type": "file_search_call", "id": item_id, "status": "completed", "queries": [question]}
+    return {**call, "results": results if with_results else None}
 
 
 def web_search_item(item_id: str, found: FoundSources) -> JsonObject:

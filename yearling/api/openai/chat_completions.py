@@ -31,6 +31,7 @@ from yearling.chat import (
     total_token_usage,
 )
 from yearling.retrieval import Citation
+from yearling.store import SearchScope
 
 router = ApiRouter(dependencies=[require_role("member")])
 
@@ -50,7 +51,7 @@ async def create_chat_completion(request: Request, body: JsonBody[schemas.ChatCo
         services,
         person_id,
         turn_request.messages,
-        documents=bool(body.documents),
+        documents=SearchScope(person_id=person_id) if body.documents else None,
         web=body.web_search_options is not None,
         web_param="web_search_options",
     )

@@ -6,16 +6,17 @@ One composer serves both forms: a stream sends every event; without a stream, th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 from yearling.api.http.json_response import JsonObject
-from yearling.api.openai.answer_sources import response_annotations_json, web_search_item
+from yearling.api.openai.answer_sources import response_annotations_json
 from yearling.api.openai.generation import logprob_json
 from yearling.chat import AnswerSources, TokenUsage, TurnEvent
-from yearling.retrieval import FoundSources
 
 ResponseEventJson = JsonObject
+SearchItem = tuple[str, Callable[[str], JsonObject]]
+"""The prefix of an output item's ID, and what makes the item from its ID."""
 
 
 def usage_json(usage: TokenUsage) -> JsonObject:
@@ -59,15 +60,15 @@ def _reasoning_part(text: str) -> JsonObject:
 class ResponseEventComposer:
     """Turns the events of a turn with one choice into events of a response.
 
-    `base` is the response without its output; `found` is what was looked up before.
+    `base` is the response without its output; `searches` are the output items of what was looked up before.
     """
 
-    def __init__(self, base: JsonObject, found: FoundSources | None = None) -> None:
-        self._found = found
+    def __init__(self, base: JsonObject, searches: Sequence[SearchItem] = ()) -> None:
+        self._searches = searches
         self.response = {**base, "status": "in_progress", "output": [], "usage": None}
         self.usage = TokenUsage()
         self._next_sequence_number = 0
-        self._num_items = dict.fromkeys(("msg", "rs", "fc", "ws"), 0)
+        self._num_items = dict.fromkeys(("msg", "rs", "fc", "fs", "ws"), 0)
         self._open: _OutputItem | None = None
 
     async def compose(self, events: AsyncIterator[TurnEvent]) -> AsyncGenerator[ResponseEventJson, None]:
@@ -120,13 +121,12 @@ class ResponseEventComposer:
             yield self.make_event("response.output_text.annotation.added", **fields)
 
     def _search_events(self) -> Iterator[ResponseEventJson]:
-        """The search of the web, which is over before the answer begins."""
-        if self._found is None or not self._found.web_query:
-            return
-        item = web_search_item(self._item_id("ws"), self._found)
-        yield self.make_event("response.output_item.added", output_index=self._output_index, item=item)
-        yield self.make_event("response.output_item.done", output_index=self._output_index, item=item)
-        self.response["output"].append(item)
+        """The searches, which are over before the answer begins."""
+        for prefix, make_item in self._searches:
+            item = make_item(self._item_id(prefix))
+            yield self.make_event("response.output_item.added", output_index=self._output_index, item=item)
+            yield self.make_event("response.output_item.done", output_index=self._output_index, item=item)
+            self.response["output"].append(item)
 
     def _ensure_open(self, item_class: type[_ReasoningItem] | type[_MessageItem]) -> Iterator[ResponseEventJson]:
         if not isinstance(self._open, item_class):

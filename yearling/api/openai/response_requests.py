@@ -11,9 +11,11 @@ from yearling.api.openai import response_items as items
 from yearling.api.openai import response_schemas as schemas
 from yearling.api.openai.schemas import JsonObjectFormat
 from yearling.api.openai.stored_responses import load_response_sample
+from yearling.api.openai_files.ids import record_id
 from yearling.api.services import Services
 from yearling.chat import TurnRequest, answer_message
 from yearling.errors import BadInput, NotFound
+from yearling.store import SearchScope
 
 MAX_REFERENCED_CHARS = 8 << 20
 """Characters of all items that the references of one request name, each counted as often as it is named."""
@@ -51,6 +53,13 @@ def to_turn_request(body: schemas.ResponseRequest, messages: Sequence[JsonObject
 def wants_web_search(body: schemas.ResponseRequest) -> bool:
     """Whether the request has the tool `web_search`."""
     return any(isinstance(tool, schemas.WebSearchTool) for tool in body.tools or ())
+
+
+def searched_files(body: schemas.ResponseRequest, person_id: str) -> SearchScope | None:
+    """The vector stores that the tools `file_search` of a request name; None without any. Raises NotFound for what is no ID."""
+    tools = [tool for tool in body.tools or () if isinstance(tool, schemas.FileSearchTool)]
+    ids = frozenset(record_id("vs_", each) for tool in tools for each in tool.vector_store_ids)
+    return SearchScope(person_id=person_id, with_everybody=False, file_collection_ids=ids) if tools else None
 
 
 def input_messages(input_items: Sequence[items.InputItem]) -> list[JsonObject]:

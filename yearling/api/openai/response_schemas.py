@@ -52,6 +52,19 @@ class WebSearchTool(StrictModel):
     """Ignored. The search engine is not told where anybody is."""
 
 
+class FileSearchTool(StrictModel):
+    """Search vector stores of the caller for the question before it is answered."""
+
+    type: Literal["file_search"]
+    """Always `file_search`."""
+    vector_store_ids: Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=20)]
+    """IDs of the vector stores."""
+    max_num_results: object = None
+    """Ignored. The passages decide how much the model is shown."""
+    ranking_options: object = None
+    """Ignored. There is one ranking."""
+
+
 class NamedResponseToolChoice(StrictModel):
     """Forces one call of the named function."""
 
@@ -147,8 +160,8 @@ class ResponseRequest(IgnoredFields):
     """ID of a conversation of `/v1/conversations`, or an object with it. Its items come before the input; the input and the
     output are added to it. Not together with `previous_response_id` or `store: false`."""
     include: list[ResponseInclude] | None = None
-    """`message.output_text.logprobs` returns the log-probabilities of the text. The other values concern tools that this server
-    does not have, or reasoning, which it returns in the clear: they have no effect."""
+    """`message.output_text.logprobs` returns the log-probabilities of the text, `file_search_call.results` the passages of a
+    search. The other values have no effect: they concern tools that this server does not have, or what it always returns."""
     truncation: Literal["auto", "disabled"] | None = None
     """`auto` leaves out the oldest messages of a conversation that is longer than the context; `disabled` makes it an error.
     Default: `disabled`."""
@@ -164,7 +177,7 @@ class ResponseRequest(IgnoredFields):
     """Sample only from the most likely tokens with this total probability. Default: the server's value for the model."""
     max_output_tokens: TokenCount | None = None
     """Maximum number of generated tokens, reasoning included. Default: the rest of the context."""
-    tools: list[Annotated[ResponseTool | WebSearchTool, Field(discriminator="type")]] | None = None
+    tools: list[Annotated[ResponseTool | WebSearchTool | FileSearchTool, Field(discriminator="type")]] | None = None
     """Functions that the model can call, and what the server looks the question up in."""
     tool_choice: Literal["none", "auto", "required"] | NamedResponseToolChoice | None = None
     """Whether the model calls functions; `required` or a named function forces exactly one call. Default: `auto`."""
@@ -200,6 +213,21 @@ class OutputText(ResponseModel):
     """The citations, as `file_citation` and `url_citation`; empty in a stored response."""
     logprobs: list[ContentLogprob]
     """Tokens of the text with their log-probabilities, if requested; empty in a stored response."""
+
+
+class FileSearchCall(ResponseModel):
+    """An output item: the search of vector stores. A stored response does not have it."""
+
+    type: Literal["file_search_call"]
+    """Always `file_search_call`."""
+    id: str
+    """ID of the item."""
+    status: Literal["completed"]
+    """Always `completed`."""
+    queries: list[str]
+    """What was searched for: the question."""
+    results: list[dict[str, Any]] | None
+    """The passages, if `include` has `file_search_call.results`; otherwise null."""
 
 
 class WebSearchCall(ResponseModel):
@@ -327,7 +355,11 @@ class ResponseObject(ResponseModel):
     """State of the response."""
     model: str
     """Name of the model that answered."""
-    output: list[Annotated[OutputMessage | OutputFunctionCall | OutputReasoning | WebSearchCall, Field(discriminator="type")]]
+    output: list[
+        Annotated[
+            OutputMessage | OutputFunctionCall | OutputReasoning | WebSearchCall | FileSearchCall, Field(discriminator="type")
+        ]
+    ]
     """Reasoning, messages and function calls, in order."""
     error: dict[str, Any] | None
     """Always null. Errors use the error envelope or an `error` event."""

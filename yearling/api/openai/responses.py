@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Path, Query, Request
@@ -23,11 +24,11 @@ from yearling.api.http.json_response import JsonObject, JsonResponse
 from yearling.api.http.router import ApiRouter, event_stream
 from yearling.api.http.sse import EventStreamResponse, format_event
 from yearling.api.openai import response_schemas as schemas
-from yearling.api.openai.answer_sources import find_sources
+from yearling.api.openai.answer_sources import file_search_item, find_sources, web_search_item
 from yearling.api.openai.conversation_items import ConversationThread
 from yearling.api.openai.generation import used_corrections_json
-from yearling.api.openai.response_events import ResponseEventComposer, ResponseEventJson
-from yearling.api.openai.response_requests import input_messages, resolve_input, to_turn_request, wants_web_search
+from yearling.api.openai.response_events import ResponseEventComposer, ResponseEventJson, SearchItem
+from yearling.api.openai.response_requests import input_messages, resolve_input, searched_files, to_turn_request, wants_web_search
 from yearling.api.openai.stored_responses import (
     created_at,
     load_response_sample,
@@ -38,8 +39,9 @@ from yearling.api.openai.stored_responses import (
 )
 from yearling.api.openai.turn_execution import AnswerMeter, run_to_completion, stream_error_body, stream_response
 from yearling.api.services import Services, get_services
-from yearling.chat import PreparedTurn, TurnEvent, TurnRequest, prepare_fitting_turn
+from yearling.chat import PreparedTurn, TurnEvent, TurnRequest, TurnSources, prepare_fitting_turn
 from yearling.errors import ContextLengthExceeded
+from yearling.store import SearchScope
 
 router = ApiRouter(dependencies=[require_role("reader")])
 
@@ -63,12 +65,13 @@ async def create_response(request: Request, body: JsonBody[schemas.ResponseReque
     resolved = await resolve_input(services, person_id, body.input)
     previous = [*thread.messages, *await previous_messages(services, person_id, body.previous_response_id)]
     turn_request = to_turn_request(body, [*previous, *input_messages(resolved)], get_request_id(request))
+    files = searched_files(body, person_id)
     sources = await find_sources(
-        services, person_id, turn_request.messages, documents=False, web=wants_web_search(body), web_param="tools"
+        services, person_id, turn_request.messages, documents=files, web=wants_web_search(body), web_param="tools"
     )
     turn_request = replace(turn_request, sources=sources)
     turn = await _prepare(services, person_id, turn_request, truncate=body.truncation == "auto")
-    composer = ResponseEventComposer(_response_base(body, turn, thread), sources.found if sources is not None else None)
+    composer = ResponseEventComposer(_response_base(body, turn, thread), _searches(body, turn_request, files, sources))
     meter = AnswerMeter(services, request)
 
     async def compose(events: AsyncGenerator[TurnEvent, None]) -> AsyncGenerator[ResponseEventJson, None]:
@@ -193,13 +196,29 @@ def _response_base(body: schemas.ResponseRequest, turn: PreparedTurn, thread: Co
         "tool_choice": choice.model_dump() if isinstance(choice, schemas.NamedResponseToolChoice) else choice or "auto",
         "tools": [
             *(tool_json(tool["function"]) for tool in turn.request.tools),
-            *({"type": "web_search"} for _ in range(wants_web_search(body))),
+            *(tool.model_dump(exclude_none=True) for tool in body.tools or () if not isinstance(tool, schemas.ResponseTool)),
         ],
         "text": {"format": _format_json(body)},
         "reasoning": {"effort": turn.request.effort, "summary": None},
         "truncation": body.truncation or "disabled",
         **used_corrections_json(turn),
     }
+
+
+def _searches(
+    body: schemas.ResponseRequest, request: TurnRequest, files: SearchScope | None, sources: TurnSources | None
+) -> list[SearchItem]:
+    """The output items of what was searched, each made from its ID."""
+    if sources is None:
+        return []
+    items: list[SearchItem] = []
+    if files is not None:
+        with_results = "file_search_call.results" in (body.include or ())
+        question = request.messages[-1]["content"]
+        items.append(("fs", partial(file_search_item, question=question, found=sources.found, with_results=with_results)))
+    if sources.found.web_query:
+        items.append(("ws", partial(web_search_item, found=sources.found)))
+    return items
 
 
 def _format_json(body: schemas.ResponseRequest) -> JsonObject:

@@ -184,7 +184,7 @@ class VectorStoreObject(ResponseModel):
     usage_bytes: int
     """Size of all files together."""
     file_counts: VectorStoreFileCounts
-    """How many files are in each state."""
+    """Number of its files in each state."""
     expires_after: None
     """Always null."""
     expires_at: None

@@ -79,6 +79,7 @@ def alembic_config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(files("yearling.store.database") / "migrations"))
     config.set_main_option("path_separator", "os")
+    config.set_main_option("recursive_version_locations", "true")
     return config
 
 

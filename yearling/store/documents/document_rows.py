@@ -36,7 +36,7 @@ def require_document(connection: Connection, document_id: str) -> Document:
     """A document, whoever asks. Raises NotFound."""
     row = connection.execute(select_documents().where(documents.c.id == document_id)).first()
     if row is None:
-        raise document_not_found(document_id)
+        raise document_not_found()
     return document_from_row(row)
 
 
@@ -48,7 +48,7 @@ def require_visible(connection: Connection, document_id: str, person_id: str) ->
     could_see = sa.or_(removed_documents.c.scope == "everybody", removed_documents.c.person_id == person_id)
     if connection.execute(sa.select(removed_documents.c.id).where(removed_documents.c.id == document_id, could_see)).first():
         raise DocumentRemoved("This document was removed.", advice="Ask whoever had it for a copy.")
-    raise document_not_found(document_id)
+    raise document_not_found()
 
 
 def require_changeable(connection: Connection, document_id: str, person_id: str) -> Document:
@@ -109,6 +109,6 @@ def document_from_row(row: TableRow) -> Document:
     return Document(**values, version=version_from_row(row, prefix="version_"))
 
 
-def document_not_found(document_id: str) -> NotFound:
+def document_not_found() -> NotFound:
     """The error for an unknown document."""
-    return NotFound(f"There is no document {document_id[:100]!r}.")
+    return NotFound("There is no such document.")

@@ -290,7 +290,7 @@ def _require_collection(connection: Connection, collection_id: str, person_id: s
     own = sa.and_(file_collections.c.id == collection_id, file_collections.c.person_id == person_id)
     row = connection.execute(sa.select(file_collections).where(own)).first()
     if row is None:
-        raise NotFound(f"There is no collection of files {collection_id[:100]!r}.", param="vector_store_id")
+        raise NotFound("There is no such collection of files.", param="vector_store_id")
     return _collection_from_row(connection, row)
 
 
@@ -299,14 +299,14 @@ def _require_in_library(connection: Connection, document_ids: Sequence[str], per
     for some in in_batches(document_ids):
         in_library = sa.and_(documents.c.id.in_(some), documents.c.collection == person_id)
         found.update(connection.scalars(sa.select(documents.c.id).where(in_library)))
-    if missing := sorted(set(document_ids) - found):
-        raise NotFound(f"There is no file {missing[0][:100]!r}.", advice="Upload it to /v1/files first.", param="file_id")
+    if set(document_ids) - found:
+        raise NotFound("There is no such file.", advice="Upload it to /v1/files first.", param="file_id")
 
 
 def _require_file(connection: Connection, collection_id: str, document_id: str) -> CollectedFile:
     row = connection.execute(_select_files(collection_id).where(documents.c.id == document_id)).first()
     if row is None:
-        raise NotFound(f"There is no file {document_id[:100]!r} in this collection.", param="file_id")
+        raise NotFound("There is no such file in this collection.", param="file_id")
     return _file_from_row(row)
 
 
@@ -314,7 +314,7 @@ def _require_batch(connection: Connection, collection_id: str, batch_id: str) ->
     this = sa.and_(file_batches.c.id == batch_id, file_batches.c.collection_id == collection_id)
     row = connection.execute(sa.select(file_batches).where(this)).first()
     if row is None:
-        raise NotFound(f"There is no batch {batch_id[:100]!r} of files.", param="batch_id")
+        raise NotFound("There is no such batch of files.", param="batch_id")
     counts = _count_files(connection, collection_id, json.loads(row.document_ids_json))
     return FileBatch(id=row.id, collection_id=collection_id, created_utc=row.created_utc, counts=counts)
 

@@ -76,8 +76,8 @@ class PassageStore:
         with self._database.read() as connection:
             own = sa.and_(file_collections.c.id.in_(scope.file_collection_ids), file_collections.c.person_id == scope.person_id)
             found = set(connection.scalars(sa.select(file_collections.c.id).where(own)))
-            if missing := scope.file_collection_ids - found:
-                raise NotFound(f"There is no collection of files {min(missing)[:100]!r}.", param="vector_store_ids")
+            if scope.file_collection_ids - found:
+                raise NotFound("There is no such collection of files.", param="vector_store_ids")
             query = sa.select(collected_files.c.document_id).where(collected_files.c.collection_id.in_(found))
             return frozenset(connection.scalars(query))
 

@@ -70,7 +70,7 @@ class PostStore:
     def read_cursor(self, source_id: str) -> str:
         """Where to go on with a source; empty at first. Raises NotFound."""
         with self._database.read() as connection:
-            cursor = connection.scalar(sa.select(post_sources.c.cursor).where(post_sources.c.id == source_id))
+            cursor: str | None = connection.scalar(sa.select(post_sources.c.cursor).where(post_sources.c.id == source_id))
         if cursor is None:
             raise NotFound(f"There is no source {source_id[:100]!r}.")
         return cursor

@@ -40,5 +40,6 @@ export function usePlaceName(document: DocumentView): string {
   const folders = useQuery(foldersQuery).data?.data ?? [];
   if (document.scope === 'everybody') return t('documents.everybody');
   if (document.scope === 'conversation') return t('documents.inChat');
+  if (document.scope === 'library') return t('documents.inLibrary');
   return t('documents.inFolder', { name: folders.find((one) => one.id === document.folder)?.name ?? '…' });
 }

@@ -9,6 +9,7 @@ export const DOCUMENTS = addStrings({
   'documents.everybody': ['For everybody here', '供此处所有人使用'],
   'documents.inFolder': ['Folder “{name}”', '文件夹“{name}”'],
   'documents.inChat': ['For one chat', '供一个对话使用'],
+  'documents.inLibrary': ['For your programs', '供你的程序使用'],
   'documents.for': ['Where the files go', '文件放在哪里'],
   'documents.add': ['Add files', '添加文件'],
   'documents.choose': ['Choose files', '选择文件'],

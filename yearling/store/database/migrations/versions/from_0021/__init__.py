@@ -1,0 +1,1 @@
+"""Migrations from 0021 on."""
