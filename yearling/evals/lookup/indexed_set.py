@@ -12,7 +12,7 @@ from yearling.chat import LookupQuery, SourceLookup, TurnSources
 from yearling.config import Settings
 from yearling.evals.lookup.question_sets import QuestionSet
 from yearling.inference import Embedder
-from yearling.retrieval import DocumentIndex, SearchResult, SourcePassage
+from yearling.retrieval import DocumentIndex, SearchResult, SourcePassage, hit_passage
 from yearling.store import CanonicalText, DocumentPlace, SearchScope, Store
 
 NUM_SOURCES = 5
@@ -76,10 +76,7 @@ class IndexedQuestionSet:
         scope = SearchScope(person_id=self._person_id, document_ids=kept)
         result = await self._index.search(question, scope=scope, limit=limit)
         numbers = tuple(dict.fromkeys(self._numbers[hit.document_id] for hit in result.hits))
-        sources = tuple(
-            SourcePassage(document_id=hit.document_id, text_sha256=hit.text_sha256, span=hit.span, text=hit.text, title=hit.title)
-            for hit in result.hits[:NUM_SOURCES]
-        )
+        sources = tuple(map(hit_passage, result.hits[:NUM_SOURCES]))
         return FoundPlaces(result, numbers, sources)
 
     async def look_up(self, question: str) -> TurnSources | None:

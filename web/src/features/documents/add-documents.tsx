@@ -10,6 +10,7 @@ import { Button } from '../../ui/button';
 import { ErrorMessage } from '../../ui/error-message';
 import { Field } from '../../ui/fields';
 import { useFileDrop } from '../../ui/file-drop';
+import { HiddenFileInput } from '../../ui/hidden-file-input';
 import { toast } from '../../ui/toast';
 import { addFiles, documentQuery, forgetUploads, sendAgain, type Upload, uploads } from './documents';
 import { Changes, Failure, StateBadge } from './document-state';
@@ -44,18 +45,7 @@ export function AddDocuments({ children }: { children: ReactNode }) {
                   </select>
                 )}
               </Field>
-              <input
-                ref={input}
-                type="file"
-                multiple
-                className="visually-hidden"
-                tabIndex={-1}
-                aria-label={t('documents.choose')}
-                onChange={(event) => {
-                  add([...(event.target.files ?? [])]);
-                  event.target.value = '';
-                }}
-              />
+              <HiddenFileInput input={input} label={t('documents.choose')} onChosen={add} />
               <Button kind="primary" icon={FileUp} onClick={() => input.current?.click()}>
                 {t('documents.add')}
               </Button>

@@ -10,6 +10,7 @@ import { formatBytes, formatPercent, useTranslation } from '../../i18n';
 import { useStore } from '../../store';
 import { IconButton } from '../../ui/button';
 import { ErrorMessage, ServerMessage } from '../../ui/error-message';
+import { HiddenFileInput } from '../../ui/hidden-file-input';
 import { Menu, type MenuItem } from '../../ui/menu';
 import { toast } from '../../ui/toast';
 import type { Chat } from '../chat/chat';
@@ -34,16 +35,11 @@ export function AttachButton({ chat, onChosen }: { chat: Chat; onChosen: () => v
   const off = chat.keepsNothing;
   return (
     <>
-      <input
-        ref={input}
-        type="file"
-        multiple
-        className="visually-hidden"
-        tabIndex={-1}
-        aria-label={t('attach.choose')}
-        onChange={(event) => {
-          attach([...(event.target.files ?? [])]);
-          event.target.value = '';
+      <HiddenFileInput
+        input={input}
+        label={t('attach.choose')}
+        onChosen={(files) => {
+          attach(files);
           onChosen();
         }}
       />
