@@ -12,7 +12,7 @@ interface DataSet {
   source: string;
 }
 
-const BUILT_IN = ['constraints', 'corrections', 'spec'];
+const BUILT_IN = ['abstention', 'citations', 'constraints', 'corrections', 'freshness', 'retrieval', 'spec'];
 const DOWNLOADED = ['ifeval', 'persistbench'];
 /** Exams with the questions of a downloaded one. */
 const WITH_DOWNLOADED = ['persistbench-chosen'];
