@@ -16,6 +16,7 @@ from typing import Any
 from tests.api.live import live
 from tests.web.site import hide_request_logs, wait_for_interrupt
 from yearling.api import create_app
+from yearling.cli.jobs.kinds import register_job_kinds
 from yearling.config import Settings
 from yearling.inference import EnginePool, FakeEngine, fake_served_model
 from yearling.store import Store
@@ -62,6 +63,7 @@ class TeamSite:
 def serve_team(folder: Path) -> Iterator[TeamSite]:
     """Serve until the context ends."""
     settings = Settings(data_dir=folder, comparison_rate=0, login_attempts=0, rate_limit_per_minute=0)
+    register_job_kinds()
     with Store.open(settings) as store:
         owner = store.people.owner().id
         store.passwords.set(owner, PASSWORD, actor=owner)

@@ -257,6 +257,12 @@ class Services:
         """Name of the search engine that the owner chose; empty if there is none."""
         return "" if self._web_lookup is None else self._web_lookup.name
 
+    def require_web_search(self, param: str) -> None:
+        """Raises ApiError (400), which names the field, if the owner has chosen no search engine."""
+        if not self.web_search_name:
+            message = "This server has no search engine. Its owner chooses one with the setting web_search."
+            raise ApiError(400, message, param=param, code="unsupported")
+
     async def close_documents(self) -> None:
         """Stop reading. The document in progress is read after the next start."""
         documents, self._documents, self._lookup = self._documents, None, None

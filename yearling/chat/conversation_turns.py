@@ -73,9 +73,8 @@ class TurnInput:
     memories: tuple[tuple[str, str], ...] = ()
     """(id, text) of the memories that the model is given."""
     documents: bool = False
-    """Whether the question is looked up in documents, `web` on the web, `posts` in posts."""
+    """Whether the question is looked up in documents, `web` on the web."""
     web: bool = False
-    posts: bool = False
     attached: tuple[tuple[str, str], ...] = ()
     """(id, name) of the documents that belong to the question."""
 
@@ -219,8 +218,7 @@ class ConversationTurns:
         self, person_id: str, conversation_id: str | None, plan: TurnPlan, turn_input: TurnInput
     ) -> TurnSources | None:
         """What was looked up for the question; a continued answer goes on with what it began with."""
-        wanted = turn_input.documents or turn_input.web or turn_input.posts
-        if self._lookup is None or not wanted or plan.partial_answer is not None:
+        if self._lookup is None or not (turn_input.documents or turn_input.web) or plan.partial_answer is not None:
             return None
         attached = frozenset(document_id for document_id, _ in turn_input.attached)
         query = LookupQuery(
@@ -233,7 +231,6 @@ class ConversationTurns:
             ),
             documents=turn_input.documents,
             web=turn_input.web,
-            posts=turn_input.posts,
         )
         return await self._lookup.find(query)
 
@@ -444,7 +441,7 @@ class ConversationTurns:
         usage = answer.last_event.usage if answer.last_event else None
         data: dict[str, Any] = {"message": answer.message_id if answer.is_stored else None, "finish_reason": answer.finish}
         if (sources := answer.sources) is not None:
-            data["sources"] = sources_fact(sources)
+            data[SOURCES_FACT] = sources_fact(sources)
         if live.comparison_id is None:
             has_sample = answer.is_stored and live.conversation_id is not None and answer.has_model_text
             data |= {"model": answer.turn.served.name, "sample": answer.sample_id if has_sample else None, "usage": usage}

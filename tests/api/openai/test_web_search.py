@@ -66,8 +66,11 @@ async def test_streamed_responses_announce_each_citation(start_api: ApiFactory) 
 
 async def test_server_says_which_search_engine_it_has(start_api: ApiFactory) -> None:
     async with start_api(**SETTINGS) as api:
-        assert (await api.client.get("/v1/lookup")).json() == {"object": "lookup", "web": "Prepared", "posts": False}
+        assert (await api.client.get("/v1/lookup")).json() == {"object": "lookup", "web": "Prepared"}
     async with start_api() as api:
         assert (await api.client.get("/v1/lookup")).json()["web"] == ""
         refused = await api.chat(QUESTION, web_search_options={})
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, "web_search_options")
+        temporary = {"messages": [{"role": "user", "text": QUESTION}], "web": True}
+        refused = await api.client.post("/v1/temporary/turns", json=temporary)
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "web")

@@ -232,7 +232,7 @@ async function whatIsSaidOfSources(tools, check) {
 async function theWebForOneMessage(tools, check) {
   const { page } = tools;
   await signIn(tools, 'Ben');
-  await page.route('**/v1/lookup', (route) => route.fulfill({ json: { object: 'lookup', web: 'SearXNG', posts: true } }));
+  await page.route('**/v1/lookup', (route) => route.fulfill({ json: { object: 'lookup', web: 'SearXNG' } }));
   await tools.open('/');
   const globe = page.getByRole('button', { name: 'Search the web for the next message (SearXNG)' });
   await globe.click();
@@ -240,11 +240,10 @@ async function theWebForOneMessage(tools, check) {
   await lookAtAll(tools, check, '/', 'globe', '.composer [aria-pressed]');
   await tools.open('/');
   await globe.click();
-  await page.getByRole('button', { name: 'Search recent posts for the next message' }).click();
   const bodies = [];
   await page.route('**/turns', async (route) => {
-    const { web, posts, ...body } = route.request().postDataJSON();
-    bodies.push({ web, posts });
+    const { web, ...body } = route.request().postDataJSON();
+    bodies.push({ web });
     await route.continue({ postData: JSON.stringify(body) });
   });
   await tools.ask('What is new?');
@@ -254,7 +253,7 @@ async function theWebForOneMessage(tools, check) {
   await tools.ask('And now?');
   await page.locator('.question').nth(1).waitFor();
   await tools.answer();
-  check(JSON.stringify(bodies) === '[{"web":true,"posts":true},{}]', JSON.stringify(bodies));
+  check(JSON.stringify(bodies) === '[{"web":true},{}]', JSON.stringify(bodies));
   await page.unrouteAll({ behavior: 'wait' });
 }
 

@@ -61,5 +61,4 @@ export const LOOKUP = {
   'sources.query': ['Search engine was asked: “{query}”', '搜索引擎收到的查询：“{query}”'],
   'sources.problem': ['Not read:', '未能读取：'],
   'lookup.web': ['Search the web for the next message ({engine})', '为下一条消息搜索网络（{engine}）'],
-  'lookup.posts': ['Search recent posts for the next message', '为下一条消息搜索近期帖子'],
 } as const;

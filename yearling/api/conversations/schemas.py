@@ -74,8 +74,6 @@ class AnswerOptions(StrictModel):
     """Whether the answer is looked up in documents first. Default: the person's setting."""
     web: bool = False
     """Whether the web is searched. Needs a search engine in the settings."""
-    posts: bool = False
-    """Whether recent posts of the sources that the server follows are searched."""
 
 
 class ConversationTurnRequest(AnswerOptions):

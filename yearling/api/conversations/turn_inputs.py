@@ -17,7 +17,10 @@ from yearling.records import Person
 async def build_turn_input(
     services: Services, person: Person, conversation_id: str, body: schemas.ConversationTurnRequest
 ) -> TurnInput:
-    """The turn that a person asks for in a conversation. Raises NotFound for an unknown mode, message or attached document."""
+    """The turn that a person asks for in a conversation. Raises NotFound for an unknown mode, message or attached
+    document, ApiError for a web search without a search engine."""
+    if body.web:
+        services.require_web_search("web")
     turn_input = TurnInput(
         kind=body.kind,
         text=body.text,
@@ -26,7 +29,6 @@ async def build_turn_input(
         effort=body.effort,
         sampling=_sampling(body),
         web=body.web,
-        posts=body.posts,
         attached=await asyncio.to_thread(_attached, services, person.id, conversation_id, body.attached),
     )
     return await asyncio.to_thread(
@@ -45,8 +47,10 @@ async def build_turn_input(
 async def build_temporary_turn_input(services: Services, person: Person, body: schemas.TemporaryTurnRequest) -> TurnInput:
     """The turn that a person asks for in a temporary chat: in their answer style, without their memories.
 
-    Raises NotFound for an unknown mode.
+    Raises NotFound for an unknown mode, ApiError for a web search without a search engine.
     """
+    if body.web:
+        services.require_web_search("web")
 
     def build() -> TurnInput:
         settings = get_personal_settings(services.store, person.id)
@@ -58,7 +62,6 @@ async def build_temporary_turn_input(services: Services, person: Person, body: s
             style=style,
             documents=settings.documents if body.documents is None else body.documents,
             web=body.web,
-            posts=body.posts,
         )
 
     return await asyncio.to_thread(build)

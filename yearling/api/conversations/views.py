@@ -15,6 +15,7 @@ from yearling.api.feedback.views import own_ratings
 from yearling.api.http.errors import to_api_error
 from yearling.api.http.json_response import JsonObject
 from yearling.api.http.times import format_utc
+from yearling.api.lookup.views import sources_view
 from yearling.chat import SOURCES_FACT, LiveTurn, conversation_model, correction_fact
 from yearling.feedback import LiveConsensus
 from yearling.records import Message
@@ -102,11 +103,11 @@ def message_view(
     hidden: set[str],
     rating: JsonObject | None = None,
     offer: str | None = None,
-    existing_documents: Container[str] = (),
+    existing_documents: Container[str] | None = None,
 ) -> JsonObject:
     """A `MessageView`. `hidden` are the comparisons whose models stay hidden; `model_title` as in `tree_view`.
 
-    `existing_documents` are those of the cited documents that nobody has removed.
+    `existing_documents` as in `sources_view`.
     """
     facts = message.facts
     is_secret = facts.get("comparison") in hidden
@@ -128,7 +129,7 @@ def message_view(
         "corrections": facts.get(CORRECTIONS_FACT, []),
         "correction_offer": facts.get("correction_offer"),
         "documents": facts.get("documents", []),
-        "sources": _sources_view(facts.get(SOURCES_FACT), existing_documents),
+        "sources": sources_view(facts[SOURCES_FACT], existing_documents) if SOURCES_FACT in facts else None,
         "attachments": [_attachment_view(message, attachment) for attachment in attachments_from_facts(facts)],
         "comparison": facts.get("comparison"),
         "edit_of": facts.get("edit_of"),
@@ -145,17 +146,6 @@ def _cited_documents(tree: Sequence[Message]) -> set[str]:
         for citation in message.facts.get(SOURCES_FACT, {}).get("citations", ())
         if citation["kind"] == "document"
     }
-
-
-def _sources_view(fact: Mapping[str, Any] | None, existing_documents: Container[str]) -> JsonObject | None:
-    """An `AnswerSourcesView`."""
-    if fact is None:
-        return None
-    citations = [
-        {**citation, "removed": citation["kind"] == "document" and citation["document"] not in existing_documents}
-        for citation in fact["citations"]
-    ]
-    return {**fact, "citations": citations}
 
 
 def _attachment_view(message: Message, attachment: Attachment) -> JsonObject:
@@ -227,9 +217,9 @@ def turn_event_json(event: Mapping[str, Any]) -> JsonObject:
         return {"type": event_type, "choice": event["choice"], "error": {"message": error.message, "code": error.code}}
     if event_type == "answer":
         answer = dict(event["answer"])
-        usage, sources = answer.pop("usage", None), answer.pop(SOURCES_FACT, None)
-        if sources is not None:  # what was just read is there
-            answer["sources"] = _sources_view(sources, {citation["document"] for citation in sources["citations"]})
+        usage = answer.pop("usage", None)
+        if SOURCES_FACT in answer:
+            answer["sources"] = sources_view(answer.pop(SOURCES_FACT))
         if usage is not None:
             answer["usage"] = {
                 "prompt_tokens": usage.prompt_tokens,

@@ -16,4 +16,4 @@ router = ApiRouter(dependencies=[require_role("reader")])
 @router.get("/v1/lookup", operation_id="get_lookup", response_model=LookupView)
 async def get_lookup(request: Request) -> JsonResponse:
     """Return what answers may be looked up in besides documents."""
-    return JsonResponse({"object": "lookup", "web": get_services(request).web_search_name, "posts": False})
+    return JsonResponse({"object": "lookup", "web": get_services(request).web_search_name})

@@ -112,5 +112,3 @@ class LookupView(ResponseModel):
     """Always `lookup`."""
     web: str
     """Name of the search engine that the owner chose; empty if there is none."""
-    posts: bool
-    """Whether the server follows any source of posts."""

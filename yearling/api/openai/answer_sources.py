@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 from fastapi import Request
 
 from yearling.api.access.route_helpers import base_url
-from yearling.api.http.errors import ApiError
 from yearling.api.http.json_response import JsonObject
+from yearling.api.lookup.views import sources_view
 from yearling.api.openai_files.ids import public_id
 from yearling.api.services import Services, get_services
 from yearling.chat import AnswerSources, LookupQuery, TurnSources, sources_fact
@@ -31,9 +31,8 @@ async def find_sources(
     `documents` are those that are searched. Raises ApiError for a web search without a search engine, and NotFound for documents
     that are not the person's.
     """
-    if web and not services.web_search_name:
-        message = "This server has no search engine. Its owner chooses one with the setting web_search."
-        raise ApiError(400, message, param=web_param, code="unsupported")
+    if web:
+        services.require_web_search(web_param)
     last = messages[-1] if messages else {}
     if not (documents or web) or last.get("role") != "user":
         return None
@@ -62,13 +61,7 @@ def chat_sources_json(sources: AnswerSources | None, open_address: Callable[[Cit
     """The fields `annotations` and `sources` of a message; none if nothing was looked up."""
     if sources is None:
         return {}
-    return {"annotations": chat_annotations(sources.citations, open_address), "sources": sources_json(sources)}
-
-
-def sources_json(sources: AnswerSources) -> JsonObject:
-    """An `AnswerSourcesView`."""
-    fact = sources_fact(sources)
-    return {**fact, "citations": [{**citation, "removed": False} for citation in fact["citations"]]}
+    return {"annotations": chat_annotations(sources.citations, open_address), "sources": sources_view(sources_fact(sources))}
 
 
 def response_annotations_json(sources: AnswerSources | None) -> list[JsonObject]:
@@ -87,8 +80,6 @@ def file_search_item(item_id: str, question: str, found: FoundSources, *, with_r
             "file_id": public_id("file-", passage.document_id),
             "filename": passage.title,
             "text": passage.text,
-            "score": found.score,
-            "attributes": {},
         }
         for passage in found.passages
         if passage.kind == "document"

@@ -1,4 +1,4 @@
-"""Looks a question up before it is answered: in documents, and, where the person asks for it, on the web and in posts.
+"""Looks a question up before it is answered: in documents, and, where the person asks for it, on the web.
 
 What cannot be reached is left out, with its reason, and the answer goes on without it. A question that the documents of an
 installation do not answer is answered as if nothing had been looked up, unless the person has put documents beside it.
@@ -41,7 +41,6 @@ class LookupQuery:
     scope: SearchScope
     documents: bool = True
     web: bool = False
-    posts: bool = False
     is_explicit: bool = False
     """Whether the person asked for documents, so that "not found" is worth saying."""
 
@@ -54,8 +53,8 @@ class IndexProvider(Protocol):
         ...
 
 
-class ExtraSource(Protocol):
-    """Something besides documents that a question can be looked up in: the web, or posts."""
+class WebLookupLike(Protocol):
+    """The web, as `WebLookup` searches it."""
 
     async def find(self, question: str, embedder: Embedder | None) -> FoundSources:
         """The passages, best first. Never raises for what cannot be reached: `pages` says so."""
@@ -65,13 +64,10 @@ class ExtraSource(Protocol):
 class SourceLookup:
     """Looks questions up. Use it from one event loop."""
 
-    def __init__(
-        self, store: Store, index: IndexProvider, *, web: ExtraSource | None = None, posts: ExtraSource | None = None
-    ) -> None:
+    def __init__(self, store: Store, index: IndexProvider, *, web: WebLookupLike | None = None) -> None:
         self._store = store
         self._index = index
         self._web = web
-        self._posts = posts
 
     async def find(self, query: LookupQuery) -> TurnSources | None:
         """What was found; None where nothing was looked up, or nothing that is worth a word. Raises NotFound for a scope that is
@@ -82,8 +78,7 @@ class SourceLookup:
         question = question[:MAX_LOOKUP_CHARS]
         has_documents = query.documents and await asyncio.to_thread(self._store.passages.exist)
         web = self._web if query.web else None
-        posts = self._posts if query.posts else None
-        if not has_documents and web is None and posts is None:
+        if not has_documents and web is None:
             return None
         index = await self._index.prepare_search()
         found: list[FoundSources] = []
@@ -91,7 +86,8 @@ class SourceLookup:
             documents = await self._find_in_documents(index, replace(query, question=question))
             if documents is not None:
                 found.append(documents)
-        found += [await source.find(question, index.embedder) for source in (web, posts) if source is not None]
+        if web is not None:
+            found.append(await web.find(question, index.embedder))
         if not found:
             return None
         return await self._quote(question, _best(found), index.embedder)

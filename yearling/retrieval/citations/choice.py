@@ -8,7 +8,6 @@ embeddings. Both are standardised and added. Legend: S sentences.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from yearling.inference import Embedder
 from yearling.retrieval.citations.alignment import MAX_CITED
 from yearling.retrieval.citations.source import SourcePassage, SourceSentence, citable_sentences
-from yearling.retrieval.index.bm25 import WordStatistics, score_words
+from yearling.retrieval.index.bm25 import score_texts
 from yearling.retrieval.index.tokens import index_tokens
 
 _WORDS_WEIGHT, _MEANING_WEIGHT = 0.7, 0.3
@@ -66,20 +65,12 @@ def score_sentences(
     similarities: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float64]:
     """The score of each sentence (S): higher is better. `similarities` (S) are cosines with the question."""
-    words_S = _bm25(set(index_tokens(question)), [index_tokens(sentence.text) for sentence in sentences])
+    words_S = score_texts(sorted(set(index_tokens(question))), [index_tokens(sentence.text) for sentence in sentences])
     scores_S = _WORDS_WEIGHT * _standardised(words_S)
     if similarities is not None:
         scores_S = scores_S + _MEANING_WEIGHT * _standardised(similarities.astype(np.float64))
     ranks_S = np.array([1 + sentence.passage for sentence in sentences], np.float64)
     return scores_S - _RANK_WEIGHT * np.log(ranks_S)
-
-
-def _bm25(query: set[str], texts: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-    words = sorted(query)  # so that the same texts have the same sum whatever the order of the set
-    holders = Counter(token for tokens in texts for token in set(tokens) if token in query)
-    statistics = WordStatistics(len(texts), sum(map(len, texts)) / max(1, len(texts)) or 1.0, holders)
-    shares_SW = score_words([(" ".join(tokens), len(tokens)) for tokens in texts], words, [""], statistics)
-    return np.asarray(shares_SW.sum(axis=1))
 
 
 def _standardised(values_S: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ the passages of all people together.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,14 @@ class WordStatistics:
         """The inverse document frequency of a word, in the form that is never negative."""
         num_with = self.passages_with.get(word, 0)
         return math.log(1 + (self.num_passages - num_with + 0.5) / (num_with + 0.5))
+
+
+def score_texts(words: Sequence[str], texts: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """The BM25 of each text for the words of a question, among these texts alone. A text is its words."""
+    wanted = set(words)
+    holders = Counter(word for text in texts for word in set(text) if word in wanted)
+    statistics = WordStatistics(len(texts), sum(map(len, texts)) / max(1, len(texts)) or 1.0, holders)
+    return np.asarray(score_words([(" ".join(text), len(text)) for text in texts], words, [""], statistics).sum(axis=1))
 
 
 def score_words(

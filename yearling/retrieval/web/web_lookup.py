@@ -17,7 +17,7 @@ from yearling.errors import UserError
 from yearling.inference import Embedder
 from yearling.retrieval.citations.source import SourcePassage
 from yearling.retrieval.found_sources import FoundSources, ReadPage
-from yearling.retrieval.index.bm25 import WordStatistics, score_words
+from yearling.retrieval.index.bm25 import score_texts
 from yearling.retrieval.index.fusion import fuse_scores
 from yearling.retrieval.index.tokens import index_tokens, query_tokens
 from yearling.retrieval.parsing.document_parser import DEFAULT_LIMITS, parse_document
@@ -126,7 +126,9 @@ async def _rank(question: str, passages: Sequence[SourcePassage], embedder: Embe
     """The passages, best first: the best by words, and of these the best by words and meaning together."""
     if not passages:
         return []
-    scores = await asyncio.to_thread(_score_words, question, passages)
+    scores = await asyncio.to_thread(
+        lambda: score_texts(query_tokens(question), [index_tokens(passage.text) for passage in passages])
+    )
     best = [int(row) for row in np.argsort(-scores, kind="stable")[:MAX_EMBEDDED]]
     if embedder is None:
         return [passages[row] for row in best if scores[row] > 0]
@@ -137,12 +139,3 @@ async def _rank(question: str, passages: Sequence[SourcePassage], embedder: Embe
         return [passages[row] for row in best if scores[row] > 0]
     fused = fuse_scores(scores[best], np.asarray(vectors @ vector, np.float64))
     return [passages[best[place]] for place in np.argsort(-fused, kind="stable")]
-
-
-def _score_words(question: str, passages: Sequence[SourcePassage]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    words = query_tokens(question)
-    texts = [index_tokens(passage.text) for passage in passages]
-    with_word = {word: sum(word in tokens for tokens in map(set, texts)) for word in words}
-    mean = sum(map(len, texts)) / len(texts) or 1.0
-    statistics = WordStatistics(len(texts), mean, with_word)
-    return np.asarray(score_words([(" ".join(each), len(each)) for each in texts], words, [""], statistics).sum(axis=1))

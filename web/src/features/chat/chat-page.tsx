@@ -74,7 +74,7 @@ export function ChatPage({ id, temporary = false }: { id?: string; temporary?: b
       if (!temporary) void queryClient.invalidateQueries({ queryKey: ['conversations'] });
     }
     // What was chosen for one message ends with it.
-    if (options.compare || options.web || options.posts) chat.options.set({ ...chat.options.get(), compare: undefined, web: undefined, posts: undefined });
+    if (options.compare || options.web) chat.options.set({ ...chat.options.get(), compare: undefined, web: undefined });
   };
   const lastQuestion = state.tree.path(state.leaf).findLast((one) => one.role === 'user');
   const draftKey = temporary ? 'temporary' : (id ?? 'new');

@@ -44,7 +44,7 @@ const EMPTY: ChatState = {
   settling: new Set(),
 };
 
-export type AnswerOptions = Pick<TurnRequest, 'model' | 'mode' | 'effort' | 'compare' | 'web' | 'posts'>;
+export type AnswerOptions = Pick<TurnRequest, 'model' | 'mode' | 'effort' | 'compare' | 'web'>;
 
 export class Chat {
   readonly state = new Store<ChatState>(EMPTY);

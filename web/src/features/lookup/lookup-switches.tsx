@@ -1,6 +1,6 @@
-/** What the next message is looked up in besides documents: the web, and posts, where this server has them. */
+/** What the next message is looked up in besides documents: the web, where this server has a search engine. */
 import { useQuery } from '@tanstack/react-query';
-import { Globe, Rss } from 'lucide-react';
+import { Globe } from 'lucide-react';
 import { lookupQuery } from '../../api/queries';
 import { useMayAdd } from '../../api/use-is-maintainer';
 import { useTranslation } from '../../i18n';
@@ -12,24 +12,18 @@ export function LookupSwitches({ chat, onChosen }: { chat: Chat; onChosen: () =>
   const t = useTranslation();
   const options = useStore(chat.options);
   const lookup = useQuery({ ...lookupQuery, enabled: useMayAdd() }).data;
-  const toggle = (name: 'web' | 'posts') => {
-    const { [name]: isOn, ...others } = chat.options.get();
-    chat.options.set(isOn ? others : { ...others, [name]: true });
+  if (!lookup?.web) return null;
+  const toggle = () => {
+    const { web, ...others } = chat.options.get();
+    chat.options.set(web ? others : { ...others, web: true });
     onChosen();
   };
   return (
-    <>
-      {lookup?.web && (
-        <IconButton
-          icon={Globe}
-          label={t('lookup.web', { engine: lookup.web })}
-          aria-pressed={options.web === true}
-          onClick={() => toggle('web')}
-        />
-      )}
-      {lookup?.posts && (
-        <IconButton icon={Rss} label={t('lookup.posts')} aria-pressed={options.posts === true} onClick={() => toggle('posts')} />
-      )}
-    </>
+    <IconButton
+      icon={Globe}
+      label={t('lookup.web', { engine: lookup.web })}
+      aria-pressed={options.web === true}
+      onClick={toggle}
+    />
   );
 }
